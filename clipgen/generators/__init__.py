@@ -1,0 +1,66 @@
+"""The contract of image generators and the table of those that exist. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
+
+from clipgen.errors import unknown_value
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from clipgen.presets import Size
+
+
+class Generator(Protocol):
+    """Holds the latents of B pictures; the optimiser moves `parameters()`, each picture stays its own."""
+
+    def parameters(self) -> Iterable[Tensor]:
+        """The tensors to optimise, each with the pictures on axis 0."""
+
+    def start_from_noise_(self, seeds: Sequence[int]) -> None:
+        """Start each picture at a random latent that its seed decides."""
+
+    def start_from_images_(self, images: Tensor) -> None:
+        """Start at the latents of images (B, 3, H, W)."""
+
+    def set_step(self, step: int, total: int, seeds: Sequence[int]) -> None:
+        """Prepare for decoding after `step` of `total` updates: sets schedules and makes the draws of (seed, step)."""
+
+    def decode(self) -> Tensor:
+        """(B, 3, H, W) RGB in [0, 1]; a pixel that was clamped keeps the gradient that pulls it back into range.
+
+        At the last step it is the final picture, free of any noise.
+        """
+
+    def project_(self) -> None:
+        """Move the latents back into their legal range, after an update."""
+
+    def init_distance(self) -> Tensor:
+        """(B,) mean squared distance of the latents from where they started."""
+
+
+@dataclass(frozen=True)
+class GeneratorRow:
+    """Where a generator lives; `Preset.generators` has its weights and their stride."""
+
+    module: str
+    class_name: str
+    summary: str
+
+
+GENERATORS: dict[str, GeneratorRow] = {
+    "vqgan": GeneratorRow("clipgen.generators.vqgan", "VQGANGenerator", "VQGAN: continuous latents on a codebook grid"),
+    "dvae": GeneratorRow("clipgen.generators.dvae", "DVAEGenerator", "DALL-E's dVAE: logits over a picture vocabulary"),
+}
+
+
+def create(backend: str, network: nn.Module, batch: int, size: Size) -> Generator:
+    """The named generator with latents for `batch` pictures of `size` (width, height), not yet started."""
+    if backend not in GENERATORS:
+        raise unknown_value("--backend", backend, GENERATORS)
+    row = GENERATORS[backend]
+    return cast(Generator, getattr(import_module(row.module), row.class_name)(network, batch, size))

@@ -1,0 +1,257 @@
+"""A run as data: one frozen, checked value with a JSON round trip. Torch-free."""
+
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, NoReturn, Self
+
+from clipgen.errors import UsageError, unknown_value
+from clipgen.presets import AUTO, BACKENDS, PRESETS, Size
+
+MAX_PROMPTS = 64
+MAX_TEXT = 2000
+MAX_SIDE = 4096
+MAX_STEPS = 100_000
+MAX_CUTOUTS = 1024
+MAX_SEED = 2**63 - 1
+MAX_WEIGHT = 1000.0
+MAX_LR = 100.0
+MAX_JSON = 1_000_000
+
+NO_STOP = -math.inf
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A text with its weight (negative pushes away) and its stop.
+
+    The stop is a loss value: once a view's signed distance to the text is below it, that view no longer pulls.
+    """
+
+    text: str
+    weight: float = 1.0
+    stop: float = NO_STOP
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", _checked_text(self.text))
+        object.__setattr__(self, "weight", _checked_number("a prompt's weight", self.weight, -MAX_WEIGHT, MAX_WEIGHT))
+        if self.stop != NO_STOP:
+            object.__setattr__(self, "stop", _checked_number("a prompt's stop", self.stop, -MAX_WEIGHT, MAX_WEIGHT))
+
+    def __str__(self) -> str:
+        """The shortest spelling that `parse_prompts` reads back as this prompt."""
+        parts = [self.text, _spell(self.weight), _spell(self.stop)]
+        spellings = [":".join(parts[:count]) for count in (1, 2, 3)]
+        return next(text for text in spellings if _peel(text) == (self.text, self.weight, self.stop))
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that decides the picture of one run; what is None is filled in by `presets.resolve`."""
+
+    prompts: tuple[Prompt, ...]
+    backend: str = "vqgan"
+    preset: str = AUTO
+    size: Size | None = None
+    """Width and height in pixels."""
+    steps: int | None = None
+    seed: int = 0
+    lr: float | None = None
+    cutouts: int | None = None
+    init: str | None = None
+    """Path of the picture to start from."""
+    init_weight: float = 0.0
+    """How strongly the latent is held to that of the init image."""
+
+    def __post_init__(self) -> None:
+        _check_prompts(self.prompts)
+        _check_choice("--backend", self.backend, BACKENDS)
+        _check_choice("--preset", self.preset, (AUTO, *PRESETS))
+        if self.size is not None:
+            object.__setattr__(self, "size", _checked_size(self.size))
+        _check_whole("--seed", self.seed, 0, MAX_SEED)
+        if self.steps is not None:
+            _check_whole("--steps", self.steps, 1, MAX_STEPS)
+        if self.cutouts is not None:
+            _check_whole("--cutouts", self.cutouts, 1, MAX_CUTOUTS)
+        if self.lr is not None:
+            object.__setattr__(self, "lr", _checked_number("--lr", self.lr, 0.0, MAX_LR))
+            _check_positive("--lr", self.lr)
+        _check_init(self.init)
+        object.__setattr__(self, "init_weight", _checked_number("--init-weight", self.init_weight, 0.0, MAX_WEIGHT))
+        if self.init_weight and self.init is None:
+            raise UsageError(f"--init-weight {self.init_weight:g} needs an init image; add --init FILE")
+
+    @property
+    def text(self) -> str:
+        """The prompt as it is typed: `parse_prompts(job.text) == job.prompts`."""
+        return "|".join(map(str, self.prompts))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; a prompt without a stop has null there, as JSON has no infinity."""
+        record = asdict(self)
+        record["size"] = None if self.size is None else list(self.size)
+        record["prompts"] = [
+            {"text": p.text, "weight": p.weight, "stop": None if p.stop == NO_STOP else p.stop} for p in self.prompts
+        ]
+        return record
+
+    @classmethod
+    def from_dict(cls, record: object) -> Self:
+        """The job that `to_dict` described; anything else is a UsageError, as the record may come from a stranger."""
+        values = _checked_record("job", record, {field.name for field in fields(cls)})
+        prompts = values.get("prompts")
+        if not isinstance(prompts, list):
+            raise UsageError(f"job: prompts must be a list, got {_quote(prompts)}")
+        return cls(**{**values, "prompts": tuple(map(_prompt_from_dict, prompts))})
+
+    def to_json(self) -> str:
+        """One line of ASCII."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The job that `to_json` wrote; anything else is a UsageError."""
+        if len(text) > MAX_JSON:
+            raise UsageError(f"job: the JSON text is longer than {MAX_JSON} characters")
+        try:
+            record = json.loads(text, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"job: not valid JSON ({error})") from error
+        return cls.from_dict(record)
+
+
+def parse_prompts(text: str) -> tuple[Prompt, ...]:
+    """Read "a cat:2|fog:-0.5:-.2": texts split at "|", each with an optional weight and stop.
+
+    Only numbers at the end are weight and stop; every other colon is part of the text.
+    """
+    return tuple(Prompt(*_peel(piece)) for piece in text.split("|"))
+
+
+def parse_size(text: str) -> Size:
+    """Read "384x256" as width and height; a single number is a square."""
+    match = re.fullmatch(r"\s*([0-9]{1,9})\s*(?:[xX*]\s*([0-9]{1,9})\s*)?", text)
+    if match is None:
+        raise UsageError(f"--size must look like 256x256 (width x height), got {_quote(text)}")
+    return _checked_size((int(match[1]), int(match[2] or match[1])))
+
+
+def _peel(piece: str) -> tuple[str, float, float]:
+    """Text, weight and stop of one piece of a prompt, by taking at most two numbers from its right end."""
+    numbers: list[float] = []
+    text = piece
+    while len(numbers) < 2:
+        rest, colon, last = text.rpartition(":")
+        number = _number(last)
+        if not colon or number is None:
+            break
+        text = rest
+        numbers.insert(0, number)
+    weight, stop = (*numbers, 1.0, NO_STOP)[:2] if len(numbers) != 1 else (numbers[0], NO_STOP)
+    return text.strip(), weight, stop
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _spell(number: float) -> str:
+    """The shortest text that reads back as exactly this number."""
+    return repr(number).removesuffix(".0")
+
+
+def _quote(value: object) -> str:
+    """A value for an error message: one line, printable, not endless."""
+    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")
+
+
+def _checked_text(text: object) -> str:
+    """The text on one line with single spaces, or a UsageError."""
+    if not isinstance(text, str):
+        raise UsageError(f"the prompt must be text, got {_quote(text)}")
+    line = " ".join(text.split())
+    if not line:
+        raise UsageError('the prompt is empty; say what to draw, as in clipgen "a cat"')
+    if len(line) > MAX_TEXT:
+        raise UsageError(f"the prompt is longer than {MAX_TEXT} characters, got {len(line)}; shorten it")
+    for character in line:
+        if unicodedata.category(character) in ("Cc", "Cs"):
+            raise UsageError(f"the prompt contains the unprintable character U+{ord(character):04X}; remove it")
+    if "|" in line:
+        raise UsageError(f'a text cannot contain "|", which separates prompts, got {_quote(line)}')
+    return line
+
+
+def _check_prompts(prompts: object) -> None:
+    if not isinstance(prompts, tuple) or not all(isinstance(prompt, Prompt) for prompt in prompts):
+        raise UsageError(f"prompts must be a tuple of Prompt (see parse_prompts), got {_quote(prompts)}")
+    if not 1 <= len(prompts) <= MAX_PROMPTS:
+        raise UsageError(f"the prompt must have 1 to {MAX_PROMPTS} texts, got {len(prompts)}")
+    if all(prompt.weight == 0.0 for prompt in prompts):
+        raise UsageError("every weight of the prompt is 0, so nothing would be drawn; give one text another weight")
+
+
+def _check_choice(flag: str, value: object, choices: tuple[str, ...]) -> None:
+    if not isinstance(value, str) or value not in choices:
+        raise unknown_value(flag, value, choices)
+
+
+def _check_whole(flag: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise UsageError(f"{flag} must be a whole number from {low} to {high}, got {_quote(value)}")
+
+
+def _checked_number(flag: str, value: object, low: float, high: float) -> float:
+    # Comparing before float(): a whole number of a thousand digits does not fit a float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise UsageError(f"{flag} must be a number from {low:g} to {high:g}, got {_quote(value)}")
+    return float(value)
+
+
+def _check_positive(flag: str, value: float | None) -> None:
+    if value == 0.0:
+        raise UsageError(f"{flag} must be above 0, got 0")
+
+
+def _checked_size(size: object) -> Size:
+    if not isinstance(size, tuple | list) or len(size) != 2:
+        raise UsageError(f"--size must be a width and a height, got {_quote(size)}")
+    for name, side in zip(("width", "height"), size, strict=True):
+        _check_whole(f"the {name} of --size", side, 1, MAX_SIDE)
+    return size[0], size[1]
+
+
+def _check_init(init: object) -> None:
+    if init is not None and (not isinstance(init, str) or not init or "\0" in init):
+        raise UsageError(f"--init must be the path of an image file, got {_quote(init)}")
+
+
+def _checked_record(name: str, record: object, known: set[str]) -> dict[str, Any]:
+    """A copy of a JSON object that has only known keys."""
+    if not isinstance(record, Mapping):
+        raise UsageError(f"{name}: must be a JSON object, got {_quote(record)}")
+    for key in record:
+        if key not in known:
+            raise unknown_value(f"{name}: the key", key, known)
+    return dict(record)
+
+
+def _prompt_from_dict(record: object) -> Prompt:
+    values = _checked_record("job prompt", record, {"text", "weight", "stop"})
+    if "text" not in values:
+        raise UsageError("job prompt: the key text is missing")
+    if values.get("stop") is None:
+        values["stop"] = NO_STOP
+    return Prompt(**values)

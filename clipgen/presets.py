@@ -1,0 +1,181 @@
+"""Presets: named bundles of models and defaults, and how a job is completed from one. Torch-free."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from clipgen.errors import UsageError, unknown_value
+
+if TYPE_CHECKING:
+    from clipgen.job import Job
+
+AUTO = "auto"
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+
+@dataclass(frozen=True)
+class CutoutSettings:
+    """How strongly the views that the perceptor sees differ from one another.
+
+    A view is plain (the whole picture, unaltered), whole (the whole picture, altered) or a crop.
+    """
+
+    share_plain: float = 0.125
+    """Share of the views that are plain."""
+    share_whole: float = 0.25
+    """Share of the views that are whole."""
+    min_scale: float = 0.4
+    """Smallest side of a crop, as a share of the shorter side of the picture."""
+    max_scale: float = 0.95
+    """Largest side of a crop, as a share of the shorter side of the picture."""
+    zoom: float = 0.1
+    """A whole view is scaled by a factor within 1 ± zoom, and shifted by up to the same share of the picture."""
+    degrees: float = 12.0
+    """Rotation within ± degrees."""
+    shear: float = 0.08
+    """Horizontal shear factor within ± shear."""
+    perspective: float = 0.12
+    """Perspective: opposite edges differ in scale by a factor of up to (1 + p) / (1 - p)."""
+    jitter: float = 0.1
+    """Brightness, contrast and saturation each change by up to this share."""
+    noise: float = 0.1
+    """Standard deviation of the pixel noise, uniform between 0 and this."""
+    flip: bool = False
+    """Mirror half of the altered views; off, because left and right can matter to a prompt."""
+
+
+@dataclass(frozen=True)
+class GeneratorDefaults:
+    """The weights of one backend and the settings that suit them."""
+
+    weights: str
+    """Name for `clipgen.weights.find`."""
+    stride: int
+    """Pixels per latent cell of these weights."""
+    steps: int
+    lr: float
+    cutouts: int
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One bundle: the models that work together and the defaults that suit them."""
+
+    name: str
+    summary: str
+    perceptors: tuple[str, ...]
+    """Weights that guide; their losses are averaged."""
+    generators: Mapping[str, GeneratorDefaults]
+    """By backend."""
+    size: Size = (256, 256)
+    max_pixels: int = 2048 * 2048
+    smoothness: float = 0.0
+    """Weight of the total variation of the picture in the loss."""
+    views: CutoutSettings = CutoutSettings()
+
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            name="starter",
+            summary="small models that ship inside the package: offline, fast on a CPU, knows the drawn world",
+            perceptors=("starter/clip",),
+            generators={
+                "vqgan": GeneratorDefaults("starter/vqgan", stride=8, steps=150, lr=0.1, cutouts=24),
+                "dvae": GeneratorDefaults("starter/dvae", stride=8, steps=150, lr=0.1, cutouts=24),
+            },
+        ),
+    )
+}
+
+BACKENDS: tuple[str, ...] = tuple(dict.fromkeys(name for preset in PRESETS.values() for name in preset.generators))
+
+
+def choose(name: str) -> tuple[Preset, str | None]:
+    """The preset of that name; for "auto" the one that suits this machine, with the reason as text."""
+    if name == AUTO:
+        return PRESETS["starter"], "preset starter: its models ship with clipgen, so it runs everywhere"
+    if name not in PRESETS:
+        raise unknown_value("--preset", name, (AUTO, *PRESETS))
+    return PRESETS[name], None
+
+
+def resolve(job: Job, init_size: Size | None = None) -> tuple[Job, list[str]]:
+    """Fill in every default of a job and fit its size to the latent grid.
+
+    `init_size` is the size of the init image, which gives the shape of the picture where the job names no size.
+    Returns the completed job and, one line each, what was decided on the user's behalf.
+    Resolving a resolved job changes nothing.
+    """
+    preset, reason = choose(job.preset)
+    if job.backend not in preset.generators:
+        raise unknown_value(f"--backend of preset {preset.name}", job.backend, preset.generators)
+    defaults = preset.generators[job.backend]
+    size, size_notes = _resolve_size(job, preset, defaults.stride, init_size)
+    resolved = replace(
+        job,
+        preset=preset.name,
+        size=size,
+        steps=defaults.steps if job.steps is None else job.steps,
+        lr=defaults.lr if job.lr is None else job.lr,
+        cutouts=defaults.cutouts if job.cutouts is None else job.cutouts,
+    )
+    return resolved, [*([reason] if reason else []), *_prompt_notes(job), *size_notes]
+
+
+def _resolve_size(job: Job, preset: Preset, stride: int, init_size: Size | None) -> tuple[Size, list[str]]:
+    """The size on the latent grid, and what to say about it."""
+    wanted = job.size or (preset.size if init_size is None else _same_area(preset.size, init_size, stride))
+    if min(wanted) < stride:
+        raise UsageError(
+            f"--size {_text(wanted)} is smaller than one latent cell of {job.backend}; use at least {stride}x{stride}"
+        )
+    size = _to_grid(wanted[0], stride), _to_grid(wanted[1], stride)
+    if size[0] * size[1] > preset.max_pixels:
+        side = math.isqrt(preset.max_pixels)
+        raise UsageError(
+            f"--size {_text(wanted)} is too large for preset {preset.name}; "
+            f"use at most {preset.max_pixels} pixels, such as {side}x{side}"
+        )
+    if job.size is None and init_size is not None:
+        return size, [f"size {_text(size)}, from the shape of the init image"]
+    if size != wanted:
+        note = (
+            f"size {_text(wanted)} rounded to {_text(size)}: {job.backend} draws in cells of {stride}x{stride} pixels"
+        )
+        return size, [note]
+    return size, []
+
+
+def _same_area(area_of: Size, shape_of: Size, stride: int) -> Size:
+    """A size with the area of one and the aspect ratio of the other; very long shapes stop at one cell."""
+    width = math.sqrt(area_of[0] * area_of[1] * shape_of[0] / shape_of[1])
+    longest = area_of[0] * area_of[1] / stride
+    width = min(max(width, stride), longest)
+    return round(width), max(round(area_of[0] * area_of[1] / width), stride)
+
+
+def _to_grid(side: int, stride: int) -> int:
+    """The nearest multiple of the stride, at least one."""
+    return max(round(side / stride), 1) * stride
+
+
+def _text(size: Size) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _prompt_notes(job: Job) -> list[str]:
+    """Say how "a clock at 12:30" was read, where a time of day may have been meant."""
+    return [
+        f'reading "{prompt.text}" with weight {prompt.weight:g}; '
+        f'to keep the colon as text write "{prompt.text}:{prompt.weight:g}:1:-inf"'
+        for prompt in job.prompts
+        if prompt.weight != 1.0 and re.search(r"(^|\s)\d+$", prompt.text)
+    ]

@@ -1,0 +1,1 @@
+"""What watches a run: one file a sink; the contract is in `base`."""
