@@ -44,7 +44,7 @@ class DivergedError(ClipgenError):
     exit_code = 5
 
 
-class Interrupted(ClipgenError):
+class Interrupted(ClipgenError):  # noqa: N818 - it is a request, not a mistake
     """The run was stopped early and what it had reached was handed to the sinks."""
 
     def __init__(self, message: str, exit_code: int = 130) -> None:
@@ -57,7 +57,7 @@ class Terminated(KeyboardInterrupt):
 
 
 def unknown_value(flag: str, value: object, choices: Iterable[str]) -> UsageError:
-    """The error for a value outside a list of choices: names the list and the nearest choice."""
+    """Make the error for a value outside a list of choices: it names the list and the nearest choice."""
     names = sorted(choices)
     nearest = difflib.get_close_matches(str(value).lower(), names, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""

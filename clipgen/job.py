@@ -42,7 +42,7 @@ class Prompt:
             object.__setattr__(self, "stop", _checked_number("a prompt's stop", self.stop, -MAX_WEIGHT, MAX_WEIGHT))
 
     def __str__(self) -> str:
-        """The shortest spelling that `parse_prompts` reads back as this prompt."""
+        """Return the shortest spelling that `parse_prompts` reads back as this prompt."""
         parts = [self.text, _spell(self.weight), _spell(self.stop)]
         spellings = [":".join(parts[:count]) for count in (1, 2, 3)]
         return next(text for text in spellings if _peel(text) == (self.text, self.weight, self.stop))
@@ -91,7 +91,7 @@ class Job:
         return "|".join(map(str, self.prompts))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; a prompt without a stop has null there, as JSON has no infinity."""
+        """Return plain JSON values; a prompt without a stop has null there, as JSON has no infinity."""
         record = asdict(self)
         record["size"] = None if self.size is None else list(self.size)
         record["prompts"] = [
@@ -101,7 +101,7 @@ class Job:
 
     @classmethod
     def from_dict(cls, record: object) -> Self:
-        """The job that `to_dict` described; anything else is a UsageError, as the record may come from a stranger."""
+        """Return the job that `to_dict` described; anything else, as a stranger may send it, is a UsageError."""
         values = _checked_record("job", record, {field.name for field in fields(cls)})
         prompts = values.get("prompts")
         if not isinstance(prompts, list):
@@ -109,12 +109,12 @@ class Job:
         return cls(**{**values, "prompts": tuple(map(_prompt_from_dict, prompts))})
 
     def to_json(self) -> str:
-        """One line of ASCII."""
+        """Return one line of ASCII."""
         return json.dumps(self.to_dict(), allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The job that `to_json` wrote; anything else is a UsageError."""
+        """Return the job that `to_json` wrote; anything else is a UsageError."""
         if len(text) > MAX_JSON:
             raise UsageError(f"job: the JSON text is longer than {MAX_JSON} characters")
         try:
@@ -141,7 +141,7 @@ def parse_size(text: str) -> Size:
 
 
 def _peel(piece: str) -> tuple[str, float, float]:
-    """Text, weight and stop of one piece of a prompt, by taking at most two numbers from its right end."""
+    """Split one piece of a prompt into text, weight and stop: at most two numbers, from its right end."""
     numbers: list[float] = []
     text = piece
     while len(numbers) < 2:
@@ -163,12 +163,12 @@ def _number(text: str) -> float | None:
 
 
 def _spell(number: float) -> str:
-    """The shortest text that reads back as exactly this number."""
+    """Return the shortest text that reads back as exactly this number."""
     return repr(number).removesuffix(".0")
 
 
 def _quote(value: object) -> str:
-    """A value for an error message: one line, printable, not endless."""
+    """Spell a value for an error message: on one line, printable, not endless."""
     text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
@@ -178,7 +178,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _checked_text(text: object) -> str:
-    """The text on one line with single spaces, or a UsageError."""
+    """Return the text on one line with single spaces, or raise a UsageError."""
     if not isinstance(text, str):
         raise UsageError(f"the prompt must be text, got {_quote(text)}")
     line = " ".join(text.split())
@@ -239,7 +239,7 @@ def _check_init(init: object) -> None:
 
 
 def _checked_record(name: str, record: object, known: set[str]) -> dict[str, Any]:
-    """A copy of a JSON object that has only known keys."""
+    """Copy a JSON object that has only known keys."""
     if not isinstance(record, Mapping):
         raise UsageError(f"{name}: must be a JSON object, got {_quote(record)}")
     for key in record:

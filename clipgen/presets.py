@@ -99,7 +99,7 @@ BACKENDS: tuple[str, ...] = tuple(dict.fromkeys(name for preset in PRESETS.value
 
 
 def choose(name: str) -> tuple[Preset, str | None]:
-    """The preset of that name; for "auto" the one that suits this machine, with the reason as text."""
+    """Return the preset of that name; for "auto" the one that suits this machine, with the reason as text."""
     if name == AUTO:
         return PRESETS["starter"], "preset starter: its models ship with clipgen, so it runs everywhere"
     if name not in PRESETS:
@@ -131,7 +131,7 @@ def resolve(job: Job, init_size: Size | None = None) -> tuple[Job, list[str]]:
 
 
 def _resolve_size(job: Job, preset: Preset, stride: int, init_size: Size | None) -> tuple[Size, list[str]]:
-    """The size on the latent grid, and what to say about it."""
+    """Return the size on the latent grid, and what to say about it."""
     wanted = job.size or (preset.size if init_size is None else _same_area(preset.size, init_size, stride))
     if min(wanted) < stride:
         raise UsageError(
@@ -155,7 +155,7 @@ def _resolve_size(job: Job, preset: Preset, stride: int, init_size: Size | None)
 
 
 def _same_area(area_of: Size, shape_of: Size, stride: int) -> Size:
-    """A size with the area of one and the aspect ratio of the other; very long shapes stop at one cell."""
+    """Return a size with the area of one and the aspect ratio of the other; very long shapes stop at one cell."""
     width = math.sqrt(area_of[0] * area_of[1] * shape_of[0] / shape_of[1])
     longest = area_of[0] * area_of[1] / stride
     width = min(max(width, stride), longest)
@@ -163,7 +163,7 @@ def _same_area(area_of: Size, shape_of: Size, stride: int) -> Size:
 
 
 def _to_grid(side: int, stride: int) -> int:
-    """The nearest multiple of the stride, at least one."""
+    """Return the nearest multiple of the stride, at least one."""
     return max(round(side / stride), 1) * stride
 
 
@@ -172,7 +172,7 @@ def _text(size: Size) -> str:
 
 
 def _prompt_notes(job: Job) -> list[str]:
-    """Say how "a clock at 12:30" was read, where a time of day may have been meant."""
+    """Say how a text such as "a clock at 12:30" was read."""
     return [
         f'reading "{prompt.text}" with weight {prompt.weight:g}; '
         f'to keep the colon as text write "{prompt.text}:{prompt.weight:g}:1:-inf"'

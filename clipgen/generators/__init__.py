@@ -19,7 +19,7 @@ class Generator(Protocol):
     """Holds the latents of B pictures; the optimiser moves `parameters()`, each picture stays its own."""
 
     def parameters(self) -> Iterable[Tensor]:
-        """The tensors to optimise, each with the pictures on axis 0."""
+        """Return the tensors to optimise, each with the pictures on axis 0."""
 
     def start_from_noise_(self, seeds: Sequence[int]) -> None:
         """Start each picture at a random latent that its seed decides."""
@@ -31,7 +31,7 @@ class Generator(Protocol):
         """Prepare for decoding after `step` of `total` updates: sets schedules and makes the draws of (seed, step)."""
 
     def decode(self) -> Tensor:
-        """(B, 3, H, W) RGB in [0, 1]; a pixel that was clamped keeps the gradient that pulls it back into range.
+        """Draw the pictures, (B, 3, H, W) RGB in [0, 1]; a pixel that was clamped keeps the gradient that pulls it back into range.
 
         At the last step it is the final picture, free of any noise.
         """
@@ -40,7 +40,7 @@ class Generator(Protocol):
         """Move the latents back into their legal range, after an update."""
 
     def init_distance(self) -> Tensor:
-        """(B,) mean squared distance of the latents from where they started."""
+        """Return (B,) mean squared distances of the latents from where they started."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ GENERATORS: dict[str, GeneratorRow] = {
 
 
 def create(backend: str, network: nn.Module, batch: int, size: Size) -> Generator:
-    """The named generator with latents for `batch` pictures of `size` (width, height), not yet started."""
+    """Make the named generator with latents for `batch` pictures of `size` (width, height), not yet started."""
     if backend not in GENERATORS:
         raise unknown_value("--backend", backend, GENERATORS)
     row = GENERATORS[backend]
