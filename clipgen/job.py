@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -80,7 +81,8 @@ class Job:
         if self.lr is not None:
             object.__setattr__(self, "lr", _checked_number("--lr", self.lr, 0.0, MAX_LR))
             _check_positive("--lr", self.lr)
-        _check_init(self.init)
+        if self.init is not None:
+            object.__setattr__(self, "init", _checked_init(self.init))
         object.__setattr__(self, "init_weight", _checked_number("--init-weight", self.init_weight, 0.0, MAX_WEIGHT))
         if self.init_weight and self.init is None:
             raise UsageError(f"--init-weight {self.init_weight:g} needs an init image; add --init FILE")
@@ -233,9 +235,11 @@ def _checked_size(size: object) -> Size:
     return size[0], size[1]
 
 
-def _check_init(init: object) -> None:
-    if init is not None and (not isinstance(init, str) or not init or "\0" in init):
+def _checked_init(init: object) -> str:
+    path = os.fspath(init) if isinstance(init, os.PathLike) else init
+    if not isinstance(path, str) or not path or "\0" in path:
         raise UsageError(f"--init must be the path of an image file, got {_quote(init)}")
+    return path
 
 
 def _checked_record(name: str, record: object, known: set[str]) -> dict[str, Any]:

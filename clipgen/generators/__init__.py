@@ -31,9 +31,9 @@ class Generator(Protocol):
         """Prepare for decoding after `step` of `total` updates: sets schedules and makes the draws of (seed, step)."""
 
     def decode(self) -> Tensor:
-        """Draw the pictures, (B, 3, H, W) RGB in [0, 1]; a pixel that was clamped keeps the gradient that pulls it back into range.
+        """Draw the pictures, (B, 3, H, W) RGB in [0, 1]; at the last step they are final, free of any noise.
 
-        At the last step it is the final picture, free of any noise.
+        A pixel that was clamped keeps the gradient that pulls it back into range.
         """
 
     def project_(self) -> None:

@@ -1,0 +1,31 @@
+"""A clamp to [0, 1] for pictures that are being optimised."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+class _ClampWithGrad(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, pixels: Tensor) -> Tensor:
+        ctx.save_for_backward(pixels)
+        return pixels.clamp(0, 1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (pixels,) = ctx.saved_tensors
+        # A descent step moves against the gradient, so it leads back where the gradient points further out.
+        kept: Tensor = grad * (grad * (pixels - pixels.clamp(0, 1)) >= 0)
+        return kept
+
+
+def clamp_with_grad(pixels: Tensor) -> Tensor:
+    """Clamp to [0, 1]; pixels outside keep the gradient that pulls them back in, and lose the one that pushes out.
+
+    torch.clamp would cut both, and a pixel once out of range would never return.
+    """
+    clamped: Tensor = _ClampWithGrad.apply(pixels)
+    return clamped

@@ -1,0 +1,87 @@
+"""The dVAE generator: logits over the codes of DALL-E's discrete VAE, drawn by straight-through Gumbel-softmax."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from clipgen.generators.clamp import clamp_with_grad
+from clipgen.presets import Size
+from clipgen.rng import generator_for
+
+if TYPE_CHECKING:
+    from clipgen.generators.networks import DVAENetwork
+
+START_TEMPERATURE = 1.0
+END_TEMPERATURE = 0.25
+
+
+class DVAEGenerator:
+    """Logits (B, K, h, w) over a vocabulary of K codes.
+
+    Decoding draws one code a cell, so that the decoder only ever sees pictures that it knows, and sends the gradient
+    to all codes through the softmax (arXiv 1611.01144). Noise and temperature fall over the run: first many codes
+    are tried, at the end the picture is the likeliest code everywhere.
+    """
+
+    def __init__(self, network: "DVAENetwork", batch: int, size: Size) -> None:
+        device = next(network.parameters()).device
+        shape = (batch, network.vocab_size, size[1] // network.stride, size[0] // network.stride)
+        self._network = network
+        self._logits = torch.zeros(shape, device=device, requires_grad=True)
+        self._start = self._logits.detach().clone()
+        self._noise = torch.zeros_like(self._start)
+        self._temperature = START_TEMPERATURE
+
+    def parameters(self) -> Iterable[Tensor]:
+        return [self._logits]
+
+    def start_from_noise_(self, seeds: Sequence[int]) -> None:
+        shape = self._logits.shape[1:]
+        draws = [torch.randn(shape, generator=generator_for(seed, 0, "latent")) for seed in seeds]
+        self._start_from_(torch.stack(draws))
+
+    def start_from_images_(self, images: Tensor) -> None:
+        """Start at the encoder's logits, brought to mean 0 and deviation 1 in each cell.
+
+        So the likeliest codes stay as they are, and one learning rate suits this start and the one from noise.
+        """
+        with torch.no_grad():
+            logits = self._network.encode(images)
+            centred = logits - logits.mean(1, keepdim=True)
+            self._start_from_(centred / centred.std(1, keepdim=True).clamp_min(1e-6))
+
+    def set_step(self, step: int, total: int, seeds: Sequence[int]) -> None:
+        progress = step / total
+        self._temperature = START_TEMPERATURE * (END_TEMPERATURE / START_TEMPERATURE) ** progress
+        strength = 0.5 * (1 + math.cos(math.pi * progress))
+        shape = self._logits.shape[1:]
+        noise = torch.stack([_gumbel(shape, generator_for(seed, step, "codes")) for seed in seeds])
+        self._noise = strength * noise.to(self._start.device)
+
+    def decode(self) -> Tensor:
+        noisy = self._logits + self._noise
+        soft = (noisy / self._temperature).softmax(1)
+        hard = one_hot(noisy.argmax(1), noisy.shape[1]).movedim(-1, 1).to(soft.dtype)
+        # Forward exactly the one-hot codes, backward the gradient of the softmax.
+        codes = hard + (soft - soft.detach())
+        return clamp_with_grad(self._network.decode(codes))
+
+    def project_(self) -> None:
+        """Do nothing: every logit is legal."""
+
+    def init_distance(self) -> Tensor:
+        return (self._logits - self._start).square().mean(dim=(1, 2, 3))
+
+    def _start_from_(self, logits: Tensor) -> None:
+        with torch.no_grad():
+            self._logits.copy_(logits)
+            self._start = self._logits.detach().clone()
+
+
+def _gumbel(shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """Draw standard Gumbel noise, as minus the logarithm of exponential noise."""
+    return -torch.empty(*shape).exponential_(generator=generator).log()

@@ -1,0 +1,72 @@
+"""What pulls at the pictures: the prompts, as the perceptors read them in many views of each picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from clipgen.cutouts import draw_views, make_views
+from clipgen.job import Prompt
+from clipgen.losses import prompt_loss, prompt_score
+from clipgen.perceptor import Perceptor
+from clipgen.presets import CutoutSettings, Size
+
+
+@dataclass(frozen=True)
+class ViewPlan:
+    """How a picture is looked at."""
+
+    count: int
+    """Views a step."""
+    size: Size
+    """Width and height of the pictures."""
+    settings: CutoutSettings
+
+
+class Guide:
+    """Compares B pictures with the prompts of each.
+
+    Pictures with fewer texts than others get texts of weight 0, which pull nowhere.
+    """
+
+    def __init__(
+        self,
+        perceptors: Sequence[Perceptor],
+        prompts: Sequence[Sequence[Prompt]],
+        seeds: Sequence[int],
+        plan: ViewPlan,
+        device: torch.device,
+    ) -> None:
+        self._perceptors = perceptors
+        self._seeds = seeds
+        self._plan = plan
+        self._texts = [_encode(perceptor, prompts) for perceptor in perceptors]
+        self._weights = _padded([[prompt.weight for prompt in row] for row in prompts], device)
+        self._stops = _padded([[prompt.stop for prompt in row] for row in prompts], device)
+
+    def compare(self, images: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """Return losses (B,) and scores (B,) of images (B, 3, H, W), averaged over the perceptors.
+
+        Loss and score are those of `prompt_loss` and `prompt_score`, over the views that (seed, step) draws.
+        """
+        draw = draw_views(self._seeds, step, self._plan.count, self._plan.size, self._plan.settings)
+        losses, scores = [], []
+        for perceptor, texts in zip(self._perceptors, self._texts, strict=True):
+            views = make_views(images, draw, perceptor.size)
+            vectors = perceptor.encode_images(views).view(len(images), self._plan.count, -1)
+            losses.append(prompt_loss(vectors, texts, self._weights, self._stops))
+            scores.append(prompt_score(vectors.detach(), texts, self._weights))
+        return torch.stack(losses).mean(0), torch.stack(scores).mean(0)
+
+
+def _encode(perceptor: Perceptor, prompts: Sequence[Sequence[Prompt]]) -> Tensor:
+    """Return (B, K, D). Picture by picture, as a text's vector may be rounded differently in a larger batch."""
+    with torch.no_grad():
+        encoded = [perceptor.encode_texts([prompt.text for prompt in row]) for row in prompts]
+    return pad_sequence(encoded, batch_first=True)
+
+
+def _padded(rows: Sequence[Sequence[float]], device: torch.device) -> Tensor:
+    return pad_sequence([torch.tensor(row) for row in rows], batch_first=True).to(device)
