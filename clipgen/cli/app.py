@@ -1,0 +1,44 @@
+"""The `clipgen` program: its commands and what they have in common."""
+
+from typing import Annotated
+
+import typer
+
+from clipgen import __version__
+from clipgen.cli.batch import batch
+from clipgen.cli.group import DEBUG_FLAG, PromptOrCommand
+from clipgen.cli.run import run
+
+COMMANDS = (run, batch)
+"""Every command, in the order of the help; its name is that of the function."""
+
+app = typer.Typer(
+    cls=PromptOrCommand,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for command in COMMANDS:
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"clipgen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def clipgen(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version),
+    ] = False,
+    debug: Annotated[bool, typer.Option(DEBUG_FLAG, help="Show the traceback of an error.")] = False,
+) -> None:
+    """Turn a sentence into a picture: clipgen "a city in the style of Van Gogh"."""
+
+
+def main() -> None:
+    """Run the program on `sys.argv`."""
+    app(prog_name="clipgen")

@@ -1,0 +1,133 @@
+"""`clipgen batch FILE`: a picture for every line, with the models loaded once."""
+
+import glob
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clipgen.cli import options
+from clipgen.cli.failures import say
+from clipgen.cli.making import Studio, default_stem, film_suffixes
+from clipgen.cli.report import Notes, Results
+from clipgen.errors import ClipgenError, UsageError
+from clipgen.job import Job, parse_prompts, parse_size
+from clipgen.naming import make_folder
+
+File = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE|-",
+        help='Text file with a prompt on each line, "-" for standard input. Blank lines and lines that start with # '
+        "are skipped.",
+        show_default=False,
+    ),
+]
+
+
+def batch(
+    file: File,
+    init: options.Init = None,
+    init_weight: options.InitWeight = Job.init_weight,
+    size: options.Size = None,
+    seed: options.BatchSeed = Job.seed,
+    backend: options.Backend = Job.backend,
+    preset: options.Preset = Job.preset,
+    steps: options.Steps = None,
+    lr: options.LearningRate = None,
+    cutouts: options.Cutouts = None,
+    device: options.Device = "auto",
+    out: options.BatchOut = options.DEFAULT_FOLDER,
+    video: options.Video = False,
+    mp4: options.Mp4 = False,
+    gif: options.Gif = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Make a picture for every line of a file.
+
+    Goes on past a line that fails, and skips pictures that an earlier batch has finished.
+    """
+    settings = Job(
+        prompts=parse_prompts("the prompts follow"),
+        backend=backend,
+        preset=preset,
+        size=None if size is None else parse_size(size),
+        steps=steps,
+        seed=seed,
+        lr=lr,
+        cutouts=cutouts,
+        init=None if init is None else str(init),
+        init_weight=init_weight,
+    )
+    lines = _read_lines(file)
+    results = Results(as_json=as_json)
+    films = film_suffixes(video=video, mp4=mp4, gif=gif)
+    notes = Notes(quiet=quiet or as_json)
+    studio = Studio(settings, device=device, films=films, results=results, notes=notes)
+    make_folder(out)
+    work = _Batch(studio, out, films, notes)
+    try:
+        for place, (number, text) in enumerate(lines, start=1):
+            work.make(settings, number, text, f"[{place}/{len(lines)}]")
+    finally:
+        results.print_json({"pictures": results.pictures, "skipped": work.skipped, "failed": work.failed})
+    if work.failed:
+        failed = ", ".join(str(failure["line"]) for failure in work.failed)
+        raise ClipgenError(f"{len(work.failed)} of {len(lines)} prompts failed, on line {failed}")
+
+
+class _Batch:
+    """Makes one line after the other and keeps account of what was skipped and what failed."""
+
+    def __init__(self, studio: Studio, folder: Path, films: tuple[str, ...], notes: Notes) -> None:
+        self.skipped: list[str] = []
+        self.failed: list[dict[str, object]] = []
+        self._studio = studio
+        self._folder = folder
+        self._films = films
+        self._notes = notes
+
+    def make(self, settings: Job, line: int, text: str, label: str) -> None:
+        """Make the picture of one line, unless it is there; an error is said and noted, not raised."""
+        try:
+            job = self._studio.resolve(replace(settings, prompts=parse_prompts(text)))
+            done = _finished_picture(self._folder, job, self._films)
+            if done is None:
+                self._studio.make(job, self._folder, default_stem(job), f"{label} {job.text}")
+            else:
+                self.skipped.append(str(done))
+                self._notes.say([f"{label} {job.text}: already made, {done}"])
+        except ClipgenError as error:
+            self.failed.append({"line": line, "error": str(error)})
+            say(f"error: line {line}: {error}")
+
+
+def _read_lines(file: str) -> list[tuple[int, str]]:
+    """Return the prompts of a file with their line numbers."""
+    try:
+        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        text = content.decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"the prompts file {file} cannot be read ({error.strerror}); check the path") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the prompts file {file} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
+    prompts = [(number, line) for number, line in lines if line and not line.startswith("#")]
+    if not prompts:
+        raise UsageError(f"the prompts file {file} holds no prompt; write one on each line")
+    return prompts
+
+
+def _finished_picture(folder: Path, job: Job, films: tuple[str, ...]) -> Path | None:
+    """Find the picture of this very job in `folder`, if it is there with all its films."""
+    from clipgen.metadata import is_done
+
+    candidates = sorted(folder.glob(f"{glob.escape(default_stem(job))}*.png"))
+    return next((path for path in candidates if _has_films(path, films) and is_done(path, job)), None)
+
+
+def _has_films(picture: Path, films: tuple[str, ...]) -> bool:
+    return all(picture.with_suffix(suffix).exists() for suffix in films)

@@ -1,0 +1,52 @@
+"""What commands say: results on stdout, as paths or as one JSON document; notes on stderr, each once."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from clipgen.cli.failures import say
+
+
+class Results:
+    """Prints the path of each file as it is written, or collects the pictures for a JSON document."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self.pictures: list[dict[str, Any]] = []
+
+    def add(self, picture: Path, films: Iterable[Path]) -> None:
+        """Take the files of one run; those that are empty were not written."""
+        written = [path for path in (picture, *films) if path.stat().st_size > 0]
+        if self._as_json and picture in written:
+            self.pictures.append(_picture_record(picture, written[1:]))
+        elif not self._as_json:
+            for path in written:
+                typer.echo(str(path))
+
+    def print_json(self, document: object) -> None:
+        """Print the document, where JSON was asked for."""
+        if self._as_json:
+            typer.echo(json.dumps(document, indent=2))
+
+
+class Notes:
+    """Says every note at most once, or not at all when quiet."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self._said: set[str] = set()
+
+    def say(self, notes: Iterable[str]) -> None:
+        for note in notes:
+            if not self.quiet and note not in self._said:
+                self._said.add(note)
+                say(note)
+
+
+def _picture_record(picture: Path, films: list[Path]) -> dict[str, Any]:
+    from clipgen.metadata import read
+
+    return {"path": str(picture), "films": [str(film) for film in films], **(read(picture) or {})}

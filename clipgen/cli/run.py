@@ -1,0 +1,57 @@
+"""`clipgen run "prompt"`, which is also plain `clipgen "prompt"`."""
+
+import secrets
+
+from clipgen.cli import options
+from clipgen.cli.making import Studio, destination, film_suffixes
+from clipgen.cli.report import Notes, Results
+from clipgen.job import Job, parse_prompts, parse_size
+
+# Short enough to read out of a file name and to type again.
+_RANDOM_SEEDS = 2**32
+
+
+def run(
+    prompt: options.Prompt,
+    init: options.Init = None,
+    init_weight: options.InitWeight = Job.init_weight,
+    size: options.Size = None,
+    seed: options.Seed = None,
+    backend: options.Backend = Job.backend,
+    preset: options.Preset = Job.preset,
+    steps: options.Steps = None,
+    lr: options.LearningRate = None,
+    cutouts: options.Cutouts = None,
+    device: options.Device = "auto",
+    out: options.Out = options.DEFAULT_FOLDER,
+    video: options.Video = False,
+    mp4: options.Mp4 = False,
+    gif: options.Gif = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Turn a sentence into a picture.
+
+    Prints the path of the picture, and of its films, on stdout.
+    """
+    job = Job(
+        prompts=parse_prompts(prompt),
+        backend=backend,
+        preset=preset,
+        size=None if size is None else parse_size(size),
+        steps=steps,
+        seed=secrets.randbelow(_RANDOM_SEEDS) if seed is None else seed,
+        lr=lr,
+        cutouts=cutouts,
+        init=None if init is None else str(init),
+        init_weight=init_weight,
+    )
+    folder, stem = destination(out, job)
+    results = Results(as_json=as_json)
+    films = film_suffixes(video=video, mp4=mp4, gif=gif)
+    studio = Studio(job, device=device, films=films, results=results, notes=Notes(quiet=quiet or as_json))
+    try:
+        studio.make(studio.resolve(job), folder, stem, job.text)
+    finally:
+        for picture in results.pictures:
+            results.print_json(picture)

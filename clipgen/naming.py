@@ -1,0 +1,87 @@
+"""Names and places of output files: readable, safe on every file system, never overwritten, never half-written."""
+
+import contextlib
+import itertools
+import os
+import re
+import tempfile
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from clipgen.errors import UsageError
+
+# A file name may hold 255 bytes; this leaves room for the seed, a counter, the suffix and the mark of a temporary file.
+MAX_SLUG_BYTES = 80
+
+
+def slug(text: str) -> str:
+    """Join the letters and digits of `text`, in any script, by hyphens; at most `MAX_SLUG_BYTES` bytes of UTF-8."""
+    words = re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", text).lower())
+    short = "-".join(words).encode("utf-8", "ignore")[:MAX_SLUG_BYTES].decode("utf-8", "ignore")
+    return short.strip("-") or "picture"
+
+
+def make_folder(folder: Path) -> None:
+    """Create `folder` and prove that files can be written in it, or say in one `UsageError` why not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"-o {folder} cannot be written ({error.strerror}): choose another folder") from error
+
+
+@contextlib.contextmanager
+def reserved(folder: Path, stem: str, suffixes: Sequence[str]) -> Iterator[dict[str, Path]]:
+    """Hold one free name in `folder` for files of all `suffixes`; what is still empty afterwards is removed.
+
+    Empty files stand for the names meanwhile, so that runs side by side never choose the same one. Where a name is
+    taken `-2`, `-3`, ... is added to the stem, the same for all suffixes.
+    """
+    make_folder(folder)
+    paths = next(filter(None, (_claim(folder, name, suffixes) for name in _numbered(stem))))
+    try:
+        yield paths
+    finally:
+        for path in paths.values():
+            _remove_empty(path)
+
+
+def partial_path(path: Path) -> Path:
+    """Return a temporary name beside `path`, with its suffix, that only this process uses."""
+    return path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+
+
+def publish(partial: Path, path: Path) -> None:
+    """Move a complete file to its final name, such that a crash leaves either the old state or the whole file."""
+    with partial.open("r+b") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _numbered(stem: str) -> Iterator[str]:
+    """`stem`, then `stem-2`, `stem-3`, ... without end."""
+    yield stem
+    yield from (f"{stem}-{number}" for number in itertools.count(2))
+
+
+def _claim(folder: Path, stem: str, suffixes: Sequence[str]) -> dict[str, Path] | None:
+    """Create an empty file for each suffix, or none at all where one of them exists already."""
+    claimed: dict[str, Path] = {}
+    for suffix in suffixes:
+        path = folder / f"{stem}{suffix}"
+        try:
+            path.touch(exist_ok=False)
+        except FileExistsError:
+            for mine in claimed.values():
+                mine.unlink()
+            return None
+        claimed[suffix] = path
+    return claimed
+
+
+def _remove_empty(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if path.stat().st_size == 0:
+            path.unlink()

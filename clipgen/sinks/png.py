@@ -1,0 +1,43 @@
+"""The picture as a PNG file that carries its own recipe, written once, at the end, in one step."""
+
+from pathlib import Path
+
+from clipgen.errors import ClipgenError
+from clipgen.images import to_pil
+from clipgen.job import Job
+from clipgen.metadata import describe_job, describe_run, png_chunks
+from clipgen.naming import partial_path, publish
+from clipgen.sinks.base import Outcome, Step
+
+
+class PngSink:
+    """Writes the last picture of the run of `job` to `path`, also where the run was interrupted."""
+
+    def __init__(self, path: Path, job: Job) -> None:
+        self.path = path
+        self._job = job
+        self._asked = describe_job(job)  # read now: the init image may change or go while the run lasts
+        self._last: Step | None = None
+
+    def on_step(self, step: Step) -> None:
+        self._last = step
+
+    def close(self, outcome: Outcome) -> None:
+        """`ClipgenError` where the file cannot be written."""
+        if self._last is None or outcome is Outcome.FAILED:
+            return
+        partial = partial_path(self.path)
+        try:
+            self._write(partial, self._last, outcome)
+            publish(partial, self.path)
+        except OSError as error:
+            reason = error.strerror or error
+            raise ClipgenError(f"the picture {self.path} could not be written: {reason}") from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _write(self, path: Path, step: Step, outcome: Outcome) -> None:
+        record = describe_run(
+            self._asked, outcome=outcome, steps_done=step.index, score=float(step.score), loss=float(step.loss)
+        )
+        to_pil(step.image[0]).save(path, format="PNG", pnginfo=png_chunks(self._job, record))

@@ -1,0 +1,103 @@
+"""Output names are safe on every file system, unique, and never stand for half a file."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clipgen.errors import UsageError
+from clipgen.naming import MAX_SLUG_BYTES, make_folder, partial_path, publish, reserved, slug
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a city in the style of Van Gogh", "a-city-in-the-style-of-van-gogh"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("-rf", "rf"),
+        ("NUL.txt", "nul-txt"),
+        ("snake_case", "snake-case"),
+        ("\uff26\uff35\uff2c\uff2c width", "full-width"),
+        ("Käse für 3", "käse-für-3"),
+        ("a cat:2|fog:-0.5", "a-cat-2-fog-0-5"),
+        ("", "picture"),
+        ("👩‍👩‍👧", "picture"),
+        ("a \u202ecat", "a-cat"),
+        ("lone \ud800 surrogate", "lone-surrogate"),
+        ("5000 a" + "a" * 5000, "5000-" + "a" * (MAX_SLUG_BYTES - 5)),
+        ("猫" * 500, "猫" * (MAX_SLUG_BYTES // 3)),
+    ],
+)
+def test_slug_examples(text: str, expected: str) -> None:
+    assert slug(text) == expected
+
+
+@given(st.text(max_size=300))
+def test_slug_is_a_safe_file_name(text: str) -> None:
+    name = slug(text)
+    assert 0 < len(name.encode("utf-8")) <= MAX_SLUG_BYTES
+    assert all(character.isalnum() or character == "-" for character in name)
+    assert name[0] != "-"
+    assert name[-1] != "-"
+
+
+def fill(folder: Path, stem: str, suffixes: tuple[str, ...]) -> dict[str, Path]:
+    with reserved(folder, stem, suffixes) as paths:
+        for path in paths.values():
+            path.write_text("content")
+    return paths
+
+
+def test_a_taken_name_gets_a_number(tmp_path: Path) -> None:
+    names = [fill(tmp_path, "cat-0", (".png",))[".png"].name for _ in range(3)]
+    assert names == ["cat-0.png", "cat-0-2.png", "cat-0-3.png"]
+
+
+def test_all_files_of_a_run_share_one_stem(tmp_path: Path) -> None:
+    (tmp_path / "cat-0.gif").write_text("another run's film")
+    paths = fill(tmp_path, "cat-0", (".png", ".mp4", ".gif"))
+    assert {path.name for path in paths.values()} == {"cat-0-2.png", "cat-0-2.mp4", "cat-0-2.gif"}
+    assert not (tmp_path / "cat-0.png").exists()
+    assert (tmp_path / "cat-0.gif").read_text() == "another run's film"
+
+
+def test_what_stayed_empty_is_removed_even_after_an_error(tmp_path: Path) -> None:
+    def write_and_fail() -> None:
+        with reserved(tmp_path, "cat-0", (".png", ".mp4")) as paths:
+            paths[".png"].write_text("content")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_and_fail()
+    assert [path.name for path in tmp_path.iterdir()] == ["cat-0.png"]
+
+
+def test_runs_side_by_side_get_different_names(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        names = list(pool.map(lambda _: fill(tmp_path, "cat-0", (".png", ".gif"))[".png"], range(24)))
+    assert len(set(names)) == 24
+
+
+def test_an_unwritable_folder_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(UsageError, match=r"-o .*file.* cannot be written .*: choose another folder"):
+        make_folder(tmp_path / "file" / "inside")
+
+
+def test_a_writable_folder_is_created_and_left_empty(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_publish_replaces_in_one_step(tmp_path: Path) -> None:
+    path = tmp_path / "cat.png"
+    path.write_text("old")
+    partial = partial_path(path)
+    partial.write_text("new")
+    assert partial.parent == path.parent
+    assert partial.suffix == path.suffix
+    publish(partial, path)
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
