@@ -16,7 +16,6 @@ from kornia.enhance import (
     adjust_saturation_with_gray_subtraction,
 )
 from kornia.geometry.linalg import transform_points
-from kornia.utils import create_meshgrid
 from torch import Tensor
 
 from clipgen.presets import CutoutSettings, Size
@@ -129,8 +128,9 @@ def _warp(images: Tensor, homographies: Tensor, size: int) -> Tensor:
     again, and n times the memory for its gradient.
     """
     batch, fine = len(images), SUPERSAMPLING * size
-    plane = create_meshgrid(fine, fine, normalized_coordinates=True, align_corners=False)
-    grid = transform_points(homographies, plane.reshape(1, -1, 2).expand(len(homographies), -1, -1))
+    centres = (2 * torch.arange(fine) + 1) / fine - 1
+    plane = torch.cartesian_prod(centres, centres).flip(1)  # rows of x, y
+    grid = transform_points(homographies, plane.expand(len(homographies), -1, -1))
     tall = grid.reshape(batch, -1, fine, 2).to(images.device)
     sampled = F.grid_sample(images, tall, mode="bilinear", padding_mode="border", align_corners=False)
     views = F.avg_pool2d(sampled, SUPERSAMPLING).view(batch, 3, -1, size, size)

@@ -8,6 +8,9 @@ from torch.optim import Adam
 
 FINAL_LR_SHARE = 0.1
 
+EPSILON = 1e-12
+"""Far below the gradients of a single logit among thousands, which Adam's usual 1e-8 would damp."""
+
 
 def learning_rate(base: float, progress: float) -> float:
     """Return the rate at a progress in [0, 1]: half a cosine from `base` down to a tenth of it.
@@ -22,7 +25,7 @@ class LatentOptimizer:
 
     def __init__(self, parameters: Iterable[Tensor], lr: float) -> None:
         self._lr = lr
-        self._adam = Adam(parameters, lr)
+        self._adam = Adam(parameters, lr, eps=EPSILON)
 
     def step(self, loss: Tensor, progress: float) -> None:
         """Move the parameters down the gradient of the loss ()."""

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 
+MAX_ASPECT = 8.0
+"""Largest ratio of the sides that is taken over from an init image."""
+
 Size = tuple[int, int]
 """Width and height in pixels."""
 
@@ -132,7 +135,7 @@ def resolve(job: Job, init_size: Size | None = None) -> tuple[Job, list[str]]:
 
 def _resolve_size(job: Job, preset: Preset, stride: int, init_size: Size | None) -> tuple[Size, list[str]]:
     """Return the size on the latent grid, and what to say about it."""
-    wanted = job.size or (preset.size if init_size is None else _same_area(preset.size, init_size, stride))
+    wanted = job.size or (preset.size if init_size is None else _same_area(preset.size, init_size))
     if min(wanted) < stride:
         raise UsageError(
             f"--size {_text(wanted)} is smaller than one latent cell of {job.backend}; use at least {stride}x{stride}"
@@ -154,12 +157,11 @@ def _resolve_size(job: Job, preset: Preset, stride: int, init_size: Size | None)
     return size, []
 
 
-def _same_area(area_of: Size, shape_of: Size, stride: int) -> Size:
-    """Return a size with the area of one and the aspect ratio of the other; very long shapes stop at one cell."""
-    width = math.sqrt(area_of[0] * area_of[1] * shape_of[0] / shape_of[1])
-    longest = area_of[0] * area_of[1] / stride
-    width = min(max(width, stride), longest)
-    return round(width), max(round(area_of[0] * area_of[1] / width), stride)
+def _same_area(area_of: Size, shape_of: Size) -> Size:
+    """Return a size with the area of one and the aspect ratio of the other, as far as that is no thin strip."""
+    area = area_of[0] * area_of[1]
+    aspect = min(max(shape_of[0] / shape_of[1], 1 / MAX_ASPECT), MAX_ASPECT)
+    return round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
 
 
 def _to_grid(side: int, stride: int) -> int:

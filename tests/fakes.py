@@ -1,0 +1,92 @@
+"""Small stand-ins for models, with the contracts of the real ones and results that can be worked out by hand."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, normalize
+
+from clipgen.runner import Models
+from clipgen.sinks.base import Outcome, Step
+
+STRIDE = 8
+PALETTE = torch.tensor(
+    [[r, g, b] for r in (0.0, 0.5, 1.0) for g in (0.0, 0.5, 1.0) for b in (0.0, 0.5, 1.0)]
+)  # (27, 3)
+COLOURS = {"red": (1, -1, -1), "green": (-1, 1, -1), "blue": (-1, -1, 1), "white": (1, 1, 1), "black": (-1, -1, -1)}
+
+
+class FakeVQGAN(nn.Module):
+    """Codes are colours; a cell is drawn as a square of its code's colour, stretched a little beyond [0, 1]."""
+
+    stride = STRIDE
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.codebook = nn.Parameter(PALETTE.clone(), requires_grad=False)
+
+    def encode(self, images: Tensor) -> Tensor:
+        return interpolate(images, scale_factor=1 / STRIDE, mode="area")
+
+    def lookup(self, indices: Tensor) -> Tensor:
+        return self.codebook[indices].movedim(-1, 1)
+
+    def straight_through(self, latent: Tensor) -> Tensor:
+        cells = latent.detach().movedim(1, -1)
+        nearest = (cells[..., None, :] - self.codebook).square().sum(-1).argmin(-1)
+        return latent + (self.lookup(nearest) - latent).detach()
+
+    def decode(self, codes: Tensor) -> Tensor:
+        return 1.2 * interpolate(codes, scale_factor=STRIDE) - 0.1
+
+
+class FakeDVAE(nn.Module):
+    """The same colours as a vocabulary."""
+
+    stride = STRIDE
+    vocab_size = len(PALETTE)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.colours = nn.Parameter(PALETTE.clone(), requires_grad=False)
+
+    def encode(self, images: Tensor) -> Tensor:
+        cells = interpolate(images, scale_factor=1 / STRIDE, mode="area")
+        return -30 * (cells[:, None] - self.colours[None, :, :, None, None]).square().sum(2)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        assert torch.equal(codes.detach().sum(1), torch.ones_like(codes[:, 0]))
+        return interpolate(torch.einsum("bkhw,kc->bchw", codes, self.colours), scale_factor=STRIDE)
+
+
+class FakePerceptor(nn.Module):
+    """Sees the mean colour of each quarter of a view; knows the words of COLOURS."""
+
+    size = 16
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        return normalize(torch.tensor([COLOURS[text] for text in texts]).float().repeat(1, 4), dim=1)
+
+    def encode_images(self, views: Tensor) -> Tensor:
+        assert views.shape[1:] == (3, self.size, self.size)
+        quarters = interpolate(views, (2, 2), mode="area") - 0.5
+        return normalize(quarters.permute(0, 2, 3, 1).flatten(1) + 1e-3, dim=1)
+
+
+class Recorder:
+    """A sink that keeps everything."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.outcomes: list[Outcome] = []
+
+    def on_step(self, step: Step) -> None:
+        self.steps.append(step)
+
+    def close(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+
+def fake_models(backend: str = "vqgan", perceptors: int = 1) -> Models:
+    network = {"vqgan": FakeVQGAN, "dvae": FakeDVAE}[backend]()
+    return Models(network, tuple(FakePerceptor() for _ in range(perceptors)), torch.device("cpu"))  # type: ignore[arg-type]

@@ -1,0 +1,145 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from fakes import PALETTE, STRIDE, FakeDVAE, FakeVQGAN
+from torch import Tensor, nn
+
+from clipgen.errors import UsageError
+from clipgen.generators import GENERATORS, Generator, create
+from clipgen.generators.clamp import clamp_with_grad
+
+SIZE = (48, 32)
+NETWORKS: dict[str, Callable[[], nn.Module]] = {"vqgan": FakeVQGAN, "dvae": FakeDVAE}
+
+every_backend = pytest.mark.parametrize("backend", GENERATORS)
+
+
+def started(backend: str, seeds: tuple[int, ...] = (0,), step: int = 0) -> Generator:
+    generator = create(backend, NETWORKS[backend](), len(seeds), SIZE)
+    generator.start_from_noise_(seeds)
+    generator.set_step(step, 10, seeds)
+    return generator
+
+
+def blocks() -> Tensor:
+    """Two pictures of cells in colours of the palette."""
+    codes = torch.randint(
+        len(PALETTE), (2, SIZE[1] // STRIDE, SIZE[0] // STRIDE), generator=torch.Generator().manual_seed(3)
+    )
+    return PALETTE[codes].movedim(-1, 1).repeat_interleave(STRIDE, 2).repeat_interleave(STRIDE, 3)
+
+
+def test_the_clamp_keeps_exactly_the_gradient_that_leads_back() -> None:
+    pixels = torch.tensor([-0.5, -0.5, 0.5, 0.5, 1.5, 1.5], requires_grad=True)
+    gradient = torch.tensor([1.0, -1, 1, -1, 1, -1])
+    clamped = clamp_with_grad(pixels)
+    clamped.backward(gradient)
+    assert clamped.tolist() == [0, 0, 0.5, 0.5, 1, 1]
+    # Descent moves against the gradient: up from below the range, down from above it.
+    assert pixels.grad is not None
+    assert pixels.grad.tolist() == [0, -1, 1, -1, 1, 0]
+
+
+def test_an_unknown_backend_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean vqgan"):
+        create("vqgn", nn.Module(), 1, SIZE)
+
+
+@every_backend
+def test_pictures_have_the_size_and_the_range_that_was_asked_for(backend: str) -> None:
+    image = started(backend, (1, 2, 3)).decode().detach()
+    assert image.shape == (3, 3, SIZE[1], SIZE[0])
+    assert 0 <= image.min() < image.max() <= 1
+
+
+@every_backend
+def test_a_picture_depends_on_its_own_seed_only(backend: str) -> None:
+    for step in (0, 5):
+        together = started(backend, (1, 2, 1), step).decode().detach()
+        assert torch.equal(together[0], together[2])
+        assert not torch.equal(together[0], together[1])
+        torch.testing.assert_close(together[1:2], started(backend, (2,), step).decode().detach())
+
+
+@every_backend
+def test_the_global_random_state_is_neither_used_nor_touched(backend: str) -> None:
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = started(backend, (5,), 3).decode()
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert torch.equal(first, started(backend, (5,), 3).decode())
+
+
+@every_backend
+def test_starting_at_a_picture_shows_it_at_the_last_step(backend: str) -> None:
+    generator = create(backend, NETWORKS[backend](), 2, SIZE)
+    generator.start_from_images_(blocks())
+    generator.set_step(10, 10, (0, 1))
+    shown = generator.decode().detach()
+    assert (shown - blocks()).abs().max() <= 0.1 + 1e-5  # the fake VQGAN stretches colours by as much
+    assert generator.init_distance().tolist() == [0, 0]
+
+
+@every_backend
+def test_the_init_distance_grows_for_the_picture_that_moves(backend: str) -> None:
+    generator = started(backend, (1, 2))
+    (latent,) = generator.parameters()
+    with torch.no_grad():
+        latent[1] += 0.5
+    assert generator.init_distance().tolist() == pytest.approx([0, 0.25])
+
+
+@every_backend
+def test_following_the_gradient_to_a_picture_reaches_it(backend: str) -> None:
+    generator, target = started(backend, (1, 2)), blocks()
+    optimizer = torch.optim.Adam(generator.parameters(), lr=0.1)
+    distances = []
+    for step in range(61):
+        generator.set_step(step, 60, (1, 2))
+        loss = (generator.decode() - target).square().mean()
+        distances.append(float(loss.detach()))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        generator.project_()
+    assert distances[-1] < 0.15 * distances[0]
+
+
+def test_vqgan_latents_stay_in_the_box_of_the_codebook() -> None:
+    network = FakeVQGAN()
+    network.codebook.mul_(torch.tensor([1.0, 2.0, -3.0]))
+    generator = create("vqgan", network, 1, SIZE)
+    (latent,) = generator.parameters()
+    with torch.no_grad():
+        latent.movedim(1, -1).copy_(torch.linspace(-9, 9, latent.numel()).view(1, *latent.shape[2:], 3))
+    generator.project_()
+    assert latent.detach().amin((0, 2, 3)).tolist() == [0, 0, -3]
+    assert latent.detach().amax((0, 2, 3)).tolist() == [1, 2, 0]
+
+
+def test_vqgan_noise_is_made_of_codes() -> None:
+    (latent,) = started("vqgan").parameters()
+    cells = latent.detach().movedim(1, -1).reshape(-1, 1, 3)
+    assert ((cells == PALETTE).all(-1).sum(1) == 1).all()
+
+
+def test_dvae_noise_fades_so_that_the_end_is_the_likeliest_code() -> None:
+    changed = []
+    for step in (0, 5, 9, 10):
+        generator = started("dvae", step=step)
+        (logits,) = generator.parameters()
+        likeliest = FakeDVAE().colours[logits.detach().argmax(1)].movedim(-1, 1).repeat_interleave(STRIDE, 2)
+        drawn = generator.decode().detach()[..., ::STRIDE]
+        changed.append(float((drawn != likeliest).float().mean()))
+    assert changed == sorted(changed, reverse=True)
+    assert changed[0] > 0.3
+    assert changed[-1] == 0
+
+
+def test_dvae_starts_from_a_picture_on_the_scale_of_noise() -> None:
+    generator = create("dvae", FakeDVAE(), 2, SIZE)
+    generator.start_from_images_(blocks())
+    (logits,) = generator.parameters()
+    torch.testing.assert_close(logits.detach().std(1), torch.ones_like(logits[:, 0]))

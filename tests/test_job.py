@@ -1,0 +1,162 @@
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clipgen.errors import UsageError
+from clipgen.job import MAX_SIDE, NO_STOP, Job, Prompt, parse_prompts, parse_size
+
+CAT = parse_prompts("a cat")
+
+numbers = st.floats(-1000, 1000).filter(bool)
+texts = st.text(st.sampled_from("aé猫 :.-+0123456789einf|\t"), max_size=20).map(lambda text: text.replace("|", " "))
+prompts = st.builds(
+    Prompt, texts.filter(str.strip), weight=numbers, stop=st.one_of(st.just(NO_STOP), st.floats(-10, 10))
+)
+jobs = st.builds(
+    Job,
+    prompts=st.lists(prompts, min_size=1, max_size=4).map(tuple),
+    backend=st.sampled_from(["vqgan", "dvae"]),
+    preset=st.sampled_from(["auto", "starter"]),
+    size=st.none() | st.tuples(st.integers(1, MAX_SIDE), st.integers(1, MAX_SIDE)),
+    steps=st.none() | st.integers(1, 1000),
+    seed=st.integers(0, 2**63 - 1),
+    lr=st.none() | st.floats(1e-6, 100),
+    cutouts=st.none() | st.integers(1, 1024),
+    init=st.just("a photo\udcff.jpg"),
+    init_weight=st.floats(0, 1000),
+)
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("a cat", [("a cat", 1.0, NO_STOP)]),
+        ("a cat:2|fog:-0.5:-.2", [("a cat", 2.0, NO_STOP), ("fog", -0.5, -0.2)]),
+        ("blade runner: the city", [("blade runner: the city", 1.0, NO_STOP)]),
+        ("note: a cat:1e-1", [("note: a cat", 0.1, NO_STOP)]),
+        ("a clock at 12:30:1:-inf", [("a clock at 12:30", 1.0, NO_STOP)]),
+        ("  two\nlines\t ", [("two lines", 1.0, NO_STOP)]),
+        ("a:1:2:3", [("a:1", 2.0, 3.0)]),
+    ],
+)
+def test_prompts_are_read_from_the_right(typed: str, expected: list[tuple[str, float, float]]) -> None:
+    assert [(p.text, p.weight, p.stop) for p in parse_prompts(typed)] == expected
+
+
+@given(st.lists(prompts, min_size=1, max_size=4).map(tuple))
+def test_what_is_typed_from_a_job_reads_back_as_its_prompts(some: tuple[Prompt, ...]) -> None:
+    assert parse_prompts(Job(some).text) == some
+
+
+def test_the_typed_text_is_as_short_as_it_was() -> None:
+    assert Job(parse_prompts("a cat:2|fog:-0.5:-0.2|a: b")).text == "a cat:2|fog:-0.5:-0.2|a: b"
+
+
+@given(jobs)
+def test_jobs_survive_json(job: Job) -> None:
+    assert Job.from_json(job.to_json()) == job
+    assert job.to_json().isascii()
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["", "  ", "a cat|", "|", ":2", "a\0cat", "a \x1b[31m cat", "a \udc80 cat", "a cat:nan", "a cat:inf",
+     "a cat:1e999", "a cat:1:nan", "a cat:0", "x" * 2001, "|".join("a" * 65)],
+)  # fmt: skip
+def test_bad_prompts_are_refused_in_one_printable_line(typed: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Job(parse_prompts(typed))
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("backend", "vqgn", "--backend must be one of dvae, vqgan, got 'vqgn'; did you mean vqgan?"),
+        ("backend", ["vqgan"], "--backend must be one of"),
+        ("preset", "startr", "did you mean starter?"),
+        ("steps", 0, "--steps must be a whole number from 1 to 100000, got 0"),
+        ("steps", True, "--steps must be"),
+        ("steps", 1.5, "--steps must be"),
+        ("seed", -1, "--seed must be"),
+        ("seed", 2**63, "--seed must be"),
+        ("lr", 0.0, "--lr must be above 0"),
+        ("lr", math.nan, "--lr must be a number from 0 to 100, got nan"),
+        ("lr", math.inf, "--lr must be"),
+        ("lr", 10**400, "--lr must be"),
+        ("lr", "0.1", "--lr must be"),
+        ("cutouts", 0, "--cutouts must be"),
+        ("size", (0, 256), "the width of --size must be"),
+        ("size", (256, 10**9), "the height of --size must be"),
+        ("size", (256,), "--size must be a width and a height"),
+        ("size", "256x256", "--size must be a width and a height"),
+        ("init", "", "--init must be the path"),
+        ("init", "a\0.png", "--init must be the path"),
+        ("init_weight", -1.0, "--init-weight must be"),
+        ("init_weight", 1.0, "--init-weight 1 needs an init image; add --init FILE"),
+        ("prompts", "a cat", "prompts must be a tuple of Prompt"),
+        ("prompts", (), "1 to 64 texts"),
+    ],
+)
+def test_bad_values_are_refused_with_flag_and_value(field: str, value: object, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Job(**{"prompts": CAT, field: value})
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def _record(**changes: object) -> dict[str, object]:
+    return {**Job(CAT).to_dict(), **changes}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "nonsense", "[]", "null", "3", "{}", "[" * 100_000, " " * 1_000_001,
+        json.dumps(_record(out="/etc/passwd")),
+        json.dumps(_record(prompts="a cat")),
+        json.dumps(_record(prompts=[["a cat"]])),
+        json.dumps(_record(prompts=[{"weight": 1}])),
+        json.dumps(_record(prompts=[{"text": "a", "stop": "x"}])),
+        json.dumps(_record(prompts=[{"text": 3}])),
+        json.dumps(_record(seed="1")),
+        json.dumps(_record(size=[256, "256"])),
+        json.dumps(_record()).replace('"lr": null', '"lr": NaN'),
+        json.dumps(_record()).replace('"lr": null', '"lr": 1e999'),
+        json.dumps(_record()).replace('"seed": 0', '"seed": ' + "9" * 10_000),
+    ],
+    ids=lambda text: text[:30],
+)  # fmt: skip
+def test_hostile_json_is_refused(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Job.from_json(text)
+    assert len(str(caught.value)) < 500
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["prompts", "size", "text", "x"]), inner),
+)
+
+
+@given(json_values)
+def test_any_other_value_is_refused_as_a_usage_error(value: object) -> None:
+    with pytest.raises(UsageError):
+        Job.from_dict(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("384x256", (384, 256)), (" 64 X 32 ", (64, 32)), ("128", (128, 128)), ("7*9", (7, 9))]
+)
+def test_sizes_are_read(text: str, size: tuple[int, int]) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "x", "12x", "axb", "1x2x3", "-1x5", "1.5x2", "0x8", "99999x99999"])
+def test_bad_sizes_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--size"):
+        parse_size(text)

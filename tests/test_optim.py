@@ -1,0 +1,29 @@
+import pytest
+import torch
+
+from clipgen.optim import FINAL_LR_SHARE, LatentOptimizer, learning_rate
+
+
+def test_the_rate_falls_from_the_base_to_a_tenth() -> None:
+    rates = [learning_rate(0.2, step / 20) for step in range(21)]
+    assert rates[0] == pytest.approx(0.2)
+    assert rates[-1] == pytest.approx(0.2 * FINAL_LR_SHARE)
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_the_first_step_has_the_length_of_the_rate_at_that_progress() -> None:
+    latent = torch.zeros(3, requires_grad=True)
+    LatentOptimizer([latent], 0.2).step((latent * torch.tensor([1.0, -10.0, 0.1])).sum(), progress=0.5)
+    rate = learning_rate(0.2, 0.5)
+    torch.testing.assert_close(latent.detach(), torch.tensor([-rate, rate, -rate]))
+
+
+def test_the_scale_of_the_loss_does_not_matter_down_to_tiny_gradients() -> None:
+    moved = []
+    for scale in (1.0, 1e-7):
+        latent = torch.ones(4, requires_grad=True)
+        optimizer = LatentOptimizer([latent], 0.1)
+        for step in range(5):
+            optimizer.step(scale * latent.square().sum(), step / 5)
+        moved.append(latent.detach())
+    torch.testing.assert_close(moved[0], moved[1], rtol=1e-3, atol=1e-3)
