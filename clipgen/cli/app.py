@@ -6,11 +6,14 @@ import typer
 
 from clipgen import __version__
 from clipgen.cli.batch import batch
-from clipgen.cli.group import DEBUG_FLAG, PromptOrCommand
+from clipgen.cli.evaluate import evaluate
+from clipgen.cli.group import DEBUG_FLAG, DEFAULT_COMMAND, PromptOrCommand
 from clipgen.cli.run import run
+from clipgen.cli.train import train
+from clipgen.cli.world import world
 
-COMMANDS = (run, batch)
-"""Every command, in the order of the help; its name is that of the function."""
+COMMANDS = {DEFAULT_COMMAND: run, "batch": batch, "eval": evaluate, "world": world, "train": train}
+"""Every command, in the order of the help."""
 
 app = typer.Typer(
     cls=PromptOrCommand,
@@ -18,8 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in COMMANDS:
-    app.command()(command)
+for name, command in COMMANDS.items():
+    app.command(name)(command)
 
 
 def _print_version(wanted: bool) -> None:

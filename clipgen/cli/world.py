@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from clipgen.cli import options
 from clipgen.errors import UsageError
 
 
@@ -16,7 +15,6 @@ def world(
     count: Annotated[int, typer.Option("--count", "-n", metavar="NUMBER", help="Pictures on the sheet.")] = 60,
     seed: Annotated[int, typer.Option("--seed", metavar="NUMBER", help="Another seed, other pictures.")] = 0,
     size: Annotated[int, typer.Option("--size", metavar="PIXELS", help="Side of a picture.")] = 128,
-    debug: options.Debug = False,
 ) -> None:
     """Draw a contact sheet of the world that the starter models were trained on, each picture with a true caption."""
     if not (1 <= count <= 1000 and 32 <= size <= 1024 and seed >= 0):

@@ -111,11 +111,16 @@ class LiveProgress:
 
     def _draw(self, step: Step) -> RenderableType:
         label = Text(self._label, no_wrap=True, overflow="ellipsis")
+        numbers = Text(self._pace.describe(step), no_wrap=True, overflow="ellipsis")
+        bar = ProgressBar(total=step.total, completed=step.index, width=self._bar_columns(len(numbers)))
         row = Table.grid(padding=(0, 1))
-        row.add_row(ProgressBar(total=step.total, completed=step.index, width=BAR_COLUMNS), self._pace.describe(step))
+        row.add_row(bar, numbers)
         picture = step.image[0]
         columns = self._preview_columns(picture.shape[-2] / picture.shape[-1])
         return Group(half_blocks(picture, columns), label, row) if columns else Group(label, row)
+
+    def _bar_columns(self, beside: int) -> int:
+        return max(min(BAR_COLUMNS, self._console.width - beside - 2), 4)
 
     def _preview_columns(self, aspect: float) -> int:
         """Return how wide the picture can be so that it and the lines below fit the window; 0 for no picture."""

@@ -18,11 +18,12 @@ from clipgen.sinks.base import Outcome, Step
 FILM_SECONDS = 8
 HOLD_SECONDS = 1
 
-# GIF players cannot scrub and GIF files are large: it is shown smaller and with fewer frames.
+# GIF files are large, so they are smaller and have fewer frames. The palette is made from whole frames: made from what
+# changes between frames, it misses the colours of the last.
 _GIF_SIDE = 480
 _PALETTE = (
     f"scale=w='min({_GIF_SIDE},iw)':h='min({_GIF_SIDE},ih)':force_original_aspect_ratio=decrease:flags=lanczos,"
-    "split[frames][copy];[copy]palettegen=stats_mode=diff[palette];"
+    "split[frames][copy];[copy]palettegen=stats_mode=full[palette];"
     "[frames][palette]paletteuse=dither=bayer:bayer_scale=3:diff_mode=rectangle"
 )
 # Without the explicit matrix ffmpeg converts by BT.601 and players assume BT.709, which shifts the colours.
@@ -136,13 +137,15 @@ class _Encoder:
     """A running ffmpeg that reads raw frames from a pipe. Every failure surfaces as an `OSError`."""
 
     def __init__(self, path: Path, width: int, height: int, fps: int, form: Format) -> None:
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop()
         source = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(fps), "-i", "-")
         command = [_ffmpeg(), "-loglevel", "error", "-nostdin", "-y", *source, "-an", *form.arguments, str(path)]
-        # A group of its own, so that Ctrl-C reaches only Python, which then ends the film properly.
-        self._process = subprocess.Popen(  # noqa: S603 - a fixed program and an argument list, no shell
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._complaints, process_group=0
-        )
+        with contextlib.ExitStack() as on_error:
+            self._complaints = on_error.enter_context(tempfile.TemporaryFile())
+            # A group of its own, so that Ctrl-C reaches only Python, which then ends the film properly.
+            self._process = subprocess.Popen(  # noqa: S603 - a fixed program and an argument list, no shell
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._complaints, process_group=0
+            )
+            on_error.pop_all()
         self._pipe = cast(IO[bytes], self._process.stdin)
 
     def write(self, frame: bytes, copies: int) -> None:
