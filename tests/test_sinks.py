@@ -117,6 +117,7 @@ def test_progress_knows_speed_and_time_left() -> None:
     stream, clock = io.StringIO(), Clock()
     play(PlainProgress("a cat", stream, clock), clock, seconds=200)
     assert "50/100  loss 0.2500  CLIP score 0.250  0.50 steps/s  0:01:40 left" in stream.getvalue()
+    assert stream.getvalue().endswith("0.50 steps/s  in 0:03:20\n")
 
 
 def test_plain_progress_says_how_a_run_ended_early() -> None:

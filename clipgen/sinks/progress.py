@@ -54,9 +54,15 @@ class Pace:
     def _timing(self, step: Step) -> list[str]:
         if self._first is None or step.index == self._first[0]:
             return []
-        rate = (step.index - self._first[0]) / max(self._clock() - self._first[1], 1e-9)
-        left = timedelta(seconds=round((step.total - step.index) / rate))
-        return [f"{rate:.2f} steps/s", f"{left} left"]
+        elapsed = max(self._clock() - self._first[1], 1e-9)
+        rate = (step.index - self._first[0]) / elapsed
+        if step.index == step.total:
+            return [f"{rate:.2f} steps/s", f"in {_clock_time(elapsed)}"]
+        return [f"{rate:.2f} steps/s", f"{_clock_time((step.total - step.index) / rate)} left"]
+
+
+def _clock_time(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
 
 
 class PlainProgress:
