@@ -1,5 +1,6 @@
 """The `clipgen` program: its commands and what they have in common."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -12,7 +13,13 @@ from clipgen.cli.run import run
 from clipgen.cli.train import train
 from clipgen.cli.world import world
 
-COMMANDS = {DEFAULT_COMMAND: run, "batch": batch, "eval": evaluate, "world": world, "train": train}
+COMMANDS: dict[str, Callable[..., None]] = {
+    DEFAULT_COMMAND: run,
+    "batch": batch,
+    "eval": evaluate,
+    "world": world,
+    "train": train,
+}
 """Every command, in the order of the help."""
 
 app = typer.Typer(
