@@ -74,6 +74,14 @@ def test_views_are_a_function_of_seed_and_step() -> None:
         assert (first[1:] - views(image, 8, USUAL, seeds=(seed,), step=step)[1:]).abs().amax((1, 2, 3)).min() > 1e-3
 
 
+@pytest.mark.parametrize("part", ["homographies", "colour", "noise"])
+def test_every_part_of_a_draw_changes_with_seed_and_step(part: str) -> None:
+    draws = [draw_views([seed], step, 8, SQUARE, USUAL) for seed, step in ((3, 4), (3, 5), (4, 4))]
+    first, *others = (getattr(draw, part)[1:] for draw in draws)
+    for other in others:
+        assert (first - other).flatten(1 if first.ndim > 1 else 0).abs().amax(-1).min() > 1e-4
+
+
 @pytest.mark.parametrize("count", [1, 2, 5, 24])
 def test_the_shares_of_plain_whole_and_crop_hold_and_one_is_always_plain(count: int) -> None:
     draw = draw_views([0], 0, count, SQUARE, replace(USUAL, degrees=0, shear=0, perspective=0))
@@ -148,6 +156,21 @@ def test_noise_and_jitter_have_the_strength_that_they_are_given() -> None:
     assert float(noise.std((1, 2, 3)).mean()) == pytest.approx(0.1, rel=0.2)
     light = views(grey, 200, replace(STILL, jitter=0.2)).mean((1, 2, 3)) - 0.5
     assert 0.15 < light.abs().max() <= 0.2
+
+
+def test_contrast_and_saturation_change_on_their_own() -> None:
+    picture = torch.tensor([0.6, 0.5, 0.5])[:, None, None].repeat(1, *SQUARE)
+    picture[:, :, 32:] -= 0.2
+    jitter = torch.linspace(-0.2, 0.2, 9)
+    for column in (1, 2):
+        colour = torch.zeros(9, 3)
+        colour[:, column] = jitter
+        draw = replace(draw_views([0], 0, 9, SQUARE, replace(STILL, share_plain=1)), colour=colour)
+        made = make_views(picture[None], draw, S)
+        contrast = made[..., 0].mean((1, 2)) - made[..., -1].mean((1, 2))
+        saturation = made[:, 0].mean((1, 2)) - made[:, 1].mean((1, 2))
+        torch.testing.assert_close(contrast, 0.2 * (1 + jitter * (column == 1)))
+        torch.testing.assert_close(saturation, 0.1 * (1 + jitter))
 
 
 def test_the_gradient_reaches_every_picture_through_its_own_views_only() -> None:

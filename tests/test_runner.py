@@ -5,14 +5,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fakes import FakePerceptor, Recorder, fake_models
+from fakes import FakePerceptor, FakeVQGAN, Recorder, fake_models
 from PIL import Image
 
 import clipgen
 from clipgen import presets, runner
 from clipgen.errors import ClipgenError, DivergedError, OutOfMemoryError, UsageError
 from clipgen.generators import GENERATORS
+from clipgen.guidance import Guide, ViewPlan
 from clipgen.job import Job, parse_prompts
+from clipgen.presets import CutoutSettings
 from clipgen.runner import Result, run, run_together
 from clipgen.sinks.base import Outcome, Step
 
@@ -86,6 +88,32 @@ def test_negative_prompts_push_away() -> None:
     assert min(red, green) > 2 * blue
 
 
+def test_a_text_past_its_stop_does_not_pull() -> None:
+    recorder = Recorder()
+    run(job("red:1:100|blue:-1:100"), fake_models(), [recorder])
+    assert torch.equal(recorder.steps[-1].image, recorder.steps[0].image)
+
+
+def test_the_views_change_from_step_to_step() -> None:
+    models = fake_models()
+    plan = ViewPlan(4, (48, 32), CutoutSettings(share_plain=0, share_whole=0, jitter=0, noise=0))
+    guide = Guide(models.perceptors, [parse_prompts("red")], [0], plan, models.device)
+    picture = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    losses = {float(guide.compare(picture, step)[0]) for step in range(5)}
+    assert len(losses) == 5
+
+
+def test_latents_are_brought_back_into_range_after_every_update() -> None:
+    class Strict(FakeVQGAN):
+        def straight_through(self, latent: torch.Tensor) -> torch.Tensor:
+            assert latent.min() >= 0
+            assert latent.max() <= 1
+            return super().straight_through(latent)
+
+    models = replace(fake_models(), network=Strict())
+    run(job(lr=3.0), models)
+
+
 def test_several_perceptors_are_averaged() -> None:
     one, two = Recorder(), Recorder()
     run(job(), fake_models(perceptors=1), [one])
@@ -148,6 +176,9 @@ def test_ctrl_c_hands_over_what_was_reached(backend: str, index: int) -> None:
     for sink in (interrupter, recorder):
         assert sink.outcomes == [Outcome.INTERRUPTED]
         assert [step.index for step in sink.steps] == [*range(index + 1), index]
+    # The picture to keep is drawn as a final one, without the noise of the dVAE's draws.
+    *_, last, kept = recorder.steps
+    assert torch.equal(last.image, kept.image) == (backend == "vqgan")
 
 
 class Failing(Recorder):
