@@ -18,12 +18,13 @@ from clipgen.sinks.base import Outcome, Step
 FILM_SECONDS = 8
 HOLD_SECONDS = 1
 
-# GIF files are large, so they are smaller and have fewer frames. The palette is made from whole frames: made from what
-# changes between frames, it misses the colours of the last.
+# GIF files are large, so they are smaller and have fewer frames. ffmpeg remembers every distinct colour that it meets:
+# thinned out to 16 bits, which 256 colours cannot show anyway, it takes a second and not a minute. The palette is made
+# from whole frames: made from what changes between frames, it misses the colours of the last.
 _GIF_SIDE = 480
 _PALETTE = (
     f"scale=w='min({_GIF_SIDE},iw)':h='min({_GIF_SIDE},ih)':force_original_aspect_ratio=decrease:flags=lanczos,"
-    "split[frames][copy];[copy]palettegen=stats_mode=full[palette];"
+    "format=rgb565le,format=rgb24,split[frames][copy];[copy]palettegen=stats_mode=full[palette];"
     "[frames][palette]paletteuse=dither=bayer:bayer_scale=3:diff_mode=rectangle"
 )
 # Without the explicit matrix ffmpeg converts by BT.601 and players assume BT.709, which shifts the colours.
