@@ -1,0 +1,72 @@
+"""`clipgen eval`: how often the pictures show what was asked, by a judge that never guides."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clipgen.cli import options
+from clipgen.cli.device import pick_device
+from clipgen.cli.failures import say
+from clipgen.errors import UsageError
+from clipgen.job import Job, parse_prompts, parse_size
+
+COLUMNS = 8
+
+
+def evaluate(
+    count: Annotated[int, typer.Option("--n", "-n", metavar="NUMBER", help="Prompts to draw and to make.")] = 48,
+    seed: Annotated[int, typer.Option("--seed", metavar="NUMBER", help="Of the prompts and of every picture.")] = 0,
+    size: options.Size = None,
+    backend: options.Backend = Job.backend,
+    preset: options.Preset = Job.preset,
+    steps: options.Steps = None,
+    lr: options.LearningRate = None,
+    cutouts: options.Cutouts = None,
+    device: options.Device = "auto",
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="Where to write.")] = Path("eval"),
+) -> None:
+    """Make pictures for prompts of the drawn world and report how many show what was asked.
+
+    Writes a table, a JSON file and a contact sheet; prints the paths of the last two.
+    """
+    if not 2 <= count <= 10_000:
+        raise UsageError(f"--n must be from 2 to 10000, got {count}")
+    template = Job(
+        prompts=parse_prompts("the prompts follow"),
+        backend=backend,
+        preset=preset,
+        size=None if size is None else parse_size(size),
+        steps=steps,
+        seed=seed,
+        lr=lr,
+        cutouts=cutouts,
+    )
+    place = pick_device(device)
+    from clipgen.evaluation import answer, measure, questions
+    from clipgen.naming import reserved
+    from clipgen.starter.world.sheet import contact_sheet
+
+    with reserved(out, f"eval-{backend}-{count}", (".json", ".png")) as paths:
+        answers = answer(questions(count, seed), template, place, say)
+        scores = measure(answers, place)
+        _print_table(f"{backend}, {count} prompts", scores)
+        record = {"backend": backend, "scores": scores, "prompts": [made.question.text for made in answers]}
+        paths[".json"].write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        pictures = [made.picture for made in answers]
+        contact_sheet(pictures, [made.question.text for made in answers], COLUMNS).save(paths[".png"], format="PNG")
+        for path in paths.values():
+            typer.echo(str(path))
+
+
+def _print_table(title: str, scores: dict[str, float]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title)
+    table.add_column("measure")
+    table.add_column("value", justify="right")
+    for name, value in scores.items():
+        table.add_row(name, f"{value:.3f}" if value % 1 else f"{value:.0f}")
+    Console(stderr=True).print(table)

@@ -1,0 +1,53 @@
+"""`clipgen train NAME`: the recipes behind the starter models."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clipgen.cli import options
+from clipgen.cli.device import pick_device
+from clipgen.cli.failures import say
+from clipgen.errors import UsageError, unknown_value
+
+NAMES = ("clip-clean", "judge-clean", "vqgan", "dvae", "clip", "judge")
+"""The recipes in the order in which they need one another; `recipes.RECIPES` holds them."""
+
+
+def train(
+    name: Annotated[str, typer.Argument(metavar="|".join(NAMES), help="What to train.", show_default=False)],
+    runs: Annotated[
+        Path, typer.Option("--runs", metavar="FOLDER", help="Holds drawn pictures, states, logs and weights.")
+    ] = Path("runs"),
+    steps: Annotated[int | None, typer.Option("--steps", metavar="NUMBER", show_default="the recipe's")] = None,
+    batch: Annotated[int | None, typer.Option("--batch", metavar="NUMBER", show_default="the recipe's")] = None,
+    rate: Annotated[float | None, typer.Option("--lr", metavar="NUMBER", show_default="the recipe's")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="NUMBER", show_default="the recipe's")] = None,
+    pictures: Annotated[
+        int | None,
+        typer.Option("--pictures", metavar="NUMBER", help="Drawn to learn from.", show_default="the recipe's"),
+    ] = None,
+    device: options.Device = "auto",
+) -> None:
+    """Train one of the starter models on the drawn world, or go on where an earlier call was stopped.
+
+    Prints the path of the weights. Put them in clipgen/starter/weights to have every run use them.
+    """
+    if name not in NAMES:
+        raise unknown_value("NAME", name, NAMES)
+    given = {"steps": steps, "batch": batch, "rate": rate, "seed": seed}
+    for flag, value in {**given, "pictures": pictures}.items():
+        if value is not None and not value > 0 and flag != "seed":
+            raise UsageError(f"--{'lr' if flag == 'rate' else flag} must be above 0, got {value}")
+    import torch
+
+    from clipgen.starter.train.recipes import RECIPES, Bench
+    from clipgen.starter.train.recipes import train as run_recipe
+
+    recipe = RECIPES[name]
+    plan = replace(recipe.plan, **{key: value for key, value in given.items() if value is not None})
+    recipe = replace(recipe, plan=plan, pictures=pictures or recipe.pictures)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
+    typer.echo(str(run_recipe(name, recipe, Bench(runs, torch.device(pick_device(device)), say))))

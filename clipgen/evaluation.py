@@ -1,0 +1,126 @@
+"""Measuring a backend: prompts from the world's grammar, pictures made as a user would, scored by the judge alone.
+
+The guide's own score says how well it was pleased, not what the picture shows (Goodhart); so the judge, a CLIP of another
+architecture and seed that never guides, decides. R-precision: Park et al., NeurIPS 2021 (datasets and benchmarks).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from clipgen.images import to_tensor
+from clipgen.job import Job, parse_prompts
+from clipgen.perceptor import Perceptor, load_perceptor
+from clipgen.presets import resolve
+from clipgen.runner import load_models, run
+from clipgen.starter import grammar
+from clipgen.starter.grammar import Claim
+
+JUDGE = "starter/judge"
+STATED = {"noun": 1.0, "colour": 0.6, "time": 0.3, "style": 1.0}
+"""How often a prompt states what is true of the picture it was imagined from."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt and what it claims."""
+
+    text: str
+    claim: Claim
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A picture made for a question, as the judge and the guide see it."""
+
+    question: Question
+    picture: Image.Image
+    seconds: float
+    guide_cosine: float
+
+
+def questions(count: int, seed: int) -> list[Question]:
+    """Different prompts of the drawn world, always the same for a seed."""
+    rng = np.random.default_rng([seed, 2024])
+    asked: list[Question] = []
+    while len(asked) < count:
+        truth = asdict(grammar.imagine(rng))
+        claim = {name: value for name, value in truth.items() if value and rng.random() < STATED.get(name, 0.0)}
+        if claim not in [question.claim for question in asked]:
+            asked.append(Question(grammar.say(claim, rng), claim))
+    return asked
+
+
+def answer(asked: Sequence[Question], template: Job, device: str, report: Callable[[str], None]) -> list[Answer]:
+    """Make a picture for each question, with the settings and the seed of `template`."""
+    job, _ = resolve(template)
+    models = load_models(job, device)
+    answers = []
+    for number, question in enumerate(asked, 1):
+        started = time.perf_counter()
+        picture = run(Job(**{**_fields(job), "prompts": parse_prompts(question.text)}), models).image
+        seconds = time.perf_counter() - started
+        cosine = float(
+            (embed([picture], models.perceptors[0]) @ models.perceptors[0].encode_texts([question.text]).T)[0, 0]
+        )
+        answers.append(Answer(question, picture, seconds, cosine))
+        report(f"{number}/{len(asked)}  {seconds:.1f} s  {question.text}")
+    return answers
+
+
+def _fields(job: Job) -> dict[str, Any]:
+    return {name: getattr(job, name) for name in job.__dataclass_fields__}
+
+
+@torch.no_grad()
+def embed(pictures: Sequence[Image.Image], perceptor: Perceptor) -> Tensor:
+    """Whole pictures as unit vectors (N, D)."""
+    device = next(perceptor.parameters()).device
+    views = torch.cat([to_tensor(picture, picture.size) for picture in pictures]).to(device)
+    size = (perceptor.size, perceptor.size)
+    return perceptor.encode_images(interpolate(views, size=size, mode="bilinear", antialias=True))
+
+
+@torch.no_grad()
+def measure(answers: Sequence[Answer], device: str = "cpu") -> dict[str, float]:
+    """Score answers by the judge; every share comes with its chance level."""
+    judge = load_perceptor(JUDGE, device)
+    vectors = embed([answer.picture for answer in answers], judge)
+    cosines = vectors @ judge.encode_texts([answer.question.text for answer in answers]).T
+    rank = (cosines > cosines.diagonal()[:, None]).sum(1)
+    count = len(answers)
+    guide = float(np.mean([answer.guide_cosine for answer in answers]))
+    scores = {
+        "n": float(count),
+        "R@1": float((rank < 1).float().mean()),
+        "R@1 chance": 1 / count,
+        "R@5": float((rank < 5).float().mean()),
+        "R@5 chance": min(1.0, 5 / count),
+        "judge cosine": float(cosines.diagonal().mean()),
+        "guide cosine": guide,
+        "gap": guide - float(cosines.diagonal().mean()),
+        "seconds a picture": float(np.mean([answer.seconds for answer in answers])),
+    }
+    for name in ("noun", "colour", "style"):
+        scores |= _attribute(name, answers, vectors, judge)
+    return scores
+
+
+def _attribute(name: str, answers: Sequence[Answer], vectors: Tensor, judge: Perceptor) -> dict[str, float]:
+    """How often the judge sees the stated value of an attribute, among all values that there are."""
+    named = [(text, claim[name]) for text, claim in grammar.bank() if name in claim]
+    seen = (vectors @ judge.encode_texts([text for text, _ in named]).T).argmax(1).tolist()
+    hits = [
+        named[k][1] == a.question.claim[name] for a, k in zip(answers, seen, strict=True) if name in a.question.claim
+    ]
+    share = sum(hits) / len(hits) if hits else float("nan")
+    return {f"{name} accuracy": share, f"{name} chance": 1 / len(named), f"{name} n": float(len(hits))}

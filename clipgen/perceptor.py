@@ -1,0 +1,85 @@
+"""CLIP as clipgen sees it: texts and views in, unit vectors out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from open_clip import CLIP
+from open_clip.model import CLIPTextCfg, CLIPVisionCfg
+from open_clip.tokenizer import SimpleTokenizer
+from torch import Tensor, nn
+
+from clipgen import weights
+from clipgen.errors import ClipgenError
+from clipgen.towers import TOWERS
+
+BYTE_TOKENS = 512  # every byte, alone and as the end of a word, comes before the merges
+
+
+def small_tokenizer(merges: int, context_length: int) -> SimpleTokenizer:
+    """open_clip's byte-pair tokenizer with only the first `merges` of its merges."""
+    tokenizer = SimpleTokenizer(context_length=context_length)
+    tokens = list(tokenizer.encoder)
+    specials = [tokenizer.decoder[number] for number in tokenizer.all_special_ids]
+    tokenizer.encoder = {token: number for number, token in enumerate(tokens[: BYTE_TOKENS + merges] + specials)}
+    tokenizer.decoder = {number: token for token, number in tokenizer.encoder.items()}
+    tokenizer.bpe_ranks = dict(list(tokenizer.bpe_ranks.items())[:merges])
+    tokenizer.all_special_ids = [tokenizer.encoder[token] for token in specials]
+    tokenizer.sot_token_id, tokenizer.eot_token_id = tokenizer.all_special_ids
+    tokenizer.vocab_size = len(tokenizer.encoder)
+    return tokenizer
+
+
+def build_clip(config: dict[str, Any]) -> CLIP:
+    """An open_clip CLIP from `embed_dim`, `vision_cfg` and `text_cfg`, as its model configs name them."""
+    return CLIP(
+        config["embed_dim"],
+        CLIPVisionCfg(**config["vision_cfg"]),
+        CLIPTextCfg(**config["text_cfg"]),
+        init_logit_bias=config.get("init_logit_bias"),
+    )
+
+
+class Perceptor(nn.Module):
+    """A CLIP with its tokenizer, input size and normalisation.
+
+    config: what `build_clip` takes, and `merges` of the tokenizer, `mean` and `std` (per channel) of the input.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: dict[str, Any]):
+        super().__init__()
+        self.clip = build_clip(config)
+        self.size: int = config["vision_cfg"]["image_size"]
+        self.tokenizer = small_tokenizer(config["merges"], config["text_cfg"]["context_length"])
+        self.register_buffer("mean", torch.tensor(config["mean"]).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(config["std"]).view(1, 3, 1, 1), persistent=False)
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Texts to unit vectors (N, D)."""
+        tokens = self.tokenizer(list(texts)).to(self.mean.device)
+        vectors: Tensor = self.clip.encode_text(tokens, normalize=True)
+        return vectors
+
+    def encode_images(self, views: Tensor) -> Tensor:
+        """Views (N, 3, size, size), RGB in [0, 1], to unit vectors (N, D)."""
+        vectors: Tensor = self.clip.encode_image((views - self.mean) / self.std, normalize=True)
+        return vectors
+
+    def overlong(self, text: str) -> int:
+        """By how many tokens a text is longer than the model reads; 0 if it fits."""
+        return max(0, len(self.tokenizer.encode(text)) + 2 - self.tokenizer.context_length)
+
+
+def load_perceptor(name: str, device: torch.device | str) -> Perceptor:
+    """The frozen perceptor called `name` (see `weights.find`), on `device`."""
+    checkpoint = weights.read(weights.find(name))
+    if checkpoint.kind != "clip":
+        raise ClipgenError(f"'{name}' holds a {checkpoint.kind}, not a CLIP")
+    perceptor = Perceptor(checkpoint.config)
+    perceptor.clip.load_state_dict(checkpoint.tensors)
+    return perceptor.eval().requires_grad_(False).to(device)

@@ -1,0 +1,78 @@
+"""Training augmentation: geometry, colour, blur, noise, on pictures (B, 3, H, W) in [0, 1]."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, pad
+
+
+def warp(pictures: Tensor, size: int) -> Tensor:
+    """Random zoom, shift, turn, shear and flip of each picture to (B, 3, size, size).
+
+    Half of the pictures stay whole. Sampled on a grid twice as fine and averaged, so that shrinking does not alias.
+    """
+    count = len(pictures)
+    whole = torch.rand(count) < 0.5
+    zoom = torch.where(whole, torch.empty(count).uniform_(0.92, 1.08), torch.empty(count).uniform_(0.6, 1.15))
+    turn, shear, stretch = torch.randn(3, count) * torch.tensor([[0.10], [0.06], [0.07]])
+    reach = (1 - zoom).abs() * 0.6 + 0.03
+    shift = torch.empty(2, count).uniform_(-1, 1) * reach
+    flip = torch.where(torch.rand(count) < 0.5, -1.0, 1.0)
+    cos, sin = turn.cos() * zoom, turn.sin() * zoom
+    rows = [cos * flip * (1 + stretch), -sin + shear, shift[0], sin * flip, cos * (1 - stretch), shift[1]]
+    matrix = torch.stack(rows, 1).view(count, 2, 3).to(pictures)
+    grid = affine_grid(matrix, [count, 3, 2 * size, 2 * size], align_corners=False)
+    mode = "reflection" if torch.rand(()) < 0.5 else "border"
+    return avg_pool2d(grid_sample(pictures, grid, padding_mode=mode, align_corners=False), 2)
+
+
+def recolour(pictures: Tensor) -> Tensor:
+    """Random brightness, contrast, saturation and tint, too small to change a colour's name."""
+    shape = (len(pictures), 1, 1, 1)
+    gain = 1 + 0.1 * _normal(pictures, shape)
+    tint = 0.012 * _normal(pictures, (len(pictures), 3, 1, 1))
+    offset = 0.04 * _normal(pictures, shape) + tint
+    grey = pictures.mean(1, keepdim=True)
+    saturation = 1 + 0.12 * _normal(pictures, shape)
+    mean = pictures.mean((1, 2, 3), keepdim=True)
+    coloured = grey + (pictures - grey) * saturation
+    return ((coloured - mean) * gain + mean + offset).clamp(0, 1)
+
+
+def soften(pictures: Tensor) -> Tensor:
+    """Blur a third of the batch; noise on half of it."""
+    shape = (len(pictures), 1, 1, 1)
+    blurred = avg_pool2d(pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    share = torch.rand(shape) * (torch.rand(shape) < 0.35)
+    softened = pictures + (blurred - pictures) * share.to(pictures)
+    level = torch.rand(shape) * 0.1 * (torch.rand(shape) < 0.5)
+    return softened + torch.randn_like(pictures) * level.to(pictures)
+
+
+def erase(pictures: Tensor) -> Tensor:
+    """Paint a random box of its own colour over a quarter of the pictures."""
+    count, _, height, width = pictures.shape
+    side = torch.empty(2, count, 1, 1).uniform_(0.1, 0.4)
+    corner = torch.rand(2, count, 1, 1) * (1 - side)
+    y, x = torch.linspace(0, 1, height).view(1, -1, 1), torch.linspace(0, 1, width).view(1, 1, -1)
+    inside = (y > corner[0]) & (y < corner[0] + side[0]) & (x > corner[1]) & (x < corner[1] + side[1])
+    hit = inside & (torch.rand(count, 1, 1) < 0.25)
+    return torch.where(hit[:, None].to(pictures.device), torch.rand(count, 3, 1, 1).to(pictures), pictures)
+
+
+def _normal(like: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Normal noise drawn on the CPU, so that a seed means the same everywhere."""
+    return torch.randn(shape).to(like)
+
+
+def distort(pictures: Tensor, size: int) -> Tensor:
+    """All of the above."""
+    return erase(soften(recolour(warp(pictures, size)))).contiguous(memory_format=torch.channels_last)
+
+
+def full_circle(step: int, steps: int) -> float:
+    """Share of a half cosine done, from 0 at the first step to 1 at the last."""
+    return 0.5 * (1 - math.cos(math.pi * min(1.0, step / max(1, steps))))

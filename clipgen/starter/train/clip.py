@@ -1,0 +1,178 @@
+"""Training a small CLIP on the drawn world, against the exact matrix of which captions are true of which pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, logsigmoid
+
+from clipgen.perceptor import Perceptor
+from clipgen.starter import grammar
+from clipgen.starter.grammar import ATTRIBUTES, Claim, Truth
+from clipgen.starter.train.augment import distort
+from clipgen.starter.train.data import drawn_set, truths
+from clipgen.starter.train.loop import Fit, Losses, Plan, Report
+
+TEXT = {"context_length": 32, "vocab_size": 4096 + 514, "width": 128, "heads": 4, "layers": 2}
+COMMON = {
+    "embed_dim": 128,
+    "text_cfg": TEXT,
+    "merges": 4096,
+    "init_logit_bias": -4.0,
+    "mean": [0.5] * 3,
+    "std": [0.25] * 3,
+}
+TIMM = {"image_size": 64, "timm_pool": "avgmax", "timm_proj": "linear"}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "clip": {**COMMON, "vision_cfg": {**TIMM, "timm_model_name": "clipgen_residual"}},
+    "judge": {**COMMON, "vision_cfg": {**TIMM, "timm_model_name": "clipgen_dark"}},
+}
+UNSTATED = -1
+
+
+def codes(rows: Sequence[Truth | Claim]) -> np.ndarray:
+    """Truths or claims as integers (N, attributes); -1 where nothing is said."""
+    values = [asdict(row) if isinstance(row, Truth) else row for row in rows]
+    return np.array([[CODE.get((name, row.get(name)), UNSTATED) for name in ATTRIBUTES] for row in values])
+
+
+def _numbered() -> dict[tuple[str, str | None], int]:
+    domains = {"noun": grammar.NOUNS, "colour": grammar.COLOURS, "backdrop": grammar.COLOURS, "place": grammar.PLACES}
+    domains |= {"time": grammar.TIMES, "style": grammar.STYLES}
+    return {(name, value): k for name, domain in domains.items() for k, value in enumerate(domain)}
+
+
+CODE = _numbered()
+
+
+def matches(shown: np.ndarray, claimed: np.ndarray) -> Tensor:
+    """Which claims (M, A) hold of which pictures (N, A): a boolean matrix (N, M)."""
+    holds = (claimed[None] == UNSTATED) | (claimed[None] == shown[:, None])
+    return torch.from_numpy(holds.all(-1))
+
+
+def contrast(logits: Tensor, match: Tensor) -> Tensor:
+    """Sigmoid contrastive loss (Zhai et al., 2023, eq. 1) with every true pair positive; sum over texts, mean over pictures."""
+    signs = match.to(logits) * 2 - 1
+    return -logsigmoid(signs * logits).sum(1).mean()
+
+
+def choice(logits: Tensor, match: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
+    """Softmax contrastive loss over the values of each attribute, of the pictures for which one of them is true."""
+    total = logits.new_zeros(())
+    for columns in groups:
+        known = match[:, columns].any(1)
+        if known.any():
+            total = total + cross_entropy(logits[known][:, columns], match[known][:, columns].float().argmax(1))
+    return total
+
+
+@dataclass(frozen=True)
+class Source:
+    """Pictures (N, 128, 128, 3) uint8 with what they show, and their share of every batch."""
+
+    pictures: np.ndarray
+    truths: Sequence[Truth]
+    share: float = 1.0
+
+    @cached_property
+    def shown(self) -> np.ndarray:
+        """The truths as integers."""
+        return codes(self.truths)
+
+
+class ClipTrainer:
+    """One CLIP, what it learns from, and its loss at a step.
+
+    radius: L2 norm that perturbations of a view grow to over the first half of the steps; 0 trains without an adversary.
+    """
+
+    def __init__(self, perceptor: Perceptor, plan: Plan, sources: Sequence[Source], radius: float = 0.0):
+        self.perceptor = perceptor.to(memory_format=torch.channels_last)
+        self.plan, self.sources, self.radius = plan, sources, radius
+        self.bank = grammar.bank()
+        names = [next(iter(claim)) for _, claim in self.bank]
+        self.groups = [[k for k, name in enumerate(names) if name == group] for group in dict.fromkeys(names)]
+        self.device = next(perceptor.parameters()).device
+
+    def batch(self, step: int) -> tuple[Tensor, list[str], Tensor]:
+        """Pictures (B, 3, 128, 128), captions of a quarter of them, one for every word, and which hold of which."""
+        rng = np.random.default_rng([self.plan.seed, step])
+        pixels, shown, claims = [], [], []
+        for source in self.sources:
+            picked = np.sort(rng.integers(0, len(source.truths), round(source.share * self.plan.batch)))
+            pixels.append(torch.from_numpy(source.pictures[picked]))
+            shown.append(source.shown[picked])
+            claims += [grammar.claim_of(source.truths[k], rng) for k in picked[::4]]
+        texts = [grammar.say(claim, rng) for claim in claims] + [text for text, _ in self.bank]
+        match = matches(np.concatenate(shown), codes([*claims, *(claim for _, claim in self.bank)]))
+        return torch.cat(pixels).permute(0, 3, 1, 2).to(self.device).float() / 255, texts, match.to(self.device)
+
+    def losses_at(self, step: int) -> Losses:
+        """The contrastive loss of a step's batch."""
+        pixels, texts, match = self.batch(step)
+        views, words = distort(pixels, self.perceptor.size), self.perceptor.encode_texts(texts)
+        radius = self.radius * min(1.0, 2 * step / self.plan.steps)
+        if radius > 0:
+            views = self._attack(views, words.detach(), match, radius)
+        return {"loss": self._loss(views, words, match)}
+
+    def _loss(self, views: Tensor, words: Tensor, match: Tensor) -> Tensor:
+        clip = self.perceptor.clip
+        logits = self.perceptor.encode_images(views) @ words.T * clip.logit_scale.exp() + clip.logit_bias
+        return contrast(logits, match) + choice(logits[:, -len(self.bank) :], match[:, -len(self.bank) :], self.groups)
+
+    def _attack(self, views: Tensor, words: Tensor, match: Tensor, radius: float) -> Tensor:
+        """One step from a random start up the gradient, to the rim of the ball (Wong et al., 2020, in L2)."""
+        start = torch.randn_like(views)
+        start = start * (0.5 * radius / start.flatten(1).norm(dim=1).view(-1, 1, 1, 1))
+        moved = (views + start).requires_grad_()
+        (slope,) = torch.autograd.grad(self._loss(moved, words, match), moved)
+        push = start + slope * (radius / slope.flatten(1).norm(dim=1).clamp(min=1e-12).view(-1, 1, 1, 1))
+        shrink = (radius / push.flatten(1).norm(dim=1)).clamp(max=1).view(-1, 1, 1, 1)
+        return views + push * shrink
+
+
+def train_clip(trainer: ClipTrainer, folder: Path, report: Report) -> Perceptor:
+    """Train, or go on from the folder's state; returns the averaged model."""
+    fit = Fit(folder, trainer.perceptor, trainer.plan)
+    fit.resume()
+    fit.run(trainer.losses_at, report)
+    averaged: Perceptor = fit.averaged.eval()
+    return averaged
+
+
+@torch.no_grad()
+def zero_shot(perceptor: Perceptor, data: Path, count: int = 1000, seed: int = 99) -> dict[str, float]:
+    """Share of fresh pictures whose noun, colour and style the perceptor names, among all that the world knows."""
+    pictures, shown = drawn_set(data, count, 128, seed), truths(seed, count)
+    vectors = torch.cat(
+        [perceptor.encode_images(_shrunk(pictures[k : k + 100], perceptor.size)) for k in range(0, count, 100)]
+    )
+    scores: dict[str, float] = {}
+    for name in ("noun", "colour", "time", "place", "style"):
+        named = [(text, claim[name]) for text, claim in grammar.bank() if name in claim]
+        best = (vectors @ perceptor.encode_texts([text for text, _ in named]).T).argmax(1).tolist()
+        right = [(truth, named[k][1] == getattr(truth, name)) for truth, k in zip(shown, best, strict=True)]
+        known = [(truth, hit) for truth, hit in right if getattr(truth, name) is not None]
+        scores[name] = _share([hit for _, hit in known])
+        if name in ("noun", "colour"):
+            scores[f"{name}_plain"] = _share([hit for truth, hit in known if truth.style is None])
+            scores[f"{name}_styled"] = _share([hit for truth, hit in known if truth.style is not None])
+    return scores
+
+
+def _share(hits: list[bool]) -> float:
+    return round(sum(hits) / max(1, len(hits)), 4)
+
+
+def _shrunk(pictures: np.ndarray, size: int) -> Tensor:
+    pixels = torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 255
+    return torch.nn.functional.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)

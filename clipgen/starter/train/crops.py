@@ -1,0 +1,64 @@
+"""What the autoencoders learn from: crops of large pictures, and how far a reconstruction is from one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, l1_loss, mse_loss, normalize
+
+from clipgen.perceptor import Perceptor
+
+CROP = 128
+FEATURE_STAGES = ("stages.1", "stages.2")  # of the guide's image tower: strides 4 and 8
+
+
+def crops(pictures: np.ndarray, count: int, seed: int, step: int) -> Tensor:
+    """Random crops (count, 3, CROP, CROP) in [0, 1], mirrored half of the time, now and then a whole picture shrunk."""
+    rng = np.random.default_rng([seed, step])
+    room = pictures.shape[1] - CROP
+    cut: list[Tensor] = []
+    for index in rng.integers(0, len(pictures), count):
+        top, left = rng.integers(0, room + 1, 2)
+        whole = rng.random() < 0.15
+        part = pictures[index] if whole else pictures[index, top : top + CROP, left : left + CROP]
+        pixels = torch.from_numpy(np.array(part)).permute(2, 0, 1).float() / 255
+        if whole:
+            pixels = interpolate(pixels[None], size=(CROP, CROP), mode="bilinear", antialias=True)[0]
+        cut.append(pixels.flip(-1) if rng.random() < 0.5 else pixels)
+    return torch.stack(cut).contiguous(memory_format=torch.channels_last)
+
+
+def edge_distance(drawn: Tensor, target: Tensor) -> Tensor:
+    """L1 distance of the differences between neighbouring pixels."""
+    across = l1_loss(drawn.diff(dim=-1), target.diff(dim=-1))
+    return across + l1_loss(drawn.diff(dim=-2), target.diff(dim=-2))
+
+
+class FeatureDistance(nn.Module):
+    """Distance in the early features of a frozen CLIP with a timm image tower: LPIPS (Zhang et al., 2018) without its weights."""
+
+    def __init__(self, perceptor: Perceptor, stages: Sequence[str]):
+        super().__init__()
+        self.perceptor = perceptor.eval().requires_grad_(False)
+        self._seen: list[Tensor] = []
+        trunk = perceptor.clip.visual.trunk
+        for name in stages:
+            trunk.get_submodule(name).register_forward_hook(lambda _m, _i, output: self._seen.append(output))
+
+    def _features(self, pictures: Tensor) -> list[Tensor]:
+        self._seen.clear()
+        self.perceptor.encode_images(pictures)
+        return [normalize(features, dim=1) for features in self._seen]
+
+    def forward(self, drawn: Tensor, target: Tensor) -> Tensor:
+        """Mean over stages of the squared distance of unit features, at one random window of the perceptor's size."""
+        size = self.perceptor.size
+        top, left = (int(torch.randint(0, side - size + 1, ())) for side in drawn.shape[2:])
+        drawn, target = (p[..., top : top + size, left : left + size] for p in (drawn, target))
+        with torch.no_grad():
+            wanted = self._features(target)
+        pairs = zip(self._features(drawn), wanted, strict=True)
+        return torch.stack([(a - b).pow(2).sum(1).mean() for a, b in pairs]).mean()

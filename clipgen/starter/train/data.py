@@ -1,0 +1,48 @@
+"""Pictures drawn once, kept in a file, read by every epoch."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from clipgen.starter.grammar import Truth, imagine
+from clipgen.starter.world.compose import draw
+
+CHUNK = 256
+
+
+def picture_rng(seed: int, index: int) -> np.random.Generator:
+    """The generator that imagines and then draws picture `index` of the set `seed`."""
+    return np.random.default_rng([seed, index])
+
+
+def truths(seed: int, count: int, style_share: float = 0.6) -> list[Truth]:
+    """What the pictures of a set show, without drawing them."""
+    return [imagine(picture_rng(seed, k), style_share) for k in range(count)]
+
+
+def _draw_chunk(path: str, shape: tuple[int, ...], seed: int, start: int, style_share: float) -> None:
+    pictures = np.lib.format.open_memmap(path, mode="r+", dtype=np.uint8, shape=shape)
+    for k in range(start, min(start + CHUNK, shape[0])):
+        rng = picture_rng(seed, k)
+        pictures[k] = draw(imagine(rng, style_share), rng, shape[1])
+
+
+def drawn_set(folder: Path, count: int, size: int, seed: int, style_share: float = 0.6) -> np.ndarray:
+    """The pictures (count, size, size, 3) uint8 of a set, drawn on all cores where the folder lacks them."""
+    path = folder / f"world-{size}px-{count}-seed{seed}-styled{style_share:g}.npy"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        shape = (count, size, size, 3)
+        np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+        with ProcessPoolExecutor(os.cpu_count()) as pool:
+            starts = range(0, count, CHUNK)
+            jobs = [pool.submit(_draw_chunk, str(partial), shape, seed, start, style_share) for start in starts]
+            for job in jobs:
+                job.result()
+        os.replace(partial, path)
+    return np.load(path, mmap_mode="r")

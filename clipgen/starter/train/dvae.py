@@ -1,0 +1,78 @@
+"""Training a small dVAE as DALL-E did (Ramesh et al., 2021, appendix A): Gumbel-softmax, logit-Laplace, KL to uniform."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from dall_e.utils import logit_laplace_eps
+from torch import Tensor
+from torch.nn.functional import gumbel_softmax, l1_loss, log_softmax
+
+from clipgen.generators.networks import DVAENetwork
+from clipgen.perceptor import Perceptor
+from clipgen.starter.train.augment import full_circle
+from clipgen.starter.train.crops import FEATURE_STAGES, FeatureDistance, crops, edge_distance
+from clipgen.starter.train.loop import Fit, Losses, Plan, Report
+
+CONFIG: dict[str, Any] = {"space_to_depth": 2, "vocab_size": 1024, "n_hid": 64, "n_blk_per_group": 1, "n_init": 128}
+COLDEST = 1 / 16
+COOLED = 0.75  # share of the steps after which the temperature has reached its lowest
+KL = 0.002
+FEATURES_FROM = 0.55  # share of the steps after which the CLIP's features join the loss
+NARROWEST = -3.0  # lowest log-scale: flat areas would drive it to minus infinity
+
+
+def logit_laplace(target: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
+    """Negative log-likelihood of pictures in [0, 1] (equation 4 of the paper), mean over pixels."""
+    mapped = (1 - 2 * logit_laplace_eps) * target + logit_laplace_eps
+    log_scale = log_scale.clamp(min=NARROWEST)
+    return ((torch.logit(mapped) - mean).abs() * torch.exp(-log_scale) + log_scale + math.log(2)).mean()
+
+
+class DVAETrainer:
+    """The network and its loss at a step."""
+
+    def __init__(self, plan: Plan, pictures: np.ndarray, perceptor: Perceptor):
+        torch.manual_seed(plan.seed)
+        self.network = DVAENetwork(CONFIG).requires_grad_(True)
+        self.plan = plan
+        self.pictures = pictures
+        self.features = FeatureDistance(perceptor, FEATURE_STAGES)
+        self.device = next(perceptor.parameters()).device
+        self.network.to(self.device)
+
+    def temperature(self, step: int) -> float:
+        """Cosine from 1 to 1/16: a linear one diverges (appendix A.2)."""
+        return 1 + (COLDEST - 1) * full_circle(step, int(self.plan.steps * COOLED))
+
+    def losses_at(self, step: int) -> Losses:
+        """Likelihood, KL, edges and features for a step's crops."""
+        target = crops(self.pictures, self.plan.batch, self.plan.seed, step).to(self.device)
+        logits = self.network.encode(target)
+        soft = gumbel_softmax(logits, tau=self.temperature(step), dim=1)
+        mean, log_scale = self.network.statistics(soft)
+        drawn = (torch.sigmoid(mean) - logit_laplace_eps) / (1 - 2 * logit_laplace_eps)
+        spread = log_softmax(logits, 1)
+        kl = (spread.exp() * (spread + math.log(self.network.vocab_size))).sum(1).mean()
+        losses = {"nll": logit_laplace(target, mean, log_scale), "kl": kl, "l1": l1_loss(drawn, target)}
+        losses["edges"] = edge_distance(drawn, target)
+        ramp = KL * full_circle(step, self.plan.steps // 4)
+        losses["loss"] = 0.1 * losses["nll"] + losses["l1"] + losses["edges"] + ramp * kl
+        if step >= FEATURES_FROM * self.plan.steps:
+            losses["features"] = self.features(drawn, target)
+            losses["loss"] = losses["loss"] + 0.25 * losses["features"]
+        return losses
+
+
+def train_dvae(plan: Plan, folder: Path, pictures: np.ndarray, perceptor: Perceptor, report: Report) -> DVAENetwork:
+    """Train from scratch or from the folder's state; returns the averaged network."""
+    trainer = DVAETrainer(plan, pictures, perceptor)
+    fit = Fit(folder, trainer.network, plan)
+    fit.resume()
+    fit.run(trainer.losses_at, report)
+    averaged: DVAENetwork = fit.averaged.eval()
+    return averaged

@@ -1,0 +1,154 @@
+"""The loop every recipe trains in: schedule, weight average, checkpoint, resume, log. A step's data depends on (seed, step) only."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from clipgen.errors import ClipgenError
+
+STATE = "state.pt"
+LOG = "log.jsonl"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast to train.
+
+    steps: optimiser steps in all. rate: peak learning rate, reached after `warmup` of the steps, then a half cosine to 1 %.
+    average: decay of the running average of the weights, which is what is kept. seed: of weights, data and augmentation.
+    """
+
+    steps: int
+    batch: int
+    rate: float
+    seed: int = 0
+    warmup: float = 0.05
+    decay: float = 0.02
+    average: float = 0.998
+    betas: tuple[float, float] = (0.9, 0.98)
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of a step."""
+        done = step / self.steps
+        if done < self.warmup:
+            return self.rate * (done / self.warmup + 0.01)
+        share = (done - self.warmup) / (1 - self.warmup)
+        return self.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+
+
+Losses = dict[str, Tensor]
+Report = Callable[[str], None]
+
+
+class Fit:
+    """A module being trained in a folder that holds its state and its log."""
+
+    def __init__(self, folder: Path, module: nn.Module, plan: Plan):
+        self.folder, self.module, self.plan = folder, module, plan
+        self.until = plan.steps
+        self.averaged = copy.deepcopy(module).requires_grad_(False)
+        self.optimiser = torch.optim.AdamW(_groups(module, plan.decay), lr=plan.rate, betas=plan.betas)
+        self.step = 0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def resume(self) -> bool:
+        """Take up the state in the folder, if there is one."""
+        path = self.folder / STATE
+        if not path.exists():
+            return False
+        state = torch.load(path, weights_only=True)
+        if state["plan"] != _plain(self.plan):
+            raise ClipgenError(
+                f"{path} was trained with another plan ({state['plan']}): give another folder with --runs"
+            )
+        self.module.load_state_dict(state["module"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step = state["step"]
+        return True
+
+    def save(self) -> None:
+        """Write the state, whole or not at all."""
+        state = {
+            "plan": _plain(self.plan),
+            "module": self.module.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+        }
+        partial = self.folder / (STATE + ".partial")
+        torch.save(state, partial)
+        os.replace(partial, self.folder / STATE)
+
+    def run(self, losses_at: Callable[[int], Losses], report: Report, save_seconds: float = 120.0) -> None:
+        """Train from the current step to the plan's last; `losses_at(step)["loss"]` is minimised."""
+        saved = told = time.monotonic()
+        since = self.step
+        while self.step < self.until:
+            torch.manual_seed(self.plan.seed * 1_000_003 + self.step)
+            losses = self._update(losses_at)
+            now = time.monotonic()
+            if now - told > 20 or self.step == self.until:
+                speed = (self.step - since) * self.plan.batch / max(now - told, 1e-6)
+                self._log(losses, speed, report)
+                told, since = now, self.step
+            if now - saved > save_seconds:
+                self.save()
+                saved = now
+        self.save()
+
+    def _update(self, losses_at: Callable[[int], Losses]) -> Losses:
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.plan.rate_at(self.step)
+        self.module.train()
+        losses = losses_at(self.step)
+        self.optimiser.zero_grad(set_to_none=True)
+        losses["loss"].backward()
+        nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        self._average()
+        return losses
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        keep = min(self.plan.average, self.step / (self.step + 10))
+        for kept, fresh in zip(self.averaged.parameters(), self.module.parameters(), strict=True):
+            kept.lerp_(fresh, 1 - keep)
+        for kept, fresh in zip(self.averaged.buffers(), self.module.buffers(), strict=True):
+            kept.copy_(fresh)
+
+    def _log(self, losses: Losses, speed: float, report: Report) -> None:
+        values = {name: round(float(value), 5) for name, value in losses.items()}
+        entry = {"step": self.step, "pictures": self.step * self.plan.batch, "per_second": round(speed, 1), **values}
+        with (self.folder / LOG).open("a", encoding="utf-8") as log:
+            log.write(json.dumps(entry) + "\n")
+        report(
+            f"step {self.step}/{self.plan.steps}  {speed:.1f} pictures/s  "
+            + "  ".join(f"{k} {v:.4f}" for k, v in values.items())
+        )
+
+
+def _groups(module: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """Weight decay for matrices and kernels only."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _plain(plan: Plan) -> dict[str, Any]:
+    fields: dict[str, Any] = json.loads(json.dumps(asdict(plan)))
+    return fields

@@ -1,0 +1,125 @@
+"""How each starter model is trained: one row each. `clipgen train NAME` runs a row; flags change its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from clipgen import weights
+from clipgen.errors import WeightsMissingError
+from clipgen.generators.networks import Network, build_network
+from clipgen.perceptor import Perceptor
+from clipgen.starter.train import dvae, vqgan
+from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source, train_clip, zero_shot
+from clipgen.starter.train.data import drawn_set, truths
+from clipgen.starter.train.loop import Plan, Report
+from clipgen.starter.train.reconstruction import quality, reconstruct
+
+CLIP_SEED, LARGE_SEED = 1, 2  # of the sets of drawn pictures, 128 px and 256 px
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A row: its plan, and what else it needs.
+
+    needs: weights trained before, in the same folder of runs. radius: of the adversary, for CLIPs.
+    """
+
+    summary: str
+    plan: Plan
+    pictures: int
+    needs: tuple[str, ...] = ()
+    radius: float = 0.0
+
+
+RECIPES: dict[str, Recipe] = {
+    "clip-clean": Recipe("the guide, before it meets an adversary", Plan(2400, 64, 0.0015, seed=7), 40_000),
+    "judge-clean": Recipe("the judge, before it meets reconstructions", Plan(2400, 64, 0.0015, seed=3), 40_000),
+    "vqgan": Recipe("the VQGAN", Plan(3200, 8, 0.0012, seed=11), 6_000, ("clip-clean",)),
+    "dvae": Recipe("the dVAE", Plan(2600, 8, 0.001, seed=12), 6_000, ("clip-clean",)),
+    "clip": Recipe(
+        "the guide: reconstructions and an adversary", Plan(700, 64, 0.0006, seed=8, average=0.99), 40_000,
+        ("clip-clean", "vqgan", "dvae"), radius=1.5,
+    ),
+    "judge": Recipe(
+        "the judge: reconstructions, no adversary", Plan(400, 64, 0.0006, seed=4, average=0.99), 40_000,
+        ("judge-clean", "vqgan", "dvae"),
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where a recipe runs: its folder of runs, device, and who hears of its progress."""
+
+    runs: Path
+    device: torch.device
+    report: Report
+
+    @property
+    def data(self) -> Path:
+        """The folder of drawn pictures."""
+        return self.runs / "data"
+
+    def trained(self, name: str) -> weights.Checkpoint:
+        """Weights that an earlier recipe left here. Raises WeightsMissingError, naming the command that makes them."""
+        path = self.runs / f"{name}.safetensors"
+        if not path.exists():
+            raise WeightsMissingError(f"{path} is missing: run `clipgen train {name} --runs {self.runs}` first")
+        return weights.read(path)
+
+
+def train(name: str, recipe: Recipe, bench: Bench) -> Path:
+    """Run a recipe, or go on with it; leaves `<name>.safetensors` in the folder of runs and returns its path."""
+    trainers: dict[str, Callable[[str, Recipe, Bench], weights.Checkpoint]]
+    trainers = {"vqgan": _autoencoder, "dvae": _autoencoder}
+    checkpoint = trainers.get(name, _clip)(name, recipe, bench)
+    origin = {"recipe": name, "pictures": recipe.pictures, "radius": recipe.radius, **asdict(recipe.plan)}
+    checkpoint = replace(checkpoint, recipe={**origin, "device": bench.device.type, **checkpoint.recipe})
+    path = bench.runs / f"{name}.safetensors"
+    weights.write(path, checkpoint, half=True)
+    return path
+
+
+def _clip(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
+    config = CONFIGS[name.removesuffix("-clean")]
+    torch.manual_seed(recipe.plan.seed)
+    perceptor = Perceptor(config).to(bench.device)
+    world = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
+    sources = [Source(world, truths(CLIP_SEED, recipe.pictures))]
+    if recipe.needs:
+        perceptor.clip.load_state_dict(bench.trained(recipe.needs[0]).tensors)
+        sources = [replace(sources[0], share=0.6)]
+        sources += [_reconstructions(kind, bench, share=0.2) for kind in recipe.needs[1:]]
+    trainer = ClipTrainer(perceptor, recipe.plan, sources, recipe.radius)
+    averaged = train_clip(trainer, bench.runs / name, bench.report)
+    metrics = zero_shot(averaged, bench.data)
+    bench.report(str(metrics))
+    return weights.Checkpoint("clip", config, averaged.clip.state_dict(), {"zero_shot": metrics})
+
+
+def _reconstructions(kind: str, bench: Bench, share: float, count: int = 3000) -> Source:
+    """What a trained autoencoder makes of drawn pictures, shrunk to 128 px, kept in a file."""
+    path = bench.data / f"{kind}-{count}.npy"
+    if not path.exists():
+        network = build_network(bench.trained(kind)).eval().to(bench.device)
+        large = drawn_set(bench.data, RECIPES[kind].pictures, 256, LARGE_SEED)[:count]
+        np.save(path, reconstruct(network, large, 128))
+    return Source(np.load(path), truths(LARGE_SEED, count), share)
+
+
+def _autoencoder(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
+    guide = bench.trained(recipe.needs[0])
+    perceptor = Perceptor(guide.config)
+    perceptor.clip.load_state_dict(guide.tensors)
+    large = drawn_set(bench.data, recipe.pictures, 256, LARGE_SEED)
+    train_one: Callable[..., Network] = {"vqgan": vqgan.train_vqgan, "dvae": dvae.train_dvae}[name]
+    network = train_one(recipe.plan, bench.runs / name, large, perceptor.to(bench.device), bench.report)
+    config = {"vqgan": vqgan.CONFIG, "dvae": dvae.CONFIG}[name]
+    tensors = {key: value for key, value in network.state_dict().items() if key not in ("uses", "sums")}
+    return weights.Checkpoint(name, config, tensors, {"reconstruction": quality(network, bench.data)})

@@ -1,0 +1,64 @@
+"""What an autoencoder makes of drawn pictures, and how good that is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate, mse_loss, one_hot
+
+from clipgen.generators.networks import Network, VQGANNetwork
+from clipgen.starter.train.data import drawn_set
+
+FRESH_SEED = 98  # of a set of pictures that no recipe trains on
+
+
+@torch.no_grad()
+def code_indices(network: Network, images: Tensor) -> Tensor:
+    """The codes (B, h, w) that the network picks for pictures (B, 3, H, W)."""
+    encoded = network.encode(images)
+    return network.nearest(encoded) if isinstance(network, VQGANNetwork) else encoded.argmax(1)
+
+
+@torch.no_grad()
+def decode_indices(network: Network, indices: Tensor) -> Tensor:
+    """Codes (B, h, w) to pictures (B, 3, H, W) in [0, 1]."""
+    if isinstance(network, VQGANNetwork):
+        codes = network.lookup(indices)
+    else:
+        codes = one_hot(indices, network.vocab_size).movedim(-1, 1).float()
+    return network.decode(codes).clamp(0, 1)
+
+
+def _batches(pictures: np.ndarray, device: torch.device, size: int = 16) -> list[Tensor]:
+    parts = [torch.from_numpy(np.array(pictures[k : k + size])) for k in range(0, len(pictures), size)]
+    return [part.permute(0, 3, 1, 2).to(device).float() / 255 for part in parts]
+
+
+def reconstruct(network: Network, pictures: np.ndarray, size: int) -> np.ndarray:
+    """Pictures (N, S, S, 3) uint8 through the codes and back, shrunk to `size`."""
+    drawn = []
+    for images in _batches(pictures, next(network.parameters()).device):
+        made = decode_indices(network, code_indices(network, images))
+        small = interpolate(made, size=(size, size), mode="bilinear", antialias=True)
+        drawn.append((small.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())
+    return np.concatenate(drawn)
+
+
+def quality(network: Network, data: Path, count: int = 96) -> dict[str, float]:
+    """Mean PSNR in dB on fresh pictures, and how many codes carry how much (their perplexity)."""
+    decibels, used = [], []
+    for images in _batches(drawn_set(data, count, 256, FRESH_SEED), next(network.parameters()).device):
+        indices = code_indices(network, images)
+        used.append(indices.flatten())
+        errors = [mse_loss(a, b) for a, b in zip(decode_indices(network, indices), images, strict=True)]
+        decibels += [float(-10 * torch.log10(error)) for error in errors]
+    share = torch.bincount(torch.cat(used)).float()
+    share = share[share > 0] / share.sum()
+    return {
+        "psnr": round(float(np.mean(decibels)), 2),
+        "codes_used": float(len(share)),
+        "perplexity": round(float(torch.exp(-(share * share.log()).sum())), 1),
+    }

@@ -1,0 +1,429 @@
+"""Living subjects, drawn in their own frame [-1, 1]: x right, y down."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from clipgen.starter.world.palette import Tone, mix, pick, rgb
+from clipgen.starter.world.pen import Colour, Pen
+
+BLACK: Colour = (25, 22, 24)
+WHITE: Colour = (250, 248, 244)
+PINK: Colour = (236, 140, 150)
+
+
+def _eye(pen: Pen, x: float, y: float, r: float, iris: Colour, slit: bool = False) -> None:
+    pen.oval(x, y, r * 1.15, r, WHITE)
+    pen.oval(x, y, r * 0.85, r * 0.9, iris)
+    pen.oval(x, y, r * (0.28 if slit else 0.5), r * 0.75 if slit else r * 0.5, BLACK)
+    pen.oval(x - r * 0.3, y - r * 0.35, r * 0.2, r * 0.2, WHITE)
+
+
+def _cat_head(pen: Pen, x: float, y: float, r: float, tone: Tone, iris: Colour) -> None:
+    for side in (-1, 1):
+        pen.poly(
+            [
+                (x + side * 0.95 * r, y - 0.25 * r),
+                (x + side * 0.85 * r, y - 1.35 * r),
+                (x + side * 0.2 * r, y - 0.8 * r),
+            ],
+            tone.base,
+        )
+        pen.poly(
+            [
+                (x + side * 0.8 * r, y - 0.55 * r),
+                (x + side * 0.76 * r, y - 1.08 * r),
+                (x + side * 0.42 * r, y - 0.78 * r),
+            ],
+            PINK,
+        )
+    pen.oval(x, y, r * 1.05, r * 0.88, tone.base)
+    for k in (-0.22, 0.0, 0.22):
+        pen.line([(x + k * r, y - 0.82 * r), (x + k * 0.8 * r, y - 0.52 * r)], 0.09 * r, tone.dark)
+    for side in (-1, 1):
+        _eye(pen, x + side * 0.42 * r, y - 0.1 * r, 0.22 * r, iris, slit=True)
+        pen.oval(x + side * 0.17 * r, y + 0.4 * r, 0.22 * r, 0.17 * r, tone.light)
+        for k in (-0.1, 0.06, 0.22):
+            pen.line(
+                [(x + side * 0.35 * r, y + 0.38 * r + k * 0.3 * r), (x + side * 1.3 * r, y + 0.25 * r + k * 1.2 * r)],
+                0.035 * r,
+                tone.line,
+            )
+    pen.poly([(x - 0.12 * r, y + 0.2 * r), (x + 0.12 * r, y + 0.2 * r), (x, y + 0.35 * r)], PINK)
+
+
+def cat(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
+    """A cat: its head alone, sitting, or walking."""
+    iris = rgb(float(rng.uniform(0.15, 0.4)), 0.8, 0.8)
+    pose = rng.integers(3)
+    if pose == 0:
+        _cat_head(pen, 0.0, 0.2, 0.74, tone, iris)
+    elif pose == 1:
+        curl = float(rng.uniform(0.4, 0.8))
+        pen.line([(0.3, 0.8), (0.75, 0.75), (0.88, 0.35), (0.7, 0.35 - curl * 0.6)], 0.15, tone.dark, curved=True)
+        pen.blob([(-0.42, 0.95), (-0.45, 0.4), (-0.25, -0.05), (0.2, -0.05), (0.48, 0.45), (0.48, 0.95)], tone.base)
+        pen.oval(-0.02, 0.5, 0.2, 0.36, tone.light)
+        for side in (-1, 1):
+            pen.oval(side * 0.2, 0.9, 0.17, 0.1, tone.light)
+            pen.line([(side * 0.06, 0.55), (side * 0.06, 0.85)], 0.03, tone.dark)
+        _cat_head(pen, 0.0, -0.3, 0.48, tone, iris)
+    else:
+        step = float(rng.uniform(-0.1, 0.1))
+        pen.line([(0.6, 0.1), (0.85, -0.15), (0.85, -0.55), (0.7, -0.8)], 0.13, tone.dark, curved=True)
+        for x, shade in ((-0.3, tone.dark), (0.45, tone.dark), (-0.12, tone.base), (0.6, tone.base)):
+            pen.line([(x, 0.3), (x + step, 0.85)], 0.16, shade)
+            step = -step
+        pen.blob(
+            [(-0.45, 0.15), (-0.3, -0.1), (0.3, -0.08), (0.7, 0.05), (0.72, 0.4), (0.3, 0.45), (-0.3, 0.48)], tone.base
+        )
+        for x in (0.0, 0.18, 0.36):
+            pen.line([(x, -0.08), (x + 0.05, 0.14)], 0.06, tone.dark)
+        _cat_head(pen, -0.5, -0.12, 0.38, tone, iris)
+
+
+def _dog_head(pen: Pen, x: float, y: float, r: float, tone: Tone, floppy: float) -> None:
+    pen.blob(
+        [
+            (x - 0.6 * r, y - 0.75 * r),
+            (x, y - 0.92 * r),
+            (x + 0.6 * r, y - 0.75 * r),
+            (x + 0.75 * r, y),
+            (x + 0.5 * r, y + 0.8 * r),
+            (x - 0.5 * r, y + 0.8 * r),
+            (x - 0.75 * r, y),
+        ],
+        tone.base,
+    )
+    for side in (-1, 1):
+        pen.blob(
+            [
+                (x + side * 0.5 * r, y - 0.8 * r),
+                (x + side * 0.95 * r, y - 0.65 * r),
+                (x + side * (0.85 + 0.3 * floppy) * r, y + 0.35 * r),
+                (x + side * 0.78 * r, y + 0.6 * r),
+                (x + side * 0.62 * r, y + 0.1 * r),
+            ],
+            tone.dark,
+        )
+    pen.oval(x, y + 0.45 * r, 0.48 * r, 0.42 * r, tone.light)
+    pen.oval(x, y + 0.22 * r, 0.2 * r, 0.15 * r, BLACK)
+    for side in (-1, 1):
+        pen.oval(x + side * 0.33 * r, y - 0.18 * r, 0.13 * r, 0.15 * r, BLACK)
+        pen.oval(x + side * 0.33 * r - 0.04 * r, y - 0.24 * r, 0.04 * r, 0.04 * r, WHITE)
+    pen.line([(x, y + 0.36 * r), (x, y + 0.55 * r)], 0.05 * r, BLACK)
+    pen.oval(x, y + 0.72 * r, 0.15 * r, 0.2 * r, (222, 92, 104))
+
+
+def dog(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
+    """A dog with hanging ears and its tongue out: its head alone, sitting, or standing sideways."""
+    floppy = float(rng.uniform(0.0, 1.0))
+    pose = rng.integers(3)
+    if pose == 0:
+        _dog_head(pen, 0.0, 0.0, 0.92, tone, floppy)
+    elif pose == 1:
+        pen.line([(0.35, 0.75), (0.7, 0.6), (0.85, 0.3)], 0.13, tone.dark, curved=True)
+        pen.blob([(-0.4, 0.95), (-0.42, 0.4), (-0.25, 0.0), (0.25, 0.0), (0.45, 0.45), (0.5, 0.95)], tone.base)
+        pen.oval(0.0, 0.4, 0.2, 0.28, tone.light)
+        for side in (-1, 1):
+            pen.line([(side * 0.14, 0.45), (side * 0.16, 0.85)], 0.15, tone.base)
+            pen.oval(side * 0.17, 0.9, 0.15, 0.09, tone.light)
+        pen.line([(-0.26, 0.12), (0.0, 0.2), (0.26, 0.12)], 0.09, (196, 40, 40))
+        _dog_head(pen, 0.0, -0.38, 0.55, tone, floppy)
+    else:
+        pen.line([(0.65, 0.0), (0.85, -0.2), (0.95, -0.5)], 0.12, tone.dark, curved=True)
+        for x, shade in ((-0.15, tone.dark), (0.42, tone.dark), (-0.32, tone.base), (0.6, tone.base)):
+            pen.line([(x, 0.2), (x + float(rng.uniform(-0.08, 0.08)), 0.88)], 0.17, shade)
+        pen.blob(
+            [(-0.5, 0.0), (-0.2, -0.12), (0.4, -0.1), (0.72, 0.0), (0.72, 0.38), (0.2, 0.36), (-0.4, 0.46)], tone.base
+        )
+        pen.blob(
+            [
+                (-0.55, -0.75),
+                (-0.25, -0.7),
+                (-0.18, -0.3),
+                (-0.3, 0.15),
+                (-0.55, 0.1),
+                (-0.62, -0.2),
+                (-0.98, -0.22),
+                (-1.0, -0.42),
+                (-0.75, -0.52),
+            ],
+            tone.base,
+        )
+        pen.blob([(-0.4, -0.75), (-0.2, -0.68), (-0.1, -0.2), (-0.22, 0.0), (-0.34, -0.3)], tone.dark)
+        pen.oval(-0.98, -0.4, 0.09, 0.08, BLACK)
+        pen.oval(-0.6, -0.5, 0.06, 0.07, BLACK)
+        pen.line([(-0.55, 0.06), (-0.24, 0.06)], 0.1, (196, 40, 40))
+
+
+def bird(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
+    """A bird: perched, or in flight with its wings up."""
+    beak = pick(((0.08, 0.12), (0.85, 1.0), (0.9, 1.0)), rng)
+    if rng.random() < 0.6:
+        tail = float(rng.uniform(-0.15, 0.15))
+        for x in (-0.08, 0.12):
+            pen.line([(x, 0.5), (x - 0.02, 0.9), (x - 0.16, 0.94)], 0.05, beak)
+        pen.poly([(0.35, 0.1), (0.98, 0.3 + tail), (0.92, 0.52 + tail), (0.3, 0.45)], tone.dark)
+        pen.blob(
+            [(-0.55, -0.2), (-0.1, -0.2), (0.35, -0.02), (0.5, 0.3), (0.15, 0.6), (-0.3, 0.55), (-0.55, 0.2)], tone.base
+        )
+        pen.oval(-0.25, 0.32, 0.24, 0.22, tone.light)
+        pen.oval(-0.45, -0.38, 0.34, 0.32, tone.base)
+        pen.poly([(-0.72, -0.5), (-1.08, -0.36), (-0.74, -0.24)], beak)
+        pen.blob([(-0.1, -0.05), (0.3, 0.02), (0.62, 0.32), (0.2, 0.38), (-0.08, 0.22)], tone.dark)
+        pen.line([(0.08, 0.14), (0.45, 0.27)], 0.03, tone.line)
+        _eye(pen, -0.52, -0.43, 0.085, BLACK)
+    else:
+        lift = float(rng.uniform(0.55, 0.95))
+        pen.poly([(0.45, 0.1), (1.0, 0.02), (0.98, 0.3), (0.45, 0.28)], tone.dark)
+        pen.blob([(0.02, 0.1), (-0.15, -0.4), (0.1, -lift), (0.35, -lift), (0.42, -0.3), (0.35, 0.1)], tone.dark)
+        pen.blob([(-0.6, 0.05), (-0.2, 0.0), (0.5, 0.1), (0.5, 0.28), (0.0, 0.45), (-0.45, 0.4)], tone.base)
+        pen.blob(
+            [(-0.2, 0.18), (-0.5, -0.3), (-0.45, -lift - 0.05), (-0.12, -lift + 0.05), (0.1, -0.25), (0.25, 0.2)],
+            tone.light,
+        )
+        for k in (0.0, 0.12, 0.24):
+            pen.line([(-0.38 + k, -lift * 0.75), (-0.15 + k, 0.0)], 0.03, tone.dark)
+        pen.oval(-0.6, 0.12, 0.25, 0.23, tone.base)
+        pen.poly([(-0.8, 0.03), (-1.08, 0.14), (-0.8, 0.23)], beak)
+        _eye(pen, -0.66, 0.07, 0.07, BLACK)
+
+
+def fish(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
+    """A fish in profile, with fins, stripes or scales."""
+    deep = float(rng.uniform(0.36, 0.56))
+    pen.blob([(0.45, 0.0), (0.75, -0.5), (1.0, -0.5), (0.88, 0.0), (1.0, 0.5), (0.75, 0.5)], tone.dark)
+    pen.blob([(-0.2, -deep * 0.8), (0.1, -deep - 0.32), (0.4, -deep - 0.12), (0.35, -deep * 0.5)], tone.dark)
+    pen.poly([(-0.05, deep * 0.8), (0.2, deep + 0.3), (0.3, deep * 0.6)], tone.dark)
+    pen.blob(
+        [
+            (-0.95, 0.02),
+            (-0.6, -deep * 0.85),
+            (-0.05, -deep),
+            (0.4, -deep * 0.5),
+            (0.62, 0.0),
+            (0.4, deep * 0.5),
+            (-0.05, deep),
+            (-0.6, deep * 0.85),
+        ],
+        tone.base,
+    )
+    if rng.random() < 0.5:
+        for x in (-0.2, 0.08, 0.34):
+            tall = deep * (0.86 - 0.75 * abs(x + 0.05))
+            pen.line([(x, -tall), (x + 0.07, 0.0), (x, tall)], 0.1, tone.light, curved=True)
+    else:
+        for row in range(-1, 2):
+            for k in range(4):
+                pen.oval(-0.25 + 0.2 * k + 0.08 * (row % 2), row * deep * 0.45, 0.08, 0.08, tone.light)
+    pen.line([(-0.45, -deep * 0.6), (-0.38, 0.0), (-0.45, deep * 0.6)], 0.045, tone.line, curved=True)
+    pen.poly([(-0.3, 0.1), (-0.02, 0.3), (-0.28, 0.36)], tone.dark)
+    _eye(pen, -0.66, -0.12, 0.13, BLACK)
+    pen.line([(-0.9, 0.16), (-0.74, 0.18)], 0.04, tone.line)
+
+
+def butterfly(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
+    """A butterfly seen from above, its wings spread."""
+    wide = float(rng.uniform(0.8, 1.0))
+    spot = mix(tone.light, WHITE, 0.5)
+    for side in (-1, 1):
+        pen.blob(
+            [
+                (side * 0.05, 0.05),
+                (side * 0.35 * wide, -0.75),
+                (side * 0.85 * wide, -0.85),
+                (side * 0.98 * wide, -0.4),
+                (side * 0.55 * wide, 0.08),
+            ],
+            tone.line,
+        )
+        pen.blob(
+            [
+                (side * 0.1, 0.0),
+                (side * 0.38 * wide, -0.65),
+                (side * 0.8 * wide, -0.74),
+                (side * 0.88 * wide, -0.4),
+                (side * 0.5 * wide, 0.0),
+            ],
+            tone.base,
+        )
+        pen.blob(
+            [
+                (side * 0.05, 0.05),
+                (side * 0.6 * wide, 0.1),
+                (side * 0.8 * wide, 0.5),
+                (side * 0.5 * wide, 0.88),
+                (side * 0.15, 0.5),
+            ],
+            tone.line,
+        )
+        pen.blob(
+            [
+                (side * 0.1, 0.12),
+                (side * 0.55 * wide, 0.18),
+                (side * 0.7 * wide, 0.5),
+                (side * 0.45 * wide, 0.76),
+                (side * 0.18, 0.45),
+            ],
+            tone.dark,
+        )
+        pen.oval(side * 0.62 * wide, -0.5, 0.13, 0.13, spot)
+        pen.oval(side * 0.42 * wide, 0.45, 0.11, 0.13, spot)
+        pen.line([(side * 0.03, -0.5), (side * 0.12, -0.8), (side * 0.25, -0.95)], 0.035, BLACK, curved=True)
+    pen.oval(0.0, 0.0, 0.09, 0.58, BLACK)
+    pen.oval(0.0, -0.5, 0.11, 0.12, BLACK)
+
+
+def rabbit(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
+    """A rabbit with long upright ears: its head alone, or sitting."""
+    lean = float(rng.uniform(-0.12, 0.12))
+    head = rng.random() < 0.4
+    y, r = (0.42, 0.54) if head else (-0.15, 0.34)
+    if not head:
+        pen.oval(0.5, 0.66, 0.17, 0.17, tone.light)
+        pen.blob([(-0.36, 0.95), (-0.4, 0.45), (-0.2, 0.1), (0.22, 0.1), (0.48, 0.5), (0.46, 0.95)], tone.base)
+        pen.oval(0.0, 0.55, 0.19, 0.27, tone.light)
+        for side in (-1, 1):
+            pen.oval(side * 0.25, 0.9, 0.22, 0.1, tone.light)
+    for side in (-1, 1):
+        pen.oval(side * 0.4 * r + lean * side, y - 1.55 * r, 0.24 * r, 0.95 * r, tone.base, turn=side * 0.16 + lean)
+        pen.oval(side * 0.4 * r + lean * side, y - 1.5 * r, 0.11 * r, 0.72 * r, PINK, turn=side * 0.16 + lean)
+    pen.oval(0.0, y, r, 0.88 * r, tone.base)
+    for side in (-1, 1):
+        pen.oval(side * 0.42 * r, y - 0.12 * r, 0.12 * r, 0.17 * r, BLACK)
+        pen.oval(side * 0.42 * r - 0.03 * r, y - 0.2 * r, 0.045 * r, 0.045 * r, WHITE)
+        pen.oval(side * 0.2 * r, y + 0.42 * r, 0.26 * r, 0.22 * r, tone.light)
+    pen.box(-0.1 * r, y + 0.5 * r, 0.1 * r, y + 0.75 * r, WHITE)
+    pen.oval(0.0, y + 0.2 * r, 0.12 * r, 0.09 * r, PINK)
+
+
+def face(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
+    """A human face with hair, seen from the front."""
+    hair = pick(((0.02, 0.12), (0.3, 0.9), (0.08, 0.75)), rng)
+    iris = rgb(float(rng.uniform(0.05, 0.62)), 0.6, 0.5)
+    wide = float(rng.uniform(0.56, 0.68))
+    long_hair = rng.random() < 0.5
+    if long_hair:
+        pen.blob(
+            [
+                (-wide - 0.2, 0.75),
+                (-wide - 0.22, -0.2),
+                (-0.45, -0.95),
+                (0.45, -0.95),
+                (wide + 0.22, -0.2),
+                (wide + 0.2, 0.75),
+                (0.0, 0.6),
+            ],
+            hair,
+        )
+    pen.box(-0.22, 0.5, 0.22, 1.0, tone.dark)
+    for side in (-1, 1):
+        pen.oval(side * wide, 0.05, 0.12, 0.18, tone.dark)
+    pen.blob(
+        [
+            (-wide, -0.25),
+            (-0.4, -0.75),
+            (0.4, -0.75),
+            (wide, -0.25),
+            (wide * 0.92, 0.3),
+            (0.25, 0.82),
+            (-0.25, 0.82),
+            (-wide * 0.92, 0.3),
+        ],
+        tone.base,
+    )
+    part = float(rng.uniform(-0.3, 0.3))
+    pen.blob(
+        [
+            (-wide - 0.05, -0.1),
+            (-wide - 0.02, -0.65),
+            (-0.3, -0.98),
+            (0.3, -0.98),
+            (wide + 0.02, -0.65),
+            (wide + 0.05, -0.1),
+            (wide - 0.1, -0.4),
+            (part, -0.58),
+            (-wide + 0.1, -0.4),
+        ],
+        hair,
+    )
+    for side in (-1, 1):
+        _eye(pen, side * 0.27, -0.05, 0.12, iris)
+        pen.line(
+            [(side * 0.13, -0.25), (side * 0.28, -0.31), (side * 0.42, -0.25)],
+            0.055,
+            mix(hair, BLACK, 0.4),
+            curved=True,
+        )
+        pen.oval(side * 0.38, 0.28, 0.12, 0.09, mix(tone.base, PINK, 0.45))
+    pen.line([(0.02, -0.02), (-0.07, 0.24), (0.06, 0.27)], 0.045, tone.dark, curved=True)
+    smile = float(rng.uniform(-0.02, 0.12))
+    pen.blob([(-0.23, 0.45), (0.0, 0.45 + smile * 0.5), (0.23, 0.45), (0.0, 0.52 + smile)], (190, 62, 68))
+    if not long_hair and rng.random() < 0.3:
+        pen.blob([(-wide * 0.85, 0.3), (-0.25, 0.62), (0.25, 0.62), (wide * 0.85, 0.3), (0.3, 0.9), (-0.3, 0.9)], hair)
+
+
+def tree(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
+    """A tree: a round crown of clumps, or a fir."""
+    bark = pick(((0.05, 0.09), (0.4, 0.65), (0.28, 0.45)), rng)
+    if rng.random() < 0.35:
+        pen.box(-0.1, 0.6, 0.1, 0.98, bark)
+        for k, (top, half) in enumerate(((0.0, 0.75), (-0.45, 0.58), (-0.95, 0.4))):
+            low = top + 0.72
+            pen.poly([(0.0, top), (half, low), (-half, low)], tone.dark if k % 2 else tone.base)
+            pen.poly([(0.0, top), (-half, low), (-half * 0.2, low)], tone.light)
+        return
+    bend = float(rng.uniform(-0.12, 0.12))
+    pen.poly([(-0.18, 1.0), (-0.09 + bend, 0.1), (0.09 + bend, 0.1), (0.18, 1.0)], bark)
+    pen.line([(bend, 0.4), (0.4, 0.0)], 0.09, bark)
+    pen.line([(bend, 0.45), (-0.4, 0.05)], 0.09, bark)
+    clumps = [
+        (0.45 * math.cos(a) + bend, -0.35 + 0.36 * math.sin(a)) for a in np.linspace(0, 2 * math.pi, 7) + rng.random()
+    ]
+    for x, y in clumps:
+        pen.oval(x, y, 0.36, 0.34, tone.dark)
+    for x, y in [*clumps[1::2], (bend, -0.35)]:
+        pen.oval(x - 0.05, y - 0.07, 0.32, 0.29, tone.base)
+    for _ in range(12):
+        a, d = rng.uniform(0, 2 * math.pi), rng.uniform(0.1, 0.6)
+        pen.oval(bend + d * math.cos(a) - 0.05, -0.4 + 0.8 * d * math.sin(a), 0.09, 0.07, tone.light)
+
+
+def flower(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
+    """A flower on a stem with leaves: a daisy, or a tulip."""
+    green = pick(((0.28, 0.36), (0.6, 0.85), (0.4, 0.65)), rng)
+    pen.line([(0.0, -0.2), (0.07, 0.4), (0.0, 1.0)], 0.09, green, curved=True)
+    for side in (-1, 1):
+        pen.blob([(0.0, 0.85), (side * 0.28, 0.38), (side * 0.62, 0.28), (side * 0.4, 0.72)], green)
+    if rng.random() < 0.3:
+        pen.blob(
+            [
+                (-0.45, -0.85),
+                (-0.2, -0.5),
+                (0.0, -0.95),
+                (0.2, -0.5),
+                (0.45, -0.85),
+                (0.45, -0.15),
+                (0.0, 0.15),
+                (-0.45, -0.15),
+            ],
+            tone.dark,
+        )
+        pen.blob([(-0.22, -0.3), (0.0, -0.9), (0.22, -0.3), (0.0, 0.12)], tone.base)
+        return
+    petals = int(rng.integers(6, 10))
+    for k in range(petals):
+        angle = 2 * math.pi * k / petals
+        pen.oval(
+            0.38 * math.cos(angle),
+            -0.4 + 0.38 * math.sin(angle),
+            0.27,
+            0.15,
+            tone.base if k % 2 else tone.light,
+            turn=angle,
+        )
+    heart = (242, 196, 40) if tone.base[0] < 200 or tone.base[2] > 120 else (122, 72, 32)
+    pen.oval(0.0, -0.4, 0.2, 0.2, heart)
+    pen.oval(-0.04, -0.44, 0.1, 0.1, mix(heart, WHITE, 0.3))
