@@ -1,6 +1,6 @@
 """Measuring a backend: prompts from the world's grammar, pictures made as a user would, scored by the judge alone.
 
-The guide's own score says how well it was pleased, not what the picture shows (Goodhart); so the judge, a CLIP of another
+The guide's own score says how well it was pleased, not what the picture shows; so the judge, a CLIP of another
 architecture and seed that never guides, decides. R-precision: Park et al., NeurIPS 2021 (datasets and benchmarks).
 """
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from clipgen import weights
 from clipgen.errors import ClipgenError
-from clipgen.towers import TOWERS
+from clipgen.towers import register_towers
 
 BYTE_TOKENS = 512  # every byte, alone and as the end of a word, comes before the merges
 
@@ -33,7 +33,8 @@ def small_tokenizer(merges: int, context_length: int) -> SimpleTokenizer:
 
 
 def build_clip(config: dict[str, Any]) -> CLIP:
-    """An open_clip CLIP from `embed_dim`, `vision_cfg` and `text_cfg`, as its model configs name them."""
+    """Build an open_clip CLIP from `embed_dim`, `vision_cfg` and `text_cfg`, as its model configs name them."""
+    register_towers()
     return CLIP(
         config["embed_dim"],
         CLIPVisionCfg(**config["vision_cfg"]),
@@ -72,7 +73,8 @@ class Perceptor(nn.Module):
 
     def overlong(self, text: str) -> int:
         """By how many tokens a text is longer than the model reads; 0 if it fits."""
-        return max(0, len(self.tokenizer.encode(text)) + 2 - self.tokenizer.context_length)
+        tokens = len(self.tokenizer.encode(text)) + 2
+        return max(0, tokens - int(self.tokenizer.context_length or tokens))
 
 
 def load_perceptor(name: str, device: torch.device | str) -> Perceptor:

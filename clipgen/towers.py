@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from timm.models import register_model
+from timm.models import is_model, register_model
 from timm.models._builder import build_model_with_cfg
-from timm.models.byobnet import ByobNet, ByoBlockCfg, ByoModelCfg
+from timm.models.byobnet import ByoBlockCfg, ByobNet, ByoModelCfg
 
 RESIDUAL = ByoModelCfg(
     stem_type="3x3",
@@ -45,17 +45,18 @@ def _build(shape: ByoModelCfg, pretrained: bool, options: dict[str, Any]) -> Byo
     return network
 
 
-@register_model
 def clipgen_residual(pretrained: bool = False, **options: Any) -> ByobNet:
     """Build four stages of plain residual blocks (He et al., 2016): the guide's tower."""
     return _build(RESIDUAL, pretrained, options)
 
 
-@register_model
 def clipgen_dark(pretrained: bool = False, **options: Any) -> ByobNet:
     """Build seven Darknet blocks (Redmon and Farhadi, 2018): the judge's tower."""
     return _build(DARK, pretrained, options)
 
 
-TOWERS = ("clipgen_residual", "clipgen_dark")
-"""Names that open_clip's `timm_model_name` may hold, once this module is imported."""
+def register_towers() -> None:
+    """Let configs name the towers in open_clip's `timm_model_name`; doing so again changes nothing."""
+    for tower in (clipgen_residual, clipgen_dark):
+        if not is_model(tower.__name__):
+            register_model(tower)

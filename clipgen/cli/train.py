@@ -3,7 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,7 +37,7 @@ def train(
     """
     if name not in NAMES:
         raise unknown_value("NAME", name, NAMES)
-    given = {"steps": steps, "batch": batch, "rate": rate, "seed": seed}
+    given: dict[str, Any] = {"steps": steps, "batch": batch, "rate": rate, "seed": seed}
     for flag, value in {**given, "pictures": pictures}.items():
         if value is not None and not value > 0 and flag != "seed":
             raise UsageError(f"--{'lr' if flag == 'rate' else flag} must be above 0, got {value}")

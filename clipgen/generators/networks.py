@@ -1,8 +1,8 @@
 """The two autoencoders as their authors' own layers, wrapped so that pictures are RGB in [0, 1] at the seam.
 
 VQGAN: taming-transformers (Esser et al., 2021), state-dict keys as its VQModel. dVAE: DALL-E (Ramesh et al., 2021).
-Each takes an optional `space_to_depth` of n: the network then sees n x n blocks of pixels as channels, which makes a small
-one n times faster at the same width. Pretrained networks have 1.
+Each takes an optional `space_to_depth` of n: the network then sees n x n blocks of pixels as channels, which makes a
+small one much faster at the same width. Pretrained networks have 1.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class VQGANNetwork(nn.Module):
         cells = latent.detach().permute(0, 2, 3, 1).float()
         codes = self.codebook.detach().float()
         distances = codes.pow(2).sum(1) - 2 * cells @ codes.T  # + |cell|^2, the same for all codes
-        return distances.argmin(-1)
+        nearest: Tensor = distances.argmin(-1)
+        return nearest
 
     def lookup(self, indices: Tensor) -> Tensor:
         """Code indices (B, h, w) to their vectors (B, D, h, w)."""
@@ -112,7 +113,8 @@ class DVAENetwork(nn.Module):
     def decode(self, codes: Tensor) -> Tensor:
         """Codes (B, K, h, w), one-hot or soft, to pictures (B, 3, H, W), about [0, 1] but not clamped."""
         mean, _ = self.statistics(codes)
-        return (torch.sigmoid(mean) - logit_laplace_eps) / (1 - 2 * logit_laplace_eps)
+        images: Tensor = (torch.sigmoid(mean) - logit_laplace_eps) / (1 - 2 * logit_laplace_eps)
+        return images
 
 
 Network = VQGANNetwork | DVAENetwork

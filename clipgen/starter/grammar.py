@@ -87,7 +87,30 @@ LOOKALIKES = (
 PLURALS = ("mountains", "alps", "dunes", "waves", "woods")
 NEON_COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white")
 OTHER_WORDS = frozenset(
-    "a an the of and with is that it this very in on at by its one single something scene thing photograph".split()
+    (
+        "a",
+        "an",
+        "the",
+        "of",
+        "and",
+        "with",
+        "is",
+        "that",
+        "it",
+        "this",
+        "very",
+        "in",
+        "on",
+        "at",
+        "by",
+        "its",
+        "one",
+        "single",
+        "something",
+        "scene",
+        "thing",
+        "photograph",
+    )
 )
 
 

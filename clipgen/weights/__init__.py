@@ -1,9 +1,8 @@
-"""Checkpoints as data: tensors, the config that builds their network, and the recipe that trained them, in one safetensors file."""
+"""Checkpoints as data: tensors, the config that builds their network, the recipe that trained them, in one file."""
 
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -74,7 +73,7 @@ def write(path: Path, checkpoint: Checkpoint, half: bool = False) -> None:
     }
     partial = path.with_suffix(".partial")
     save_file(tensors, partial, metadata=header)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def _single(value: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ def matches(shown: np.ndarray, claimed: np.ndarray) -> Tensor:
 
 
 def contrast(logits: Tensor, match: Tensor) -> Tensor:
-    """Sigmoid contrastive loss (Zhai et al., 2023, eq. 1) with every true pair positive; sum over texts, mean over pictures."""
+    """Sigmoid contrastive loss (Zhai et al., 2023, eq. 1), every true pair positive: text sum, picture mean."""
     signs = match.to(logits) * 2 - 1
     return -logsigmoid(signs * logits).sum(1).mean()
 
@@ -91,7 +91,7 @@ class Source:
 class ClipTrainer:
     """One CLIP, what it learns from, and its loss at a step.
 
-    radius: L2 norm that perturbations of a view grow to over the first half of the steps; 0 trains without an adversary.
+    radius: L2 norm that perturbations of a view grow to over the first half of the steps; 0 is no adversary.
     """
 
     def __init__(self, perceptor: Perceptor, plan: Plan, sources: Sequence[Source], radius: float = 0.0):
@@ -137,7 +137,8 @@ class ClipTrainer:
         (slope,) = torch.autograd.grad(self._loss(moved, words, match), moved)
         push = start + slope * (radius / slope.flatten(1).norm(dim=1).clamp(min=1e-12).view(-1, 1, 1, 1))
         shrink = (radius / push.flatten(1).norm(dim=1)).clamp(max=1).view(-1, 1, 1, 1)
-        return views + push * shrink
+        attacked: Tensor = views + push * shrink
+        return attacked
 
 
 def train_clip(trainer: ClipTrainer, folder: Path, report: Report) -> Perceptor:
@@ -145,8 +146,7 @@ def train_clip(trainer: ClipTrainer, folder: Path, report: Report) -> Perceptor:
     fit = Fit(folder, trainer.perceptor, trainer.plan)
     fit.resume()
     fit.run(trainer.losses_at, report)
-    averaged: Perceptor = fit.averaged.eval()
-    return averaged
+    return fit.averaged.eval()
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, l1_loss, mse_loss, normalize
+from torch.nn.functional import interpolate, l1_loss, normalize
 
 from clipgen.perceptor import Perceptor
 
@@ -38,7 +38,7 @@ def edge_distance(drawn: Tensor, target: Tensor) -> Tensor:
 
 
 class FeatureDistance(nn.Module):
-    """Distance in the early features of a frozen CLIP with a timm image tower: LPIPS (Zhang et al., 2018) without its weights."""
+    """Distance in the early features of a frozen CLIP with a timm image tower, after LPIPS (Zhang et al., 2018)."""
 
     def __init__(self, perceptor: Perceptor, stages: Sequence[str]):
         super().__init__()

@@ -44,5 +44,6 @@ def drawn_set(folder: Path, count: int, size: int, seed: int, style_share: float
             jobs = [pool.submit(_draw_chunk, str(partial), shape, seed, start, style_share) for start in starts]
             for job in jobs:
                 job.result()
-        os.replace(partial, path)
-    return np.load(path, mmap_mode="r")
+        partial.replace(path)
+    pictures: np.ndarray = np.load(path, mmap_mode="r")
+    return pictures

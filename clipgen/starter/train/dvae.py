@@ -1,4 +1,4 @@
-"""Training a small dVAE as DALL-E did (Ramesh et al., 2021, appendix A): Gumbel-softmax, logit-Laplace, KL to uniform."""
+"""Training a small dVAE as DALL-E's was (Ramesh et al., 2021, appendix A): Gumbel-softmax, logit-Laplace, KL."""
 
 from __future__ import annotations
 
@@ -74,5 +74,4 @@ def train_dvae(plan: Plan, folder: Path, pictures: np.ndarray, perceptor: Percep
     fit = Fit(folder, trainer.network, plan)
     fit.resume()
     fit.run(trainer.losses_at, report)
-    averaged: DVAENetwork = fit.averaged.eval()
-    return averaged
+    return fit.averaged.eval()

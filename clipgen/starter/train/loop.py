@@ -1,16 +1,15 @@
-"""The loop every recipe trains in: schedule, weight average, checkpoint, resume, log. A step's data depends on (seed, step) only."""
+"""The loop every recipe trains in: schedule, weight average, state, log. A step's data depends on (seed, step) only."""
 
 from __future__ import annotations
 
 import copy
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +24,9 @@ LOG = "log.jsonl"
 class Plan:
     """How long and how fast to train.
 
-    steps: optimiser steps in all. rate: peak learning rate, reached after `warmup` of the steps, then a half cosine to 1 %.
-    average: decay of the running average of the weights, which is what is kept. seed: of weights, data and augmentation.
+    rate: peak learning rate, reached after `warmup` of the steps, then a half cosine to 1 %.
+    average: decay of the running average of the weights, which is what is kept.
+    seed: of weights, data and augmentation.
     """
 
     steps: int
@@ -51,13 +51,16 @@ Losses = dict[str, Tensor]
 Report = Callable[[str], None]
 
 
-class Fit:
+Trained = TypeVar("Trained", bound=nn.Module)
+
+
+class Fit(Generic[Trained]):
     """A module being trained in a folder that holds its state and its log."""
 
-    def __init__(self, folder: Path, module: nn.Module, plan: Plan):
+    def __init__(self, folder: Path, module: Trained, plan: Plan):
         self.folder, self.module, self.plan = folder, module, plan
         self.until = plan.steps
-        self.averaged = copy.deepcopy(module).requires_grad_(False)
+        self.averaged: Trained = copy.deepcopy(module).requires_grad_(False)
         self.optimiser = torch.optim.AdamW(_groups(module, plan.decay), lr=plan.rate, betas=plan.betas)
         self.step = 0
         folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +92,7 @@ class Fit:
         }
         partial = self.folder / (STATE + ".partial")
         torch.save(state, partial)
-        os.replace(partial, self.folder / STATE)
+        partial.replace(self.folder / STATE)
 
     def run(self, losses_at: Callable[[int], Losses], report: Report, save_seconds: float = 120.0) -> None:
         """Train from the current step to the plan's last; `losses_at(step)["loss"]` is minimised."""
@@ -114,7 +117,7 @@ class Fit:
         self.module.train()
         losses = losses_at(self.step)
         self.optimiser.zero_grad(set_to_none=True)
-        losses["loss"].backward()
+        torch.autograd.backward(losses["loss"])
         nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
         self.optimiser.step()
         self.step += 1
@@ -126,8 +129,8 @@ class Fit:
         keep = min(self.plan.average, self.step / (self.step + 10))
         for kept, fresh in zip(self.averaged.parameters(), self.module.parameters(), strict=True):
             kept.lerp_(fresh, 1 - keep)
-        for kept, fresh in zip(self.averaged.buffers(), self.module.buffers(), strict=True):
-            kept.copy_(fresh)
+        for state, now in zip(self.averaged.buffers(), self.module.buffers(), strict=True):
+            state.copy_(now)
 
     def _log(self, losses: Losses, speed: float, report: Report) -> None:
         values = {name: round(float(value), 5) for name, value in losses.items()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -118,7 +117,7 @@ def _autoencoder(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     perceptor = Perceptor(guide.config)
     perceptor.clip.load_state_dict(guide.tensors)
     large = drawn_set(bench.data, recipe.pictures, 256, LARGE_SEED)
-    train_one: Callable[..., Network] = {"vqgan": vqgan.train_vqgan, "dvae": dvae.train_dvae}[name]
+    train_one: Callable[..., Network] = vqgan.train_vqgan if name == "vqgan" else dvae.train_dvae
     network = train_one(recipe.plan, bench.runs / name, large, perceptor.to(bench.device), bench.report)
     config = {"vqgan": vqgan.CONFIG, "dvae": dvae.CONFIG}[name]
     tensors = {key: value for key, value in network.state_dict().items() if key not in ("uses", "sums")}

@@ -40,16 +40,25 @@ FEATURES_FROM = 0.55  # share of the steps after which the CLIP's features join 
 REVIVE_EVERY, DEAD = 50, 0.02
 
 
+class LearningVQGAN(VQGANNetwork):
+    """A VQGAN with the running statistics that its codebook follows: how often each code is used, and by what."""
+
+    uses: Tensor
+    sums: Tensor
+
+    def __init__(self, config: dict[str, Any]):
+        super().__init__(config)
+        self.codebook.requires_grad_(False)
+        self.register_buffer("uses", torch.ones(len(self.codebook)))
+        self.register_buffer("sums", torch.zeros_like(self.codebook))
+
+
 class VQGANTrainer:
-    """The network, the running statistics of its codebook, and its loss at a step."""
+    """The network and its loss at a step."""
 
     def __init__(self, plan: Plan, pictures: np.ndarray, perceptor: Perceptor):
         torch.manual_seed(plan.seed)
-        self.network = VQGANNetwork(CONFIG).to(memory_format=torch.channels_last)
-        codes, width = self.network.codebook.shape
-        self.network.codebook.requires_grad_(False)
-        self.network.register_buffer("uses", torch.ones(codes))
-        self.network.register_buffer("sums", torch.zeros(codes, width))
+        self.network = LearningVQGAN(CONFIG).to(memory_format=torch.channels_last)
         self.plan = plan
         self.pictures = pictures
         self.features = FeatureDistance(perceptor, FEATURE_STAGES)
@@ -89,7 +98,7 @@ class VQGANTrainer:
         codes = self.network.codebook
         codes.copy_(flat[torch.randperm(len(flat))[: len(codes)]])
         for _ in range(rounds):
-            owner = torch.cat([torch.cdist(part, codes).argmin(1) for part in flat.split(4096)])
+            owner = torch.cat([torch.cdist(part, codes).argmin(1) for part in torch.split(flat, 4096)])
             count = torch.bincount(owner, minlength=len(codes)).clamp(min=1)
             codes.copy_(torch.zeros_like(codes).index_add_(0, owner, flat) / count[:, None])
         self.network.sums.copy_(codes)
@@ -119,5 +128,4 @@ def train_vqgan(plan: Plan, folder: Path, pictures: np.ndarray, perceptor: Perce
     fit = Fit(folder, trainer.network, plan)
     fit.resume()
     fit.run(trainer.losses_at, report)
-    averaged: VQGANNetwork = fit.averaged.eval()
-    return averaged
+    return fit.averaged.eval()

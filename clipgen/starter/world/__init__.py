@@ -1,0 +1,1 @@
+"""Pictures drawn by code, of which it is known what they show."""

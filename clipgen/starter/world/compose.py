@@ -55,13 +55,14 @@ def draw(truth: Truth, rng: np.random.Generator, size: int = 128) -> np.ndarray:
     if truth.noun in SCENES:
         pen = Pen(size, centre=(0.0, 0.0), scale=1.0, mirror=False)
         SCENES[truth.noun](pen, time, rng)
-        picture, mask = pen.layer()
+        picture = pen.layer()[0]
     else:
         picture = _background(truth, time, rng, size)
-        picture, mask = _with_subject(picture, truth, time, rng, size)
+        picture = _with_subject(picture, truth, time, rng, size)
     if truth.style is not None:
-        picture = STYLES[truth.style](picture, mask, rng)
-    return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
+        picture = STYLES[truth.style](picture, rng)
+    pixels: np.ndarray = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return pixels
 
 
 def _background(truth: Truth, time: str, rng: np.random.Generator, size: int) -> np.ndarray:
@@ -75,9 +76,7 @@ def _background(truth: Truth, time: str, rng: np.random.Generator, size: int) ->
     return np.clip(base[None, None, :] * (1 - falloff)[:, None, None], 0, 1) * np.ones((1, size, 1), dtype=np.float32)
 
 
-def _with_subject(
-    picture: np.ndarray, truth: Truth, time: str, rng: np.random.Generator, size: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _with_subject(picture: np.ndarray, truth: Truth, time: str, rng: np.random.Generator, size: int) -> np.ndarray:
     scale = float(rng.uniform(0.31, 0.47))
     low = 0.56 if truth.place else 0.5
     room = max(0.02, 0.5 - scale)
@@ -94,7 +93,8 @@ def _with_subject(
     y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j].astype(np.float32)
     shade = 1 + 0.13 * (np.sin(angle) * x - np.cos(angle) * y)
     colour = np.clip(colour * shade[..., None], 0, 1)
-    return picture * (1 - mask[..., None]) + colour * mask[..., None], mask
+    painted: np.ndarray = picture * (1 - mask[..., None]) + colour * mask[..., None]
+    return painted
 
 
 def _shadow(mask: np.ndarray, size: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Whole-picture scenes and the natural backgrounds behind a subject. Unit square: (0, 0) top left, (1, 1) bottom right."""
+"""Whole-picture scenes and natural backgrounds, in the unit square: (0, 0) is top left, (1, 1) bottom right."""
 
 from __future__ import annotations
 

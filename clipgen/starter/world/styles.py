@@ -1,4 +1,4 @@
-"""Painting styles as image operations: (H, W, 3) in [0, 1] and the subject's coverage (H, W) in, a styled picture out.
+"""Painting styles as image operations on pictures (H, W, 3) in [0, 1].
 
 Every length is a share of the picture's side, so that a style looks the same at any size.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 Picture = np.ndarray
-Style = Callable[[Picture, Picture, np.random.Generator], Picture]
+Style = Callable[[Picture, np.random.Generator], Picture]
 GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -40,7 +40,8 @@ def _edges(picture: Picture) -> Picture:
     down = np.abs(np.roll(picture, -1, 0) - np.roll(picture, 1, 0)).max(-1)
     across[:, [0, -1]] = 0
     down[[0, -1]] = 0
-    return np.hypot(across, down)
+    strength: Picture = np.hypot(across, down)
+    return strength
 
 
 def _saturate(picture: Picture, gain: float) -> Picture:
@@ -48,7 +49,7 @@ def _saturate(picture: Picture, gain: float) -> Picture:
     return np.clip(grey + (picture - grey) * gain, 0, 1)
 
 
-def van_gogh(picture: Picture, mask: Picture, rng: np.random.Generator) -> Picture:
+def van_gogh(picture: Picture, rng: np.random.Generator) -> Picture:
     """Thick strokes that follow a swirling flow and, near contours, the contour."""
     size = len(picture)
     vivid = _saturate(picture, 1.35)
@@ -72,7 +73,7 @@ def van_gogh(picture: Picture, mask: Picture, rng: np.random.Generator) -> Pictu
     return _array(canvas.filter(ImageFilter.UnsharpMask(size / 100, 60)))
 
 
-def pencil_sketch(picture: Picture, mask: Picture, rng: np.random.Generator) -> Picture:
+def pencil_sketch(picture: Picture, rng: np.random.Generator) -> Picture:
     """Grey contours and hatching on paper."""
     size = len(picture)
     grey = picture @ GREY
@@ -87,7 +88,7 @@ def pencil_sketch(picture: Picture, mask: Picture, rng: np.random.Generator) -> 
     return np.repeat(np.clip(drawn, 0.06, 1)[..., None], 3, -1).astype(np.float32)
 
 
-def watercolour(picture: Picture, mask: Picture, rng: np.random.Generator) -> Picture:
+def watercolour(picture: Picture, rng: np.random.Generator) -> Picture:
     """Pale washes with wavering dark edges, on rough paper that shows at the margin."""
     size = len(picture)
     y, x = np.mgrid[0:size, 0:size]
@@ -101,10 +102,11 @@ def watercolour(picture: Picture, mask: Picture, rng: np.random.Generator) -> Pi
     painted = np.clip(wash - rim * 0.6 + grain, 0, 1)
     margin = np.minimum(np.minimum(x, size - 1 - x), np.minimum(y, size - 1 - y)) / size
     cover = np.clip((margin - 0.015 - 0.085 * _noise(size, 9, rng)) * 30, 0, 1)[..., None]
-    return painted * cover + (0.965 + grain) * (1 - cover)
+    framed: Picture = painted * cover + (0.965 + grain) * (1 - cover)
+    return framed
 
 
-def pixel_art(picture: Picture, mask: Picture, rng: np.random.Generator) -> Picture:
+def pixel_art(picture: Picture, rng: np.random.Generator) -> Picture:
     """Large square pixels of a few colours."""
     size = len(picture)
     cells = int(rng.integers(28, 34))
@@ -113,7 +115,7 @@ def pixel_art(picture: Picture, mask: Picture, rng: np.random.Generator) -> Pict
     return _array(few.resize((size, size), Image.Resampling.NEAREST))
 
 
-def mosaic(picture: Picture, mask: Picture, rng: np.random.Generator) -> Picture:
+def mosaic(picture: Picture, rng: np.random.Generator) -> Picture:
     """Irregular tiles, each of one colour, with grout between them."""
     size = len(picture)
     cells = int(rng.integers(22, 27))
@@ -137,10 +139,11 @@ def mosaic(picture: Picture, mask: Picture, rng: np.random.Generator) -> Picture
     means = np.clip(_saturate(means, 1.2) + rng.normal(0, 0.035, (len(means), 1)), 0, 1)
     grout = np.clip((second - near - 0.10) / 0.10, 0, 1)[..., None]
     line = np.array([0.86, 0.84, 0.80]) if rng.random() < 0.5 else np.array([0.16, 0.15, 0.17])
-    return (means[owner] * grout + line * (1 - grout)).astype(np.float32)
+    tiled: Picture = means[owner] * grout + line * (1 - grout)
+    return tiled
 
 
-def neon(picture: Picture, mask: Picture, rng: np.random.Generator) -> Picture:
+def neon(picture: Picture, _rng: np.random.Generator) -> Picture:
     """Glowing tubes along the contours, in the dark."""
     size = len(picture)
     edge = np.clip(_edges(_blur(picture, size / 200)) * 2.2, 0, 1)[..., None]
@@ -149,10 +152,12 @@ def neon(picture: Picture, mask: Picture, rng: np.random.Generator) -> Picture:
     tubes = edge * glow
     halo = _blur(np.clip(tubes * 1.5, 0, 1), size / 45) + 0.6 * _blur(np.clip(tubes, 0, 1), size / 18)
     dark = np.array([0.045, 0.03, 0.095])
-    return np.clip(dark + picture * 0.14 + halo * 0.95 + tubes * 1.0 + np.clip(edge - 0.75, 0, 1) * 1.2, 0, 1)
+    core = np.clip(edge - 0.75, 0, 1) * 1.2
+    lit: Picture = np.clip(dark + picture * 0.14 + halo * 0.95 + tubes + core, 0, 1)
+    return lit
 
 
-def comic(picture: Picture, mask: Picture, rng: np.random.Generator) -> Picture:
+def comic(picture: Picture, _rng: np.random.Generator) -> Picture:
     """Flat inks, heavy black contours and halftone dots in the shade."""
     size = len(picture)
     flat = _saturate(np.round(_blur(picture, size / 150) * 5) / 5, 1.25)

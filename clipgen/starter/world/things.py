@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -164,7 +165,7 @@ def umbrella(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
     rim = [(0.95 * math.cos(a), tall * math.sin(a) + 0.1) for a in angles]
     pen.poly(rim, tone.base)
     ribs = np.linspace(-0.95, 0.95, 6)
-    for k, (x0, x1) in enumerate(zip(ribs[:-1], ribs[1:], strict=True)):
+    for k, (x0, x1) in enumerate(itertools.pairwise(ribs)):
         if k % 2:
             arc = [(0.0, 0.1 - tall), *[p for p in rim if x0 - 0.03 <= p[0] <= x1 + 0.03]]
             pen.poly(arc, tone.dark if max(tone.base) > 60 else tone.light)
