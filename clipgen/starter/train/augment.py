@@ -73,6 +73,6 @@ def distort(pictures: Tensor, size: int) -> Tensor:
     return erase(soften(recolour(warp(pictures, size)))).contiguous(memory_format=torch.channels_last)
 
 
-def full_circle(step: int, steps: int) -> float:
+def half_cosine(step: int, steps: int) -> float:
     """Share of a half cosine done, from 0 at the first step to 1 at the last."""
     return 0.5 * (1 - math.cos(math.pi * min(1.0, step / max(1, steps))))

@@ -14,7 +14,7 @@ from torch.nn.functional import gumbel_softmax, l1_loss, log_softmax
 
 from clipgen.generators.networks import DVAENetwork
 from clipgen.perceptor import Perceptor
-from clipgen.starter.train.augment import full_circle
+from clipgen.starter.train.augment import half_cosine
 from clipgen.starter.train.crops import FEATURE_STAGES, FeatureDistance, crops, edge_distance
 from clipgen.starter.train.loop import Fit, Losses, Plan, Report
 
@@ -47,7 +47,7 @@ class DVAETrainer:
 
     def temperature(self, step: int) -> float:
         """Cosine from 1 to 1/16: a linear one diverges (appendix A.2)."""
-        return 1 + (COLDEST - 1) * full_circle(step, int(self.plan.steps * COOLED))
+        return 1 + (COLDEST - 1) * half_cosine(step, int(self.plan.steps * COOLED))
 
     def losses_at(self, step: int) -> Losses:
         """Likelihood, KL, edges and features for a step's crops."""
@@ -60,7 +60,7 @@ class DVAETrainer:
         kl = (spread.exp() * (spread + math.log(self.network.vocab_size))).sum(1).mean()
         losses = {"nll": logit_laplace(target, mean, log_scale), "kl": kl, "l1": l1_loss(drawn, target)}
         losses["edges"] = edge_distance(drawn, target)
-        ramp = KL * full_circle(step, self.plan.steps // 4)
+        ramp = KL * half_cosine(step, self.plan.steps // 4)
         losses["loss"] = 0.1 * losses["nll"] + losses["l1"] + losses["edges"] + ramp * kl
         if step >= FEATURES_FROM * self.plan.steps:
             losses["features"] = self.features(drawn, target)

@@ -133,7 +133,7 @@ class Fit(Generic[Trained]):
             state.copy_(now)
 
     def _log(self, losses: Losses, speed: float, report: Report) -> None:
-        values = {name: round(float(value), 5) for name, value in losses.items()}
+        values = {name: round(float(value.detach()), 5) for name, value in losses.items()}
         entry = {"step": self.step, "pictures": self.step * self.plan.batch, "per_second": round(speed, 1), **values}
         with (self.folder / LOG).open("a", encoding="utf-8") as log:
             log.write(json.dumps(entry) + "\n")

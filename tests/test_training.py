@@ -1,0 +1,131 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from clipgen.errors import ClipgenError
+from clipgen.starter import grammar
+from clipgen.starter.grammar import Truth
+from clipgen.starter.train.augment import distort, half_cosine
+from clipgen.starter.train.clip import choice, codes, contrast, matches
+from clipgen.starter.train.crops import CROP, crops, edge_distance
+from clipgen.starter.train.data import drawn_set, truths
+from clipgen.starter.train.dvae import logit_laplace
+from clipgen.starter.train.loop import Fit, Losses, Plan
+
+PLAN = Plan(steps=6, batch=2, rate=0.05, seed=1)
+
+
+class Line(nn.Module):
+    """Learns y = 2x from noisy points that depend on the global generator, as augmentation does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slope = nn.Parameter(torch.zeros(1))
+
+    def losses_at(self, step: int) -> Losses:
+        x = torch.rand(4) + step
+        return {"loss": (self.slope * x - 2 * x).square().mean()}
+
+
+def train(folder: Path, until: int | None = None, plan: Plan = PLAN) -> Tensor:
+    line = Line()
+    fit = Fit(folder, line, plan)
+    fit.resume()
+    fit.until = until or plan.steps
+    fit.run(line.losses_at, lambda _: None)
+    return line.slope.detach().clone()
+
+
+def test_training_taken_up_again_ends_as_if_never_stopped(tmp_path: Path) -> None:
+    whole = train(tmp_path / "whole")
+    train(tmp_path / "parts", until=2)
+    assert torch.equal(train(tmp_path / "parts"), whole)
+    assert not torch.equal(whole, torch.zeros(1))
+
+
+def test_another_seed_trains_otherwise(tmp_path: Path) -> None:
+    other = Plan(steps=6, batch=2, rate=0.05, seed=2)
+    assert not torch.equal(train(tmp_path / "a"), train(tmp_path / "b", plan=other))
+
+
+def test_a_state_of_another_plan_is_refused(tmp_path: Path) -> None:
+    train(tmp_path)
+    with pytest.raises(ClipgenError, match="another plan"):
+        train(tmp_path, plan=Plan(steps=9, batch=2, rate=0.05, seed=1))
+
+
+def test_the_log_has_the_losses(tmp_path: Path) -> None:
+    train(tmp_path)
+    assert '"loss"' in (tmp_path / "log.jsonl").read_text()
+
+
+def test_the_rate_rises_then_falls() -> None:
+    plan = Plan(steps=1000, batch=1, rate=1.0)
+    rates = [plan.rate_at(step) for step in range(1000)]
+    assert max(rates) == pytest.approx(1.0, abs=0.03)
+    assert rates[0] < 0.05
+    assert rates[-1] < 0.05
+    assert np.argmax(rates) == pytest.approx(50, abs=2)
+
+
+def test_matches_agree_with_the_grammar() -> None:
+    rng = np.random.default_rng(0)
+    shown = [grammar.imagine(rng) for _ in range(60)]
+    claims = [grammar.claim_of(truth, rng) for truth in shown] + [claim for _, claim in grammar.bank()]
+    expected = [[grammar.is_true(claim, truth) for claim in claims] for truth in shown]
+    assert matches(codes(shown), codes(claims)).tolist() == expected
+
+
+def test_losses_are_least_where_true_pairs_are_near() -> None:
+    match = torch.tensor([[True, False], [False, True]])
+    right, wrong = 6.0 * (match.float() * 2 - 1), -6.0 * (match.float() * 2 - 1)
+    assert contrast(right, match) < 0.01 < 5 < contrast(wrong, match)
+    assert choice(right, match, [[0, 1]]) < 0.01 < 5 < choice(wrong, match, [[0, 1]])
+    assert choice(wrong, torch.zeros_like(match), [[0, 1]]) == 0
+
+
+def test_a_set_is_drawn_once_and_shows_what_it_says(tmp_path: Path) -> None:
+    pictures = drawn_set(tmp_path, 6, 32, seed=3)
+    assert pictures.shape == (6, 32, 32, 3)
+    before = [path.stat().st_mtime_ns for path in tmp_path.iterdir()]
+    assert np.array_equal(drawn_set(tmp_path, 6, 32, seed=3), pictures)
+    assert [path.stat().st_mtime_ns for path in tmp_path.iterdir()] == before
+    assert truths(3, 6) == truths(3, 6)
+    assert all(isinstance(truth, Truth) for truth in truths(3, 6))
+
+
+def test_augmentation_keeps_shape_and_comes_from_the_seed() -> None:
+    pictures = torch.rand(4, 3, 64, 64)
+    torch.manual_seed(0)
+    first = distort(pictures, 32)
+    torch.manual_seed(0)
+    assert torch.equal(first, distort(pictures, 32))
+    assert first.shape == (4, 3, 32, 32)
+    assert not torch.equal(first, distort(pictures, 32))
+
+
+def test_crops_are_parts_of_the_pictures() -> None:
+    pictures = np.full((3, 2 * CROP, 2 * CROP, 3), 51, dtype=np.uint8)
+    cut = crops(pictures, 5, seed=0, step=0)
+    assert cut.shape == (5, 3, CROP, CROP)
+    assert torch.allclose(cut, torch.tensor(0.2), atol=1e-3)
+
+
+def test_edges_ignore_a_shift_of_brightness() -> None:
+    target = torch.rand(1, 3, 8, 8)
+    assert edge_distance(target + 0.1, target) < 1e-6 < edge_distance(target.flip(-1), target)
+
+
+def test_likelihood_is_best_at_the_truth() -> None:
+    target = torch.full((1, 3, 4, 4), 0.3)
+    mean = torch.logit(0.8 * target + 0.1)
+    assert logit_laplace(target, mean, mean * 0) < logit_laplace(target, mean + 0.5, mean * 0)
+
+
+def test_the_half_cosine_starts_and_ends_flat() -> None:
+    assert half_cosine(0, 10) == 0
+    assert half_cosine(5, 10) == pytest.approx(0.5)
+    assert half_cosine(99, 10) == 1
