@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from clipgen import generators, presets
+from clipgen.device import pick_device
 from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
 from clipgen.generators import Generator
 from clipgen.generators.networks import Network, load_network
@@ -62,13 +63,12 @@ def generate(prompt: str | Job, *, device: str = "auto", sinks: Sequence[Sink] =
 
 
 def load_models(job: Job, device: str | torch.device = "auto") -> Models:
-    """Load what a job needs; "auto" is the first GPU where there is one."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    """Load what a job needs; `device` is as `--device` takes it."""
+    device = torch.device(pick_device(str(device)))
     preset, _ = presets.choose(job.preset)
     network = load_network(preset.generators[job.backend].weights, device)
     perceptors = tuple(load_perceptor(name, device) for name in preset.perceptors)
-    return Models(network, perceptors, torch.device(device))
+    return Models(network, perceptors, device)
 
 
 def run(job: Job, models: Models, sinks: Sequence[Sink] = (), *, init: Image.Image | None = None) -> Result:

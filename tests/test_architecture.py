@@ -15,7 +15,7 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 # A room imports from lower rooms only. Rooms of one level do not know each other, but for the pairs in NEIGHBOURS.
 LEVELS = [
     {"errors"},
-    {"job", "presets", "images", "weights", "rng", "naming", "towers"},
+    {"job", "presets", "images", "weights", "rng", "naming", "towers", "device"},
     {"generators", "cutouts", "losses", "perceptor", "optim", "sinks", "metadata"},
     {"guidance", "runner", "state", "starter"},
     {"evaluation"},

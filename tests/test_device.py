@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from clipgen.cli.device import pick_device
+from clipgen.device import pick_device
 from clipgen.errors import UsageError
 
 

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from clipgen.cli import options
-from clipgen.cli.device import pick_device
 from clipgen.cli.failures import say
+from clipgen.device import pick_device
 from clipgen.errors import UsageError
 from clipgen.job import Job, parse_prompts, parse_size
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clipgen.cli.device import pick_device
 from clipgen.cli.report import Notes, Results
+from clipgen.device import pick_device
 from clipgen.errors import ClipgenError, UsageError
 from clipgen.job import Job
 from clipgen.naming import reserved, slug

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from clipgen.cli import options
-from clipgen.cli.device import pick_device
 from clipgen.cli.failures import say
+from clipgen.device import pick_device
 from clipgen.errors import UsageError, unknown_value
 
 NAMES = ("clip-clean", "judge-clean", "vqgan", "dvae", "clip", "judge")

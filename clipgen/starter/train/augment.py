@@ -52,17 +52,6 @@ def soften(pictures: Tensor) -> Tensor:
     return softened + torch.randn_like(pictures) * level.to(pictures)
 
 
-def erase(pictures: Tensor) -> Tensor:
-    """Paint a random box of its own colour over a quarter of the pictures."""
-    count, _, height, width = pictures.shape
-    side = torch.empty(2, count, 1, 1).uniform_(0.1, 0.4)
-    corner = torch.rand(2, count, 1, 1) * (1 - side)
-    y, x = torch.linspace(0, 1, height).view(1, -1, 1), torch.linspace(0, 1, width).view(1, 1, -1)
-    inside = (y > corner[0]) & (y < corner[0] + side[0]) & (x > corner[1]) & (x < corner[1] + side[1])
-    hit = inside & (torch.rand(count, 1, 1) < 0.25)
-    return torch.where(hit[:, None].to(pictures.device), torch.rand(count, 3, 1, 1).to(pictures), pictures)
-
-
 def _normal(like: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Normal noise drawn on the CPU, so that a seed means the same everywhere."""
     return torch.randn(shape).to(like)
@@ -70,7 +59,7 @@ def _normal(like: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def distort(pictures: Tensor, size: int) -> Tensor:
     """All of the above."""
-    return erase(soften(recolour(warp(pictures, size)))).contiguous(memory_format=torch.channels_last)
+    return soften(recolour(warp(pictures, size))).contiguous(memory_format=torch.channels_last)
 
 
 def half_cosine(step: int, steps: int) -> float:

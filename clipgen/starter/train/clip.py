@@ -31,8 +31,8 @@ COMMON = {
 }
 TIMM = {"image_size": 64, "timm_pool": "avgmax", "timm_proj": "linear"}
 CONFIGS: dict[str, dict[str, Any]] = {
-    "clip": {**COMMON, "vision_cfg": {**TIMM, "timm_model_name": "clipgen_residual"}},
-    "judge": {**COMMON, "vision_cfg": {**TIMM, "timm_model_name": "clipgen_dark"}},
+    "clip": {**COMMON, "vision_cfg": {**TIMM, "timm_model_name": "clipgen_conv7"}},
+    "judge": {**COMMON, "vision_cfg": {**TIMM, "timm_model_name": "clipgen_resnet9"}},
 }
 UNSTATED = -1
 

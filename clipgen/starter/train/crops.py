@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate, l1_loss, normalize
 from clipgen.perceptor import Perceptor
 
 CROP = 128
-FEATURE_STAGES = ("stages.1", "stages.2")  # of the guide's image tower: strides 4 and 8
+FEATURE_STAGES = ("stages.0", "stages.1")  # of the guide's image tower: strides 4 and 8
 
 
 def crops(pictures: np.ndarray, count: int, seed: int, step: int) -> Tensor:
