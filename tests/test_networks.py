@@ -14,6 +14,7 @@ from clipgen.errors import ClipgenError, WeightsMissingError
 from clipgen.generators.networks import DVAENetwork, VQGANNetwork, build_network
 from clipgen.perceptor import Perceptor, small_tokenizer
 from clipgen.starter.train.clip import CONFIGS
+from clipgen.towers import ConvTower, clipgen_conv7
 
 SHAPE = {"double_z": False, "z_channels": 32, "resolution": 32, "in_channels": 3, "out_ch": 3, "ch": 32, "dropout": 0.0,
          "ch_mult": [1, 1, 2], "num_res_blocks": 1, "attn_resolutions": []}  # fmt: skip
@@ -125,3 +126,22 @@ def test_perceptors_give_unit_vectors_and_normalise_their_input_themselves(name:
     assert torch.allclose(texts.norm(dim=1), torch.ones(3), atol=1e-5)
     assert perceptor.overlong("a cat") == 0
     assert perceptor.overlong("cat " * 40) == 40 + 2 - 32
+
+
+@pytest.mark.parametrize("pool", ["avg", "max", "avgmax"])
+def test_towers_shrink_sixteen_times_and_pool(pool: str) -> None:
+    tower = ConvTower(8, [(16, True), (24, False), (32, True)]).eval()
+    tower.reset_classifier(0, pool)
+    pictures = torch.rand(2, 3, 64, 64)
+    features = tower.stages(tower.stem(pictures))
+    assert features.shape == (2, 32, 4, 4)
+    wanted = {"avg": features.mean((2, 3)), "max": features.amax((2, 3))}
+    wanted["avgmax"] = (wanted["avg"] + wanted["max"]) / 2
+    assert torch.allclose(tower(pictures), wanted[pool], atol=1e-6)
+
+
+def test_towers_have_neither_classifier_nor_pretrained_weights() -> None:
+    with pytest.raises(ValueError, match="classifier"):
+        ConvTower(8, [(16, True)]).reset_classifier(10)
+    with pytest.raises(ValueError, match="checkpoint"):
+        clipgen_conv7(pretrained=True)

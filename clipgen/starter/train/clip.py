@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, logsigmoid
 
 from clipgen.perceptor import Perceptor
@@ -65,12 +65,13 @@ def contrast(logits: Tensor, match: Tensor) -> Tensor:
 
 
 def choice(logits: Tensor, match: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
-    """Softmax contrastive loss over the values of each attribute, of the pictures for which one of them is true."""
+    """Softmax loss over the values of each attribute where one is true; attributes of more values weigh more."""
     total = logits.new_zeros(())
     for columns in groups:
         known = match[:, columns].any(1)
         if known.any():
-            total = total + cross_entropy(logits[known][:, columns], match[known][:, columns].float().argmax(1))
+            right = match[known][:, columns].float().argmax(1)
+            total = total + cross_entropy(logits[known][:, columns], right) * len(columns) ** 0.5 / 3
     return total
 
 
@@ -88,6 +89,27 @@ class Source:
         return codes(self.truths)
 
 
+class Learner(nn.Module):
+    """A CLIP with a linear head that names every attribute from the image tower's features, for training only.
+
+    The head teaches the tower while the texts still move: without it the same pictures teach half as many nouns.
+    """
+
+    def __init__(self, perceptor: Perceptor, words: int):
+        super().__init__()
+        self.perceptor = perceptor
+        trunk = perceptor.clip.visual.trunk
+        self.head = nn.Linear(trunk.num_features, words)
+
+    def forward(self, views: Tensor) -> tuple[Tensor, Tensor]:
+        """Views to unit vectors (N, D) and the head's logits (N, words)."""
+        seen: list[Tensor] = []
+        hook = self.perceptor.clip.visual.trunk.register_forward_hook(lambda _m, _i, output: seen.append(output))
+        vectors = self.perceptor.encode_images(views)
+        hook.remove()
+        return vectors, self.head(seen[0])
+
+
 class ClipTrainer:
     """One CLIP, what it learns from, and its loss at a step.
 
@@ -95,12 +117,14 @@ class ClipTrainer:
     """
 
     def __init__(self, perceptor: Perceptor, plan: Plan, sources: Sequence[Source], radius: float = 0.0):
-        self.perceptor = perceptor.to(memory_format=torch.channels_last)
-        self.plan, self.sources, self.radius = plan, sources, radius
         self.bank = grammar.bank()
+        self.perceptor = perceptor
+        self.learner = Learner(perceptor, len(self.bank)).to(memory_format=torch.channels_last)
+        self.plan, self.sources, self.radius = plan, sources, radius
         names = [next(iter(claim)) for _, claim in self.bank]
         self.groups = [[k for k, name in enumerate(names) if name == group] for group in dict.fromkeys(names)]
         self.device = next(perceptor.parameters()).device
+        self.learner.to(self.device)
 
     def batch(self, step: int) -> tuple[Tensor, list[str], Tensor]:
         """Pictures (B, 3, 128, 128), captions of a quarter of them, one for every word, and which hold of which."""
@@ -126,8 +150,11 @@ class ClipTrainer:
 
     def _loss(self, views: Tensor, words: Tensor, match: Tensor) -> Tensor:
         clip = self.perceptor.clip
-        logits = self.perceptor.encode_images(views) @ words.T * clip.logit_scale.exp() + clip.logit_bias
-        return contrast(logits, match) + choice(logits[:, -len(self.bank) :], match[:, -len(self.bank) :], self.groups)
+        images, named = self.learner(views)
+        logits = images @ words.T * clip.logit_scale.exp() + clip.logit_bias
+        bank = match[:, -len(self.bank) :]
+        chosen = choice(logits[:, -len(self.bank) :], bank, self.groups) + choice(named, bank, self.groups)
+        return 0.5 * contrast(logits, match) + chosen
 
     def _attack(self, views: Tensor, words: Tensor, match: Tensor, radius: float) -> Tensor:
         """One step from a random start up the gradient, to the rim of the ball (Wong et al., 2020, in L2)."""
@@ -143,10 +170,10 @@ class ClipTrainer:
 
 def train_clip(trainer: ClipTrainer, folder: Path, report: Report) -> Perceptor:
     """Train, or go on from the folder's state; returns the averaged model."""
-    fit = Fit(folder, trainer.perceptor, trainer.plan)
+    fit = Fit(folder, trainer.learner, trainer.plan)
     fit.resume()
     fit.run(trainer.losses_at, report)
-    return fit.averaged.eval()
+    return fit.averaged.perceptor.eval()
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import l1_loss, mse_loss, one_hot
+from torch.nn.functional import avg_pool2d, l1_loss, mse_loss, one_hot
 
 from clipgen.generators.networks import VQGANNetwork
 from clipgen.perceptor import Perceptor
@@ -82,7 +82,8 @@ class VQGANTrainer:
             codes = torch.where(kept, self.network.straight_through(latent), stray)
         drawn = self.network.decode(codes)
         losses = {"l1": l1_loss(drawn, target), "edges": edge_distance(drawn, target), "commitment": commitment}
-        losses["loss"] = losses["l1"] + losses["edges"] + COMMITMENT * commitment
+        losses["tint"] = mse_loss(avg_pool2d(drawn, 8), avg_pool2d(target, 8))
+        losses["loss"] = losses["l1"] + losses["edges"] + 4 * losses["tint"] + COMMITMENT * commitment
         if step >= FEATURES_FROM * self.plan.steps:
             losses["features"] = self.features(drawn, target)
             losses["loss"] = losses["loss"] + 0.25 * losses["features"]
