@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -64,30 +63,25 @@ def answer(asked: Sequence[Question], template: Job, device: str, report: Callab
     """Make a picture for each question, with the settings and the seed of `template`."""
     job, _ = resolve(template)
     models = load_models(job, device)
+    guide = models.perceptors[0]
     answers = []
     for number, question in enumerate(asked, 1):
         started = time.perf_counter()
-        picture = run(Job(**{**_fields(job), "prompts": parse_prompts(question.text)}), models).image
+        picture = run(replace(job, prompts=parse_prompts(question.text)), models).image
         seconds = time.perf_counter() - started
-        cosine = float(
-            (embed([picture], models.perceptors[0]) @ models.perceptors[0].encode_texts([question.text]).T)[0, 0]
-        )
+        cosine = float(embed([picture], guide)[0] @ guide.encode_texts([question.text])[0])
         answers.append(Answer(question, picture, seconds, cosine))
         report(f"{number}/{len(asked)}  {seconds:.1f} s  {question.text}")
     return answers
 
 
-def _fields(job: Job) -> dict[str, Any]:
-    return {name: getattr(job, name) for name in job.__dataclass_fields__}
-
-
 @torch.no_grad()
 def embed(pictures: Sequence[Image.Image], perceptor: Perceptor) -> Tensor:
     """Whole pictures as unit vectors (N, D)."""
-    device = next(perceptor.parameters()).device
-    views = torch.cat([to_tensor(picture, picture.size) for picture in pictures]).to(device)
-    size = (perceptor.size, perceptor.size)
-    return perceptor.encode_images(interpolate(views, size=size, mode="bilinear", antialias=True))
+    device, size = next(perceptor.parameters()).device, (perceptor.size, perceptor.size)
+    images = [to_tensor(picture, picture.size).to(device) for picture in pictures]
+    views = torch.cat([interpolate(image, size=size, mode="bilinear", antialias=True) for image in images])
+    return perceptor.encode_images(views)
 
 
 @torch.no_grad()

@@ -38,8 +38,8 @@ class Recipe:
 
 RECIPES: dict[str, Recipe] = {
     "clip-clean": Recipe("the guide, before it meets an adversary", Plan(1500, 64, 0.002, seed=7), 40_000),
-    "judge-clean": Recipe("the judge, before it meets reconstructions", Plan(1600, 64, 0.002, seed=3), 40_000),
-    "vqgan": Recipe("the VQGAN", Plan(3200, 8, 0.0012, seed=11), 6_000, ("clip-clean",)),
+    "judge-clean": Recipe("the judge, before it meets reconstructions", Plan(1000, 64, 0.002, seed=3), 40_000),
+    "vqgan": Recipe("the VQGAN", Plan(4500, 4, 0.001, seed=11), 6_000, ("clip-clean",)),
     "dvae": Recipe("the dVAE", Plan(2600, 8, 0.001, seed=12), 6_000, ("clip-clean",)),
     "clip": Recipe(
         "the guide: reconstructions and an adversary", Plan(700, 64, 0.0006, seed=8, average=0.99), 40_000,

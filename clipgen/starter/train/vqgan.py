@@ -26,7 +26,7 @@ CONFIG: dict[str, Any] = {
         "in_channels": 192,
         "out_ch": 192,
         "ch": 128,
-        "ch_mult": [1, 1],
+        "ch_mult": [1],
         "num_res_blocks": 1,
         "attn_resolutions": [],
         "dropout": 0.0,
@@ -35,9 +35,9 @@ CONFIG: dict[str, Any] = {
 CONTINUOUS_STEPS = 400  # an autoencoder first, so that k-means finds codes worth having
 REPLACED = 0.04  # share of cells given a random code, so that the decoder forgives guided latents
 COMMITMENT = 0.25
-EMA = 0.98
+EMA = 0.99
 FEATURES_FROM = 0.55  # share of the steps after which the CLIP's features join the loss
-REVIVE_EVERY, DEAD = 50, 0.02
+REVIVE_EVERY, DEAD = 50, 0.05
 
 
 class LearningVQGAN(VQGANNetwork):
