@@ -13,13 +13,20 @@ from clipgen.starter.world.compose import draw
 COUNT = 24
 
 
+def imagined(claim: grammar.Claim, rng: np.random.Generator) -> grammar.Truth:
+    """Something random of which the claim holds."""
+    while not grammar.is_true(claim, truth := grammar.imagine(rng)):
+        pass
+    return truth
+
+
 @pytest.fixture(scope="module")
 def true_answers() -> list[Answer]:
     """Drawn pictures of which the questions' claims hold."""
     answers = []
     for index, question in enumerate(questions(COUNT, seed=5)):
         rng = np.random.default_rng([9, index])
-        truth = next(t for t in iter(lambda: grammar.imagine(rng), None) if grammar.is_true(question.claim, t))
+        truth = imagined(question.claim, rng)
         answers.append(Answer(question, Image.fromarray(draw(truth, rng, 128)), seconds=2.0, guide_cosine=0.5))
     return answers
 
