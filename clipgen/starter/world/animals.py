@@ -1,24 +1,12 @@
-"""Living subjects, drawn in their own frame [-1, 1]: x right, y down."""
+"""Animals, drawn in their own frame [-1, 1]: x right, y down."""
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
+from clipgen.starter.world.features import BLACK, PINK, WHITE, eye
 from clipgen.starter.world.palette import Tone, mix, pick, rgb
 from clipgen.starter.world.pen import Colour, Pen
-
-BLACK: Colour = (25, 22, 24)
-WHITE: Colour = (250, 248, 244)
-PINK: Colour = (236, 140, 150)
-
-
-def _eye(pen: Pen, x: float, y: float, r: float, iris: Colour, slit: bool = False) -> None:
-    pen.oval(x, y, r * 1.15, r, WHITE)
-    pen.oval(x, y, r * 0.85, r * 0.9, iris)
-    pen.oval(x, y, r * (0.28 if slit else 0.5), r * 0.75 if slit else r * 0.5, BLACK)
-    pen.oval(x - r * 0.3, y - r * 0.35, r * 0.2, r * 0.2, WHITE)
 
 
 def _cat_head(pen: Pen, x: float, y: float, r: float, tone: Tone, iris: Colour) -> None:
@@ -43,7 +31,7 @@ def _cat_head(pen: Pen, x: float, y: float, r: float, tone: Tone, iris: Colour) 
     for k in (-0.22, 0.0, 0.22):
         pen.line([(x + k * r, y - 0.82 * r), (x + k * 0.8 * r, y - 0.52 * r)], 0.09 * r, tone.dark)
     for side in (-1, 1):
-        _eye(pen, x + side * 0.42 * r, y - 0.1 * r, 0.22 * r, iris, slit=True)
+        eye(pen, x + side * 0.42 * r, y - 0.1 * r, 0.22 * r, iris, slit=True)
         pen.oval(x + side * 0.17 * r, y + 0.4 * r, 0.22 * r, 0.17 * r, tone.light)
         for k in (-0.1, 0.06, 0.22):
             pen.line(
@@ -174,7 +162,7 @@ def bird(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
         pen.poly([(-0.72, -0.5), (-1.08, -0.36), (-0.74, -0.24)], beak)
         pen.blob([(-0.1, -0.05), (0.3, 0.02), (0.62, 0.32), (0.2, 0.38), (-0.08, 0.22)], tone.dark)
         pen.line([(0.08, 0.14), (0.45, 0.27)], 0.03, tone.line)
-        _eye(pen, -0.52, -0.43, 0.085, BLACK)
+        eye(pen, -0.52, -0.43, 0.085, BLACK)
     else:
         lift = float(rng.uniform(0.55, 0.95))
         pen.poly([(0.45, 0.1), (1.0, 0.02), (0.98, 0.3), (0.45, 0.28)], tone.dark)
@@ -188,7 +176,7 @@ def bird(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
             pen.line([(-0.38 + k, -lift * 0.75), (-0.15 + k, 0.0)], 0.03, tone.dark)
         pen.oval(-0.6, 0.12, 0.25, 0.23, tone.base)
         pen.poly([(-0.8, 0.03), (-1.08, 0.14), (-0.8, 0.23)], beak)
-        _eye(pen, -0.66, 0.07, 0.07, BLACK)
+        eye(pen, -0.66, 0.07, 0.07, BLACK)
 
 
 def fish(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
@@ -220,7 +208,7 @@ def fish(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
                 pen.oval(-0.25 + 0.2 * k + 0.08 * (row % 2), row * deep * 0.45, 0.08, 0.08, tone.light)
     pen.line([(-0.45, -deep * 0.6), (-0.38, 0.0), (-0.45, deep * 0.6)], 0.045, tone.line, curved=True)
     pen.poly([(-0.3, 0.1), (-0.02, 0.3), (-0.28, 0.36)], tone.dark)
-    _eye(pen, -0.66, -0.12, 0.13, BLACK)
+    eye(pen, -0.66, -0.12, 0.13, BLACK)
     pen.line([(-0.9, 0.16), (-0.74, 0.18)], 0.04, tone.line)
 
 
@@ -297,133 +285,3 @@ def rabbit(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
         pen.oval(side * 0.2 * r, y + 0.42 * r, 0.26 * r, 0.22 * r, tone.light)
     pen.box(-0.1 * r, y + 0.5 * r, 0.1 * r, y + 0.75 * r, WHITE)
     pen.oval(0.0, y + 0.2 * r, 0.12 * r, 0.09 * r, PINK)
-
-
-def face(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
-    """A human face with hair, seen from the front."""
-    hair = pick(((0.02, 0.12), (0.3, 0.9), (0.08, 0.75)), rng)
-    iris = rgb(float(rng.uniform(0.05, 0.62)), 0.6, 0.5)
-    wide = float(rng.uniform(0.56, 0.68))
-    long_hair = rng.random() < 0.5
-    if long_hair:
-        pen.blob(
-            [
-                (-wide - 0.2, 0.75),
-                (-wide - 0.22, -0.2),
-                (-0.45, -0.95),
-                (0.45, -0.95),
-                (wide + 0.22, -0.2),
-                (wide + 0.2, 0.75),
-                (0.0, 0.6),
-            ],
-            hair,
-        )
-    pen.box(-0.22, 0.5, 0.22, 1.0, tone.dark)
-    for side in (-1, 1):
-        pen.oval(side * wide, 0.05, 0.12, 0.18, tone.dark)
-    pen.blob(
-        [
-            (-wide, -0.25),
-            (-0.4, -0.75),
-            (0.4, -0.75),
-            (wide, -0.25),
-            (wide * 0.92, 0.3),
-            (0.25, 0.82),
-            (-0.25, 0.82),
-            (-wide * 0.92, 0.3),
-        ],
-        tone.base,
-    )
-    part = float(rng.uniform(-0.3, 0.3))
-    pen.blob(
-        [
-            (-wide - 0.05, -0.1),
-            (-wide - 0.02, -0.65),
-            (-0.3, -0.98),
-            (0.3, -0.98),
-            (wide + 0.02, -0.65),
-            (wide + 0.05, -0.1),
-            (wide - 0.1, -0.4),
-            (part, -0.58),
-            (-wide + 0.1, -0.4),
-        ],
-        hair,
-    )
-    for side in (-1, 1):
-        _eye(pen, side * 0.27, -0.05, 0.12, iris)
-        pen.line(
-            [(side * 0.13, -0.25), (side * 0.28, -0.31), (side * 0.42, -0.25)],
-            0.055,
-            mix(hair, BLACK, 0.4),
-            curved=True,
-        )
-        pen.oval(side * 0.38, 0.28, 0.12, 0.09, mix(tone.base, PINK, 0.45))
-    pen.line([(0.02, -0.02), (-0.07, 0.24), (0.06, 0.27)], 0.045, tone.dark, curved=True)
-    smile = float(rng.uniform(-0.02, 0.12))
-    pen.blob([(-0.23, 0.45), (0.0, 0.45 + smile * 0.5), (0.23, 0.45), (0.0, 0.52 + smile)], (190, 62, 68))
-    if not long_hair and rng.random() < 0.3:
-        pen.blob([(-wide * 0.85, 0.3), (-0.25, 0.62), (0.25, 0.62), (wide * 0.85, 0.3), (0.3, 0.9), (-0.3, 0.9)], hair)
-
-
-def tree(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
-    """A tree: a round crown of clumps, or a fir."""
-    bark = pick(((0.05, 0.09), (0.4, 0.65), (0.28, 0.45)), rng)
-    if rng.random() < 0.35:
-        pen.box(-0.1, 0.6, 0.1, 0.98, bark)
-        for k, (top, half) in enumerate(((0.0, 0.75), (-0.45, 0.58), (-0.95, 0.4))):
-            low = top + 0.72
-            pen.poly([(0.0, top), (half, low), (-half, low)], tone.dark if k % 2 else tone.base)
-            pen.poly([(0.0, top), (-half, low), (-half * 0.2, low)], tone.light)
-        return
-    bend = float(rng.uniform(-0.12, 0.12))
-    pen.poly([(-0.18, 1.0), (-0.09 + bend, 0.1), (0.09 + bend, 0.1), (0.18, 1.0)], bark)
-    pen.line([(bend, 0.4), (0.4, 0.0)], 0.09, bark)
-    pen.line([(bend, 0.45), (-0.4, 0.05)], 0.09, bark)
-    clumps = [
-        (0.45 * math.cos(a) + bend, -0.35 + 0.36 * math.sin(a)) for a in np.linspace(0, 2 * math.pi, 7) + rng.random()
-    ]
-    for x, y in clumps:
-        pen.oval(x, y, 0.36, 0.34, tone.dark)
-    for x, y in [*clumps[1::2], (bend, -0.35)]:
-        pen.oval(x - 0.05, y - 0.07, 0.32, 0.29, tone.base)
-    for _ in range(12):
-        a, d = rng.uniform(0, 2 * math.pi), rng.uniform(0.1, 0.6)
-        pen.oval(bend + d * math.cos(a) - 0.05, -0.4 + 0.8 * d * math.sin(a), 0.09, 0.07, tone.light)
-
-
-def flower(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
-    """A flower on a stem with leaves: a daisy, or a tulip."""
-    green = pick(((0.28, 0.36), (0.6, 0.85), (0.4, 0.65)), rng)
-    pen.line([(0.0, -0.2), (0.07, 0.4), (0.0, 1.0)], 0.09, green, curved=True)
-    for side in (-1, 1):
-        pen.blob([(0.0, 0.85), (side * 0.28, 0.38), (side * 0.62, 0.28), (side * 0.4, 0.72)], green)
-    if rng.random() < 0.3:
-        pen.blob(
-            [
-                (-0.45, -0.85),
-                (-0.2, -0.5),
-                (0.0, -0.95),
-                (0.2, -0.5),
-                (0.45, -0.85),
-                (0.45, -0.15),
-                (0.0, 0.15),
-                (-0.45, -0.15),
-            ],
-            tone.dark,
-        )
-        pen.blob([(-0.22, -0.3), (0.0, -0.9), (0.22, -0.3), (0.0, 0.12)], tone.base)
-        return
-    petals = int(rng.integers(6, 10))
-    for k in range(petals):
-        angle = 2 * math.pi * k / petals
-        pen.oval(
-            0.38 * math.cos(angle),
-            -0.4 + 0.38 * math.sin(angle),
-            0.27,
-            0.15,
-            tone.base if k % 2 else tone.light,
-            turn=angle,
-        )
-    heart = (242, 196, 40) if tone.base[0] < 200 or tone.base[2] > 120 else (122, 72, 32)
-    pen.oval(0.0, -0.4, 0.2, 0.2, heart)
-    pen.oval(-0.04, -0.44, 0.1, 0.1, mix(heart, WHITE, 0.3))

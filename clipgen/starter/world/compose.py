@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from clipgen.starter.grammar import Truth
-from clipgen.starter.world import animals, scenes, things
+from clipgen.starter.world import animals, people, places, plants, scenes, things
 from clipgen.starter.world.palette import RANGES, Tone, mix, pick, tone
 from clipgen.starter.world.pen import Pen
 from clipgen.starter.world.styles import STYLES
@@ -23,9 +23,9 @@ SUBJECTS: dict[str, Subject] = {
     "fish": animals.fish,
     "butterfly": animals.butterfly,
     "rabbit": animals.rabbit,
-    "face": animals.face,
-    "tree": animals.tree,
-    "flower": animals.flower,
+    "face": people.face,
+    "tree": plants.tree,
+    "flower": plants.flower,
     "house": things.house,
     "car": things.car,
     "boat": things.boat,
@@ -45,7 +45,7 @@ SCENES: dict[str, Place] = {
     "desert": scenes.desert,
     "volcano": scenes.volcano,
 }
-PLACES: dict[str, Place] = {"meadow": scenes.meadow, "beach": scenes.beach, "water": scenes.open_water}
+PLACES: dict[str, Place] = {"meadow": places.meadow, "beach": places.beach, "water": places.open_water}
 TINTS = {"day": 0.0, "sunset": 0.13, "night": 0.24}
 
 
@@ -84,7 +84,7 @@ def _with_subject(picture: np.ndarray, truth: Truth, time: str, rng: np.random.G
     pen = Pen(size, centre, scale, turn=float(rng.normal(0, 0.09)), mirror=bool(rng.random() < 0.5))
     shades = tone(truth.colour, rng)
     if truth.place:
-        light, share = scenes.LIGHTS[time], TINTS[time]
+        light, share = places.LIGHTS[time], TINTS[time]
         shades = Tone(*(mix(shade, light, share) for shade in (shades.base, shades.dark, shades.light, shades.line)))
     SUBJECTS[truth.noun](pen, shades, rng)
     colour, mask = pen.layer()
