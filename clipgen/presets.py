@@ -91,7 +91,7 @@ PRESETS: dict[str, Preset] = {
             summary="small models that ship inside the package: offline, fast on a CPU, knows the drawn world",
             perceptors=("starter/clip",),
             generators={
-                "vqgan": GeneratorDefaults("starter/vqgan", stride=16, steps=150, lr=0.1, cutouts=24),
+                "vqgan": GeneratorDefaults("starter/vqgan", stride=8, steps=150, lr=0.1, cutouts=24),
                 "dvae": GeneratorDefaults("starter/dvae", stride=16, steps=150, lr=0.1, cutouts=24),
             },
         ),

@@ -9,12 +9,15 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from clipgen.generators.clamp import clamp_with_grad
+from clipgen.generators.pyramid import Pyramid
 from clipgen.presets import Size
 from clipgen.rng import generator_for
 
 if TYPE_CHECKING:
     from clipgen.generators.networks import DVAENetwork
 
+DEPTH = 3
+"""Resolutions that the logits are a sum of."""
 START_TEMPERATURE = 1.0
 END_TEMPERATURE = 0.25
 
@@ -31,16 +34,16 @@ class DVAEGenerator:
         device = next(network.parameters()).device
         shape = (batch, network.vocab_size, size[1] // network.stride, size[0] // network.stride)
         self._network = network
-        self._logits = torch.zeros(shape, device=device, requires_grad=True)
-        self._start = self._logits.detach().clone()
+        self._logits = Pyramid(shape, device, DEPTH)
+        self._start = self._logits.value().detach()
         self._noise = torch.zeros_like(self._start)
         self._temperature = START_TEMPERATURE
 
     def parameters(self) -> Iterable[Tensor]:
-        return [self._logits]
+        return self._logits.levels
 
     def start_from_noise_(self, seeds: Sequence[int]) -> None:
-        shape = self._logits.shape[1:]
+        shape = self._start.shape[1:]
         draws = [torch.randn(shape, generator=generator_for(seed, 0, "latent")) for seed in seeds]
         self._start_from_(torch.stack(draws))
 
@@ -58,12 +61,12 @@ class DVAEGenerator:
         progress = step / total
         self._temperature = START_TEMPERATURE * (END_TEMPERATURE / START_TEMPERATURE) ** progress
         strength = 0.5 * (1 + math.cos(math.pi * progress))
-        shape = self._logits.shape[1:]
+        shape = self._start.shape[1:]
         noise = torch.stack([_gumbel(shape, generator_for(seed, step, "codes")) for seed in seeds])
         self._noise = strength * noise.to(self._start.device)
 
     def decode(self) -> Tensor:
-        noisy = self._logits + self._noise
+        noisy = self._logits.value() + self._noise
         soft = (noisy / self._temperature).softmax(1)
         hard = one_hot(noisy.argmax(1), noisy.shape[1]).movedim(-1, 1).to(soft.dtype)
         # Forward exactly the one-hot codes, backward the gradient of the softmax.
@@ -74,12 +77,11 @@ class DVAEGenerator:
         """Do nothing: every logit is legal."""
 
     def init_distance(self) -> Tensor:
-        return (self._logits - self._start).square().mean(dim=(1, 2, 3))
+        return (self._logits.value() - self._start).square().mean(dim=(1, 2, 3))
 
     def _start_from_(self, logits: Tensor) -> None:
-        with torch.no_grad():
-            self._logits.copy_(logits)
-            self._start = self._logits.detach().clone()
+        self._logits.set_(logits)
+        self._start = self._logits.value().detach()
 
 
 def _gumbel(shape: Sequence[int], generator: torch.Generator) -> Tensor:

@@ -5,13 +5,21 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from clipgen.generators.clamp import clamp_with_grad
+from clipgen.generators.pyramid import Pyramid
 from clipgen.presets import Size
 from clipgen.rng import generator_for
 
 if TYPE_CHECKING:
     from clipgen.generators.networks import VQGANNetwork
+
+
+DEPTH = 4
+"""Resolutions that the latent is a sum of."""
+PATCH = 8
+"""Cells a side of a patch that starts at one random code."""
 
 
 class VQGANGenerator:
@@ -27,17 +35,19 @@ class VQGANGenerator:
         self._low = codebook.amin(0)[None, :, None, None]
         self._high = codebook.amax(0)[None, :, None, None]
         shape = (batch, codebook.shape[1], size[1] // network.stride, size[0] // network.stride)
-        self._latent = torch.zeros(shape, device=codebook.device, requires_grad=True)
-        self._start = self._latent.detach().clone()
+        self._latent = Pyramid(shape, codebook.device, DEPTH)
+        self._start = self._latent.value().detach()
 
     def parameters(self) -> Iterable[Tensor]:
-        return [self._latent]
+        return self._latent.levels
 
     def start_from_noise_(self, seeds: Sequence[int]) -> None:
-        codebook = self._network.codebook
-        cells = self._latent.shape[2:]
-        draws = [torch.randint(len(codebook), cells, generator=generator_for(seed, 0, "latent")) for seed in seeds]
-        self._start_from_(self._network.lookup(torch.stack(draws).to(codebook.device)))
+        """Start at random codes on a coarse grid, stretched: patches of colour rather than a grain to be got rid of."""
+        codebook, cells = self._network.codebook, self._start.shape[2:]
+        coarse = [max(side // PATCH, 2) for side in cells]
+        draws = [torch.randint(len(codebook), coarse, generator=generator_for(seed, 0, "latent")) for seed in seeds]
+        codes = self._network.lookup(torch.stack(draws).to(codebook.device))
+        self._start_from_(interpolate(codes, cells, mode="bicubic"))
 
     def start_from_images_(self, images: Tensor) -> None:
         with torch.no_grad():
@@ -47,18 +57,16 @@ class VQGANGenerator:
         """Do nothing: decoding draws nothing at random."""
 
     def decode(self) -> Tensor:
-        codes = self._network.straight_through(self._latent)
+        codes = self._network.straight_through(self._latent.value())
         return clamp_with_grad(self._network.decode(codes))
 
     def project_(self) -> None:
-        with torch.no_grad():
-            self._latent.clamp_(self._low, self._high)
+        self._latent.clamp_(self._low, self._high)
 
     def init_distance(self) -> Tensor:
-        return (self._latent - self._start).square().mean(dim=(1, 2, 3))
+        return (self._latent.value() - self._start).square().mean(dim=(1, 2, 3))
 
     def _start_from_(self, latent: Tensor) -> None:
-        with torch.no_grad():
-            self._latent.copy_(latent)
-            self.project_()
-            self._start = self._latent.detach().clone()
+        self._latent.set_(latent)
+        self.project_()
+        self._start = self._latent.value().detach()

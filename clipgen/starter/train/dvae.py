@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from dall_e.utils import logit_laplace_eps
 from torch import Tensor
-from torch.nn.functional import gumbel_softmax, l1_loss, log_softmax
+from torch.nn.functional import avg_pool2d, gumbel_softmax, l1_loss, log_softmax, mse_loss
 
 from clipgen.generators.networks import DVAENetwork
 from clipgen.perceptor import Perceptor
@@ -21,7 +21,9 @@ from clipgen.starter.train.loop import Fit, Losses, Plan, Report
 CONFIG: dict[str, Any] = {"space_to_depth": 2, "vocab_size": 1024, "n_hid": 64, "n_blk_per_group": 1, "n_init": 128}
 COLDEST = 1 / 16
 COOLED = 0.75  # share of the steps after which the temperature has reached its lowest
-KL = 0.002
+KL = 0.0005
+BALANCE = 0.02  # weight of the KL of the batch's mean code to uniform: a short training else falls to one code
+LOGIT_SPREAD = 3.0  # deviation of a code's logit over the cells of the first batch
 FEATURES_FROM = 0.55  # share of the steps after which the CLIP's features join the loss
 NARROWEST = -3.0  # lowest log-scale: flat areas would drive it to minus infinity
 
@@ -31,6 +33,21 @@ def logit_laplace(target: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
     mapped = (1 - 2 * logit_laplace_eps) * target + logit_laplace_eps
     log_scale = log_scale.clamp(min=NARROWEST)
     return ((torch.logit(mapped) - mean).abs() * torch.exp(-log_scale) + log_scale + math.log(2)).mean()
+
+
+@torch.no_grad()
+def wake(network: DVAENetwork, images: Tensor) -> None:
+    """Scale the fresh encoder's logits to differ from cell to cell, and the decoder's input to be seen.
+
+    At dall_e's own start all cells have nearly the same logits and one code moves the decoder by 1/sqrt(K) of its
+    scale, so that a short training never leaves the state in which the codes carry nothing.
+    """
+    logits = network.encode(images)
+    output = network.encoder.blocks.output.conv
+    gain = LOGIT_SPREAD / logits.std(dim=(0, 2, 3)).mean()
+    output.w.mul_(gain)
+    output.b.copy_(-gain * logits.mean(dim=(0, 2, 3)))
+    network.decoder.blocks.input.w.mul_(network.vocab_size**0.5)
 
 
 class DVAETrainer:
@@ -44,6 +61,7 @@ class DVAETrainer:
         self.features = FeatureDistance(perceptor, FEATURE_STAGES)
         self.device = next(perceptor.parameters()).device
         self.network.to(self.device)
+        wake(self.network, crops(pictures, 16, plan.seed, step=0).to(self.device))
 
     def temperature(self, step: int) -> float:
         """Cosine from 1 to 1/16: a linear one diverges (appendix A.2)."""
@@ -58,10 +76,16 @@ class DVAETrainer:
         drawn = (torch.sigmoid(mean) - logit_laplace_eps) / (1 - 2 * logit_laplace_eps)
         spread = log_softmax(logits, 1)
         kl = (spread.exp() * (spread + math.log(self.network.vocab_size))).sum(1).mean()
+        usage = spread.exp().mean((0, 2, 3))
+        unused = (usage * (usage * self.network.vocab_size).clamp(min=1e-9).log()).sum()
         losses = {"nll": logit_laplace(target, mean, log_scale), "kl": kl, "l1": l1_loss(drawn, target)}
+        losses["unused"] = unused
         losses["edges"] = edge_distance(drawn, target)
         ramp = KL * half_cosine(step, self.plan.steps // 4)
-        losses["loss"] = 0.1 * losses["nll"] + losses["l1"] + losses["edges"] + ramp * kl
+        losses["tint"] = mse_loss(avg_pool2d(drawn, 8), avg_pool2d(target, 8))
+        losses["loss"] = (
+            0.05 * losses["nll"] + losses["l1"] + 4 * losses["tint"] + BALANCE * unused + losses["edges"] + ramp * kl
+        )
         if step >= FEATURES_FROM * self.plan.steps:
             losses["features"] = self.features(drawn, target)
             losses["loss"] = losses["loss"] + 0.25 * losses["features"]

@@ -37,16 +37,16 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "clip-clean": Recipe("the guide, before it meets an adversary", Plan(1500, 64, 0.002, seed=7), 40_000),
+    "clip-clean": Recipe("the guide, before it meets an adversary", Plan(1100, 64, 0.002, seed=7), 40_000),
     "judge-clean": Recipe("the judge, before it meets reconstructions", Plan(1000, 64, 0.002, seed=3), 40_000),
     "vqgan": Recipe("the VQGAN", Plan(4500, 4, 0.001, seed=11), 6_000, ("clip-clean",)),
-    "dvae": Recipe("the dVAE", Plan(2600, 8, 0.001, seed=12), 6_000, ("clip-clean",)),
+    "dvae": Recipe("the dVAE", Plan(1800, 6, 0.0005, seed=12), 6_000, ("clip-clean",)),
     "clip": Recipe(
-        "the guide: reconstructions and an adversary", Plan(700, 64, 0.0006, seed=8, average=0.99), 40_000,
+        "the guide: reconstructions and an adversary", Plan(450, 64, 0.0006, seed=8, average=0.99), 40_000,
         ("clip-clean", "vqgan", "dvae"), radius=1.5,
     ),
     "judge": Recipe(
-        "the judge: reconstructions, no adversary", Plan(400, 64, 0.0006, seed=4, average=0.99), 40_000,
+        "the judge: reconstructions, no adversary", Plan(250, 64, 0.0006, seed=4, average=0.99), 40_000,
         ("judge-clean", "vqgan", "dvae"),
     ),
 }  # fmt: skip

@@ -1,0 +1,41 @@
+import pytest
+import torch
+
+from clipgen.generators.pyramid import Pyramid
+
+
+@pytest.fixture
+def value() -> torch.Tensor:
+    return torch.randn(2, 3, 6, 9, generator=torch.Generator().manual_seed(0))
+
+
+def test_it_holds_what_was_set(value: torch.Tensor) -> None:
+    pyramid = Pyramid(value.shape, torch.device("cpu"), depth=3)
+    pyramid.set_(value)
+    assert torch.equal(pyramid.value(), value)
+    assert [tuple(level.shape[2:]) for level in pyramid.levels] == [(6, 9), (3, 5), (2, 3)]
+
+
+def test_a_coarse_cell_moves_all_cells_under_it(value: torch.Tensor) -> None:
+    pyramid = Pyramid(value.shape, torch.device("cpu"), depth=3)
+    pyramid.set_(value)
+    with torch.no_grad():
+        pyramid.levels[2].fill_(1.0)
+    assert torch.allclose(pyramid.value(), value + 1)
+
+
+def test_every_level_has_a_gradient(value: torch.Tensor) -> None:
+    pyramid = Pyramid(value.shape, torch.device("cpu"), depth=3)
+    (pyramid.value() * value).sum().backward()
+    assert all(level.grad is not None and level.grad.abs().sum() > 0 for level in pyramid.levels)
+
+
+def test_clamping_brings_the_sum_into_the_range(value: torch.Tensor) -> None:
+    pyramid = Pyramid(value.shape, torch.device("cpu"), depth=2)
+    pyramid.set_(value)
+    with torch.no_grad():
+        pyramid.levels[1].fill_(2.0)
+    low, high = torch.tensor(-0.5), torch.tensor(0.5)
+    expected = (value + 2).clamp(low, high)
+    pyramid.clamp_(low, high)
+    assert torch.allclose(pyramid.value(), expected, atol=1e-6)
