@@ -29,11 +29,11 @@ class CutoutSettings:
     A view is plain (the whole picture, unaltered), whole (the whole picture, altered) or a crop.
     """
 
-    share_plain: float = 0.125
+    share_plain: float = 0.17
     """Share of the views that are plain."""
-    share_whole: float = 0.25
+    share_whole: float = 0.42
     """Share of the views that are whole."""
-    min_scale: float = 0.4
+    min_scale: float = 0.6
     """Smallest side of a crop, as a share of the shorter side of the picture."""
     max_scale: float = 0.95
     """Largest side of a crop, as a share of the shorter side of the picture."""
@@ -91,8 +91,8 @@ PRESETS: dict[str, Preset] = {
             summary="small models that ship inside the package: offline, fast on a CPU, knows the drawn world",
             perceptors=("starter/clip",),
             generators={
-                "vqgan": GeneratorDefaults("starter/vqgan", stride=8, steps=150, lr=0.1, cutouts=24),
-                "dvae": GeneratorDefaults("starter/dvae", stride=16, steps=150, lr=0.1, cutouts=24),
+                "vqgan": GeneratorDefaults("starter/vqgan", stride=8, steps=80, lr=0.1, cutouts=12),
+                "dvae": GeneratorDefaults("starter/dvae", stride=16, steps=80, lr=0.1, cutouts=12),
             },
         ),
     )

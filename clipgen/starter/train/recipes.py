@@ -43,11 +43,11 @@ RECIPES: dict[str, Recipe] = {
     "dvae": Recipe("the dVAE", Plan(1800, 6, 0.0005, seed=12), 6_000, ("clip-clean",)),
     "clip": Recipe(
         "the guide: reconstructions and an adversary", Plan(450, 64, 0.0006, seed=8, average=0.99), 40_000,
-        ("clip-clean", "vqgan", "dvae"), radius=1.5,
+        ("clip-clean", "vqgan"), radius=1.5,
     ),
     "judge": Recipe(
         "the judge: reconstructions, no adversary", Plan(250, 64, 0.0006, seed=4, average=0.99), 40_000,
-        ("judge-clean", "vqgan", "dvae"),
+        ("judge-clean", "vqgan"),
     ),
 }  # fmt: skip
 
@@ -93,8 +93,8 @@ def _clip(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     sources = [Source(world, truths(CLIP_SEED, recipe.pictures))]
     if recipe.needs:
         perceptor.clip.load_state_dict(bench.trained(recipe.needs[0]).tensors)
-        sources = [replace(sources[0], share=0.6)]
-        sources += [_reconstructions(kind, bench, share=0.2) for kind in recipe.needs[1:]]
+        kinds = recipe.needs[1:]
+        sources = [replace(sources[0], share=0.6), *(_reconstructions(kind, bench, 0.4 / len(kinds)) for kind in kinds)]
     trainer = ClipTrainer(perceptor, recipe.plan, sources, recipe.radius)
     averaged = train_clip(trainer, bench.runs / name, bench.report)
     metrics = zero_shot(averaged, bench.data)

@@ -1,0 +1,82 @@
+"""The weights in the package do what the project says of them. Pictures are fresh: no recipe trains on their seeds."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from clipgen import generate, weights
+from clipgen.evaluation import embed
+from clipgen.generators.networks import load_network
+from clipgen.perceptor import Perceptor, load_perceptor
+from clipgen.starter.train.clip import zero_shot
+from clipgen.starter.train.reconstruction import quality
+
+NAMES = ("clip", "judge", "vqgan", "dvae")
+MEBIBYTE = 2**20
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for drawn pictures."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session")
+def judge() -> Perceptor:
+    return load_perceptor("starter/judge", "cpu")
+
+
+def test_files_are_small_and_say_how_they_were_made() -> None:
+    paths = [weights.find(f"starter/{name}") for name in NAMES]
+    assert all(path.stat().st_size <= 16 * MEBIBYTE for path in paths)
+    assert sum(path.stat().st_size for path in paths) <= 40 * MEBIBYTE
+    for path in paths:
+        assert {"recipe", "steps", "seed"} <= set(weights.read(path).recipe)
+
+
+def test_guide_and_judge_are_of_different_architecture_and_seed() -> None:
+    guide, judge = (weights.read(weights.find(f"starter/{name}")) for name in ("clip", "judge"))
+    assert guide.config["vision_cfg"] != judge.config["vision_cfg"]
+    assert guide.recipe["seed"] != judge.recipe["seed"]
+
+
+def test_the_judge_names_what_fresh_pictures_show(judge: Perceptor, data: Path) -> None:
+    scores = zero_shot(judge, data, count=400, seed=77)
+    assert scores["noun_plain"] >= 0.95
+    assert scores["noun_styled"] >= 0.85
+    assert scores["colour"] >= 0.95
+    assert scores["style"] >= 0.93
+
+
+@pytest.mark.parametrize(("name", "decibels"), [("vqgan", 22.0), ("dvae", 15.0)])
+def test_autoencoders_give_fresh_pictures_back(name: str, decibels: float, data: Path) -> None:
+    scores = quality(load_network(f"starter/{name}", "cpu"), data, count=16)
+    assert scores["psnr"] >= decibels
+    assert scores["perplexity"] >= 50
+
+
+@pytest.mark.parametrize("backend", ["vqgan", "dvae"])
+def test_a_short_run_moves_the_picture_towards_the_prompt_in_the_eyes_of_the_judge(
+    backend: str, judge: Perceptor
+) -> None:
+    prompts = ["a red heart", "the sea at night", "a green tree"]
+    gains = []
+    for prompt in prompts:
+        text = judge.encode_texts([prompt])
+        before, after = (
+            generate(prompt, backend=backend, steps=steps, cutouts=8, size=(128, 128)) for steps in (1, 30)
+        )
+        gains.append(float((embed([after.image], judge) - embed([before.image], judge)) @ text.T))
+    assert np.mean(gains) > 0.05
+
+
+@pytest.mark.parametrize("backend", ["vqgan", "dvae"])
+def test_the_same_job_gives_the_same_pixels(backend: str) -> None:
+    torch.manual_seed(1)
+    first = generate("a cat", backend=backend, steps=3, cutouts=4, size=(96, 64), seed=5)
+    torch.manual_seed(2)
+    again = generate(first.job)
+    assert first.image.size == (96, 64)
+    assert first.image.tobytes() == again.image.tobytes()
