@@ -29,11 +29,11 @@ class CutoutSettings:
     A view is plain (the whole picture, unaltered), whole (the whole picture, altered) or a crop.
     """
 
-    share_plain: float = 0.17
+    share_plain: float = 0.125
     """Share of the views that are plain."""
-    share_whole: float = 0.42
+    share_whole: float = 0.25
     """Share of the views that are whole."""
-    min_scale: float = 0.6
+    min_scale: float = 0.4
     """Smallest side of a crop, as a share of the shorter side of the picture."""
     max_scale: float = 0.95
     """Largest side of a crop, as a share of the shorter side of the picture."""
@@ -91,9 +91,10 @@ PRESETS: dict[str, Preset] = {
             summary="small models that ship inside the package: offline, fast on a CPU, knows the drawn world",
             perceptors=("starter/clip",),
             generators={
-                "vqgan": GeneratorDefaults("starter/vqgan", stride=8, steps=80, lr=0.1, cutouts=12),
-                "dvae": GeneratorDefaults("starter/dvae", stride=16, steps=80, lr=0.1, cutouts=12),
+                "vqgan": GeneratorDefaults("starter/vqgan", stride=8, steps=80, lr=0.2, cutouts=12),
+                "dvae": GeneratorDefaults("starter/dvae", stride=16, steps=80, lr=0.2, cutouts=12),
             },
+            views=CutoutSettings(share_plain=0.17, share_whole=0.42, min_scale=0.6),
         ),
     )
 }

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from clipgen.generators.networks import VQGANNetwork
 
 
-DEPTH = 4
+DEPTH = 3
 """Resolutions that the latent is a sum of."""
+CONTRAST = 0.25
+"""Share of the way from the mean code to a random one at which a patch starts."""
 PATCH = 8
 """Cells a side of a patch that starts at one random code."""
 
@@ -42,12 +44,16 @@ class VQGANGenerator:
         return self._latent.levels
 
     def start_from_noise_(self, seeds: Sequence[int]) -> None:
-        """Start at random codes on a coarse grid, stretched: patches of colour rather than a grain to be got rid of."""
+        """Start at random codes on a coarse grid, stretched and drawn towards the mean code.
+
+        Faint patches leave the composition to the prompt; a grain, or strong patches, would first have to be undone.
+        """
         codebook, cells = self._network.codebook, self._start.shape[2:]
         coarse = [max(side // PATCH, 2) for side in cells]
         draws = [torch.randint(len(codebook), coarse, generator=generator_for(seed, 0, "latent")) for seed in seeds]
         codes = self._network.lookup(torch.stack(draws).to(codebook.device))
-        self._start_from_(interpolate(codes, cells, mode="bicubic"))
+        mean = codebook.mean(0)[None, :, None, None]
+        self._start_from_(mean + CONTRAST * (interpolate(codes, cells, mode="bicubic") - mean))
 
     def start_from_images_(self, images: Tensor) -> None:
         with torch.no_grad():
