@@ -10,9 +10,8 @@ from clipgen.runner import Models
 from clipgen.sinks.base import Outcome, Step
 
 STRIDE = 8
-PALETTE = torch.tensor(
-    [[r, g, b] for r in (0.0, 0.5, 1.0) for g in (0.0, 0.5, 1.0) for b in (0.0, 0.5, 1.0)]
-)  # (27, 3)
+LEVELS = torch.tensor([0.0, 0.25, 0.4, 0.5, 0.6, 0.75, 1.0])
+PALETTE = torch.cartesian_prod(LEVELS, LEVELS, LEVELS)  # (343, 3)
 COLOURS = {"red": (1, -1, -1), "green": (-1, 1, -1), "blue": (-1, -1, 1), "white": (1, 1, 1), "black": (-1, -1, -1)}
 
 
