@@ -154,7 +154,7 @@ def test_the_smoothness_of_a_preset_makes_pictures_smoother(monkeypatch: pytest.
         run(job("white:1:10", steps=6, lr=0.05, init="stripes.png"), fake_models(), [recorder], init=stripes)
         roughness.append(float(recorder.steps[-1].image.diff(dim=3).abs().mean()))
         assert ("roughness" in recorder.steps[0].terms) == (weight > 0)
-    assert roughness[1] < 0.5 * roughness[0]
+    assert roughness[1] < 0.8 * roughness[0]
 
 
 class Interrupter(Recorder):
