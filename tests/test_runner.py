@@ -151,10 +151,10 @@ def test_the_smoothness_of_a_preset_makes_pictures_smoother(monkeypatch: pytest.
         starter = replace(presets.PRESETS["starter"], smoothness=weight)
         monkeypatch.setitem(presets.PRESETS, "starter", starter)
         recorder = Recorder()
-        run(job("white:1:10", steps=6, lr=0.05, init="stripes.png"), fake_models(), [recorder], init=stripes)
+        run(job("white:1:10", steps=12, lr=0.05, init="stripes.png"), fake_models(), [recorder], init=stripes)
         roughness.append(float(recorder.steps[-1].image.diff(dim=3).abs().mean()))
         assert ("roughness" in recorder.steps[0].terms) == (weight > 0)
-    assert roughness[1] < 0.8 * roughness[0]
+    assert roughness[1] < 0.7 * roughness[0]
 
 
 class Interrupter(Recorder):
@@ -181,7 +181,8 @@ def test_ctrl_c_hands_over_what_was_reached(backend: str, index: int) -> None:
         assert [step.index for step in sink.steps] == [*range(index + 1), index]
     # The picture to keep is drawn as a final one, without the noise of the dVAE's draws.
     *_, last, kept = recorder.steps
-    assert index == 11 or torch.equal(last.image, kept.image) == (backend == "vqgan")
+    if backend == "vqgan" or index < 11:  # at the last step the noise is too faint to change a code for certain
+        assert torch.equal(last.image, kept.image) == (backend == "vqgan")
 
 
 class Failing(Recorder):
