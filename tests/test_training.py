@@ -1,17 +1,21 @@
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
+from fakes import FakePerceptor
 from torch import Tensor, nn
 
 from clipgen.errors import ClipgenError
+from clipgen.perceptor import Perceptor
 from clipgen.starter import grammar
 from clipgen.starter.grammar import Truth
 from clipgen.starter.train.augment import distort, half_cosine
 from clipgen.starter.train.clip import choice, codes, contrast, matches
 from clipgen.starter.train.crops import CROP, crops, edge_distance
 from clipgen.starter.train.data import drawn_set, truths
+from clipgen.starter.train.dreams import Dreams
 from clipgen.starter.train.dvae import logit_laplace
 from clipgen.starter.train.loop import Fit, Losses, Plan
 
@@ -82,9 +86,34 @@ def test_matches_agree_with_the_grammar() -> None:
 def test_losses_are_least_where_true_pairs_are_near() -> None:
     match = torch.tensor([[True, False], [False, True]])
     right, wrong = 6.0 * (match.float() * 2 - 1), -6.0 * (match.float() * 2 - 1)
-    assert contrast(right, match) < 0.01 < 5 < contrast(wrong, match)
+    known = torch.ones_like(match)
+    assert contrast(right, match, known) < 0.01 < 5 < contrast(wrong, match, known)
     assert choice(right, match, [[0, 1]]) < 0.01 < 5 < choice(wrong, match, [[0, 1]])
     assert choice(wrong, torch.zeros_like(match), [[0, 1]]) == 0
+
+
+def test_what_is_not_known_does_not_count() -> None:
+    match = torch.tensor([[True, False], [False, True]])
+    wrong = -6.0 * (match.float() * 2 - 1)
+    assert contrast(wrong, match, torch.zeros_like(match)) == 0
+    assert 2 * contrast(wrong, match, torch.eye(2) > 0) == contrast(wrong, match, torch.ones_like(match))
+
+
+def test_dreams_come_nearer_to_their_texts_and_then_begin_anew() -> None:
+    torch.manual_seed(0)
+    perceptor = FakePerceptor()
+    dreams = Dreams(4, perceptor.size, ["red", "blue"])
+    dreams.left.copy_(torch.tensor([100, 100, 100, 1]))
+    wanted = perceptor.encode_texts([dreams.texts[k] for k in dreams.aims.tolist()])
+    before = (perceptor.encode_images(dreams.canvas) * wanted).sum(1)
+    seen = dreams.visit(cast(Perceptor, perceptor), 2, count=2, moves=6)
+    after = (perceptor.encode_images(seen) * wanted[2:]).sum(1)
+    assert (after > before[2:] + 0.1).all()
+    assert torch.equal(seen, seen.clamp(0, 1))
+    assert torch.equal(dreams.canvas[2], seen[0])
+    assert not torch.equal(dreams.canvas[3], seen[1])
+    assert dreams.left[:3].tolist() == [100, 100, 94]
+    assert dreams.left[3] > 1
 
 
 def test_a_set_is_drawn_once_and_shows_what_it_says(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from clipgen.starter import grammar
 from clipgen.starter.grammar import ATTRIBUTES, Claim, Truth
 from clipgen.starter.train.augment import distort
 from clipgen.starter.train.data import drawn_set, truths
+from clipgen.starter.train.dreams import Dreams
 from clipgen.starter.train.loop import Fit, Losses, Plan, Report
 
 TEXT = {"context_length": 32, "vocab_size": 4096 + 514, "width": 128, "heads": 4, "layers": 2}
@@ -35,6 +36,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "judge": {**COMMON, "vision_cfg": {**TIMM, "timm_model_name": "clipgen_resnet9"}},
 }
 UNSTATED = -1
+MOVES = 4  # of every dream that a step visits
 
 
 def codes(rows: Sequence[Truth | Claim]) -> np.ndarray:
@@ -58,10 +60,13 @@ def matches(shown: np.ndarray, claimed: np.ndarray) -> Tensor:
     return torch.from_numpy(holds.all(-1))
 
 
-def contrast(logits: Tensor, match: Tensor) -> Tensor:
-    """Sigmoid contrastive loss (Zhai et al., 2023, eq. 1), every true pair positive: text sum, picture mean."""
+def contrast(logits: Tensor, match: Tensor, known: Tensor) -> Tensor:
+    """Sigmoid contrastive loss (Zhai et al., 2023, eq. 1), every true pair positive: text sum, picture mean.
+
+    All are (pictures, texts); pairs that are not known are left out.
+    """
     signs = match.to(logits) * 2 - 1
-    return -logsigmoid(signs * logits).sum(1).mean()
+    return -(logsigmoid(signs * logits) * known).sum(1).mean()
 
 
 def choice(logits: Tensor, match: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
@@ -95,9 +100,10 @@ class Learner(nn.Module):
     The head teaches the tower while the texts still move: without it the same pictures teach half as many nouns.
     """
 
-    def __init__(self, perceptor: Perceptor, words: int):
+    def __init__(self, perceptor: Perceptor, words: int, dreams: Dreams | None):
         super().__init__()
         self.perceptor = perceptor
+        self.dreams = dreams
         trunk = perceptor.clip.visual.trunk
         self.head = nn.Linear(trunk.num_features, words)
 
@@ -114,20 +120,27 @@ class ClipTrainer:
     """One CLIP, what it learns from, and its loss at a step.
 
     radius: L2 norm that perturbations of a view grow to over the first half of the steps; 0 is no adversary.
+    dreams: how many join every batch.
     """
 
-    def __init__(self, perceptor: Perceptor, plan: Plan, sources: Sequence[Source], radius: float = 0.0):
+    def __init__(
+        self, perceptor: Perceptor, plan: Plan, sources: Sequence[Source], radius: float = 0.0, dreams: int = 0
+    ):
         self.bank = grammar.bank()
         self.perceptor = perceptor
-        self.learner = Learner(perceptor, len(self.bank)).to(memory_format=torch.channels_last)
-        self.plan, self.sources, self.radius = plan, sources, radius
+        self.plan, self.sources, self.radius, self.dreams = plan, sources, radius, dreams
+        dreamt = Dreams(8 * dreams, perceptor.size, _wishes(8 * dreams, plan.seed)) if dreams else None
+        self.learner = Learner(perceptor, len(self.bank), dreamt).to(memory_format=torch.channels_last)
         names = [next(iter(claim)) for _, claim in self.bank]
         self.groups = [[k for k, name in enumerate(names) if name == group] for group in dict.fromkeys(names)]
         self.device = next(perceptor.parameters()).device
         self.learner.to(self.device)
 
-    def batch(self, step: int) -> tuple[Tensor, list[str], Tensor]:
-        """Pictures (B, 3, 128, 128), captions of a quarter of them, one for every word, and which hold of which."""
+    def batch(self, step: int) -> tuple[Tensor, list[str], np.ndarray, np.ndarray]:
+        """Pictures (B, 3, 128, 128), what they show, then texts and what these claim.
+
+        The texts are captions of a quarter of the pictures and one for every word of the world.
+        """
         rng = np.random.default_rng([self.plan.seed, step])
         pixels, shown, claims = [], [], []
         for source in self.sources:
@@ -136,36 +149,60 @@ class ClipTrainer:
             shown.append(source.shown[picked])
             claims += [grammar.claim_of(source.truths[k], rng) for k in picked[::4]]
         texts = [grammar.say(claim, rng) for claim in claims] + [text for text, _ in self.bank]
-        match = matches(np.concatenate(shown), codes([*claims, *(claim for _, claim in self.bank)]))
-        return torch.cat(pixels).permute(0, 3, 1, 2).to(self.device).float() / 255, texts, match.to(self.device)
+        claimed = codes([*claims, *(claim for _, claim in self.bank)])
+        images = torch.cat(pixels).permute(0, 3, 1, 2).to(self.device).float() / 255
+        return images, texts, np.concatenate(shown), claimed
 
     def losses_at(self, step: int) -> Losses:
         """The contrastive loss of a step's batch."""
-        pixels, texts, match = self.batch(step)
+        pixels, texts, shown, claimed = self.batch(step)
+        match = matches(shown, claimed).to(self.device)
+        known = torch.ones_like(match)
         views, words = distort(pixels, self.perceptor.size), self.perceptor.encode_texts(texts)
         radius = self.radius * min(1.0, 2 * step / self.plan.steps)
         if radius > 0:
             views = self._attack(views, words.detach(), match, radius)
-        return {"loss": self._loss(views, words, match)}
+        if self.dreams:
+            dreamt = self._dream(step)
+            named = torch.from_numpy(claimed[:, ATTRIBUTES.index("noun")] != UNSTATED).to(self.device)
+            views = torch.cat([views, dreamt])
+            match = torch.cat([match, torch.zeros_like(match[:1]).expand(len(dreamt), -1)])
+            known = torch.cat([known, named.expand(len(dreamt), -1)])
+        return {"loss": self._loss(views, words, match, known)}
 
-    def _loss(self, views: Tensor, words: Tensor, match: Tensor) -> Tensor:
+    def _dream(self, step: int) -> Tensor:
+        """Views of this step's dreams."""
+        dreams = cast(Dreams, self.learner.dreams)
+        self.learner.eval()
+        canvas = dreams.visit(self.perceptor, step * self.dreams, self.dreams, MOVES)
+        self.learner.train()
+        return distort(canvas, self.perceptor.size)
+
+    def _loss(self, views: Tensor, words: Tensor, match: Tensor, known: Tensor) -> Tensor:
         clip = self.perceptor.clip
         images, named = self.learner(views)
         logits = images @ words.T * clip.logit_scale.exp() + clip.logit_bias
         bank = match[:, -len(self.bank) :]
         chosen = choice(logits[:, -len(self.bank) :], bank, self.groups) + choice(named, bank, self.groups)
-        return 0.5 * contrast(logits, match) + chosen
+        return 0.5 * contrast(logits, match, known) + chosen
 
     def _attack(self, views: Tensor, words: Tensor, match: Tensor, radius: float) -> Tensor:
         """One step from a random start up the gradient, to the rim of the ball (Wong et al., 2020, in L2)."""
         start = torch.randn_like(views)
         start = start * (0.5 * radius / start.flatten(1).norm(dim=1).view(-1, 1, 1, 1))
         moved = (views + start).requires_grad_()
-        (slope,) = torch.autograd.grad(self._loss(moved, words, match), moved)
+        (slope,) = torch.autograd.grad(self._loss(moved, words, match, torch.ones_like(match)), moved)
         push = start + slope * (radius / slope.flatten(1).norm(dim=1).clamp(min=1e-12).view(-1, 1, 1, 1))
         shrink = (radius / push.flatten(1).norm(dim=1)).clamp(max=1).view(-1, 1, 1, 1)
         attacked: Tensor = views + push * shrink
         return attacked
+
+
+def _wishes(count: int, seed: int) -> list[str]:
+    """Captions with a noun, of pictures that need not exist."""
+    rng = np.random.default_rng([seed, count])
+    claims = [grammar.claim_of(truth, rng) | {"noun": truth.noun} for truth in truths(seed, count)]
+    return [grammar.say(claim, rng) for claim in claims]
 
 
 def train_clip(trainer: ClipTrainer, folder: Path, report: Report) -> Perceptor:

@@ -11,7 +11,7 @@ import torch
 
 from clipgen import weights
 from clipgen.errors import WeightsMissingError
-from clipgen.generators.networks import Network, build_network
+from clipgen.generators.networks import NETWORKS, Network, build_network
 from clipgen.perceptor import Perceptor
 from clipgen.starter.train import dvae, vqgan
 from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source, train_clip, zero_shot
@@ -26,7 +26,7 @@ CLIP_SEED, LARGE_SEED = 1, 2  # of the sets of drawn pictures, 128 px and 256 px
 class Recipe:
     """A row: its plan, and what else it needs.
 
-    needs: weights trained before, in the same folder of runs. radius: of the adversary, for CLIPs.
+    needs: weights trained before, in the same folder of runs. For CLIPs, radius: of the adversary; dreams: a batch.
     """
 
     summary: str
@@ -34,6 +34,7 @@ class Recipe:
     pictures: int
     needs: tuple[str, ...] = ()
     radius: float = 0.0
+    dreams: int = 0
 
 
 RECIPES: dict[str, Recipe] = {
@@ -95,7 +96,7 @@ def _clip(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
         perceptor.clip.load_state_dict(bench.trained(recipe.needs[0]).tensors)
         kinds = recipe.needs[1:]
         sources = [replace(sources[0], share=0.6), *(_reconstructions(kind, bench, 0.4 / len(kinds)) for kind in kinds)]
-    trainer = ClipTrainer(perceptor, recipe.plan, sources, recipe.radius)
+    trainer = ClipTrainer(perceptor, recipe.plan, sources, recipe.radius, recipe.dreams)
     averaged = train_clip(trainer, bench.runs / name, bench.report)
     metrics = zero_shot(averaged, bench.data)
     bench.report(str(metrics))
@@ -120,5 +121,6 @@ def _autoencoder(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     train_one: Callable[..., Network] = vqgan.train_vqgan if name == "vqgan" else dvae.train_dvae
     network = train_one(recipe.plan, bench.runs / name, large, perceptor.to(bench.device), bench.report)
     config = {"vqgan": vqgan.CONFIG, "dvae": dvae.CONFIG}[name]
-    tensors = {key: value for key, value in network.state_dict().items() if key not in ("uses", "sums")}
+    kept = NETWORKS[name](config).state_dict().keys()  # leaves out what only the training needs
+    tensors = {key: network.state_dict()[key] for key in kept}
     return weights.Checkpoint(name, config, tensors, {"reconstruction": quality(network, bench.data)})

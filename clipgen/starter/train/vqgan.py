@@ -1,4 +1,4 @@
-"""Training a small VQGAN (Esser et al., 2021) on the drawn world: EMA codebook, no adversary."""
+"""Training a small VQGAN (Esser et al., 2021) on the drawn world: EMA codebook, a patch discriminator late."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from taming.modules.discriminator.model import NLayerDiscriminator, weights_init
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, l1_loss, mse_loss, one_hot
+from torch.nn.functional import avg_pool2d, l1_loss, mse_loss, one_hot, relu
 
 from clipgen.generators.networks import VQGANNetwork
 from clipgen.perceptor import Perceptor
@@ -36,12 +37,15 @@ CONTINUOUS_STEPS = 400  # an autoencoder first, so that k-means finds codes wort
 REPLACED = 0.04  # share of cells given a random code, so that the decoder forgives guided latents
 COMMITMENT = 0.25
 EMA = 0.99
-FEATURES_FROM = 0.55  # share of the steps after which the CLIP's features join the loss
+FEATURES_FROM = 0.2  # share of the steps after which the CLIP's features join the loss
 REVIVE_EVERY, DEAD = 50, 0.05
+CRITIC: dict[str, Any] = {"ndf": 24, "n_layers": 2}  # of taming's discriminator: patches of 34 pixels
+CRITIC_FROM, FOOLING_FROM = 0.6, 0.65  # shares of the steps after which it learns, and is to be fooled
+FOOLING = 0.4  # of the pull of the other terms on the last layer
 
 
 class LearningVQGAN(VQGANNetwork):
-    """A VQGAN with the running statistics that its codebook follows: how often each code is used, and by what."""
+    """A VQGAN with the statistics that its codebook follows, how often each code is used and by what, and a critic."""
 
     uses: Tensor
     sums: Tensor
@@ -51,6 +55,7 @@ class LearningVQGAN(VQGANNetwork):
         self.codebook.requires_grad_(False)
         self.register_buffer("uses", torch.ones(len(self.codebook)))
         self.register_buffer("sums", torch.zeros_like(self.codebook))
+        self.critic = NLayerDiscriminator(**CRITIC).apply(weights_init)
 
 
 class VQGANTrainer:
@@ -66,28 +71,54 @@ class VQGANTrainer:
         self.network.to(self.device)
 
     def losses_at(self, step: int) -> Losses:
-        """Pixels, edges, features and commitment for a step's crops."""
+        """Pixels, edges, tint, commitment and, by and by, features and the critic for a step's crops."""
         target = crops(self.pictures, self.plan.batch, self.plan.seed, step).to(self.device)
-        latent = self.network.encode(target)
-        commitment = latent.new_zeros(())
-        codes = latent
-        if step >= CONTINUOUS_STEPS:
-            if step == CONTINUOUS_STEPS:
-                self._set_codes(latent.detach())
-            indices = self.network.nearest(latent)
-            self._follow(latent.detach(), indices, step)
-            commitment = mse_loss(latent, self.network.lookup(indices))
-            kept = (torch.rand_like(indices, dtype=torch.float) > REPLACED)[:, None]
-            stray = self.network.lookup(torch.randint_like(indices, len(self.network.codebook)))
-            codes = torch.where(kept, self.network.straight_through(latent), stray)
+        codes, commitment = self._codes(target, step)
         drawn = self.network.decode(codes)
         losses = {"l1": l1_loss(drawn, target), "edges": edge_distance(drawn, target), "commitment": commitment}
         losses["tint"] = mse_loss(avg_pool2d(drawn, 8), avg_pool2d(target, 8))
         losses["loss"] = losses["l1"] + losses["edges"] + 4 * losses["tint"] + COMMITMENT * commitment
-        if step >= FEATURES_FROM * self.plan.steps:
+        done = step / self.plan.steps
+        if done >= FEATURES_FROM:
             losses["features"] = self.features(drawn, target)
             losses["loss"] = losses["loss"] + 0.25 * losses["features"]
+        if done >= FOOLING_FROM:
+            losses["fooling"] = self._fooling(drawn, losses["loss"])
+            losses["loss"] = losses["loss"] + losses["fooling"]
+        if done >= CRITIC_FROM:
+            losses["critic"] = self._criticism(drawn.detach(), target)
+            losses["loss"] = losses["loss"] + losses["critic"]
         return losses
+
+    def _codes(self, target: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """The codes of a step's crops, a few of them replaced, and the commitment loss."""
+        latent = self.network.encode(target)
+        if step < CONTINUOUS_STEPS:
+            return latent, latent.new_zeros(())
+        if step == CONTINUOUS_STEPS:
+            self._set_codes(latent.detach())
+        indices = self.network.nearest(latent)
+        self._follow(latent.detach(), indices, step)
+        kept = (torch.rand_like(indices, dtype=torch.float) > REPLACED)[:, None]
+        stray = self.network.lookup(torch.randint_like(indices, len(self.network.codebook)))
+        codes = torch.where(kept, self.network.straight_through(latent), stray)
+        return codes, mse_loss(latent, self.network.lookup(indices))
+
+    def _fooling(self, drawn: Tensor, other: Tensor) -> Tensor:
+        """What the critic finds wrong, weighed against the other terms at the last layer (equation 7 of the paper)."""
+        critic = self.network.critic.requires_grad_(False)
+        wrong = -critic(drawn).mean()
+        critic.requires_grad_(True)
+        last = self.network.decoder.conv_out.weight
+        pulls = [torch.autograd.grad(loss, last, retain_graph=True)[0].norm() for loss in (other, wrong)]
+        weighed: Tensor = FOOLING * pulls[0] / (pulls[1] + 1e-6) * wrong
+        return weighed
+
+    def _criticism(self, drawn: Tensor, target: Tensor) -> Tensor:
+        """The critic's hinge loss."""
+        critic = self.network.critic
+        loss: Tensor = (relu(1 - critic(target)) + relu(1 + critic(drawn))).mean()
+        return loss
 
     @torch.no_grad()
     def _set_codes(self, latent: Tensor, rounds: int = 8) -> None:
