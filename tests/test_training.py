@@ -16,7 +16,7 @@ from clipgen.starter.train.clip import choice, codes, contrast, matches
 from clipgen.starter.train.crops import CROP, crops, edge_distance
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.dreams import Dreams
-from clipgen.starter.train.dvae import logit_laplace
+from clipgen.starter.train.dvae import LearningDVAE, logit_laplace
 from clipgen.starter.train.loop import Fit, Losses, Plan
 
 PLAN = Plan(steps=6, batch=2, rate=0.05, seed=1)
@@ -152,6 +152,22 @@ def test_likelihood_is_best_at_the_truth() -> None:
     target = torch.full((1, 3, 4, 4), 0.3)
     mean = torch.logit(0.8 * target + 0.1)
     assert logit_laplace(target, mean, mean * 0) < logit_laplace(target, mean + 0.5, mean * 0)
+
+
+def test_a_split_code_draws_as_its_parent_and_shares_its_cells() -> None:
+    torch.manual_seed(0)
+    network = LearningDVAE({"vocab_size": 8, "n_hid": 8, "n_blk_per_group": 1, "n_init": 8, "space_to_depth": 1})
+    network.requires_grad_(True)
+    network.uses.copy_(torch.tensor([1.0, 0, 0, 0, 0, 0, 0, 0]))
+    target = torch.rand(1, 3, 16, 16)
+    before = network.encode(target)[:, 0]
+    network.split()
+    logits, codes = network.encode(target), torch.eye(8)[..., None, None]
+    assert torch.allclose(logits.exp().sum(1).log(), before, atol=0.1)
+    assert torch.allclose(network.decode(codes), network.decode(codes[:1]).expand(8, -1, -1, -1), atol=1e-6)
+    assert torch.allclose(network.uses, torch.tensor(1 / 8))
+    network.split()
+    assert torch.equal(network.encode(target), logits)
 
 
 def test_the_half_cosine_starts_and_ends_flat() -> None:

@@ -25,6 +25,7 @@ KL = 0.0005
 BALANCE = 0.02  # weight of the KL of the batch's mean code to uniform: a short training else falls to one code
 LOGIT_SPREAD = 3.0  # deviation of a code's logit over the cells of the first batch
 FEATURES_FROM = 0.55  # share of the steps after which the CLIP's features join the loss
+SPLIT_EVERY, SPLIT_UNTIL, DEAD = 50, 0.6, 0.02  # steps; share of the steps; times a code's fair share of the cells
 NARROWEST = -3.0  # lowest log-scale: flat areas would drive it to minus infinity
 
 
@@ -50,12 +51,46 @@ def wake(network: DVAENetwork, images: Tensor) -> None:
     network.decoder.blocks.input.w.mul_(network.vocab_size**0.5)
 
 
+class LearningDVAE(DVAENetwork):
+    """A dVAE that remembers which share of the cells each code draws."""
+
+    uses: Tensor
+
+    def __init__(self, config: dict[str, Any]):
+        super().__init__(config)
+        self.register_buffer("uses", torch.full((self.vocab_size,), 1 / self.vocab_size))
+
+    @torch.no_grad()
+    def follow(self, logits: Tensor) -> None:
+        """Keep a running mean of the shares."""
+        drawn = torch.bincount(logits.argmax(1).flatten(), minlength=self.vocab_size).to(self.uses)
+        self.uses.lerp_(drawn / drawn.sum(), 0.02)
+
+    @torch.no_grad()
+    def split(self) -> None:
+        """Make each code that hardly any cell draws the twin of one that many do, and share those out."""
+        dead = (self.uses < DEAD / self.vocab_size).nonzero()[:, 0]
+        if not len(dead):
+            return
+        lively = self.uses.clone()
+        lively[dead] = 0
+        parents = torch.multinomial(lively, len(dead), replacement=True)
+        output, table = self.encoder.blocks.output.conv, self.decoder.blocks.input
+        families = torch.bincount(parents, minlength=self.vocab_size) + 1
+        output.b.sub_(families.to(output.b).log())
+        output.b[dead] = output.b[parents]
+        output.w[dead] = output.w[parents] * (1 + 0.1 * torch.randn_like(output.w[dead]))
+        table.w[:, dead] = table.w[:, parents]
+        self.uses.div_(families.to(self.uses))
+        self.uses[dead] = self.uses[parents]
+
+
 class DVAETrainer:
     """The network and its loss at a step."""
 
     def __init__(self, plan: Plan, pictures: np.ndarray, perceptor: Perceptor):
         torch.manual_seed(plan.seed)
-        self.network = DVAENetwork(CONFIG).requires_grad_(True)
+        self.network = LearningDVAE(CONFIG).requires_grad_(True)
         self.plan = plan
         self.pictures = pictures
         self.features = FeatureDistance(perceptor, FEATURE_STAGES)
@@ -70,7 +105,10 @@ class DVAETrainer:
     def losses_at(self, step: int) -> Losses:
         """Likelihood, KL, edges and features for a step's crops."""
         target = crops(self.pictures, self.plan.batch, self.plan.seed, step).to(self.device)
+        if step % SPLIT_EVERY == 0 and step < SPLIT_UNTIL * self.plan.steps:
+            self.network.split()
         logits = self.network.encode(target)
+        self.network.follow(logits)
         soft = gumbel_softmax(logits, tau=self.temperature(step), dim=1)
         mean, log_scale = self.network.statistics(soft)
         drawn = (torch.sigmoid(mean) - logit_laplace_eps) / (1 - 2 * logit_laplace_eps)
