@@ -15,7 +15,7 @@ from clipgen.starter.train.augment import distort, half_cosine
 from clipgen.starter.train.clip import choice, codes, contrast, matches
 from clipgen.starter.train.crops import CROP, crops, edge_distance
 from clipgen.starter.train.data import drawn_set, truths
-from clipgen.starter.train.dreams import Dreams
+from clipgen.starter.train.dreams import Dreams, Pixels
 from clipgen.starter.train.dvae import LearningDVAE, logit_laplace
 from clipgen.starter.train.loop import Fit, Losses, Plan
 
@@ -102,16 +102,16 @@ def test_what_is_not_known_does_not_count() -> None:
 def test_dreams_come_nearer_to_their_texts_and_then_begin_anew() -> None:
     torch.manual_seed(0)
     perceptor = FakePerceptor()
-    dreams = Dreams(4, perceptor.size, ["red", "blue"])
+    dreams = Dreams(4, Pixels(perceptor.size), ["red", "blue"])
     dreams.left.copy_(torch.tensor([100, 100, 100, 1]))
     wanted = perceptor.encode_texts([dreams.texts[k] for k in dreams.aims.tolist()])
-    before = (perceptor.encode_images(dreams.canvas) * wanted).sum(1)
+    before = (perceptor.encode_images(dreams.cells) * wanted).sum(1)
     seen = dreams.visit(cast(Perceptor, perceptor), 2, count=2, moves=6)
     after = (perceptor.encode_images(seen) * wanted[2:]).sum(1)
     assert (after > before[2:] + 0.1).all()
     assert torch.equal(seen, seen.clamp(0, 1))
-    assert torch.equal(dreams.canvas[2], seen[0])
-    assert not torch.equal(dreams.canvas[3], seen[1])
+    assert torch.equal(dreams.cells[2], seen[0])
+    assert not torch.equal(dreams.cells[3], seen[1])
     assert dreams.left[:3].tolist() == [100, 100, 94]
     assert dreams.left[3] > 1
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from clipgen.starter import grammar
 from clipgen.starter.grammar import ATTRIBUTES, Claim, Truth
 from clipgen.starter.train.augment import distort
 from clipgen.starter.train.data import drawn_set, truths
-from clipgen.starter.train.dreams import Dreams
+from clipgen.starter.train.dreams import Canvas, Dreams
 from clipgen.starter.train.loop import Fit, Losses, Plan, Report
 
 TEXT = {"context_length": 32, "vocab_size": 4096 + 514, "width": 128, "heads": 4, "layers": 2}
@@ -37,6 +37,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 UNSTATED = -1
 MOVES = 4  # of every dream that a step visits
+DREAMING = 8  # dreams on their way for each that a step visits
 
 
 def codes(rows: Sequence[Truth | Claim]) -> np.ndarray:
@@ -119,17 +120,24 @@ class Learner(nn.Module):
 class ClipTrainer:
     """One CLIP, what it learns from, and its loss at a step.
 
-    radius: L2 norm that perturbations of a view grow to over the first half of the steps; 0 is no adversary.
-    dreams: how many join every batch.
+    radius: L2 norm of the perturbations of a view, at first and from half of the steps on; 0 is no adversary.
+    canvas: what it dreams on; `dreams` of them join every batch.
     """
 
     def __init__(
-        self, perceptor: Perceptor, plan: Plan, sources: Sequence[Source], radius: float = 0.0, dreams: int = 0
+        self,
+        perceptor: Perceptor,
+        plan: Plan,
+        sources: Sequence[Source],
+        radius: tuple[float, float] = (0.0, 0.0),
+        canvas: Canvas | None = None,
+        dreams: int = 0,
     ):
         self.bank = grammar.bank()
         self.perceptor = perceptor
         self.plan, self.sources, self.radius, self.dreams = plan, sources, radius, dreams
-        dreamt = Dreams(8 * dreams, perceptor.size, _wishes(8 * dreams, plan.seed)) if dreams else None
+        count = DREAMING * dreams
+        dreamt = Dreams(count, canvas, _wishes(count, plan.seed)) if canvas else None
         self.learner = Learner(perceptor, len(self.bank), dreamt).to(memory_format=torch.channels_last)
         names = [next(iter(claim)) for _, claim in self.bank]
         self.groups = [[k for k, name in enumerate(names) if name == group] for group in dict.fromkeys(names)]
@@ -159,24 +167,24 @@ class ClipTrainer:
         match = matches(shown, claimed).to(self.device)
         known = torch.ones_like(match)
         views, words = distort(pixels, self.perceptor.size), self.perceptor.encode_texts(texts)
-        radius = self.radius * min(1.0, 2 * step / self.plan.steps)
+        first, last = self.radius
+        radius = first + (last - first) * min(1.0, 2 * step / self.plan.steps)
         if radius > 0:
             views = self._attack(views, words.detach(), match, radius)
-        if self.dreams:
-            dreamt = self._dream(step)
+        if self.learner.dreams is not None:
+            dreamt = self._dream(self.learner.dreams, step)
             named = torch.from_numpy(claimed[:, ATTRIBUTES.index("noun")] != UNSTATED).to(self.device)
             views = torch.cat([views, dreamt])
             match = torch.cat([match, torch.zeros_like(match[:1]).expand(len(dreamt), -1)])
             known = torch.cat([known, named.expand(len(dreamt), -1)])
         return {"loss": self._loss(views, words, match, known)}
 
-    def _dream(self, step: int) -> Tensor:
+    def _dream(self, dreams: Dreams, step: int) -> Tensor:
         """Views of this step's dreams."""
-        dreams = cast(Dreams, self.learner.dreams)
         self.learner.eval()
-        canvas = dreams.visit(self.perceptor, step * self.dreams, self.dreams, MOVES)
+        dreamt = dreams.visit(self.perceptor, step * self.dreams, self.dreams, MOVES)
         self.learner.train()
-        return distort(canvas, self.perceptor.size)
+        return distort(dreamt, self.perceptor.size)
 
     def _loss(self, views: Tensor, words: Tensor, match: Tensor, known: Tensor) -> Tensor:
         clip = self.perceptor.clip

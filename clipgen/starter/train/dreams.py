@@ -10,73 +10,134 @@ a buffer, Du and Mordatch, 2019, arXiv 1903.08689) and RATIO (Augustin et al., 2
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
+from clipgen.generators.clamp import clamp_with_grad
+from clipgen.generators.networks import VQGANNetwork
 from clipgen.perceptor import Perceptor
 from clipgen.starter.train.augment import distort
 
-SCALES = (1, 2, 4, 8, 16)  # pixels a side of the patches that a move is a sum of
-MOVE = 1.2, 4.0  # L2 norm of a move, in pixel values of a picture of 64 x 64 pixels
+SCALES = (1, 2, 4, 8, 16)  # cells a side of the patches that a move is a sum of
 AGE = 60  # moves after which a dream ends, at most
+
+
+class Canvas(Protocol):
+    """What is moved, and the picture that it stands for."""
+
+    reach: tuple[float, float]
+    """The least and the greatest root mean square of a move."""
+
+    def begin(self, count: int) -> Tensor:
+        """Faint random patches (count, C, h, w)."""
+
+    def draw(self, cells: Tensor) -> Tensor:
+        """Pictures (count, 3, H, W) in [0, 1]."""
+
+    def legal(self, cells: Tensor) -> Tensor:
+        """The cells brought back into their range."""
+
+
+class Pixels:
+    """The picture itself, as small as the guide sees it."""
+
+    reach = 0.011, 0.036
+
+    def __init__(self, size: int):
+        self.size = size
+
+    def begin(self, count: int) -> Tensor:
+        """Faint colours around a random light."""
+        light = torch.empty(count, 1, 1, 1).uniform_(0.25, 0.75) + 0.1 * torch.randn(count, 3, 1, 1)
+        return _stretched(light + 0.15 * torch.randn(count, 3, 4, 4), self.size).clamp(0, 1)
+
+    def draw(self, cells: Tensor) -> Tensor:
+        """The cells are pixels."""
+        return cells
+
+    def legal(self, cells: Tensor) -> Tensor:
+        """Within black and white."""
+        return cells.clamp(0, 1)
+
+
+class Latents:
+    """The latent of a frozen VQGAN, begun and kept in range as guidance does it."""
+
+    reach = 0.1, 0.35
+
+    def __init__(self, network: VQGANNetwork, side: int):
+        self.network, self.side = network.eval().requires_grad_(False), side
+
+    def begin(self, count: int) -> Tensor:
+        """A quarter of the way from the mean code to random codes."""
+        codes = self.network.codebook
+        chosen = torch.randint(len(codes), (count, 4, 4), device=codes.device)
+        mean = codes.mean(0)[:, None, None]
+        return mean + 0.25 * (_stretched(self.network.lookup(chosen), self.side) - mean)
+
+    def draw(self, cells: Tensor) -> Tensor:
+        """The nearest codes, decoded."""
+        return clamp_with_grad(self.network.decode(self.network.straight_through(cells)))
+
+    def legal(self, cells: Tensor) -> Tensor:
+        """Within the box that the codes span."""
+        codes = self.network.codebook
+        return cells.clamp(codes.amin(0)[:, None, None], codes.amax(0)[:, None, None])
 
 
 class Dreams(nn.Module):
     """A buffer of `count` dreams, each on its way from faint patches towards one of the texts."""
 
-    canvas: Tensor
+    cells: Tensor
     aims: Tensor
     left: Tensor
 
-    def __init__(self, count: int, size: int, texts: Sequence[str]):
+    def __init__(self, count: int, canvas: Canvas, texts: Sequence[str]):
         super().__init__()
-        self.texts = list(texts)
-        self.register_buffer("canvas", _patches(count, size))
+        self.canvas, self.texts = canvas, list(texts)
+        self.register_buffer("cells", canvas.begin(count))
         self.register_buffer("aims", torch.randint(len(self.texts), (count,)))
         self.register_buffer("left", torch.randint(1, AGE + 1, (count,)))
 
     def visit(self, perceptor: Perceptor, start: int, count: int, moves: int) -> Tensor:
-        """Move `count` dreams from index `start` on and return them (count, 3, S, S); those that ended begin anew."""
-        chosen = torch.arange(start, start + count) % len(self.canvas)
+        """Move `count` dreams from index `start` on and draw them (count, 3, H, W); those that ended begin anew."""
+        chosen = torch.arange(start, start + count) % len(self.cells)
         texts = perceptor.encode_texts([self.texts[k] for k in self.aims[chosen].tolist()]).detach()
-        canvas = self.canvas[chosen]
+        cells = self.cells[chosen]
         for _ in range(moves):
-            canvas = _moved(perceptor, canvas, texts)
-        self.canvas[chosen] = canvas
+            cells = self._moved(perceptor, cells, texts)
+        self.cells[chosen] = cells
         self.left[chosen] -= moves
+        with torch.no_grad():
+            drawn = self.canvas.draw(cells)
         self._renew(chosen[self.left[chosen].cpu() <= 0])
-        return canvas
+        return drawn
+
+    def _moved(self, perceptor: Perceptor, cells: Tensor, texts: Tensor) -> Tensor:
+        """One step up the cosine of a distorted view, on all scales at once."""
+        cells = cells.detach().requires_grad_()
+        views = distort(self.canvas.draw(cells), perceptor.size)
+        (slope,) = torch.autograd.grad((perceptor.encode_images(views) * texts).sum(), cells)
+        scaled = [avg_pool2d(slope, scale) for scale in SCALES if scale < slope.shape[-1]]
+        push = sum((_even(_stretched(coarse, slope.shape[-1])) for coarse in scaled), torch.zeros_like(slope))
+        reach = torch.empty(len(cells), 1, 1, 1).uniform_(*self.canvas.reach).to(cells)
+        return self.canvas.legal((cells + reach * _even(push)).detach())
 
     def _renew(self, ended: Tensor) -> None:
         if len(ended):
-            self.canvas[ended] = _patches(len(ended), self.canvas.shape[-1]).to(self.canvas)
+            self.cells[ended] = self.canvas.begin(len(ended)).to(self.cells)
             self.aims[ended] = torch.randint(len(self.texts), (len(ended),)).to(self.aims)
             self.left[ended] = torch.randint(AGE // 6, AGE + 1, (len(ended),)).to(self.left)
 
 
-def _patches(count: int, size: int) -> Tensor:
-    """Faint random colours on a coarse grid around a random light."""
-    light = torch.empty(count, 1, 1, 1).uniform_(0.25, 0.75)
-    tint = 0.1 * torch.randn(count, 3, 1, 1)
-    coarse = light + tint + 0.15 * torch.randn(count, 3, 4, 4)
-    return interpolate(coarse, size=(size, size), mode="bicubic").clamp(0, 1)
+def _stretched(cells: Tensor, side: int) -> Tensor:
+    return interpolate(cells, size=(side, side), mode="bilinear")
 
 
-def _moved(perceptor: Perceptor, canvas: Tensor, texts: Tensor) -> Tensor:
-    """One step up the cosine of a distorted view, on all scales at once."""
-    canvas = canvas.detach().requires_grad_()
-    cosines = (perceptor.encode_images(distort(canvas, perceptor.size)) * texts).sum()
-    (slope,) = torch.autograd.grad(cosines, canvas)
-    push = torch.zeros_like(slope)
-    for scale in SCALES:
-        coarse = avg_pool2d(slope, scale) if scale > 1 else slope
-        push += _unit(interpolate(coarse, size=slope.shape[2:], mode="bilinear"))
-    norm = torch.empty(len(canvas), 1, 1, 1).uniform_(*MOVE).to(canvas)
-    return (canvas + norm * _unit(push)).detach().clamp(0, 1)
-
-
-def _unit(slopes: Tensor) -> Tensor:
-    unit: Tensor = slopes / slopes.flatten(1).norm(dim=1).clamp(min=1e-12).view(-1, 1, 1, 1)
-    return unit
+def _even(slopes: Tensor) -> Tensor:
+    """Each picture's slopes, brought to a root mean square of 1."""
+    evened: Tensor = slopes / slopes.flatten(1).square().mean(1).sqrt().clamp(min=1e-12).view(-1, 1, 1, 1)
+    return evened

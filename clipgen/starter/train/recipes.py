@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 
 from clipgen import weights
 from clipgen.errors import WeightsMissingError
-from clipgen.generators.networks import NETWORKS, Network, build_network
+from clipgen.generators.networks import NETWORKS, Network, VQGANNetwork, build_network
 from clipgen.perceptor import Perceptor
 from clipgen.starter.train import dvae, vqgan
 from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source, train_clip, zero_shot
 from clipgen.starter.train.data import drawn_set, truths
+from clipgen.starter.train.dreams import Canvas, Latents, Pixels
 from clipgen.starter.train.loop import Plan, Report
 from clipgen.starter.train.reconstruction import quality, reconstruct
 
@@ -24,31 +26,35 @@ CLIP_SEED, LARGE_SEED = 1, 2  # of the sets of drawn pictures, 128 px and 256 px
 
 @dataclass(frozen=True)
 class Recipe:
-    """A row: its plan, and what else it needs.
-
-    needs: weights trained before, in the same folder of runs. For CLIPs, radius: of the adversary; dreams: a batch.
-    """
+    """A row: its plan, and what else it needs."""
 
     summary: str
     plan: Plan
     pictures: int
     needs: tuple[str, ...] = ()
-    radius: float = 0.0
-    dreams: int = 0
+    """Weights trained before, in the same folder of runs: what to start from or to learn by, then autoencoders."""
+    radius: tuple[float, float] = (0.0, 0.0)
+    """Of the adversary, at first and from half of the steps on."""
+    dreams: tuple[str, int] = ("pixels", 0)
+    """What the guide dreams on, and how many dreams join a batch."""
 
 
 RECIPES: dict[str, Recipe] = {
     "clip-clean": Recipe("the guide, before it meets an adversary", Plan(1100, 64, 0.002, seed=7), 40_000),
     "judge-clean": Recipe("the judge, before it meets reconstructions", Plan(1000, 64, 0.002, seed=3), 40_000),
-    "vqgan": Recipe("the VQGAN", Plan(4500, 4, 0.001, seed=11), 6_000, ("clip-clean",)),
-    "dvae": Recipe("the dVAE", Plan(1800, 6, 0.0005, seed=12), 6_000, ("clip-clean",)),
+    "vqgan": Recipe("the VQGAN", Plan(11_000, 4, 0.001, seed=11), 6_000, ("clip-clean",)),
+    "dvae": Recipe("the dVAE", Plan(7000, 6, 0.0005, seed=12), 6_000, ("clip-clean",)),
+    "clip-robust": Recipe(
+        "the guide: reconstructions, an adversary, dreams in pixels", Plan(1500, 64, 0.001, seed=8, average=0.995),
+        40_000, ("clip-clean", "vqgan"), (0.0, 4.0), ("pixels", 12),
+    ),
     "clip": Recipe(
-        "the guide: reconstructions and an adversary", Plan(450, 64, 0.0006, seed=8, average=0.99), 40_000,
-        ("clip-clean", "vqgan"), radius=1.5,
+        "the guide: dreams in latents", Plan(600, 64, 0.0005, seed=9, average=0.99), 40_000,
+        ("clip-robust", "vqgan"), (4.0, 4.0), ("latents", 6),
     ),
     "judge": Recipe(
         "the judge: reconstructions, no adversary", Plan(250, 64, 0.0006, seed=4, average=0.99), 40_000,
-        ("judge-clean", "vqgan"),
+        ("judge-clean", "vqgan", "dvae"),
     ),
 }  # fmt: skip
 
@@ -79,7 +85,8 @@ def train(name: str, recipe: Recipe, bench: Bench) -> Path:
     trainers: dict[str, Callable[[str, Recipe, Bench], weights.Checkpoint]]
     trainers = {"vqgan": _autoencoder, "dvae": _autoencoder}
     checkpoint = trainers.get(name, _clip)(name, recipe, bench)
-    origin = {"recipe": name, "pictures": recipe.pictures, "radius": recipe.radius, **asdict(recipe.plan)}
+    origin = {"recipe": name, "pictures": recipe.pictures, "radius": list(recipe.radius), "dreams": list(recipe.dreams)}
+    origin |= asdict(recipe.plan)
     checkpoint = replace(checkpoint, recipe={**origin, "device": bench.device.type, **checkpoint.recipe})
     path = bench.runs / f"{name}.safetensors"
     weights.write(path, checkpoint, half=True)
@@ -87,7 +94,7 @@ def train(name: str, recipe: Recipe, bench: Bench) -> Path:
 
 
 def _clip(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
-    config = CONFIGS[name.removesuffix("-clean")]
+    config = CONFIGS[name.partition("-")[0]]
     torch.manual_seed(recipe.plan.seed)
     perceptor = Perceptor(config).to(bench.device)
     world = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
@@ -96,11 +103,21 @@ def _clip(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
         perceptor.clip.load_state_dict(bench.trained(recipe.needs[0]).tensors)
         kinds = recipe.needs[1:]
         sources = [replace(sources[0], share=0.6), *(_reconstructions(kind, bench, 0.4 / len(kinds)) for kind in kinds)]
-    trainer = ClipTrainer(perceptor, recipe.plan, sources, recipe.radius, recipe.dreams)
+    trainer = ClipTrainer(perceptor, recipe.plan, sources, recipe.radius, _canvas(recipe, bench), recipe.dreams[1])
     averaged = train_clip(trainer, bench.runs / name, bench.report)
     metrics = zero_shot(averaged, bench.data)
     bench.report(str(metrics))
     return weights.Checkpoint("clip", config, averaged.clip.state_dict(), {"zero_shot": metrics})
+
+
+def _canvas(recipe: Recipe, bench: Bench) -> Canvas | None:
+    kind, count = recipe.dreams
+    if not count:
+        return None
+    if kind == "pixels":
+        return Pixels(CONFIGS["clip"]["vision_cfg"]["image_size"])
+    network = cast(VQGANNetwork, build_network(bench.trained("vqgan")))
+    return Latents(network.to(bench.device).to(memory_format=torch.channels_last), side=24)
 
 
 def _reconstructions(kind: str, bench: Bench, share: float, count: int = 3000) -> Source:
