@@ -4,10 +4,12 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
-from fakes import FakePerceptor
+from fakes import FakePerceptor, FakeVQGAN
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from clipgen.errors import ClipgenError
+from clipgen.generators.networks import VQGANNetwork
 from clipgen.perceptor import Perceptor
 from clipgen.starter import grammar
 from clipgen.starter.grammar import Truth
@@ -15,7 +17,7 @@ from clipgen.starter.train.augment import distort, half_cosine
 from clipgen.starter.train.clip import choice, codes, contrast, matches
 from clipgen.starter.train.crops import CROP, crops, edge_distance
 from clipgen.starter.train.data import drawn_set, truths
-from clipgen.starter.train.dreams import Dreams, Pixels
+from clipgen.starter.train.dreams import Canvas, Dreams, Latents, Pixels
 from clipgen.starter.train.dvae import LearningDVAE, logit_laplace
 from clipgen.starter.train.loop import Fit, Losses, Plan
 
@@ -99,21 +101,28 @@ def test_what_is_not_known_does_not_count() -> None:
     assert 2 * contrast(wrong, match, torch.eye(2) > 0) == contrast(wrong, match, torch.ones_like(match))
 
 
-def test_dreams_come_nearer_to_their_texts_and_then_begin_anew() -> None:
+@pytest.mark.parametrize("canvas", [Pixels(16), Latents(cast(VQGANNetwork, FakeVQGAN()), 6)])
+def test_dreams_come_nearer_to_their_texts_and_then_begin_anew(canvas: Canvas) -> None:
     torch.manual_seed(0)
     perceptor = FakePerceptor()
-    dreams = Dreams(4, Pixels(perceptor.size), ["red", "blue"])
+    dreams = Dreams(4, canvas, ["red", "blue"])
     dreams.left.copy_(torch.tensor([100, 100, 100, 1]))
     wanted = perceptor.encode_texts([dreams.texts[k] for k in dreams.aims.tolist()])
-    before = (perceptor.encode_images(dreams.cells) * wanted).sum(1)
+    begun = dreams.cells.clone()
+    before = (perceptor.encode_images(_small(canvas.draw(begun))) * wanted).sum(1)
     seen = dreams.visit(cast(Perceptor, perceptor), 2, count=2, moves=6)
-    after = (perceptor.encode_images(seen) * wanted[2:]).sum(1)
+    after = (perceptor.encode_images(_small(seen)) * wanted[2:]).sum(1)
     assert (after > before[2:] + 0.1).all()
     assert torch.equal(seen, seen.clamp(0, 1))
-    assert torch.equal(dreams.cells[2], seen[0])
-    assert not torch.equal(dreams.cells[3], seen[1])
+    assert torch.equal(dreams.cells[:2], begun[:2])
+    assert torch.equal(canvas.draw(dreams.cells[2:3]), seen[:1])
+    assert not torch.equal(canvas.draw(dreams.cells[3:]), seen[1:])
     assert dreams.left[:3].tolist() == [100, 100, 94]
     assert dreams.left[3] > 1
+
+
+def _small(pictures: Tensor) -> Tensor:
+    return interpolate(pictures, size=(16, 16), mode="area")
 
 
 def test_a_set_is_drawn_once_and_shows_what_it_says(tmp_path: Path) -> None:
