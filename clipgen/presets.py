@@ -64,6 +64,8 @@ class GeneratorDefaults:
     steps: int
     lr: float
     cutouts: int
+    optimizer: str = "adam"
+    """One of `clipgen.optim.RULES`."""
 
 
 @dataclass(frozen=True)

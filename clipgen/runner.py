@@ -138,7 +138,8 @@ class _Scene:
         self._seeds = [job.seed for job in self.jobs]
         self._generator = generators.create(job.backend, models.network, len(jobs), size)
         _start_(self._generator, self._seeds, [to_tensor(init, size).to(models.device) for init in inits])
-        self._optimizer = LatentOptimizer(self._generator.parameters(), self._lr)
+        rule = self._preset.generators[job.backend].optimizer
+        self._optimizer = LatentOptimizer(self._generator.parameters(), self._lr, rule)
         prompts = [job.prompts for job in self.jobs]
         plan = ViewPlan(count, size, self._preset.views)
         self._guide = Guide(models.perceptors, prompts, self._seeds, plan, models.device)
