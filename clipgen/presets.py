@@ -91,10 +91,10 @@ PRESETS: dict[str, Preset] = {
         Preset(
             name="starter",
             summary="small models that ship inside the package: offline, fast on a CPU, knows the drawn world",
-            perceptors=("starter/clip",),
+            perceptors=("starter/clip", "starter/clip-pixels"),
             generators={
-                "vqgan": GeneratorDefaults("starter/vqgan", stride=8, steps=80, lr=0.2, cutouts=12),
-                "dvae": GeneratorDefaults("starter/dvae", stride=16, steps=80, lr=0.2, cutouts=12),
+                "vqgan": GeneratorDefaults("starter/vqgan", 8, steps=140, lr=0.08, cutouts=4, optimizer="normalised"),
+                "dvae": GeneratorDefaults("starter/dvae", 16, steps=100, lr=0.2, cutouts=4),
             },
             views=CutoutSettings(share_plain=0.17, share_whole=0.42, min_scale=0.6),
         ),

@@ -7,13 +7,15 @@ import pytest
 import torch
 
 from clipgen import generate, weights
-from clipgen.evaluation import embed
+from clipgen.evaluation import JUDGE, embed
 from clipgen.generators.networks import load_network
 from clipgen.perceptor import Perceptor, load_perceptor
+from clipgen.presets import PRESETS
 from clipgen.starter.train.clip import zero_shot
 from clipgen.starter.train.reconstruction import quality
 
-NAMES = ("clip", "judge", "vqgan", "dvae")
+GUIDES = PRESETS["starter"].perceptors
+NAMES = (*GUIDES, JUDGE, "starter/vqgan", "starter/dvae")
 MEBIBYTE = 2**20
 
 
@@ -25,19 +27,20 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def judge() -> Perceptor:
-    return load_perceptor("starter/judge", "cpu")
+    return load_perceptor(JUDGE, "cpu")
 
 
 def test_files_are_small_and_say_how_they_were_made() -> None:
-    paths = [weights.find(f"starter/{name}") for name in NAMES]
+    paths = [weights.find(name) for name in NAMES]
     assert all(path.stat().st_size <= 16 * MEBIBYTE for path in paths)
     assert sum(path.stat().st_size for path in paths) <= 40 * MEBIBYTE
     for path in paths:
         assert {"recipe", "steps", "seed"} <= set(weights.read(path).recipe)
 
 
-def test_guide_and_judge_are_of_different_architecture_and_seed() -> None:
-    guide, judge = (weights.read(weights.find(f"starter/{name}")) for name in ("clip", "judge"))
+@pytest.mark.parametrize("name", GUIDES)
+def test_guides_and_judge_are_of_different_architecture_and_seed(name: str) -> None:
+    guide, judge = (weights.read(weights.find(path)) for path in (name, JUDGE))
     assert guide.config["vision_cfg"] != judge.config["vision_cfg"]
     assert guide.recipe["seed"] != judge.recipe["seed"]
 

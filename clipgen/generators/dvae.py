@@ -16,7 +16,7 @@ from clipgen.rng import generator_for
 if TYPE_CHECKING:
     from clipgen.generators.networks import DVAENetwork
 
-DEPTH = 3
+DEPTH = 4
 """Resolutions that the logits are a sum of."""
 START_TEMPERATURE = 1.0
 END_TEMPERATURE = 0.25

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from clipgen.generators.networks import VQGANNetwork
 
 
-DEPTH = 3
+DEPTH = 5
 """Resolutions that the latent is a sum of."""
-CONTRAST = 0.25
+CONTRAST = 0.08
 """Share of the way from the mean code to a random one at which a patch starts."""
 PATCH = 8
 """Cells a side of a patch that starts at one random code."""

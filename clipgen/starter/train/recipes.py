@@ -43,18 +43,18 @@ RECIPES: dict[str, Recipe] = {
     "clip-clean": Recipe("the guide, before it meets an adversary", Plan(1100, 64, 0.002, seed=7), 40_000),
     "judge-clean": Recipe("the judge, before it meets reconstructions", Plan(1000, 64, 0.002, seed=3), 40_000),
     "vqgan": Recipe("the VQGAN", Plan(11_000, 4, 0.001, seed=11), 6_000, ("clip-clean",)),
-    "dvae": Recipe("the dVAE", Plan(7000, 6, 0.0005, seed=12), 6_000, ("clip-clean",)),
-    "clip-robust": Recipe(
+    "dvae": Recipe("the dVAE", Plan(6000, 6, 0.0005, seed=12), 6_000, ("clip-clean",)),
+    "clip-pixels": Recipe(
         "the guide: reconstructions, an adversary, dreams in pixels", Plan(1500, 64, 0.001, seed=8, average=0.995),
         40_000, ("clip-clean", "vqgan"), (0.0, 4.0), ("pixels", 12),
     ),
     "clip": Recipe(
-        "the guide: dreams in latents", Plan(600, 64, 0.0005, seed=9, average=0.99), 40_000,
-        ("clip-robust", "vqgan"), (4.0, 4.0), ("latents", 6),
+        "the guide: dreams in latents", Plan(1000, 64, 0.0005, seed=9, average=0.99), 40_000,
+        ("clip-pixels", "vqgan"), (4.0, 4.0), ("latents", 6),
     ),
     "judge": Recipe(
         "the judge: reconstructions, no adversary", Plan(250, 64, 0.0006, seed=4, average=0.99), 40_000,
-        ("judge-clean", "vqgan", "dvae"),
+        ("judge-clean", "vqgan"),
     ),
 }  # fmt: skip
 
