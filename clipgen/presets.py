@@ -91,12 +91,12 @@ PRESETS: dict[str, Preset] = {
         Preset(
             name="starter",
             summary="small models that ship inside the package: offline, fast on a CPU, knows the drawn world",
-            perceptors=("starter/clip", "starter/clip-pixels"),
+            perceptors=("starter/clip", "starter/clip-latents", "starter/clip-pixels"),
             generators={
-                "vqgan": GeneratorDefaults("starter/vqgan", 8, steps=140, lr=0.08, cutouts=4, optimizer="normalised"),
+                "vqgan": GeneratorDefaults("starter/vqgan", 8, steps=120, lr=0.09, cutouts=4, optimizer="normalised"),
                 "dvae": GeneratorDefaults("starter/dvae", 16, steps=100, lr=0.2, cutouts=4),
             },
-            views=CutoutSettings(share_plain=0.17, share_whole=0.42, min_scale=0.6),
+            views=CutoutSettings(share_plain=0.0, share_whole=0.5, min_scale=0.6, noise=0.3),
         ),
     )
 }

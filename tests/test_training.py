@@ -14,12 +14,13 @@ from clipgen.perceptor import Perceptor
 from clipgen.starter import grammar
 from clipgen.starter.grammar import Truth
 from clipgen.starter.train.augment import distort, half_cosine
-from clipgen.starter.train.clip import choice, codes, contrast, matches
+from clipgen.starter.train.clip import CONFIGS, choice, codes, contrast, matches
 from clipgen.starter.train.crops import CROP, crops, edge_distance
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.dreams import Canvas, Dreams, Latents, Pixels
 from clipgen.starter.train.dvae import LearningDVAE, logit_laplace
 from clipgen.starter.train.loop import Fit, Losses, Plan
+from clipgen.starter.train.vqgan import VQGANTrainer
 
 PLAN = Plan(steps=6, batch=2, rate=0.05, seed=1)
 
@@ -161,6 +162,19 @@ def test_likelihood_is_best_at_the_truth() -> None:
     target = torch.full((1, 3, 4, 4), 0.3)
     mean = torch.logit(0.8 * target + 0.1)
     assert logit_laplace(target, mean, mean * 0) < logit_laplace(target, mean + 0.5, mean * 0)
+
+
+def test_the_critic_learns_from_its_own_loss_alone() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (2, CROP, CROP, 3), dtype=np.uint8)
+    trainer = VQGANTrainer(Plan(steps=10, batch=1, rate=0.001), pictures, Perceptor(CONFIGS["clip"]))
+    losses = trainer.losses_at(9)
+    of_critic, of_decoder = trainer.network.critic.main[0].weight, trainer.network.decoder.conv_out.weight
+    assert all(loss.isfinite() for loss in losses.values())
+    for name, (learns, stays) in {"critic": (of_critic, of_decoder), "fooling": (of_decoder, of_critic)}.items():
+        slope, none = torch.autograd.grad(losses[name], [learns, stays], retain_graph=True, allow_unused=True)
+        assert slope is not None
+        assert slope.abs().sum() > 0
+        assert none is None
 
 
 def test_a_split_code_draws_as_its_parent_and_shares_its_cells() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
+from torch.nn.functional import interpolate, one_hot
 
 from clipgen.generators.clamp import clamp_with_grad
 from clipgen.generators.pyramid import Pyramid
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 DEPTH = 4
 """Resolutions that the logits are a sum of."""
+PATCH = 4
+"""Cells a side of a patch that starts at the same logits."""
 START_TEMPERATURE = 1.0
 END_TEMPERATURE = 0.25
 
@@ -43,9 +45,11 @@ class DVAEGenerator:
         return self._logits.levels
 
     def start_from_noise_(self, seeds: Sequence[int]) -> None:
-        shape = self._start.shape[1:]
-        draws = [torch.randn(shape, generator=generator_for(seed, 0, "latent")) for seed in seeds]
-        self._start_from_(torch.stack(draws))
+        """Start at normal noise on a coarse grid, stretched: where nothing pulls, patches look better than a grain."""
+        vocabulary, *cells = self._start.shape[1:]
+        coarse = (vocabulary, *(max(side // PATCH, 2) for side in cells))
+        draws = [torch.randn(coarse, generator=generator_for(seed, 0, "latent")) for seed in seeds]
+        self._start_from_(interpolate(torch.stack(draws).to(self._start.device), cells, mode="bicubic"))
 
     def start_from_images_(self, images: Tensor) -> None:
         """Start at the encoder's logits, brought to mean 0 and deviation 1 in each cell.

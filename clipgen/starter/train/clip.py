@@ -37,6 +37,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 UNSTATED = -1
 MOVES = 4  # of every dream that a step visits
+WISHES = 500  # captions that dreams may aim at
 DREAMING = 8  # dreams on their way for each that a step visits
 
 
@@ -136,8 +137,7 @@ class ClipTrainer:
         self.bank = grammar.bank()
         self.perceptor = perceptor
         self.plan, self.sources, self.radius, self.dreams = plan, sources, radius, dreams
-        count = DREAMING * dreams
-        dreamt = Dreams(count, canvas, _wishes(count, plan.seed)) if canvas else None
+        dreamt = Dreams(DREAMING * dreams, canvas, _wishes(WISHES, plan.seed)) if canvas else None
         self.learner = Learner(perceptor, len(self.bank), dreamt).to(memory_format=torch.channels_last)
         names = [next(iter(claim)) for _, claim in self.bank]
         self.groups = [[k for k, name in enumerate(names) if name == group] for group in dict.fromkeys(names)]

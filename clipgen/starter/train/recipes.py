@@ -48,9 +48,13 @@ RECIPES: dict[str, Recipe] = {
         "the guide: reconstructions, an adversary, dreams in pixels", Plan(1500, 64, 0.001, seed=8, average=0.995),
         40_000, ("clip-clean", "vqgan"), (0.0, 4.0), ("pixels", 12),
     ),
-    "clip": Recipe(
-        "the guide: dreams in latents", Plan(1000, 64, 0.0005, seed=9, average=0.99), 40_000,
+    "clip-latents": Recipe(
+        "the guide: dreams in latents", Plan(600, 64, 0.0005, seed=9, average=0.99), 40_000,
         ("clip-pixels", "vqgan"), (4.0, 4.0), ("latents", 6),
+    ),
+    "clip": Recipe(
+        "the guide: more of the same", Plan(400, 64, 0.0002, seed=9, average=0.99), 40_000,
+        ("clip-latents", "vqgan"), (4.0, 4.0), ("latents", 6),
     ),
     "judge": Recipe(
         "the judge: reconstructions, no adversary", Plan(250, 64, 0.0006, seed=4, average=0.99), 40_000,
