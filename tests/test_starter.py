@@ -53,11 +53,11 @@ def test_the_judge_names_what_fresh_pictures_show(judge: Perceptor, data: Path) 
     assert scores["style"] >= 0.93
 
 
-@pytest.mark.parametrize(("name", "decibels"), [("vqgan", 22.0), ("dvae", 15.0)])
+@pytest.mark.parametrize(("name", "decibels"), [("vqgan", 23.0), ("dvae", 19.0)])
 def test_autoencoders_give_fresh_pictures_back(name: str, decibels: float, data: Path) -> None:
     scores = quality(load_network(f"starter/{name}", "cpu"), data, count=16)
     assert scores["psnr"] >= decibels
-    assert scores["perplexity"] >= 30
+    assert scores["perplexity"] >= 100
 
 
 @pytest.mark.parametrize("backend", ["vqgan", "dvae"])

@@ -19,7 +19,7 @@ from clipgen.starter.grammar import ATTRIBUTES, Claim, Truth
 from clipgen.starter.train.augment import distort
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.dreams import Canvas, Dreams
-from clipgen.starter.train.loop import Fit, Losses, Plan, Report
+from clipgen.starter.train.loop import Losses, Plan
 
 TEXT = {"context_length": 32, "vocab_size": 4096 + 514, "width": 128, "heads": 4, "layers": 2}
 COMMON = {
@@ -211,14 +211,6 @@ def _wishes(count: int, seed: int) -> list[str]:
     rng = np.random.default_rng([seed, count])
     claims = [grammar.claim_of(truth, rng) | {"noun": truth.noun} for truth in truths(seed, count)]
     return [grammar.say(claim, rng) for claim in claims]
-
-
-def train_clip(trainer: ClipTrainer, folder: Path, report: Report) -> Perceptor:
-    """Train, or go on from the folder's state; returns the averaged model."""
-    fit = Fit(folder, trainer.learner, trainer.plan)
-    fit.resume()
-    fit.run(trainer.losses_at, report)
-    return fit.averaged.perceptor.eval()
 
 
 @torch.no_grad()

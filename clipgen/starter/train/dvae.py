@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from clipgen.generators.networks import DVAENetwork
 from clipgen.perceptor import Perceptor
 from clipgen.starter.train.augment import half_cosine
 from clipgen.starter.train.crops import FEATURE_STAGES, FeatureDistance, crops, edge_distance
-from clipgen.starter.train.loop import Fit, Losses, Plan, Report
+from clipgen.starter.train.loop import Losses, Plan
 
 CONFIG: dict[str, Any] = {"space_to_depth": 2, "vocab_size": 1024, "n_hid": 64, "n_blk_per_group": 1, "n_init": 128}
 COLDEST = 1 / 16
@@ -128,12 +127,3 @@ class DVAETrainer:
             losses["features"] = self.features(drawn, target)
             losses["loss"] = losses["loss"] + 0.25 * losses["features"]
         return losses
-
-
-def train_dvae(plan: Plan, folder: Path, pictures: np.ndarray, perceptor: Perceptor, report: Report) -> DVAENetwork:
-    """Train from scratch or from the folder's state; returns the averaged network."""
-    trainer = DVAETrainer(plan, pictures, perceptor)
-    fit = Fit(folder, trainer.network, plan)
-    fit.resume()
-    fit.run(trainer.losses_at, report)
-    return fit.averaged.eval()

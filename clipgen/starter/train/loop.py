@@ -143,6 +143,16 @@ class Fit(Generic[Trained]):
         )
 
 
+def train_module(
+    folder: Path, module: Trained, plan: Plan, losses_at: Callable[[int], Losses], report: Report
+) -> Trained:
+    """Train a module, or go on from the folder's state; returns its running average, ready to be used."""
+    fit = Fit(folder, module, plan)
+    fit.resume()
+    fit.run(losses_at, report)
+    return fit.averaged.eval()
+
+
 def _groups(module: nn.Module, decay: float) -> list[dict[str, Any]]:
     """Weight decay for matrices and kernels only."""
     parameters = [p for p in module.parameters() if p.requires_grad]

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 
 from clipgen import weights
 from clipgen.errors import WeightsMissingError
-from clipgen.generators.networks import NETWORKS, Network, VQGANNetwork, build_network
+from clipgen.generators.networks import NETWORKS, VQGANNetwork, build_network
 from clipgen.perceptor import Perceptor
 from clipgen.starter.train import dvae, vqgan
-from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source, train_clip, zero_shot
+from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source, zero_shot
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.dreams import Canvas, Latents, Pixels
-from clipgen.starter.train.loop import Plan, Report
+from clipgen.starter.train.dvae import DVAETrainer
+from clipgen.starter.train.loop import Plan, Report, train_module
 from clipgen.starter.train.reconstruction import quality, reconstruct
+from clipgen.starter.train.vqgan import VQGANTrainer
 
 CLIP_SEED, LARGE_SEED = 1, 2  # of the sets of drawn pictures, 128 px and 256 px
+
+
+AUTOENCODERS: dict[str, tuple[dict[str, Any], type[VQGANTrainer] | type[DVAETrainer]]] = {
+    "vqgan": (vqgan.CONFIG, VQGANTrainer),
+    "dvae": (dvae.CONFIG, DVAETrainer),
+}
 
 
 @dataclass(frozen=True)
@@ -86,9 +93,7 @@ class Bench:
 
 def train(name: str, recipe: Recipe, bench: Bench) -> Path:
     """Run a recipe, or go on with it; leaves `<name>.safetensors` in the folder of runs and returns its path."""
-    trainers: dict[str, Callable[[str, Recipe, Bench], weights.Checkpoint]]
-    trainers = {"vqgan": _autoencoder, "dvae": _autoencoder}
-    checkpoint = trainers.get(name, _clip)(name, recipe, bench)
+    checkpoint = (_autoencoder if name in AUTOENCODERS else _clip)(name, recipe, bench)
     origin = {"recipe": name, "pictures": recipe.pictures, "radius": list(recipe.radius), "dreams": list(recipe.dreams)}
     origin |= asdict(recipe.plan)
     checkpoint = replace(checkpoint, recipe={**origin, "device": bench.device.type, **checkpoint.recipe})
@@ -108,7 +113,8 @@ def _clip(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
         kinds = recipe.needs[1:]
         sources = [replace(sources[0], share=0.6), *(_reconstructions(kind, bench, 0.4 / len(kinds)) for kind in kinds)]
     trainer = ClipTrainer(perceptor, recipe.plan, sources, recipe.radius, _canvas(recipe, bench), recipe.dreams[1])
-    averaged = train_clip(trainer, bench.runs / name, bench.report)
+    learner = train_module(bench.runs / name, trainer.learner, recipe.plan, trainer.losses_at, bench.report)
+    averaged = learner.perceptor
     metrics = zero_shot(averaged, bench.data)
     bench.report(str(metrics))
     return weights.Checkpoint("clip", config, averaged.clip.state_dict(), {"zero_shot": metrics})
@@ -139,9 +145,9 @@ def _autoencoder(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     perceptor = Perceptor(guide.config)
     perceptor.clip.load_state_dict(guide.tensors)
     large = drawn_set(bench.data, recipe.pictures, 256, LARGE_SEED)
-    train_one: Callable[..., Network] = vqgan.train_vqgan if name == "vqgan" else dvae.train_dvae
-    network = train_one(recipe.plan, bench.runs / name, large, perceptor.to(bench.device), bench.report)
-    config = {"vqgan": vqgan.CONFIG, "dvae": dvae.CONFIG}[name]
+    config, trainer_class = AUTOENCODERS[name]
+    trainer = trainer_class(recipe.plan, large, perceptor.to(bench.device))
+    network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
     kept = NETWORKS[name](config).state_dict().keys()  # leaves out what only the training needs
     tensors = {key: network.state_dict()[key] for key in kept}
     return weights.Checkpoint(name, config, tensors, {"reconstruction": quality(network, bench.data)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch.nn.functional import avg_pool2d, l1_loss, mse_loss, one_hot, relu
 from clipgen.generators.networks import VQGANNetwork
 from clipgen.perceptor import Perceptor
 from clipgen.starter.train.crops import FEATURE_STAGES, FeatureDistance, crops, edge_distance
-from clipgen.starter.train.loop import Fit, Losses, Plan, Report
+from clipgen.starter.train.loop import Losses, Plan
 
 CONFIG: dict[str, Any] = {
     "space_to_depth": 8,
@@ -152,12 +151,3 @@ class VQGANTrainer:
 
 def _flat(latent: Tensor) -> Tensor:
     return latent.permute(0, 2, 3, 1).flatten(0, 2)
-
-
-def train_vqgan(plan: Plan, folder: Path, pictures: np.ndarray, perceptor: Perceptor, report: Report) -> VQGANNetwork:
-    """Train from scratch or from the folder's state; returns the averaged network."""
-    trainer = VQGANTrainer(plan, pictures, perceptor)
-    fit = Fit(folder, trainer.network, plan)
-    fit.resume()
-    fit.run(trainer.losses_at, report)
-    return fit.averaged.eval()
