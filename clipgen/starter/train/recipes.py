@@ -60,7 +60,7 @@ RECIPES: dict[str, Recipe] = {
         ("clip-pixels", "vqgan"), (4.0, 4.0), ("latents", 6),
     ),
     "clip": Recipe(
-        "the guide: more of the same", Plan(400, 64, 0.0002, seed=9, average=0.99), 40_000,
+        "the guide: more of the same", Plan(900, 32, 0.0004, seed=10, average=0.99), 40_000,
         ("clip-latents", "vqgan"), (4.0, 4.0), ("latents", 6),
     ),
     "judge": Recipe(
