@@ -1,4 +1,4 @@
-"""What pulls at the pictures: the prompts, as the perceptors read them in many views of each picture."""
+"""What pulls at the pictures: the prompts, as the perceptors read them in many views of each picture, and the prior."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ from clipgen.job import Prompt
 from clipgen.losses import prompt_loss, prompt_score
 from clipgen.perceptor import Perceptor
 from clipgen.presets import CutoutSettings, Size
+from clipgen.prior import Prior
+from clipgen.rng import generator_for
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,23 @@ class Guide:
             losses.append(prompt_loss(vectors, texts, self._weights, self._stops))
             scores.append(prompt_score(vectors.detach(), texts, self._weights))
         return torch.stack(losses).mean(0), torch.stack(scores).mean(0)
+
+
+class Plausibility:
+    """Holds B pictures to a prior, at a noise that falls with the steps: first the composition, then the details."""
+
+    def __init__(self, prior: Prior, noise: tuple[float, float], seeds: Sequence[int], size: Size) -> None:
+        self._prior = prior
+        self._noise = noise
+        self._seeds = seeds
+        self._shape = (1, 3, *prior.small(size[1], size[0]))
+
+    def loss(self, images: Tensor, step: int, total: int) -> Tensor:
+        """Return (B,) for images (B, 3, H, W); the noise of each depends on (seed, step)."""
+        first, last = self._noise
+        sigma = torch.full((len(images),), first * (last / first) ** (step / total)).to(images)
+        noise = [torch.randn(self._shape, generator=generator_for(seed, step, "prior")) for seed in self._seeds]
+        return self._prior.unlikeliness(images, sigma, torch.cat(noise).to(images))
 
 
 def _encode(perceptor: Perceptor, prompts: Sequence[Sequence[Prompt]]) -> Tensor:

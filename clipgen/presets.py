@@ -66,6 +66,18 @@ class GeneratorDefaults:
     cutouts: int
     optimizer: str = "adam"
     """One of `clipgen.optim.RULES`."""
+    prior_weight: float = 1.0
+    """Of the prior's term in the loss, where the preset has a prior."""
+
+
+@dataclass(frozen=True)
+class PriorSettings:
+    """A prior over pictures, and the noise through which it looks at them."""
+
+    weights: str
+    """Name for `clipgen.weights.find`."""
+    noise: tuple[float, float]
+    """Its standard deviation at the first step and at the last, for pixels in [-1, 1]; geometric in between."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,7 @@ class Preset:
     """Weights that guide; their losses are averaged."""
     generators: Mapping[str, GeneratorDefaults]
     """By backend."""
+    prior: PriorSettings | None = None
     size: Size = (256, 256)
     max_pixels: int = 2048 * 2048
     smoothness: float = 0.0
@@ -91,11 +104,12 @@ PRESETS: dict[str, Preset] = {
         Preset(
             name="starter",
             summary="small models that ship inside the package: offline, fast on a CPU, knows the drawn world",
-            perceptors=("starter/clip", "starter/clip-latents", "starter/clip-pixels"),
+            perceptors=("starter/clip", "starter/clip-latents"),
             generators={
-                "vqgan": GeneratorDefaults("starter/vqgan", 8, steps=120, lr=0.09, cutouts=4, optimizer="normalised"),
-                "dvae": GeneratorDefaults("starter/dvae", 16, steps=100, lr=0.2, cutouts=4),
+                "vqgan": GeneratorDefaults("starter/vqgan", 8, 200, 0.12, 3, optimizer="normalised", prior_weight=5.0),
+                "dvae": GeneratorDefaults("starter/dvae", 16, 160, 0.25, 3, prior_weight=3.5),
             },
+            prior=PriorSettings("starter/prior", noise=(1.5, 0.2)),
             views=CutoutSettings(share_plain=0.0, share_whole=0.5, min_scale=0.6, noise=0.3),
         ),
     )

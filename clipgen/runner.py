@@ -16,12 +16,13 @@ from clipgen.device import pick_device
 from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
 from clipgen.generators import Generator
 from clipgen.generators.networks import Network, load_network
-from clipgen.guidance import Guide, ViewPlan
+from clipgen.guidance import Guide, Plausibility, ViewPlan
 from clipgen.images import load_image, to_pil, to_tensor
 from clipgen.job import Job, parse_prompts
 from clipgen.losses import roughness
 from clipgen.optim import LatentOptimizer
 from clipgen.perceptor import Perceptor, load_perceptor
+from clipgen.prior import Prior, load_prior
 from clipgen.sinks.base import Outcome, Sink, Step
 
 # Jobs that are made together may differ in everything else.
@@ -35,6 +36,7 @@ class Models:
     network: Network
     perceptors: tuple[Perceptor, ...]
     device: torch.device
+    prior: Prior | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def load_models(job: Job, device: str | torch.device = "auto") -> Models:
     preset, _ = presets.choose(job.preset)
     network = load_network(preset.generators[job.backend].weights, device)
     perceptors = tuple(load_perceptor(name, device) for name in preset.perceptors)
-    return Models(network, perceptors, device)
+    prior = load_prior(preset.prior.weights, device) if preset.prior else None
+    return Models(network, perceptors, device, prior)
 
 
 def run(job: Job, models: Models, sinks: Sequence[Sink] = (), *, init: Image.Image | None = None) -> Result:
@@ -143,6 +146,9 @@ class _Scene:
         prompts = [job.prompts for job in self.jobs]
         plan = ViewPlan(count, size, self._preset.views)
         self._guide = Guide(models.perceptors, prompts, self._seeds, plan, models.device)
+        self._plausibility = None
+        if models.prior and self._preset.prior:
+            self._plausibility = Plausibility(models.prior, self._preset.prior.noise, self._seeds, size)
 
     def measure(self) -> _Measured:
         """Draw the pictures as they are and compare them with what was asked for."""
@@ -168,6 +174,9 @@ class _Scene:
         images = self._generator.decode()
         prompt_losses, scores = self._guide.compare(images, self.done)
         terms = {"prompt": prompt_losses}
+        if self._plausibility:
+            weight = self._preset.generators[self._job.backend].prior_weight
+            terms["prior"] = weight * self._plausibility.loss(images, self.done, self.total)
         if self._job.init_weight:
             terms["init"] = self._job.init_weight * self._generator.init_distance()
         if self._preset.smoothness:

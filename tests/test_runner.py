@@ -15,8 +15,10 @@ from clipgen.generators import GENERATORS
 from clipgen.guidance import Guide, ViewPlan
 from clipgen.job import Job, parse_prompts
 from clipgen.presets import CutoutSettings
+from clipgen.prior import Prior
 from clipgen.runner import Result, run, run_together
 from clipgen.sinks.base import Outcome, Step
+from clipgen.starter.train.prior import CONFIG as PRIOR_CONFIG
 
 every_backend = pytest.mark.parametrize("backend", GENERATORS)
 
@@ -119,6 +121,21 @@ def test_several_perceptors_are_averaged() -> None:
     run(job(), fake_models(perceptors=1), [one])
     run(job(), fake_models(perceptors=2), [two])
     torch.testing.assert_close(one.steps[-1].image, two.steps[-1].image, atol=1e-4, rtol=0)
+
+
+@every_backend
+def test_the_prior_pulls_beside_the_prompt(backend: str) -> None:
+    class LikesGreen(Prior):
+        def denoise(self, noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+            return torch.tensor([-1.0, 1.0, -1.0]).view(1, 3, 1, 1).expand_as(noisy)
+
+    free, held = Recorder(), Recorder()
+    models = fake_models(backend)
+    plain = run(job(backend=backend), models, [free])
+    pulled = run(job(backend=backend), replace(models, prior=LikesGreen(PRIOR_CONFIG)), [held])
+    assert colour(pulled)[1] > colour(plain)[1] + 10
+    assert float(held.steps[0].terms["prior"]) > 0
+    assert "prior" not in free.steps[0].terms
 
 
 @every_backend

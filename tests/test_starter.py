@@ -5,17 +5,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import interpolate
 
 from clipgen import generate, weights
 from clipgen.evaluation import JUDGE, embed
 from clipgen.generators.networks import load_network
 from clipgen.perceptor import Perceptor, load_perceptor
 from clipgen.presets import PRESETS
+from clipgen.prior import load_prior
 from clipgen.starter.train.clip import zero_shot
+from clipgen.starter.train.data import drawn_set
 from clipgen.starter.train.reconstruction import quality
 
 GUIDES = PRESETS["starter"].perceptors
-NAMES = (*GUIDES, JUDGE, "starter/vqgan", "starter/dvae")
+NAMES = (*GUIDES, JUDGE, "starter/vqgan", "starter/dvae", "starter/prior")
 MEBIBYTE = 2**20
 
 
@@ -58,6 +61,18 @@ def test_autoencoders_give_fresh_pictures_back(name: str, decibels: float, data:
     scores = quality(load_network(f"starter/{name}", "cpu"), data, count=16)
     assert scores["psnr"] >= decibels
     assert scores["perplexity"] >= 100
+
+
+@pytest.mark.parametrize("sigma", [0.2, 0.5, 1.0])
+def test_the_prior_takes_noise_off_fresh_pictures(sigma: float, data: Path) -> None:
+    """Far better than one that knows only the spread of pixels could (Wiener's error)."""
+    prior = load_prior("starter/prior", "cpu")
+    pixels = torch.from_numpy(np.array(drawn_set(data, 32, 128, seed=96))).permute(0, 3, 1, 2) / 127.5 - 1
+    clean = interpolate(pixels, size=(64, 64), mode="bilinear", antialias=True)
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    error = (prior.denoise(clean + sigma * noise, torch.full((32,), sigma)) - clean).square().mean()
+    variance = clean.var()
+    assert error < 0.3 * sigma**2 * variance / (sigma**2 + variance)
 
 
 @pytest.mark.parametrize("backend", ["vqgan", "dvae"])

@@ -11,15 +11,17 @@ from torch.nn.functional import interpolate
 from clipgen.errors import ClipgenError
 from clipgen.generators.networks import VQGANNetwork
 from clipgen.perceptor import Perceptor
+from clipgen.prior import Prior
 from clipgen.starter import grammar
 from clipgen.starter.grammar import Truth
-from clipgen.starter.train.augment import distort, half_cosine
-from clipgen.starter.train.clip import CONFIGS, choice, codes, contrast, matches
+from clipgen.starter.train.augment import distort, half_cosine, scramble
+from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source, choice, codes, contrast, matches
 from clipgen.starter.train.crops import CROP, crops, edge_distance
 from clipgen.starter.train.data import drawn_set, truths
-from clipgen.starter.train.dreams import Canvas, Dreams, Latents, Pixels
+from clipgen.starter.train.dreams import NOTHING, Canvas, Dreams, Latents, Pixels
 from clipgen.starter.train.dvae import LearningDVAE, logit_laplace
 from clipgen.starter.train.loop import Fit, Losses, Plan
+from clipgen.starter.train.prior import CONFIG as PRIOR_CONFIG
 from clipgen.starter.train.vqgan import VQGANTrainer
 
 PLAN = Plan(steps=6, batch=2, rate=0.05, seed=1)
@@ -102,7 +104,18 @@ def test_what_is_not_known_does_not_count() -> None:
     assert 2 * contrast(wrong, match, torch.eye(2) > 0) == contrast(wrong, match, torch.ones_like(match))
 
 
-@pytest.mark.parametrize("canvas", [Pixels(16), Latents(cast(VQGANNetwork, FakeVQGAN()), 6)])
+class Indifferent(Prior):
+    """A prior that has nothing against any picture."""
+
+    def unlikeliness(self, images: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
+        return images.mean((1, 2, 3)) * 0
+
+
+PICTURES = np.full((3, 48, 48, 3), 128, dtype=np.uint8)
+LATENTS = Latents(cast(VQGANNetwork, FakeVQGAN()), 6, Indifferent(PRIOR_CONFIG), PICTURES, np.array([4, 4, 4]))
+
+
+@pytest.mark.parametrize("canvas", [Pixels(16), LATENTS])
 def test_dreams_come_nearer_to_their_texts_and_then_begin_anew(canvas: Canvas) -> None:
     torch.manual_seed(0)
     perceptor = FakePerceptor()
@@ -111,7 +124,9 @@ def test_dreams_come_nearer_to_their_texts_and_then_begin_anew(canvas: Canvas) -
     wanted = perceptor.encode_texts([dreams.texts[k] for k in dreams.aims.tolist()])
     begun = dreams.cells.clone()
     before = (perceptor.encode_images(_small(canvas.draw(begun))) * wanted).sum(1)
-    seen = dreams.visit(cast(Perceptor, perceptor), 2, count=2, moves=6)
+    shown = dreams.shown[2:].clone()
+    seen, still_shown = dreams.visit(cast(Perceptor, perceptor), 2, count=2, moves=6)
+    assert torch.equal(still_shown, shown)
     after = (perceptor.encode_images(_small(seen)) * wanted[2:]).sum(1)
     assert (after > before[2:] + 0.1).all()
     assert torch.equal(seen, seen.clamp(0, 1))
@@ -120,6 +135,15 @@ def test_dreams_come_nearer_to_their_texts_and_then_begin_anew(canvas: Canvas) -
     assert not torch.equal(canvas.draw(dreams.cells[3:]), seen[1:])
     assert dreams.left[:3].tolist() == [100, 100, 94]
     assert dreams.left[3] > 1
+
+
+def test_some_dreams_begin_at_pictures_and_know_what_these_show() -> None:
+    torch.manual_seed(0)
+    cells, shown = LATENTS.begin(40)
+    grey = (LATENTS.draw(cells) - 0.5).abs().amax((1, 2, 3)) < 0.1
+    assert set(shown.tolist()) == {NOTHING, 4}
+    assert grey[shown == 4].all()
+    assert not grey[shown == NOTHING].all()
 
 
 def _small(pictures: Tensor) -> Tensor:
@@ -144,6 +168,28 @@ def test_augmentation_keeps_shape_and_comes_from_the_seed() -> None:
     assert torch.equal(first, distort(pictures, 32))
     assert first.shape == (4, 3, 32, 32)
     assert not torch.equal(first, distort(pictures, 32))
+
+
+def test_scrambled_pictures_have_the_colours_but_not_the_shapes() -> None:
+    torch.manual_seed(0)
+    squares = torch.zeros(8, 3, 64, 64)
+    squares[:, 0, 16:48, 16:48] = 1
+    bent = scramble(squares)
+    assert bent.shape == squares.shape
+    assert bent[:, 0].mean() == pytest.approx(0.25, abs=0.1)
+    assert bent[:, 1:].abs().max() == 0
+    overlap = (bent[:, 0] * squares[:, 0]).sum((1, 2)) / squares[:, 0].sum((1, 2))
+    assert overlap.mean() < 0.75
+
+
+def test_what_shows_nothing_is_false_of_every_noun_but_the_one_it_may_show() -> None:
+    pictures = np.full((32, 64, 64, 3), 128, dtype=np.uint8)
+    source = Source(pictures, [Truth("cat", "red")] * 32)
+    trainer = ClipTrainer(Perceptor(CONFIGS["clip"]), Plan(4, 8, 0.001), [source], canvas=LATENTS, dreams=2)
+    views, may_show = trainer._wrong(torch.rand(8, 3, 64, 64), codes(source.truths[:8]), 0)
+    assert len(views) == len(may_show) == 2 + 8
+    assert (may_show[2:] == NOTHING).all()
+    assert trainer.losses_at(0)["loss"].isfinite()
 
 
 def test_crops_are_parts_of_the_pictures() -> None:

@@ -6,7 +6,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, pad
+from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, interpolate, pad
 
 
 def warp(pictures: Tensor, size: int) -> Tensor:
@@ -50,6 +50,14 @@ def soften(pictures: Tensor) -> Tensor:
     softened = pictures + (blurred - pictures) * share.to(pictures)
     level = torch.rand(shape) * 0.1 * (torch.rand(shape) < 0.5)
     return softened + torch.randn_like(pictures) * level.to(pictures)
+
+
+def scramble(pictures: Tensor) -> Tensor:
+    """The pictures pulled out of shape, smoothly, until nothing in them is in its place."""
+    pulls = 0.4 * torch.randn(len(pictures), 2, 5, 5).to(pictures)
+    grid = affine_grid(torch.eye(2, 3).expand(len(pictures), 2, 3).to(pictures), list(pictures.shape), False)
+    bent = grid + interpolate(pulls, pictures.shape[2:], mode="bicubic").permute(0, 2, 3, 1)
+    return grid_sample(pictures, bent, padding_mode="reflection", align_corners=False)
 
 
 def _normal(like: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,9 +16,9 @@ from torch.nn.functional import cross_entropy, logsigmoid
 from clipgen.perceptor import Perceptor
 from clipgen.starter import grammar
 from clipgen.starter.grammar import ATTRIBUTES, Claim, Truth
-from clipgen.starter.train.augment import distort
+from clipgen.starter.train.augment import distort, scramble
 from clipgen.starter.train.data import drawn_set, truths
-from clipgen.starter.train.dreams import Canvas, Dreams
+from clipgen.starter.train.dreams import NOTHING, Canvas, Dreams
 from clipgen.starter.train.loop import Losses, Plan
 
 TEXT = {"context_length": 32, "vocab_size": 4096 + 514, "width": 128, "heads": 4, "layers": 2}
@@ -36,6 +36,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "judge": {**COMMON, "vision_cfg": {**TIMM, "timm_model_name": "clipgen_resnet9"}},
 }
 UNSTATED = -1
+NOUN = ATTRIBUTES.index("noun")
+SCRAMBLED = 10  # of the views of a batch, at most, show things out of shape beside their dreams
 MOVES = 4  # of every dream that a step visits
 WISHES = 500  # captions that dreams may aim at
 DREAMING = 8  # dreams on their way for each that a step visits
@@ -54,6 +56,7 @@ def _numbered() -> dict[tuple[str, str | None], int]:
 
 
 CODE = _numbered()
+THINGS = [CODE["noun", noun] for noun in grammar.SUBJECTS]
 
 
 def matches(shown: np.ndarray, claimed: np.ndarray) -> Tensor:
@@ -167,24 +170,32 @@ class ClipTrainer:
         match = matches(shown, claimed).to(self.device)
         known = torch.ones_like(match)
         views, words = distort(pixels, self.perceptor.size), self.perceptor.encode_texts(texts)
+        wrong = self._wrong(views, shown, step) if self.learner.dreams is not None else None
         first, last = self.radius
         radius = first + (last - first) * min(1.0, 2 * step / self.plan.steps)
         if radius > 0:
             views = self._attack(views, words.detach(), match, radius)
-        if self.learner.dreams is not None:
-            dreamt = self._dream(self.learner.dreams, step)
-            named = torch.from_numpy(claimed[:, ATTRIBUTES.index("noun")] != UNSTATED).to(self.device)
-            views = torch.cat([views, dreamt])
-            match = torch.cat([match, torch.zeros_like(match[:1]).expand(len(dreamt), -1)])
-            known = torch.cat([known, named.expand(len(dreamt), -1)])
+        if wrong is not None:
+            lies, may_show = wrong
+            nouns = torch.from_numpy(claimed[:, NOUN]).to(self.device)
+            views = torch.cat([views, lies])
+            match = torch.cat([match, torch.zeros_like(match[:1]).expand(len(lies), -1)])
+            known = torch.cat([known, (nouns != UNSTATED) & (nouns != may_show[:, None])])
         return {"loss": self._loss(views, words, match, known)}
 
-    def _dream(self, dreams: Dreams, step: int) -> Tensor:
-        """Views of this step's dreams."""
+    def _wrong(self, views: Tensor, shown: np.ndarray, step: int) -> tuple[Tensor, Tensor]:
+        """Views that show nothing nameable: things out of shape, and dreams; with the noun that each may show still."""
+        dreamt, may_show = self._dream(cast(Dreams, self.learner.dreams), step)
+        things = np.flatnonzero(np.isin(shown[:, NOUN], THINGS))[:: max(1, len(shown) // SCRAMBLED)]
+        scrambled = scramble(views[torch.from_numpy(things).to(self.device)])
+        return torch.cat([dreamt, scrambled]), torch.cat([may_show, may_show.new_full((len(scrambled),), NOTHING)])
+
+    def _dream(self, dreams: Dreams, step: int) -> tuple[Tensor, Tensor]:
+        """Views of this step's dreams, and the nouns that they may show."""
         self.learner.eval()
-        dreamt = dreams.visit(self.perceptor, step * self.dreams, self.dreams, MOVES)
+        dreamt, shown = dreams.visit(self.perceptor, step * self.dreams, self.dreams, MOVES)
         self.learner.train()
-        return distort(dreamt, self.perceptor.size)
+        return distort(dreamt, self.perceptor.size), shown
 
     def _loss(self, views: Tensor, words: Tensor, match: Tensor, known: Tensor) -> Tensor:
         clip = self.perceptor.clip
@@ -207,9 +218,10 @@ class ClipTrainer:
 
 
 def _wishes(count: int, seed: int) -> list[str]:
-    """Captions with a noun, of pictures that need not exist."""
+    """Captions with a noun, of pictures that need not exist; a third of them name nothing else."""
     rng = np.random.default_rng([seed, count])
     claims = [grammar.claim_of(truth, rng) | {"noun": truth.noun} for truth in truths(seed, count)]
+    claims[::3] = [{"noun": claim["noun"]} for claim in claims[::3]]
     return [grammar.say(claim, rng) for claim in claims]
 
 

@@ -13,12 +13,15 @@ from clipgen import weights
 from clipgen.errors import WeightsMissingError
 from clipgen.generators.networks import NETWORKS, VQGANNetwork, build_network
 from clipgen.perceptor import Perceptor
+from clipgen.prior import build_prior
 from clipgen.starter.train import dvae, vqgan
-from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source, zero_shot
+from clipgen.starter.train.clip import CONFIGS, NOUN, ClipTrainer, Source, codes, zero_shot
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.dreams import Canvas, Latents, Pixels
 from clipgen.starter.train.dvae import DVAETrainer
 from clipgen.starter.train.loop import Plan, Report, train_module
+from clipgen.starter.train.prior import CONFIG as PRIOR_CONFIG
+from clipgen.starter.train.prior import PriorTrainer
 from clipgen.starter.train.reconstruction import quality, reconstruct
 from clipgen.starter.train.vqgan import VQGANTrainer
 
@@ -51,16 +54,17 @@ RECIPES: dict[str, Recipe] = {
     "judge-clean": Recipe("the judge, before it meets reconstructions", Plan(1000, 64, 0.002, seed=3), 40_000),
     "vqgan": Recipe("the VQGAN", Plan(11_000, 4, 0.001, seed=11), 6_000, ("clip-clean",)),
     "dvae": Recipe("the dVAE", Plan(6000, 6, 0.0005, seed=12), 6_000, ("clip-clean",)),
+    "prior": Recipe("the prior", Plan(3600, 32, 0.001, seed=13), 40_000),
     "clip-pixels": Recipe(
         "the guide: reconstructions, an adversary, dreams in pixels", Plan(1500, 64, 0.001, seed=8, average=0.995),
         40_000, ("clip-clean", "vqgan"), (0.0, 4.0), ("pixels", 12),
     ),
     "clip-latents": Recipe(
-        "the guide: dreams in latents", Plan(600, 64, 0.0005, seed=9, average=0.99), 40_000,
+        "the guide: dreams in latents", Plan(1000, 64, 0.0005, seed=9, average=0.99), 40_000,
         ("clip-pixels", "vqgan"), (4.0, 4.0), ("latents", 6),
     ),
     "clip": Recipe(
-        "the guide: more of the same", Plan(900, 32, 0.0004, seed=10, average=0.99), 40_000,
+        "the guide: more of the same", Plan(1400, 32, 0.0004, seed=21, average=0.99), 40_000,
         ("clip-latents", "vqgan"), (4.0, 4.0), ("latents", 6),
     ),
     "judge": Recipe(
@@ -93,7 +97,8 @@ class Bench:
 
 def train(name: str, recipe: Recipe, bench: Bench) -> Path:
     """Run a recipe, or go on with it; leaves `<name>.safetensors` in the folder of runs and returns its path."""
-    checkpoint = (_autoencoder if name in AUTOENCODERS else _clip)(name, recipe, bench)
+    make = _prior if name == "prior" else _autoencoder if name in AUTOENCODERS else _clip
+    checkpoint = make(name, recipe, bench)
     origin = {"recipe": name, "pictures": recipe.pictures, "radius": list(recipe.radius), "dreams": list(recipe.dreams)}
     origin |= asdict(recipe.plan)
     checkpoint = replace(checkpoint, recipe={**origin, "device": bench.device.type, **checkpoint.recipe})
@@ -127,7 +132,10 @@ def _canvas(recipe: Recipe, bench: Bench) -> Canvas | None:
     if kind == "pixels":
         return Pixels(CONFIGS["clip"]["vision_cfg"]["image_size"])
     network = cast(VQGANNetwork, build_network(bench.trained("vqgan")))
-    return Latents(network.to(bench.device).to(memory_format=torch.channels_last), side=24)
+    network.to(bench.device).to(memory_format=torch.channels_last)
+    world = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
+    nouns = codes(truths(CLIP_SEED, recipe.pictures))[:, NOUN]
+    return Latents(network, 24, build_prior(bench.trained("prior")).to(bench.device), world, nouns)
 
 
 def _reconstructions(kind: str, bench: Bench, share: float, count: int = 3000) -> Source:
@@ -151,3 +159,9 @@ def _autoencoder(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     kept = NETWORKS[name](config).state_dict().keys()  # leaves out what only the training needs
     tensors = {key: network.state_dict()[key] for key in kept}
     return weights.Checkpoint(name, config, tensors, {"reconstruction": quality(network, bench.data)})
+
+
+def _prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
+    trainer = PriorTrainer(recipe.plan, drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED), bench.device)
+    network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
+    return weights.Checkpoint(name, PRIOR_CONFIG, network.state_dict())

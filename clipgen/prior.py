@@ -1,0 +1,76 @@
+"""What pictures look like at all, whatever they show: a denoiser, whose pull keeps guidance from making smears.
+
+A CLIP alone is content with textures and scraps that no one would draw. A network that has learned to take noise off
+drawn pictures knows better: where it would move a noisy picture to is where pictures are more likely. After plug and
+play generative networks (Nguyen et al., 2017, arXiv 1612.00005); with noise that falls as in diffusion models.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from taming.modules.diffusionmodules.model import Model
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, pixel_shuffle, pixel_unshuffle
+
+from clipgen import weights
+from clipgen.errors import ClipgenError
+
+
+class Prior(nn.Module):
+    """taming's diffusion network as a denoiser that gives the clean picture itself, and so can pass no noise on.
+
+    (Predicting noise, or a part of it, takes a wider network: Li and He, 2025, arXiv 2511.13720.)
+
+    config: `size`, the side of the pictures it was trained on; `space_to_depth`; `spread`, the standard deviation of
+    the pixels in [-1, 1]; `ddconfig`, the arguments of `taming.modules.diffusionmodules.model.Model`.
+    """
+
+    def __init__(self, config: dict[str, Any]):
+        super().__init__()
+        self.size: int = config["size"]
+        self.block: int = config["space_to_depth"]
+        self.spread: float = config["spread"]
+        self.grain = self.block * 2 ** (len(config["ddconfig"]["ch_mult"]) - 1)
+        self.model = Model(**config["ddconfig"])
+
+    def denoise(self, noisy: Tensor, sigma: Tensor) -> Tensor:
+        """The mean of the pictures (B, 3, H, W) in [-1, 1] that noise of standard deviation sigma (B,) made noisy."""
+        level = sigma.view(-1, 1, 1, 1)
+        total = (level.square() + self.spread**2).sqrt()
+        cells = pixel_unshuffle(noisy / total, self.block)
+        clean: Tensor = pixel_shuffle(self.model(cells, 250 * sigma.log() + 500), self.block)
+        return clean
+
+    def unlikeliness(self, images: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
+        """How far pictures are from what the prior makes of them at a level of noise; its gradient is their pull.
+
+        images (B, 3, H, W) in [0, 1], sigma (B,), noise (B, 3, h, w) of the size `small` gives; returns (B,), the
+        mean square of what noise and denoising change. The denoised picture counts as a constant: the gradient is
+        then, up to a factor, that of the likelihood of noisy pictures (DreamFusion, Poole et al., 2022, equation 3).
+        """
+        shrunk = interpolate(images, noise.shape[2:], mode="bilinear", antialias=True) * 2 - 1
+        with torch.no_grad():
+            likelier = self.denoise(shrunk + sigma.view(-1, 1, 1, 1) * noise, sigma)
+        return (shrunk - likelier).square().mean((1, 2, 3))
+
+    def small(self, height: int, width: int) -> tuple[int, int]:
+        """The height and width at which the prior looks at a picture: its own area, in the picture's shape."""
+        ratio = (height / width) ** 0.5
+        rows, columns = (max(round(self.size * side / self.grain), 1) * self.grain for side in (ratio, 1 / ratio))
+        return rows, columns
+
+
+def build_prior(checkpoint: weights.Checkpoint) -> Prior:
+    """The prior of a checkpoint with its weights in it. Raises ClipgenError if it is of another kind."""
+    if checkpoint.kind != "prior":
+        raise ClipgenError(f"a checkpoint of kind '{checkpoint.kind}' is no prior")
+    prior = Prior(checkpoint.config)
+    prior.load_state_dict(checkpoint.tensors)
+    return prior
+
+
+def load_prior(name: str, device: torch.device | str) -> Prior:
+    """The frozen prior called `name` (see `weights.find`), on `device`."""
+    return build_prior(weights.read(weights.find(name))).eval().requires_grad_(False).to(device)
