@@ -1,10 +1,11 @@
 """Pictures that a guide makes of nothing: it is taught that they do not show what it took them for.
 
 A model that only ever sees drawn pictures, or drawn pictures a small step away, scores smears as highly as shapes.
-Guidance finds such smears. Here they are made while it trains, by ascent on its own score from faint random patches,
-and count as pictures of which no caption with a noun is true: the gradient of the score then leads to pictures that
-could have been drawn. After short-run sampling of energy-based models (Nijkamp et al., 2019, arXiv 1904.09770; with
-a buffer, Du and Mordatch, 2019, arXiv 1903.08689) and RATIO (Augustin et al., 2020, arXiv 2003.09461).
+Guidance finds such smears. Here they are made while it trains, by ascent on its own score from random patches or from
+pictures of something else, and count as pictures of which no caption with a noun is true: the gradient of the score
+then leads to pictures that could have been drawn. After short-run sampling of energy-based models (Nijkamp et al.,
+2019, arXiv 1904.09770; with a buffer, Du and Mordatch, 2019, arXiv 1903.08689) and RATIO (Augustin et al., 2020,
+arXiv 2003.09461).
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ class Latents:
 
 
 class Dreams(nn.Module):
-    """A buffer of `count` dreams, each on its way from faint patches towards one of the texts."""
+    """A buffer of `count` dreams, each on its way from where its canvas began it towards one of the texts."""
 
     cells: Tensor
     shown: Tensor

@@ -97,8 +97,8 @@ class Bench:
 
 def train(name: str, recipe: Recipe, bench: Bench) -> Path:
     """Run a recipe, or go on with it; leaves `<name>.safetensors` in the folder of runs and returns its path."""
-    make = _prior if name == "prior" else _autoencoder if name in AUTOENCODERS else _clip
-    checkpoint = make(name, recipe, bench)
+    makers = {**dict.fromkeys(AUTOENCODERS, _autoencoder), "prior": _prior}
+    checkpoint = makers.get(name, _clip)(name, recipe, bench)
     origin = {"recipe": name, "pictures": recipe.pictures, "radius": list(recipe.radius), "dreams": list(recipe.dreams)}
     origin |= asdict(recipe.plan)
     checkpoint = replace(checkpoint, recipe={**origin, "device": bench.device.type, **checkpoint.recipe})
