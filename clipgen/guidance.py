@@ -11,7 +11,7 @@ from clipgen.cutouts import draw_views, make_views
 from clipgen.job import Prompt
 from clipgen.losses import prompt_loss, prompt_score
 from clipgen.perceptor import Perceptor
-from clipgen.presets import CutoutSettings, Size
+from clipgen.presets import CutoutSettings, PriorSettings, Size
 from clipgen.prior import Prior
 from clipgen.rng import generator_for
 
@@ -66,16 +66,15 @@ class Guide:
 class Plausibility:
     """Holds B pictures to a prior, at a noise that falls with the steps: first the composition, then the details."""
 
-    def __init__(self, prior: Prior, noise: tuple[float, float], seeds: Sequence[int], size: Size) -> None:
+    def __init__(self, prior: Prior, settings: PriorSettings, seeds: Sequence[int], size: Size) -> None:
         self._prior = prior
-        self._noise = noise
+        self._settings = settings
         self._seeds = seeds
         self._shape = (1, 3, *prior.small(size[1], size[0]))
 
     def loss(self, images: Tensor, step: int, total: int) -> Tensor:
         """Return (B,) for images (B, 3, H, W); the noise of each depends on (seed, step)."""
-        first, last = self._noise
-        sigma = torch.full((len(images),), first * (last / first) ** (step / total)).to(images)
+        sigma = torch.full((len(images),), self._settings.sigma(step / total)).to(images)
         noise = [torch.randn(self._shape, generator=generator_for(seed, step, "prior")) for seed in self._seeds]
         return self._prior.unlikeliness(images, sigma, torch.cat(noise).to(images))
 

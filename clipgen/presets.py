@@ -6,11 +6,13 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from clipgen.errors import UsageError, unknown_value
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from clipgen.job import Job
 
 AUTO = "auto"
@@ -20,6 +22,9 @@ MAX_ASPECT = 8.0
 
 Size = tuple[int, int]
 """Width and height in pixels."""
+
+Progress = TypeVar("Progress", float, "Tensor")
+"""Share of the steps that are done."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,12 @@ class PriorSettings:
     """Name for `clipgen.weights.find`."""
     noise: tuple[float, float]
     """Its standard deviation at the first step and at the last, for pixels in [-1, 1]; geometric in between."""
+
+    def sigma(self, progress: Progress) -> Progress:
+        """Return the standard deviation at a progress in [0, 1], a number or a tensor of them."""
+        first, last = self.noise
+        sigma: Progress = first * (last / first) ** progress
+        return sigma
 
 
 @dataclass(frozen=True)

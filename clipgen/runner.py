@@ -148,7 +148,7 @@ class _Scene:
         self._guide = Guide(models.perceptors, prompts, self._seeds, plan, models.device)
         self._plausibility = None
         if models.prior and self._preset.prior:
-            self._plausibility = Plausibility(models.prior, self._preset.prior.noise, self._seeds, size)
+            self._plausibility = Plausibility(models.prior, self._preset.prior, self._seeds, size)
 
     def measure(self) -> _Measured:
         """Draw the pictures as they are and compare them with what was asked for."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from clipgen import weights
 from clipgen.errors import ClipgenError
 from clipgen.guidance import Plausibility
+from clipgen.presets import PriorSettings
 from clipgen.prior import Prior, build_prior
 from clipgen.starter.train.loop import Plan
 from clipgen.starter.train.prior import PriorTrainer
@@ -72,12 +73,12 @@ def test_a_picture_is_looked_at_in_its_own_shape(prior: Prior, height: int, widt
 
 
 def test_a_picture_among_others_is_pulled_as_if_alone(prior: Prior) -> None:
-    noise = (1.0, 0.1)
+    settings = PriorSettings("", (1.0, 0.1))
     images = torch.rand(2, 3, 32, 32)
-    both = Plausibility(prior, noise, [5, 6], (32, 32)).loss(images, 3, 10)
-    alone = Plausibility(prior, noise, [6], (32, 32)).loss(images[1:], 3, 10)
+    both = Plausibility(prior, settings, [5, 6], (32, 32)).loss(images, 3, 10)
+    alone = Plausibility(prior, settings, [6], (32, 32)).loss(images[1:], 3, 10)
     torch.testing.assert_close(both[1:], alone)
-    assert not torch.allclose(both[1:], Plausibility(prior, noise, [7], (32, 32)).loss(images[1:], 3, 10))
+    assert not torch.allclose(both[1:], Plausibility(prior, settings, [7], (32, 32)).loss(images[1:], 3, 10))
 
 
 def test_the_noise_falls_from_the_first_step_to_the_last(prior: Prior, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +89,7 @@ def test_the_noise_falls_from_the_first_step_to_the_last(prior: Prior, monkeypat
         return torch.ones(1)
 
     monkeypatch.setattr(prior, "unlikeliness", listen)
-    plausibility = Plausibility(prior, (1.0, 0.01), [0], (32, 32))
+    plausibility = Plausibility(prior, PriorSettings("", (1.0, 0.01)), [0], (32, 32))
     for step in range(3):
         plausibility.loss(torch.rand(1, 3, 32, 32), step, 2)
     assert seen == pytest.approx([1.0, 0.1, 0.01])

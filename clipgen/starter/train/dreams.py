@@ -11,7 +11,7 @@ arXiv 2003.09461).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 from clipgen.generators.clamp import clamp_with_grad
 from clipgen.generators.networks import VQGANNetwork
 from clipgen.perceptor import Perceptor
+from clipgen.presets import PRESETS, PriorSettings
 from clipgen.prior import Prior
 from clipgen.starter.train.augment import distort
 
@@ -28,7 +29,7 @@ SCALES = (1, 2, 4, 8, 16)  # cells a side of the patches that a move is a sum of
 AGE = 60  # moves after which a dream ends, at most
 NOTHING = -1  # is what a dream shows that began at no picture
 FAINTEST = 0.05  # contrast of the patches that dreams begin at
-PRIOR_WEIGHT, PRIOR_NOISE = 5.0, (1.5, 0.2)  # as in guidance
+STARTER = PRESETS["starter"]  # its prior holds dreams as it holds guided pictures
 
 
 class Canvas(Protocol):
@@ -120,10 +121,9 @@ class Latents:
 
     def unlikeliness(self, drawn: Tensor) -> Tensor:
         """What the prior has against the pictures, at random levels of noise."""
-        loud, quiet = PRIOR_NOISE
-        sigma = loud * (quiet / loud) ** torch.rand(len(drawn)).to(drawn)
+        sigma = cast(PriorSettings, STARTER.prior).sigma(torch.rand(len(drawn)).to(drawn))
         noise = torch.randn(len(drawn), 3, *self.prior.small(*drawn.shape[2:])).to(drawn)
-        return PRIOR_WEIGHT * self.prior.unlikeliness(drawn, sigma, noise)
+        return STARTER.generators["vqgan"].prior_weight * self.prior.unlikeliness(drawn, sigma, noise)
 
 
 class Dreams(nn.Module):
