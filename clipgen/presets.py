@@ -117,11 +117,11 @@ PRESETS: dict[str, Preset] = {
             summary="small models that ship inside the package: offline, fast on a CPU, knows the drawn world",
             perceptors=("starter/clip", "starter/clip-latents"),
             generators={
-                "vqgan": GeneratorDefaults("starter/vqgan", 8, 200, 0.12, 3, optimizer="normalised", prior_weight=5.0),
+                "vqgan": GeneratorDefaults("starter/vqgan", 8, 200, 0.11, 3, optimizer="normalised", prior_weight=3.0),
                 "dvae": GeneratorDefaults("starter/dvae", 16, 160, 0.25, 3, prior_weight=3.5),
             },
             prior=PriorSettings("starter/prior", noise=(1.5, 0.2)),
-            views=CutoutSettings(share_plain=0.0, share_whole=0.5, min_scale=0.6, noise=0.3),
+            views=CutoutSettings(share_plain=0.0, share_whole=0.5, min_scale=0.6, noise=0.2),
         ),
     )
 }

@@ -12,7 +12,18 @@ from clipgen.cli.failures import say
 from clipgen.device import pick_device
 from clipgen.errors import UsageError, unknown_value
 
-NAMES = ("clip-clean", "judge-clean", "vqgan", "dvae", "prior", "clip-pixels", "clip-latents", "clip", "judge")
+NAMES = (
+    "clip-clean",
+    "judge-clean",
+    "vqgan",
+    "dvae",
+    "prior",
+    "clip-pixels",
+    "clip-latents",
+    "clip-more",
+    "clip",
+    "judge",
+)
 """The recipes in the order in which they need one another; `recipes.RECIPES` holds them."""
 
 

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from clipgen.generators.networks import VQGANNetwork
 
 
-DEPTH = 5
+DEPTH = 6
 """Resolutions that the latent is a sum of."""
 CONTRAST = 0.08
 """Share of the way from the mean code to a random one at which a patch starts."""
-PATCH = 8
+PATCH = 16
 """Cells a side of a patch that starts at one random code."""
 
 

@@ -63,9 +63,13 @@ RECIPES: dict[str, Recipe] = {
         "the guide: dreams in latents", Plan(1000, 64, 0.0005, seed=9, average=0.99), 40_000,
         ("clip-pixels", "vqgan"), (4.0, 4.0), ("latents", 6),
     ),
-    "clip": Recipe(
+    "clip-more": Recipe(
         "the guide: more of the same", Plan(1400, 32, 0.0004, seed=21, average=0.99), 40_000,
         ("clip-latents", "vqgan"), (4.0, 4.0), ("latents", 6),
+    ),
+    "clip": Recipe(
+        "the guide: a milder adversary at last, for the styles", Plan(1000, 32, 0.0004, seed=22, average=0.99), 40_000,
+        ("clip-more", "vqgan"), (4.0, 2.5), ("latents", 6),
     ),
     "judge": Recipe(
         "the judge: reconstructions, no adversary", Plan(250, 64, 0.0006, seed=4, average=0.99), 40_000,
