@@ -6,7 +6,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NoReturn, Self
 
 from clipgen.errors import UsageError, unknown_value
@@ -47,6 +47,10 @@ class Prompt:
         parts = [self.text, _spell(self.weight), _spell(self.stop)]
         spellings = [":".join(parts[:count]) for count in (1, 2, 3)]
         return next(text for text in spellings if _peel(text) == (self.text, self.weight, self.stop))
+
+    def stopping_at(self, stop: float) -> Self:
+        """Return this prompt with that stop if it pulls and names none."""
+        return replace(self, stop=stop) if self.weight > 0 and self.stop == NO_STOP else self
 
 
 @dataclass(frozen=True)

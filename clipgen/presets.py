@@ -73,6 +73,9 @@ class GeneratorDefaults:
     """One of `clipgen.optim.RULES`."""
     prior_weight: float = 1.0
     """Of the prior's term in the loss, where the preset has a prior."""
+    stop: float = -math.inf
+    """Of prompts that pull and name none. At the distance that the best of true pictures have, no further: what comes
+    nearer to a text than those is no better picture of it, only a louder one."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,9 @@ PRESETS: dict[str, Preset] = {
             summary="small models that ship inside the package: offline, fast on a CPU, knows the drawn world",
             perceptors=("starter/clip", "starter/clip-latents"),
             generators={
-                "vqgan": GeneratorDefaults("starter/vqgan", 8, 200, 0.11, 3, optimizer="normalised", prior_weight=3.0),
+                "vqgan": GeneratorDefaults(
+                    "starter/vqgan", 8, 200, 0.11, 3, optimizer="normalised", prior_weight=5.0, stop=0.8
+                ),
                 "dvae": GeneratorDefaults("starter/dvae", 16, 160, 0.25, 3, prior_weight=3.5),
             },
             prior=PriorSettings("starter/prior", noise=(1.5, 0.2)),

@@ -141,9 +141,9 @@ class _Scene:
         self._seeds = [job.seed for job in self.jobs]
         self._generator = generators.create(job.backend, models.network, len(jobs), size)
         _start_(self._generator, self._seeds, [to_tensor(init, size).to(models.device) for init in inits])
-        rule = self._preset.generators[job.backend].optimizer
-        self._optimizer = LatentOptimizer(self._generator.parameters(), self._lr, rule)
-        prompts = [job.prompts for job in self.jobs]
+        self._defaults = self._preset.generators[job.backend]
+        self._optimizer = LatentOptimizer(self._generator.parameters(), self._lr, self._defaults.optimizer)
+        prompts = [[prompt.stopping_at(self._defaults.stop) for prompt in job.prompts] for job in self.jobs]
         plan = ViewPlan(count, size, self._preset.views)
         self._guide = Guide(models.perceptors, prompts, self._seeds, plan, models.device)
         self._plausibility = None
@@ -175,8 +175,7 @@ class _Scene:
         prompt_losses, scores = self._guide.compare(images, self.done)
         terms = {"prompt": prompt_losses}
         if self._plausibility:
-            weight = self._preset.generators[self._job.backend].prior_weight
-            terms["prior"] = weight * self._plausibility.loss(images, self.done, self.total)
+            terms["prior"] = self._defaults.prior_weight * self._plausibility.loss(images, self.done, self.total)
         if self._job.init_weight:
             terms["init"] = self._job.init_weight * self._generator.init_distance()
         if self._preset.smoothness:

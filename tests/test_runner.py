@@ -60,9 +60,9 @@ def test_the_same_job_gives_the_same_pixels_whatever_the_global_random_state(bac
     pictures = []
     for seed in (1, 2):
         torch.manual_seed(seed)
-        pictures.append(run(job(backend=backend, steps=3), fake_models(backend)).image.tobytes())
+        pictures.append(run(job(backend=backend, steps=3, lr=0.02), fake_models(backend)).image.tobytes())
     assert pictures[0] == pictures[1]
-    assert run(job(backend=backend, steps=3, seed=1), fake_models(backend)).image.tobytes() != pictures[0]
+    assert run(job(backend=backend, steps=3, lr=0.02, seed=1), fake_models(backend)).image.tobytes() != pictures[0]
 
 
 @every_backend
@@ -94,6 +94,15 @@ def test_a_text_past_its_stop_does_not_pull() -> None:
     recorder = Recorder()
     run(job("red:1:100|blue:-1:100"), fake_models(), [recorder])
     assert torch.equal(recorder.steps[-1].image, recorder.steps[0].image)
+
+
+def test_a_prompt_without_a_stop_has_that_of_the_preset() -> None:
+    assert presets.PRESETS["starter"].generators["vqgan"].stop > 0
+    blue = Image.new("RGB", (48, 32), (0, 0, 255))
+    ends = {
+        text: run(job(text, init="blue.png", steps=30), fake_models(), init=blue).score for text in ("red", "red:1:0")
+    }
+    assert ends["red:1:0"] > 0.9 > ends["red"] + 0.1
 
 
 def test_the_views_change_from_step_to_step() -> None:
@@ -144,7 +153,7 @@ def test_the_init_image_is_the_start_and_its_weight_holds_on_to_it(backend: str)
     ends = []
     for weight in (0.0, 1000.0):
         recorder = Recorder()
-        asked = job(backend=backend, init="blue.png", init_weight=weight, steps=30)
+        asked = job("red:1:0", backend=backend, init="blue.png", init_weight=weight, steps=30)
         run(asked, fake_models(backend), [recorder], init=blue)
         ends.append(recorder.steps[-1].image.mean((0, 2, 3)))
         assert ("init" in recorder.steps[0].terms) == (weight > 0)
