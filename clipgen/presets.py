@@ -74,8 +74,8 @@ class GeneratorDefaults:
     prior_weight: float = 1.0
     """Of the prior's term in the loss, where the preset has a prior."""
     stop: float = -math.inf
-    """Of prompts that pull and name none. At the distance that the best of true pictures have, no further: what comes
-    nearer to a text than those is no better picture of it, only a louder one."""
+    """Of prompts that pull and name none: somewhat nearer than true pictures come, of which the best tenth reach 0.77
+    with the starter models. What comes nearer still is no better picture of a text, only a louder one."""
 
 
 @dataclass(frozen=True)
