@@ -7,7 +7,7 @@ architecture and seed that never guides, decides. R-precision: Park et al., Neur
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -59,20 +59,17 @@ def questions(count: int, seed: int) -> list[Question]:
     return asked
 
 
-def answer(asked: Sequence[Question], template: Job, device: str, report: Callable[[str], None]) -> list[Answer]:
-    """Make a picture for each question, with the settings and the seed of `template`."""
+def answers(asked: Sequence[Question], template: Job, device: str) -> Iterator[Answer]:
+    """Make a picture for one question after the other, with the settings and the seed of `template`."""
     job, _ = resolve(template)
     models = load_models(job, device)
     guide = models.perceptors[0]
-    answers = []
-    for number, question in enumerate(asked, 1):
+    for question in asked:
         started = time.perf_counter()
         picture = run(replace(job, prompts=parse_prompts(question.text)), models).image
         seconds = time.perf_counter() - started
         cosine = float(embed([picture], guide)[0] @ guide.encode_texts([question.text])[0])
-        answers.append(Answer(question, picture, seconds, cosine))
-        report(f"{number}/{len(asked)}  {seconds:.1f} s  {question.text}")
-    return answers
+        yield Answer(question, picture, seconds, cosine)
 
 
 @torch.no_grad()
@@ -85,14 +82,14 @@ def embed(pictures: Sequence[Image.Image], perceptor: Perceptor) -> Tensor:
 
 
 @torch.no_grad()
-def measure(answers: Sequence[Answer], device: str = "cpu") -> dict[str, float]:
+def measure(given: Sequence[Answer], device: str = "cpu") -> dict[str, float]:
     """Score answers by the judge; every share comes with its chance level."""
     judge = load_perceptor(JUDGE, device)
-    vectors = embed([answer.picture for answer in answers], judge)
-    cosines = vectors @ judge.encode_texts([answer.question.text for answer in answers]).T
+    vectors = embed([answer.picture for answer in given], judge)
+    cosines = vectors @ judge.encode_texts([answer.question.text for answer in given]).T
     rank = (cosines > cosines.diagonal()[:, None]).sum(1)
-    count = len(answers)
-    guide = float(np.mean([answer.guide_cosine for answer in answers]))
+    count = len(given)
+    guide = float(np.mean([answer.guide_cosine for answer in given]))
     scores = {
         "n": float(count),
         "R@1": float((rank < 1).float().mean()),
@@ -102,19 +99,17 @@ def measure(answers: Sequence[Answer], device: str = "cpu") -> dict[str, float]:
         "judge cosine": float(cosines.diagonal().mean()),
         "guide cosine": guide,
         "gap": guide - float(cosines.diagonal().mean()),
-        "seconds a picture": float(np.mean([answer.seconds for answer in answers])),
+        "seconds a picture": float(np.mean([answer.seconds for answer in given])),
     }
     for name in ("noun", "colour", "style"):
-        scores |= _attribute(name, answers, vectors, judge)
+        scores |= _attribute(name, given, vectors, judge)
     return scores
 
 
-def _attribute(name: str, answers: Sequence[Answer], vectors: Tensor, judge: Perceptor) -> dict[str, float]:
+def _attribute(name: str, given: Sequence[Answer], vectors: Tensor, judge: Perceptor) -> dict[str, float]:
     """How often the judge sees the stated value of an attribute, among all values that there are."""
     named = [(text, claim[name]) for text, claim in grammar.bank() if name in claim]
     seen = (vectors @ judge.encode_texts([text for text, _ in named]).T).argmax(1).tolist()
-    hits = [
-        named[k][1] == a.question.claim[name] for a, k in zip(answers, seen, strict=True) if name in a.question.claim
-    ]
+    hits = [named[k][1] == a.question.claim[name] for a, k in zip(given, seen, strict=True) if name in a.question.claim]
     share = sum(hits) / len(hits) if hits else float("nan")
     return {f"{name} accuracy": share, f"{name} chance": 1 / len(named), f"{name} n": float(len(hits))}

@@ -1,11 +1,17 @@
 """The judge judges: pictures that show what was asked score high, the same pictures in another order at chance."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from clipgen import evaluation, runner
+from clipgen.cli.app import app
 from clipgen.evaluation import Answer, measure, questions
 from clipgen.starter import grammar
 from clipgen.starter.world.compose import draw
@@ -58,3 +64,40 @@ def test_pictures_of_something_else_score_at_chance(true_answers: list[Answer]) 
     assert scores["noun accuracy"] <= 0.3
     assert scores["R@1 chance"] == pytest.approx(1 / COUNT)
     assert scores["noun chance"] == pytest.approx(1 / len(grammar.NOUNS))
+
+
+def run_eval(folder: Path) -> Any:
+    command = ["eval", "--n", "4", "--size", "32x32", "--steps", "2", "--cutouts", "2", "-o", str(folder)]
+    return CliRunner().invoke(app, command)
+
+
+def test_eval_writes_a_table_a_record_and_a_sheet(tmp_path: Path) -> None:
+    result = run_eval(tmp_path)
+    assert result.exit_code == 0
+    record, sheet = (Path(line) for line in result.stdout.split())
+    kept = json.loads(record.read_text())
+    assert kept["scores"]["n"] == 4
+    assert kept["prompts"] == [question.text for question in questions(4, seed=0)]
+    assert all(text in result.stderr for text in kept["prompts"])
+    assert "noun accuracy" in result.stderr
+    with Image.open(sheet) as image:
+        assert image.format == "PNG"
+
+
+@pytest.mark.parametrize(("whole", "kept"), [(1, []), (3, ["eval-vqgan-4.json", "eval-vqgan-4.png"])])
+def test_a_stopped_eval_measures_what_it_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: int, kept: list[str]
+) -> None:
+    made: list[Any] = []
+
+    def run(job: Any, models: Any) -> Any:
+        if len(made) == whole:
+            raise KeyboardInterrupt
+        made.append(runner.run(job, models))
+        return made[-1]
+
+    monkeypatch.setattr(evaluation, "run", run)
+    assert run_eval(tmp_path).exit_code == 130
+    assert sorted(path.name for path in tmp_path.iterdir()) == kept
+    if kept:
+        assert json.loads((tmp_path / kept[0]).read_text())["scores"]["n"] == whole

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from clipgen.cli.failures import say
 from clipgen.device import pick_device
 from clipgen.errors import UsageError
 from clipgen.job import Job, parse_prompts, parse_size
+
+if TYPE_CHECKING:
+    from clipgen.evaluation import Answer
 
 COLUMNS = 8
 
@@ -29,7 +32,7 @@ def evaluate(
 ) -> None:
     """Make pictures for prompts of the drawn world and report how many show what was asked.
 
-    Writes a table, a JSON file and a contact sheet; prints the paths of the last two.
+    Writes a table, a JSON file and a contact sheet; prints the paths of the last two. Ctrl-C measures what was made.
     """
     if not 2 <= count <= 10_000:
         raise UsageError(f"--n must be from 2 to 10000, got {count}")
@@ -44,20 +47,33 @@ def evaluate(
         cutouts=cutouts,
     )
     place = pick_device(device)
-    from clipgen.evaluation import answer, measure, questions
+    from clipgen.evaluation import answers, questions
     from clipgen.naming import reserved
+
+    made: list[Answer] = []
+    with reserved(out, f"eval-{backend}-{count}", (".json", ".png")) as paths:
+        try:
+            for answer in answers(questions(count, seed), template, place):
+                made.append(answer)
+                say(f"{len(made)}/{count}  {answer.seconds:.1f} s  {answer.question.text}")
+        finally:
+            if len(made) > 1:  # after Ctrl-C too: what was made is measured
+                _write(backend, made, paths, place)
+
+
+def _write(backend: str, made: "list[Answer]", paths: dict[str, Path], device: str) -> None:
+    """Print the table, write the other two, and print their paths."""
+    from clipgen.evaluation import measure
     from clipgen.starter.world.sheet import contact_sheet
 
-    with reserved(out, f"eval-{backend}-{count}", (".json", ".png")) as paths:
-        answers = answer(questions(count, seed), template, place, say)
-        scores = measure(answers, place)
-        _print_table(f"{backend}, {count} prompts", scores)
-        record = {"backend": backend, "scores": scores, "prompts": [made.question.text for made in answers]}
-        paths[".json"].write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        pictures = [made.picture for made in answers]
-        contact_sheet(pictures, [made.question.text for made in answers], COLUMNS).save(paths[".png"], format="PNG")
-        for path in paths.values():
-            typer.echo(str(path))
+    scores = measure(made, device)
+    _print_table(f"{backend}, {len(made)} prompts", scores)
+    texts = [answer.question.text for answer in made]
+    record = {"backend": backend, "scores": scores, "prompts": texts}
+    paths[".json"].write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    contact_sheet([answer.picture for answer in made], texts, COLUMNS).save(paths[".png"], format="PNG")
+    for path in paths.values():
+        typer.echo(str(path))
 
 
 def _print_table(title: str, scores: dict[str, float]) -> None:
