@@ -121,7 +121,7 @@ PRESETS: dict[str, Preset] = {
             perceptors=("starter/clip", "starter/clip-latents"),
             generators={
                 "vqgan": GeneratorDefaults(
-                    "starter/vqgan", 8, 200, 0.11, 3, optimizer="normalised", prior_weight=5.0, stop=0.8
+                    "starter/vqgan", 8, 200, 0.11, 3, optimizer="normalised", prior_weight=10.0, stop=0.72
                 ),
                 "dvae": GeneratorDefaults("starter/dvae", 16, 160, 0.25, 3, prior_weight=3.5),
             },
