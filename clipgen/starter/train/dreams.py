@@ -29,7 +29,8 @@ SCALES = (1, 2, 4, 8, 16)  # cells a side of the patches that a move is a sum of
 AGE = 60  # moves after which a dream ends, at most
 NOTHING = -1  # is what a dream shows that began at no picture
 FAINTEST = 0.05  # contrast of the patches that dreams begin at
-STARTER = PRESETS["starter"]  # its prior holds dreams as it holds guided pictures
+HOLD = 3.0  # of the prior on dreams: less than on guided pictures, so that the guide meets what the prior lets pass
+PRIOR = cast(PriorSettings, PRESETS["starter"].prior)
 
 
 class Canvas(Protocol):
@@ -79,7 +80,7 @@ class Pixels:
 
 
 class Latents:
-    """The latent of a frozen VQGAN, kept in range and held to the prior as guidance does it.
+    """The latent of a frozen VQGAN, kept in range and held to the prior at the noise of guidance.
 
     pictures (N, S, S, 3) uint8 and the number of the noun that each shows (N,): what half of the dreams begin at.
     """
@@ -121,9 +122,9 @@ class Latents:
 
     def unlikeliness(self, drawn: Tensor) -> Tensor:
         """What the prior has against the pictures, at random levels of noise."""
-        sigma = cast(PriorSettings, STARTER.prior).sigma(torch.rand(len(drawn)).to(drawn))
+        sigma = PRIOR.sigma(torch.rand(len(drawn)).to(drawn))
         noise = torch.randn(len(drawn), 3, *self.prior.small(*drawn.shape[2:])).to(drawn)
-        return STARTER.generators["vqgan"].prior_weight * self.prior.unlikeliness(drawn, sigma, noise)
+        return HOLD * self.prior.unlikeliness(drawn, sigma, noise)
 
 
 class Dreams(nn.Module):
