@@ -1,7 +1,10 @@
 """Measuring a backend: prompts from the world's grammar, pictures made as a user would, scored by the judge alone.
 
 The guide's own score says how well it was pleased, not what the picture shows; so the judge, a CLIP of another
-architecture and seed that never guides, decides. R-precision: Park et al., NeurIPS 2021 (datasets and benchmarks).
+architecture and seed that never guides, decides. R-precision is the share of pictures whose own prompt is among the R
+nearest of it and of all that mismatch (AttnGAN, Xu et al., 2018, section 4; Park et al., NeurIPS 2021, datasets and
+benchmarks): "a heart" is true of a heart in a comic book too, so the one is no rival of the other. What pictures drawn
+for the same prompts reach says how much the judge and the prompts allow.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from clipgen.presets import resolve
 from clipgen.runner import load_models, run
 from clipgen.starter import grammar
 from clipgen.starter.grammar import Claim
+from clipgen.starter.world.compose import draw
 
 JUDGE = "starter/judge"
 STATED = {"noun": 1.0, "colour": 0.6, "time": 0.3, "style": 1.0}
@@ -87,18 +91,14 @@ def measure(given: Sequence[Answer], device: str = "cpu") -> dict[str, float]:
     judge = load_perceptor(JUDGE, device)
     vectors = embed([answer.picture for answer in given], judge)
     cosines = vectors @ judge.encode_texts([answer.question.text for answer in given]).T
-    rank = (cosines > cosines.diagonal()[:, None]).sum(1)
-    count = len(given)
+    own = float(cosines.diagonal().mean())
     guide = float(np.mean([answer.guide_cosine for answer in given]))
     scores = {
-        "n": float(count),
-        "R@1": float((rank < 1).float().mean()),
-        "R@1 chance": 1 / count,
-        "R@5": float((rank < 5).float().mean()),
-        "R@5 chance": min(1.0, 5 / count),
-        "judge cosine": float(cosines.diagonal().mean()),
+        "n": float(len(given)),
+        **_precision(cosines, [answer.question.claim for answer in given]),
+        "judge cosine": own,
         "guide cosine": guide,
-        "gap": guide - float(cosines.diagonal().mean()),
+        "gap": guide - own,
         "seconds a picture": float(np.mean([answer.seconds for answer in given])),
     }
     for name in ("noun", "colour", "style"):
@@ -106,10 +106,35 @@ def measure(given: Sequence[Answer], device: str = "cpu") -> dict[str, float]:
     return scores
 
 
+def measure_drawn(asked: Sequence[Question], seed: int, device: str = "cpu") -> dict[str, float]:
+    """What pictures reach that were drawn for the questions: all of `measure` that generated pictures share."""
+    drawings = []
+    for number, question in enumerate(asked):
+        rng = np.random.default_rng([seed, 2025, number])
+        while not grammar.is_true(question.claim, truth := grammar.imagine(rng)):
+            pass
+        drawings.append(Answer(question, Image.fromarray(draw(truth, rng, 256)), 0.0, 0.0))
+    scores = measure(drawings, device)
+    return {name: scores[name] for name in scores if name not in ("guide cosine", "gap", "seconds a picture")}
+
+
+def _precision(cosines: Tensor, claims: Sequence[Claim]) -> dict[str, float]:
+    """R-precision of cosines (picture, prompt), whose claims are these."""
+    rivals = torch.tensor([[grammar.contradict(mine, other) for other in claims] for mine in claims])
+    rank = ((cosines > cosines.diagonal()[:, None]) & rivals.to(cosines.device)).sum(1)
+    chances = 1 / (1 + rivals.sum(1))
+    scores = {}
+    for place in (1, 5):
+        scores[f"R@{place}"] = float((rank < place).float().mean())
+        scores[f"R@{place} chance"] = float((place * chances).clamp(max=1).mean())
+    return scores
+
+
 def _attribute(name: str, given: Sequence[Answer], vectors: Tensor, judge: Perceptor) -> dict[str, float]:
-    """How often the judge sees the stated value of an attribute, among all values that there are."""
+    """How often the judge sees the stated value of an attribute, among all values; nothing where none is stated."""
     named = [(text, claim[name]) for text, claim in grammar.bank() if name in claim]
     seen = (vectors @ judge.encode_texts([text for text, _ in named]).T).argmax(1).tolist()
     hits = [named[k][1] == a.question.claim[name] for a, k in zip(given, seen, strict=True) if name in a.question.claim]
-    share = sum(hits) / len(hits) if hits else float("nan")
-    return {f"{name} accuracy": share, f"{name} chance": 1 / len(named), f"{name} n": float(len(hits))}
+    if not hits:
+        return {}
+    return {f"{name} accuracy": sum(hits) / len(hits), f"{name} chance": 1 / len(named), f"{name} n": float(len(hits))}

@@ -29,6 +29,21 @@ def test_a_claim_is_true_when_everything_it_states_is_shown(claim: dict[str, str
     assert grammar.is_true(claim, RED_CAT) is true
 
 
+@pytest.mark.parametrize(
+    ("other", "so"),
+    [
+        ({"noun": "dog"}, True),
+        ({"noun": "cat"}, False),
+        ({"noun": "cat", "style": "neon"}, False),
+        ({"noun": "cat", "colour": "blue"}, True),
+        ({"time": "day"}, False),
+    ],
+)
+def test_claims_contradict_where_both_cannot_hold(other: dict[str, str], so: bool) -> None:
+    claim = {"noun": "cat", "colour": "red"}
+    assert grammar.contradict(claim, other) is grammar.contradict(other, claim) is so
+
+
 def test_claims_made_of_a_picture_are_true_of_it() -> None:
     rng = np.random.default_rng(0)
     for truth in random_truths(300):

@@ -58,31 +58,37 @@ def evaluate(
                 say(f"{len(made)}/{count}  {answer.seconds:.1f} s  {answer.question.text}")
         finally:
             if len(made) > 1:  # after Ctrl-C too: what was made is measured
-                _write(backend, made, paths, place)
+                _write(template, made, paths, place)
 
 
-def _write(backend: str, made: "list[Answer]", paths: dict[str, Path], device: str) -> None:
+def _write(template: Job, made: "list[Answer]", paths: dict[str, Path], device: str) -> None:
     """Print the table, write the other two, and print their paths."""
-    from clipgen.evaluation import measure
+    from clipgen.evaluation import measure, measure_drawn
     from clipgen.starter.world.sheet import contact_sheet
 
     scores = measure(made, device)
-    _print_table(f"{backend}, {len(made)} prompts", scores)
+    ideal = measure_drawn([answer.question for answer in made], template.seed, device)
+    _print_table(f"{template.backend}, {len(made)} prompts", scores, ideal)
     texts = [answer.question.text for answer in made]
-    record = {"backend": backend, "scores": scores, "prompts": texts}
+    record = {"backend": template.backend, "scores": scores, "drawn": ideal, "prompts": texts}
     paths[".json"].write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     contact_sheet([answer.picture for answer in made], texts, COLUMNS).save(paths[".png"], format="PNG")
     for path in paths.values():
         typer.echo(str(path))
 
 
-def _print_table(title: str, scores: dict[str, float]) -> None:
+def _print_table(title: str, scores: dict[str, float], ideal: dict[str, float]) -> None:
+    """What was reached, with the chance levels and, where that says something, what drawn pictures reach."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title)
-    table.add_column("measure")
-    table.add_column("value", justify="right")
+    table = Table("measure", "value", "chance", "drawn pictures", title=title)
     for name, value in scores.items():
-        table.add_row(name, f"{value:.3f}" if value % 1 else f"{value:.0f}")
+        if not name.endswith(" chance"):
+            chance = scores.get(f"{name.removesuffix(' accuracy')} chance")
+            table.add_row(name, _text(value), _text(chance), _text(ideal.get(name)))
     Console(stderr=True).print(table)
+
+
+def _text(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}" if value % 1 else f"{value:.0f}"

@@ -136,6 +136,11 @@ def is_true(claim: Claim, truth: Truth) -> bool:
     return all(shown[name] == value for name, value in claim.items())
 
 
+def contradict(claim: Claim, other: Claim) -> bool:
+    """Whether two claims cannot both hold of a picture: both state something, and not the same."""
+    return any(other.get(name, value) != value for name, value in claim.items())
+
+
 def imagine(rng: np.random.Generator, style_share: float = 0.6) -> Truth:
     """A random picture to draw."""
     noun = _choose(SUBJECTS if rng.random() < 0.78 else SCENES, rng)
