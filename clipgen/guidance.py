@@ -48,7 +48,7 @@ class Guide:
         self._weights = _padded([[prompt.weight for prompt in row] for row in prompts], device)
         self._stops = _padded([[prompt.stop for prompt in row] for row in prompts], device)
 
-    def compare(self, images: Tensor, step: int) -> tuple[Tensor, Tensor]:
+    def compare(self, images: Tensor, step: int, insistence: float = 0.0) -> tuple[Tensor, Tensor]:
         """Return losses (B,) and scores (B,) of images (B, 3, H, W), averaged over the perceptors.
 
         Loss and score are those of `prompt_loss` and `prompt_score`, over the views that (seed, step) draws.
@@ -58,7 +58,7 @@ class Guide:
         for perceptor, texts in zip(self._perceptors, self._texts, strict=True):
             views = make_views(images, draw, perceptor.size)
             vectors = perceptor.encode_images(views).view(len(images), self._plan.count, -1)
-            losses.append(prompt_loss(vectors, texts, self._weights, self._stops))
+            losses.append(prompt_loss(vectors, texts, self._weights, self._stops, insistence))
             scores.append(prompt_score(vectors.detach(), texts, self._weights))
         return torch.stack(losses).mean(0), torch.stack(scores).mean(0)
 

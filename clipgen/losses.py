@@ -14,17 +14,20 @@ def spherical_distance(a: Tensor, b: Tensor) -> Tensor:
     return 2 * torch.atan2(difference, total).square()
 
 
-def prompt_loss(views: Tensor, texts: Tensor, weights: Tensor, stops: Tensor) -> Tensor:
+def prompt_loss(views: Tensor, texts: Tensor, weights: Tensor, stops: Tensor, insistence: float = 0.0) -> Tensor:
     """Return the weighted distance between the views and the texts of each picture.
 
     views (B, n, D) and texts (B, K, D) are unit vectors, weights and stops (B, K); returns (B,). The value of a text
     is |weight| times the mean over views of d, the distance with the sign of the weight. A view gives no gradient
-    where d is below the stop (the rule of the VQGAN-CLIP notebooks).
+    where d is below the stop (the rule of the VQGAN-CLIP notebooks). A text that has a stop and is above it in the
+    mean by x has its gradient scaled by 1 + insistence * x, as in a quadratic penalty (Nocedal and Wright, chapter
+    17): so a stop is reached against what else the loss holds, and a text that has reached it pulls no harder.
     """
     signed = spherical_distance(views[:, :, None], texts[:, None]) * weights.sign()[:, None]
-    stopped = signed.maximum(stops[:, None])
+    excess = (signed.mean(1) - stops).clamp_min(0).where(stops.isfinite(), 0)
+    pulled = signed.maximum(stops[:, None]) * (1 + insistence * excess.detach())[:, None]
     # Forward the distance itself, backward that of the stopped one.
-    values = stopped + (signed - stopped).detach()
+    values = pulled + (signed - pulled).detach()
     return (values.mean(1) * weights.abs()).sum(1)
 
 

@@ -76,6 +76,9 @@ class GeneratorDefaults:
     stop: float = -math.inf
     """Of prompts that pull and name none: somewhat nearer than true pictures come, of which the best tenth reach 0.77
     with the starter models. What comes nearer still is no better picture of a text, only a louder one."""
+    insistence: float = 0.0
+    """At the last step, rising evenly to it: how much harder a text pulls the farther it is from its stop, see
+    `clipgen.losses.prompt_loss`. So what is hard to draw is drawn all the same, when what is easy is long done."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,15 @@ PRESETS: dict[str, Preset] = {
             perceptors=("starter/clip", "starter/clip-latents"),
             generators={
                 "vqgan": GeneratorDefaults(
-                    "starter/vqgan", 8, 200, 0.11, 3, optimizer="normalised", prior_weight=10.0, stop=0.72
+                    "starter/vqgan",
+                    8,
+                    200,
+                    0.11,
+                    3,
+                    optimizer="normalised",
+                    prior_weight=10.0,
+                    stop=0.72,
+                    insistence=12.0,
                 ),
                 "dvae": GeneratorDefaults("starter/dvae", 16, 160, 0.25, 3, prior_weight=3.5),
             },

@@ -172,7 +172,8 @@ class _Scene:
 
     def _measure(self) -> _Measured:
         images = self._generator.decode()
-        prompt_losses, scores = self._guide.compare(images, self.done)
+        insistence = self._defaults.insistence * self.done / self.total
+        prompt_losses, scores = self._guide.compare(images, self.done, insistence)
         terms = {"prompt": prompt_losses}
         if self._plausibility:
             terms["prior"] = self._defaults.prior_weight * self._plausibility.loss(images, self.done, self.total)
