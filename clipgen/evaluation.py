@@ -106,15 +106,20 @@ def measure(given: Sequence[Answer], device: str = "cpu") -> dict[str, float]:
     return scores
 
 
-def measure_drawn(asked: Sequence[Question], seed: int, device: str = "cpu") -> dict[str, float]:
-    """What pictures reach that were drawn for the questions: all of `measure` that generated pictures share."""
-    drawings = []
+def drawn(asked: Sequence[Question], seed: int) -> list[Answer]:
+    """A picture drawn for each question, of which its claim is true."""
+    answers = []
     for number, question in enumerate(asked):
         rng = np.random.default_rng([seed, 2025, number])
         while not grammar.is_true(question.claim, truth := grammar.imagine(rng)):
             pass
-        drawings.append(Answer(question, Image.fromarray(draw(truth, rng, 256)), 0.0, 0.0))
-    scores = measure(drawings, device)
+        answers.append(Answer(question, Image.fromarray(draw(truth, rng, 256)), 0.0, 0.0))
+    return answers
+
+
+def measure_drawn(asked: Sequence[Question], seed: int, device: str = "cpu") -> dict[str, float]:
+    """What pictures reach that were drawn for the questions: all of `measure` that generated pictures share."""
+    scores = measure(drawn(asked, seed), device)
     return {name: scores[name] for name in scores if name not in ("guide cosine", "gap", "seconds a picture")}
 
 

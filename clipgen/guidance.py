@@ -51,7 +51,8 @@ class Guide:
     def compare(self, images: Tensor, step: int, insistence: float = 0.0) -> tuple[Tensor, Tensor]:
         """Return losses (B,) and scores (B,) of images (B, 3, H, W), averaged over the perceptors.
 
-        Loss and score are those of `prompt_loss` and `prompt_score`, over the views that (seed, step) draws.
+        Loss and score are those of `prompt_loss`, which takes `insistence`, and `prompt_score`, over the views that
+        (seed, step) draws.
         """
         draw = draw_views(self._seeds, step, self._plan.count, self._plan.size, self._plan.settings)
         losses, scores = [], []

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -13,29 +12,16 @@ from typer.testing import CliRunner
 
 from clipgen import evaluation, runner
 from clipgen.cli.app import app
-from clipgen.evaluation import Answer, _precision, measure, measure_drawn, questions
+from clipgen.evaluation import Answer, _precision, drawn, measure, measure_drawn, questions
 from clipgen.starter import grammar
-from clipgen.starter.world.compose import draw
 
 COUNT = 24
-
-
-def imagined(claim: grammar.Claim, rng: np.random.Generator) -> grammar.Truth:
-    """Something random of which the claim holds."""
-    while not grammar.is_true(claim, truth := grammar.imagine(rng)):
-        pass
-    return truth
 
 
 @pytest.fixture(scope="module")
 def true_answers() -> list[Answer]:
     """Drawn pictures of which the questions' claims hold."""
-    answers = []
-    for index, question in enumerate(questions(COUNT, seed=5)):
-        rng = np.random.default_rng([9, index])
-        truth = imagined(question.claim, rng)
-        answers.append(Answer(question, Image.fromarray(draw(truth, rng, 128)), seconds=2.0, guide_cosine=0.5))
-    return answers
+    return [replace(answer, seconds=2.0, guide_cosine=0.5) for answer in drawn(questions(COUNT, seed=5), seed=9)]
 
 
 def test_questions_differ_and_come_from_the_seed() -> None:
@@ -63,7 +49,9 @@ def test_pictures_of_something_else_score_at_chance(true_answers: list[Answer]) 
     scores = measure(shifted)
     assert scores["R@1"] <= 0.15
     assert scores["noun accuracy"] <= 0.3
-    assert 1 / COUNT < scores["R@1 chance"] < 1.3 / COUNT
+    claims = [answer.question.claim for answer in shifted]
+    ways = [1 + sum(grammar.contradict(claim, other) for other in claims) for claim in claims]
+    assert scores["R@1 chance"] == pytest.approx(sum(1 / count for count in ways) / COUNT)
     assert scores["noun chance"] == pytest.approx(1 / len(grammar.NOUNS))
 
 
