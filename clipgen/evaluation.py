@@ -67,7 +67,7 @@ def answers(asked: Sequence[Question], template: Job, device: str) -> Iterator[A
     """Make a picture for one question after the other, with the settings and the seed of `template`."""
     job, _ = resolve(template)
     models = load_models(job, device)
-    guide = models.perceptors[0]
+    guide = models.perceptors[0].perceptor
     for question in asked:
         started = time.perf_counter()
         picture = run(replace(job, prompts=parse_prompts(question.text)), models).image

@@ -11,9 +11,17 @@ from clipgen.cutouts import draw_views, make_views
 from clipgen.job import Prompt
 from clipgen.losses import prompt_loss, prompt_score
 from clipgen.perceptor import Perceptor
-from clipgen.presets import CutoutSettings, PriorSettings, Size
+from clipgen.presets import CutoutSettings, PerceptorSettings, PriorSettings, Size
 from clipgen.prior import Prior
 from clipgen.rng import generator_for
+
+
+@dataclass(frozen=True)
+class ScheduledPerceptor:
+    """A perceptor and when it guides."""
+
+    perceptor: Perceptor
+    settings: PerceptorSettings
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ class Guide:
 
     def __init__(
         self,
-        perceptors: Sequence[Perceptor],
+        perceptors: Sequence[ScheduledPerceptor],
         prompts: Sequence[Sequence[Prompt]],
         seeds: Sequence[int],
         plan: ViewPlan,
@@ -44,21 +52,25 @@ class Guide:
         self._perceptors = perceptors
         self._seeds = seeds
         self._plan = plan
-        self._texts = [_encode(perceptor, prompts) for perceptor in perceptors]
+        self._texts = [_encode(each.perceptor, prompts) for each in perceptors]
         self._weights = _padded([[prompt.weight for prompt in row] for row in prompts], device)
         self._stops = _padded([[prompt.stop for prompt in row] for row in prompts], device)
 
-    def compare(self, images: Tensor, step: int, insistence: float = 0.0) -> tuple[Tensor, Tensor]:
-        """Return losses (B,) and scores (B,) of images (B, 3, H, W), averaged over the perceptors.
+    def compare(self, images: Tensor, step: int, total: int, insistence: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Return losses (B,) and scores (B,) of images (B, 3, H, W), averaged over the perceptors that guide now.
 
         Loss and score are those of `prompt_loss`, which takes `insistence`, and `prompt_score`, over the views that
         (seed, step) draws.
         """
         draw = draw_views(self._seeds, step, self._plan.count, self._plan.size, self._plan.settings)
+        progress = step / total
+        now = [k for k, each in enumerate(self._perceptors) if each.settings.guides(progress)]
+        sizes = {self._perceptors[k].perceptor.size for k in now}
+        views = {size: make_views(images, draw, size) for size in sizes}
         losses, scores = [], []
-        for perceptor, texts in zip(self._perceptors, self._texts, strict=True):
-            views = make_views(images, draw, perceptor.size)
-            vectors = perceptor.encode_images(views).view(len(images), self._plan.count, -1)
+        for k in now:
+            perceptor, texts = self._perceptors[k].perceptor, self._texts[k]
+            vectors = perceptor.encode_images(views[perceptor.size]).view(len(images), self._plan.count, -1)
             losses.append(prompt_loss(vectors, texts, self._weights, self._stops, insistence))
             scores.append(prompt_score(vectors.detach(), texts, self._weights))
         return torch.stack(losses).mean(0), torch.stack(scores).mean(0)

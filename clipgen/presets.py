@@ -82,6 +82,20 @@ class GeneratorDefaults:
 
 
 @dataclass(frozen=True)
+class PerceptorSettings:
+    """A perceptor that guides, and the part of the run in which it does, from `since` to `until` in [0, 1]."""
+
+    weights: str
+    """Name for `clipgen.weights.find`."""
+    since: float = 0.0
+    until: float = 1.0
+
+    def guides(self, progress: float) -> bool:
+        """Whether it guides at a progress in [0, 1]; the one that guides to the end also sees the final picture."""
+        return self.since <= progress < self.until or progress == self.until == 1.0
+
+
+@dataclass(frozen=True)
 class PriorSettings:
     """A prior over pictures, and the noise through which it looks at them."""
 
@@ -103,8 +117,8 @@ class Preset:
 
     name: str
     summary: str
-    perceptors: tuple[str, ...]
-    """Weights that guide; their losses are averaged."""
+    perceptors: tuple[PerceptorSettings, ...]
+    """Those that guide; the losses of all that guide at a time are averaged."""
     generators: Mapping[str, GeneratorDefaults]
     """By backend."""
     prior: PriorSettings | None = None
@@ -121,7 +135,7 @@ PRESETS: dict[str, Preset] = {
         Preset(
             name="starter",
             summary="small models that ship inside the package: offline, fast on a CPU, knows the drawn world",
-            perceptors=("starter/clip", "starter/clip-latents"),
+            perceptors=(PerceptorSettings("starter/clip"), PerceptorSettings("starter/clip-fine", since=0.4)),
             generators={
                 "vqgan": GeneratorDefaults(
                     "starter/vqgan",
@@ -137,7 +151,7 @@ PRESETS: dict[str, Preset] = {
                 "dvae": GeneratorDefaults("starter/dvae", 16, 160, 0.25, 3, prior_weight=3.5),
             },
             prior=PriorSettings("starter/prior", noise=(1.5, 0.2)),
-            views=CutoutSettings(share_plain=0.0, share_whole=0.5, min_scale=0.6, noise=0.2),
+            views=CutoutSettings(share_plain=0.0, share_whole=0.5, min_scale=0.6),
         ),
     )
 }

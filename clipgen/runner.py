@@ -16,12 +16,12 @@ from clipgen.device import pick_device
 from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
 from clipgen.generators import Generator
 from clipgen.generators.networks import Network, load_network
-from clipgen.guidance import Guide, Plausibility, ViewPlan
+from clipgen.guidance import Guide, Plausibility, ScheduledPerceptor, ViewPlan
 from clipgen.images import load_image, to_pil, to_tensor
 from clipgen.job import Job, parse_prompts
 from clipgen.losses import roughness
 from clipgen.optim import LatentOptimizer
-from clipgen.perceptor import Perceptor, load_perceptor
+from clipgen.perceptor import load_perceptor
 from clipgen.prior import Prior, load_prior
 from clipgen.sinks.base import Outcome, Sink, Step
 
@@ -34,7 +34,7 @@ class Models:
     """The networks of one preset and backend, frozen, on one device; any number of runs may use them."""
 
     network: Network
-    perceptors: tuple[Perceptor, ...]
+    perceptors: tuple[ScheduledPerceptor, ...]
     device: torch.device
     prior: Prior | None = None
 
@@ -69,7 +69,7 @@ def load_models(job: Job, device: str | torch.device = "auto") -> Models:
     device = torch.device(pick_device(str(device)))
     preset, _ = presets.choose(job.preset)
     network = load_network(preset.generators[job.backend].weights, device)
-    perceptors = tuple(load_perceptor(name, device) for name in preset.perceptors)
+    perceptors = tuple(ScheduledPerceptor(load_perceptor(row.weights, device), row) for row in preset.perceptors)
     prior = load_prior(preset.prior.weights, device) if preset.prior else None
     return Models(network, perceptors, device, prior)
 
@@ -173,7 +173,7 @@ class _Scene:
     def _measure(self) -> _Measured:
         images = self._generator.decode()
         insistence = self._defaults.insistence * self.done / self.total
-        prompt_losses, scores = self._guide.compare(images, self.done, insistence)
+        prompt_losses, scores = self._guide.compare(images, self.done, self.total, insistence)
         terms = {"prompt": prompt_losses}
         if self._plausibility:
             terms["prior"] = self._defaults.prior_weight * self._plausibility.loss(images, self.done, self.total)

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, normalize
 
+from clipgen.guidance import ScheduledPerceptor
+from clipgen.presets import PerceptorSettings
 from clipgen.runner import Models
 from clipgen.sinks.base import Outcome, Step
 
@@ -86,6 +88,11 @@ class Recorder:
         self.outcomes.append(outcome)
 
 
+def scheduled(perceptor: nn.Module, **settings: float) -> ScheduledPerceptor:
+    return ScheduledPerceptor(perceptor, PerceptorSettings("fake", **settings))  # type: ignore[arg-type]
+
+
 def fake_models(backend: str = "vqgan", perceptors: int = 1) -> Models:
     network = {"vqgan": FakeVQGAN, "dvae": FakeDVAE}[backend]()
-    return Models(network, tuple(FakePerceptor() for _ in range(perceptors)), torch.device("cpu"))  # type: ignore[arg-type]
+    guides = tuple(scheduled(FakePerceptor()) for _ in range(perceptors))
+    return Models(network, guides, torch.device("cpu"))  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fakes import FakePerceptor, FakeVQGAN, Recorder, fake_models
+from fakes import FakePerceptor, FakeVQGAN, Recorder, fake_models, scheduled
 from PIL import Image
 
 import clipgen
@@ -109,7 +109,7 @@ def test_the_views_change_from_step_to_step() -> None:
     plan = ViewPlan(4, (48, 32), CutoutSettings(share_plain=0, share_whole=0, jitter=0, noise=0))
     guide = Guide(models.perceptors, [parse_prompts("red")], [0], plan, models.device)
     picture = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
-    losses = {float(guide.compare(picture, step)[0]) for step in range(5)}
+    losses = {float(guide.compare(picture, step, 5)[0]) for step in range(5)}
     assert len(losses) == 5
 
 
@@ -129,6 +129,21 @@ def test_several_perceptors_are_averaged() -> None:
     run(job(), fake_models(perceptors=1), [one])
     run(job(), fake_models(perceptors=2), [two])
     torch.testing.assert_close(one.steps[-1].image, two.steps[-1].image, atol=1e-4, rtol=0)
+
+
+def test_a_perceptor_guides_only_in_its_part_of_the_run() -> None:
+    class Bad(FakePerceptor):
+        def encode_images(self, views: torch.Tensor) -> torch.Tensor:
+            return -super().encode_images(views)
+
+    models = replace(fake_models(), perceptors=(scheduled(FakePerceptor(), until=0.5), scheduled(Bad(), since=0.5)))
+    recorder = Recorder()
+    run(job(steps=20), models, [recorder])
+    reds = [float(step.image[:, 0].mean() - step.image[:, 1:].mean()) for step in recorder.steps]
+    assert reds[10] > reds[0] + 0.1
+    assert reds[20] < reds[10] - 0.1
+    scores = [float(step.score) for step in recorder.steps]
+    assert scores[9] > 0 > scores[10]
 
 
 @every_backend
@@ -265,7 +280,7 @@ def test_failures_are_named_and_reported_as_failed(
     answer: Exception | float, error: type[Exception], said: str
 ) -> None:
     recorder = Recorder()
-    models = replace(fake_models(), perceptors=(Blind(answer),))
+    models = replace(fake_models(), perceptors=(scheduled(Blind(answer)),))
     with pytest.raises(error, match=said):
         run(job(), models, [recorder])
     assert recorder.outcomes == [Outcome.FAILED]

@@ -17,7 +17,7 @@ from clipgen.starter.train.clip import zero_shot
 from clipgen.starter.train.data import drawn_set
 from clipgen.starter.train.reconstruction import quality
 
-GUIDES = PRESETS["starter"].perceptors
+GUIDES = tuple(row.weights for row in PRESETS["starter"].perceptors)
 NAMES = (*GUIDES, JUDGE, "starter/vqgan", "starter/dvae", "starter/prior")
 MEBIBYTE = 2**20
 

@@ -22,6 +22,7 @@ NAMES = (
     "clip-latents",
     "clip-more",
     "clip",
+    "clip-fine",
     "judge",
 )
 """The recipes in the order in which they need one another; `recipes.RECIPES` holds them."""

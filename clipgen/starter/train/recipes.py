@@ -71,6 +71,10 @@ RECIPES: dict[str, Recipe] = {
         "the guide: a milder adversary at last, for the styles", Plan(1000, 32, 0.0004, seed=22, average=0.99), 40_000,
         ("clip-more", "vqgan"), (4.0, 2.5), ("latents", 6),
     ),
+    "clip-fine": Recipe(
+        "the guide that joins late: hardly an adversary, so that it sees strokes and windows",
+        Plan(600, 32, 0.0004, seed=32, average=0.99), 40_000, ("clip-clean", "vqgan"), (1.0, 1.0), ("latents", 8),
+    ),
     "judge": Recipe(
         "the judge: reconstructions, no adversary", Plan(250, 64, 0.0006, seed=4, average=0.99), 40_000,
         ("judge-clean", "vqgan"),
