@@ -76,6 +76,9 @@ class GeneratorDefaults:
     stop: float = -math.inf
     """Of prompts that pull and name none: somewhat nearer than true pictures come, of which the best tenth reach 0.77
     with the starter models. What comes nearer still is no better picture of a text, only a louder one."""
+    small_until: float = 0.0
+    """Progress up to which a picture that starts at noise is made at half the size, in a quarter of the time: its cells
+    are then larger parts of it, so that it is laid out and divided more boldly."""
     insistence: float = 0.0
     """At the last step, rising evenly to it: how much harder a text pulls the farther it is from its stop, see
     `clipgen.losses.prompt_loss`. So what is hard to draw is drawn all the same, when what is easy is long done."""
@@ -147,6 +150,7 @@ PRESETS: dict[str, Preset] = {
                     prior_weight=10.0,
                     stop=0.72,
                     insistence=12.0,
+                    small_until=0.8,
                 ),
                 "dvae": GeneratorDefaults("starter/dvae", 16, 160, 0.25, 3, prior_weight=3.5),
             },

@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from clipgen import generators, presets
 from clipgen.device import pick_device
@@ -139,10 +140,11 @@ class _Scene:
         )
         self._preset, _ = presets.choose(job.preset)
         self._seeds = [job.seed for job in self.jobs]
-        self._generator = generators.create(job.backend, models.network, len(jobs), size)
-        _start_(self._generator, self._seeds, [to_tensor(init, size).to(models.device) for init in inits])
         self._defaults = self._preset.generators[job.backend]
-        self._optimizer = LatentOptimizer(self._generator.parameters(), self._lr, self._defaults.optimizer)
+        self._network, self._size = models.network, size
+        self._growth = 0 if inits else round(self.total * self._defaults.small_until)
+        self._draw_at_(_half(size, self._defaults.stride) if self._growth else size)
+        _start_(self._generator, self._seeds, [to_tensor(init, size).to(models.device) for init in inits])
         prompts = [[prompt.stopping_at(self._defaults.stop) for prompt in job.prompts] for job in self.jobs]
         plan = ViewPlan(count, size, self._preset.views)
         self._guide = Guide(models.perceptors, prompts, self._seeds, plan, models.device)
@@ -150,8 +152,32 @@ class _Scene:
         if models.prior and self._preset.prior:
             self._plausibility = Plausibility(models.prior, self._preset.prior, self._seeds, size)
 
+    def _draw_at_(self, size: presets.Size) -> None:
+        """Have latents for pictures of that size, not yet started."""
+        self._generator = generators.create(self._job.backend, self._network, len(self.jobs), size)
+        self._optimizer = LatentOptimizer(self._generator.parameters(), self._lr, self._defaults.optimizer)
+
+    def _grow(self) -> None:
+        """Go on at full size from the pictures so far, enlarged."""
+        with torch.no_grad():
+            images = self._enlarged(self._generator.decode())
+        self._draw_at_(self._size)
+        self._generator.start_from_images_(images)
+        self._growth = 0
+
+    def _enlarged(self, images: Tensor) -> Tensor:
+        """Images (B, 3, h, w) at full size."""
+        width, height = self._size
+        return (
+            images
+            if images.shape[2:] == (height, width)
+            else interpolate(images, (height, width), mode="bicubic").clamp(0, 1)
+        )
+
     def measure(self) -> _Measured:
         """Draw the pictures as they are and compare them with what was asked for."""
+        if self._growth and self.done >= self._growth:
+            self._grow()
         self._generator.set_step(self.done, self.total, self._seeds)
         return self._measure()
 
@@ -188,9 +214,15 @@ class _Scene:
             loss=losses.detach().mean(),
             score=scores.mean(),
             terms={name: values.detach().mean() for name, values in terms.items()},
-            image=images.detach(),
+            image=self._enlarged(images.detach()),
         )
         return _Measured(losses, scores, step)
+
+
+def _half(size: presets.Size, stride: int) -> presets.Size:
+    """Half of a size on the grid of `stride`, at least one cell."""
+    width, height = (max(side // 2 // stride, 1) * stride for side in size)
+    return width, height
 
 
 def _start_(generator: Generator, seeds: Sequence[int], images: Sequence[Tensor]) -> None:

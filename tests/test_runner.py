@@ -124,6 +124,35 @@ def test_latents_are_brought_back_into_range_after_every_update() -> None:
     run(job(lr=3.0), models)
 
 
+class Measured(FakeVQGAN):
+    """Keeps the width and height of what it draws."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[tuple[int, ...]] = []
+
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        images = super().decode(codes)
+        self.sizes.append((images.shape[3], images.shape[2]))
+        return images
+
+
+def test_pictures_from_noise_are_small_at_first_and_shown_large() -> None:
+    network, recorder = Measured(), Recorder()
+    until = round(20 * presets.PRESETS["starter"].generators["vqgan"].small_until)
+    result = run(job(steps=20), replace(fake_models(), network=network), [recorder])
+    assert network.sizes == [(24, 16)] * (until + 1) + [(48, 32)] * (21 - until)
+    assert {tuple(step.image.shape) for step in recorder.steps} == {(1, 3, 32, 48)}
+    red, green, blue = colour(result)
+    assert red > 170 > 90 > max(green, blue)
+
+
+def test_pictures_from_an_init_image_are_large_from_the_start() -> None:
+    network = Measured()
+    run(job(init="a.png"), replace(fake_models(), network=network), init=Image.new("RGB", (48, 32)))
+    assert set(network.sizes) == {(48, 32)}
+
+
 def test_several_perceptors_are_averaged() -> None:
     one, two = Recorder(), Recorder()
     run(job(), fake_models(perceptors=1), [one])
