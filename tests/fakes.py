@@ -1,14 +1,17 @@
 """Small stand-ins for models, with the contracts of the real ones and results that can be worked out by hand."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, normalize
 
 from clipgen.guidance import ScheduledPerceptor
+from clipgen.job import Job, parse_prompts
 from clipgen.presets import PerceptorSettings
-from clipgen.runner import Models
+from clipgen.runner import Models, Result
 from clipgen.sinks.base import Outcome, Step
 
 STRIDE = 8
@@ -96,3 +99,11 @@ def fake_models(backend: str = "vqgan", perceptors: int = 1) -> Models:
     network = {"vqgan": FakeVQGAN, "dvae": FakeDVAE}[backend]()
     guides = tuple(scheduled(FakePerceptor()) for _ in range(perceptors))
     return Models(network, guides, torch.device("cpu"))  # type: ignore[arg-type]
+
+
+def job(prompt: str = "red", **settings: Any) -> Job:
+    return Job(parse_prompts(prompt), **{"size": (48, 32), "steps": 12, "cutouts": 6, "lr": 0.1, **settings})
+
+
+def colour(result: Result) -> list[float]:
+    return list(np.asarray(result.image, dtype=float).mean((0, 1)))

@@ -1,0 +1,161 @@
+"""What pulls at a picture in a run, and at what size."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from fakes import FakePerceptor, FakeVQGAN, Recorder, colour, fake_models, job, scheduled
+from PIL import Image
+
+from clipgen import presets
+from clipgen.generators import GENERATORS
+from clipgen.guidance import Guide, ViewPlan
+from clipgen.job import parse_prompts
+from clipgen.presets import CutoutSettings
+from clipgen.prior import Prior
+from clipgen.runner import run
+from clipgen.starter.train.prior import CONFIG as PRIOR_CONFIG
+
+every_backend = pytest.mark.parametrize("backend", GENERATORS)
+
+
+def test_negative_prompts_push_away() -> None:
+    # Away from blue lies yellow.
+    red, green, blue = colour(run(job("blue:-1", steps=40), fake_models()))
+    assert min(red, green) > 2 * blue
+
+
+def test_a_text_past_its_stop_does_not_pull() -> None:
+    recorder = Recorder()
+    run(job("red:1:100|blue:-1:100"), fake_models(), [recorder])
+    assert torch.equal(recorder.steps[-1].image, recorder.steps[0].image)
+
+
+def test_a_prompt_without_a_stop_has_that_of_the_preset() -> None:
+    assert presets.PRESETS["starter"].generators["vqgan"].stop > 0
+    blue = Image.new("RGB", (48, 32), (0, 0, 255))
+    asked = [job(text, init="blue.png", steps=30) for text in ("red", "red:1:0")]
+    stopped, insisted = (run(each, fake_models(), init=blue).score for each in asked)
+    assert insisted > 0.9 > stopped + 0.1
+
+
+def test_the_views_change_from_step_to_step() -> None:
+    models = fake_models()
+    plan = ViewPlan(4, (48, 32), CutoutSettings(share_plain=0, share_whole=0, jitter=0, noise=0))
+    guide = Guide(models.perceptors, [parse_prompts("red")], [0], plan, models.device)
+    picture = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    losses = {float(guide.compare(picture, step, 5)[0]) for step in range(5)}
+    assert len(losses) == 5
+
+
+def test_latents_are_brought_back_into_range_after_every_update() -> None:
+    class Strict(FakeVQGAN):
+        def straight_through(self, latent: torch.Tensor) -> torch.Tensor:
+            assert latent.min() >= -1e-5
+            assert latent.max() <= 1 + 1e-5
+            return super().straight_through(latent)
+
+    models = replace(fake_models(), network=Strict())
+    run(job(lr=3.0), models)
+
+
+class Measured(FakeVQGAN):
+    """Keeps the width and height of what it draws."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[tuple[int, ...]] = []
+
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        images = super().decode(codes)
+        self.sizes.append((images.shape[3], images.shape[2]))
+        return images
+
+
+def test_pictures_from_noise_are_small_at_first_and_shown_large() -> None:
+    network, recorder = Measured(), Recorder()
+    until = round(20 * presets.PRESETS["starter"].generators["vqgan"].small_until)
+    result = run(job(steps=20), replace(fake_models(), network=network), [recorder])
+    assert network.sizes == [(24, 16)] * (until + 1) + [(48, 32)] * (21 - until)
+    assert {tuple(step.image.shape) for step in recorder.steps} == {(1, 3, 32, 48)}
+    red, green, blue = colour(result)
+    assert red > 170 > 90 > max(green, blue)
+
+
+def test_pictures_from_an_init_image_are_large_from_the_start() -> None:
+    network = Measured()
+    run(job(init="a.png"), replace(fake_models(), network=network), init=Image.new("RGB", (48, 32)))
+    assert set(network.sizes) == {(48, 32)}
+
+
+def test_several_perceptors_are_averaged() -> None:
+    one, two = Recorder(), Recorder()
+    run(job(), fake_models(perceptors=1), [one])
+    run(job(), fake_models(perceptors=2), [two])
+    torch.testing.assert_close(one.steps[-1].image, two.steps[-1].image, atol=1e-4, rtol=0)
+
+
+def test_a_perceptor_guides_only_in_its_part_of_the_run() -> None:
+    class Bad(FakePerceptor):
+        def encode_images(self, views: torch.Tensor) -> torch.Tensor:
+            return -super().encode_images(views)
+
+    models = replace(fake_models(), perceptors=(scheduled(FakePerceptor(), until=0.5), scheduled(Bad(), since=0.5)))
+    recorder = Recorder()
+    run(job(steps=20), models, [recorder])
+    reds = [float(step.image[:, 0].mean() - step.image[:, 1:].mean()) for step in recorder.steps]
+    assert reds[10] > reds[0] + 0.1
+    assert reds[20] < reds[10] - 0.1
+    scores = [float(step.score) for step in recorder.steps]
+    assert scores[9] > 0 > scores[10]
+
+
+@every_backend
+def test_the_prior_pulls_beside_the_prompt(backend: str) -> None:
+    class LikesGreen(Prior):
+        def denoise(self, noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+            return torch.tensor([-1.0, 1.0, -1.0]).view(1, 3, 1, 1).expand_as(noisy)
+
+    free, held = Recorder(), Recorder()
+    models = fake_models(backend)
+    plain = run(job(backend=backend), models, [free])
+    pulled = run(job(backend=backend), replace(models, prior=LikesGreen(PRIOR_CONFIG)), [held])
+    assert colour(pulled)[1] > colour(plain)[1] + 10
+    assert float(held.steps[0].terms["prior"]) > 0
+    assert "prior" not in free.steps[0].terms
+
+
+@every_backend
+def test_the_init_image_is_the_start_and_its_weight_holds_on_to_it(backend: str) -> None:
+    blue = Image.new("RGB", (48, 32), (0, 0, 255))
+    ends = []
+    for weight in (0.0, 1000.0):
+        recorder = Recorder()
+        asked = job("red:1:0", backend=backend, init="blue.png", init_weight=weight, steps=30)
+        run(asked, fake_models(backend), [recorder], init=blue)
+        ends.append(recorder.steps[-1].image.mean((0, 2, 3)))
+        assert ("init" in recorder.steps[0].terms) == (weight > 0)
+    assert ends[0][0] > 0.6 > ends[0][2]
+    assert ends[1][2] > 0.9 > 0.1 > ends[1][0]
+
+
+def test_without_a_size_the_picture_has_the_shape_of_the_init_image() -> None:
+    asked = job(init="a.png", size=None, steps=1)
+    result = run(asked, fake_models(), init=Image.new("RGB", (400, 100)))
+    assert result.image.size == (512, 128)
+    assert result.job.size == result.image.size
+
+
+def test_the_smoothness_of_a_preset_makes_pictures_smoother(monkeypatch: pytest.MonkeyPatch) -> None:
+    stripes = Image.new("RGB", (48, 32), "black")
+    stripes.paste("red", (8, 0, 16, 32))
+    stripes.paste("red", (32, 0, 40, 32))
+    roughness = []
+    for weight in (0.0, 10.0):
+        starter = replace(presets.PRESETS["starter"], smoothness=weight)
+        monkeypatch.setitem(presets.PRESETS, "starter", starter)
+        recorder = Recorder()
+        run(job("white:1:10", steps=12, lr=0.05, init="stripes.png"), fake_models(), [recorder], init=stripes)
+        roughness.append(float(recorder.steps[-1].image.diff(dim=3).abs().mean()))
+        assert ("roughness" in recorder.steps[0].terms) == (weight > 0)
+    assert roughness[1] < 0.7 * roughness[0]
