@@ -142,7 +142,7 @@ class _Scene:
         self._seeds = [job.seed for job in self.jobs]
         self._defaults = self._preset.generators[job.backend]
         self._network, self._size = models.network, size
-        self._growth = 0 if inits else round(self.total * self._defaults.small_until)
+        self._growth = 0 if inits else int(self.total * self._defaults.small_until)
         self._draw_at_(_half(size, self._defaults.stride) if self._growth else size)
         _start_(self._generator, self._seeds, [to_tensor(init, size).to(models.device) for init in inits])
         prompts = [[prompt.stopping_at(self._defaults.stop) for prompt in job.prompts] for job in self.jobs]
@@ -168,11 +168,9 @@ class _Scene:
     def _enlarged(self, images: Tensor) -> Tensor:
         """Images (B, 3, h, w) at full size."""
         width, height = self._size
-        return (
-            images
-            if images.shape[2:] == (height, width)
-            else interpolate(images, (height, width), mode="bicubic").clamp(0, 1)
-        )
+        if images.shape[2:] == (height, width):
+            return images
+        return interpolate(images, (height, width), mode="bicubic").clamp(0, 1)
 
     def measure(self) -> _Measured:
         """Draw the pictures as they are and compare them with what was asked for."""

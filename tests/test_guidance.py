@@ -74,12 +74,19 @@ class Measured(FakeVQGAN):
 
 def test_pictures_from_noise_are_small_at_first_and_shown_large() -> None:
     network, recorder = Measured(), Recorder()
-    until = round(20 * presets.PRESETS["starter"].generators["vqgan"].small_until)
+    until = int(20 * presets.PRESETS["starter"].generators["vqgan"].small_until)
     result = run(job(steps=20), replace(fake_models(), network=network), [recorder])
     assert network.sizes == [(24, 16)] * (until + 1) + [(48, 32)] * (21 - until)
     assert {tuple(step.image.shape) for step in recorder.steps} == {(1, 3, 32, 48)}
     red, green, blue = colour(result)
     assert red > 170 > 90 > max(green, blue)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_even_a_short_run_ends_at_its_own_size(steps: int) -> None:
+    network = Measured()
+    run(job(steps=steps), replace(fake_models(), network=network))
+    assert network.sizes[-2:] == [(48, 32)] * 2
 
 
 def test_pictures_from_an_init_image_are_large_from_the_start() -> None:
