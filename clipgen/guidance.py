@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 from torch.nn.utils.rnn import pad_sequence
 
 from clipgen.cutouts import draw_views, make_views
@@ -56,6 +57,11 @@ class Guide:
         self._weights = _padded([[prompt.weight for prompt in row] for row in prompts], device)
         self._stops = _padded([[prompt.stop for prompt in row] for row in prompts], device)
 
+    def gist(self) -> Tensor:
+        """Return (B, D): what the texts that pull come to, as the first perceptor sees it; zeros if none does."""
+        total = (self._texts[0] * self._weights.clamp(min=0)[..., None]).sum(1)
+        return normalize(total, dim=1)
+
     def compare(self, images: Tensor, step: int, total: int, insistence: float = 0.0) -> tuple[Tensor, Tensor]:
         """Return losses (B,) and scores (B,) of images (B, 3, H, W), averaged over the perceptors that guide now.
 
@@ -77,10 +83,16 @@ class Guide:
 
 
 class Plausibility:
-    """Holds B pictures to a prior, at a noise that falls with the steps: first the composition, then the details."""
+    """Holds B pictures to a prior, at a noise that falls with the steps: first the composition, then the details.
 
-    def __init__(self, prior: Prior, settings: PriorSettings, seeds: Sequence[int], size: Size) -> None:
+    texts (B, D): what it is told of each, see `Guide.gist`.
+    """
+
+    def __init__(
+        self, prior: Prior, settings: PriorSettings, seeds: Sequence[int], size: Size, texts: Tensor | None = None
+    ) -> None:
         self._prior = prior
+        self._texts = texts
         self._settings = settings
         self._seeds = seeds
         self._shape = (1, 3, *prior.small(size[1], size[0]))
@@ -89,7 +101,7 @@ class Plausibility:
         """Return (B,) for images (B, 3, H, W); the noise of each depends on (seed, step)."""
         sigma = torch.full((len(images),), self._settings.sigma(step / total)).to(images)
         noise = [torch.randn(self._shape, generator=generator_for(seed, step, "prior")) for seed in self._seeds]
-        return self._prior.unlikeliness(images, sigma, torch.cat(noise).to(images))
+        return self._prior.unlikeliness(images, sigma, torch.cat(noise).to(images), self._texts, self._settings.scale)
 
 
 def _encode(perceptor: Perceptor, prompts: Sequence[Sequence[Prompt]]) -> Tensor:

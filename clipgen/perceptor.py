@@ -77,11 +77,15 @@ class Perceptor(nn.Module):
         return max(0, tokens - int(self.tokenizer.context_length or tokens))
 
 
-def load_perceptor(name: str, device: torch.device | str) -> Perceptor:
-    """The frozen perceptor called `name` (see `weights.find`), on `device`."""
-    checkpoint = weights.read(weights.find(name))
+def build_perceptor(checkpoint: weights.Checkpoint) -> Perceptor:
+    """The perceptor of a checkpoint with its weights in it. Raises ClipgenError if it is of another kind."""
     if checkpoint.kind != "clip":
-        raise ClipgenError(f"'{name}' holds a {checkpoint.kind}, not a CLIP")
+        raise ClipgenError(f"a checkpoint of kind '{checkpoint.kind}' is no CLIP")
     perceptor = Perceptor(checkpoint.config)
     perceptor.clip.load_state_dict(checkpoint.tensors)
-    return perceptor.eval().requires_grad_(False).to(device)
+    return perceptor
+
+
+def load_perceptor(name: str, device: torch.device | str) -> Perceptor:
+    """The frozen perceptor called `name` (see `weights.find`), on `device`."""
+    return build_perceptor(weights.read(weights.find(name))).eval().requires_grad_(False).to(device)

@@ -100,12 +100,17 @@ class PerceptorSettings:
 
 @dataclass(frozen=True)
 class PriorSettings:
-    """A prior over pictures, and the noise through which it looks at them."""
+    """A prior over pictures, and the noise through which it looks at them.
+
+    One that can be told texts is told those of the prompt that pull, as the preset's first perceptor reads them.
+    """
 
     weights: str
     """Name for `clipgen.weights.find`."""
     noise: tuple[float, float]
     """Its standard deviation at the first step and at the last, for pixels in [-1, 1]; geometric in between."""
+    scale: float = 1.0
+    """How far it goes beyond what a text changes for it, where it can be told texts: 1 is no farther."""
 
     def sigma(self, progress: Progress) -> Progress:
         """Return the standard deviation at a progress in [0, 1], a number or a tensor of them."""

@@ -150,7 +150,8 @@ class _Scene:
         self._guide = Guide(models.perceptors, prompts, self._seeds, plan, models.device)
         self._plausibility = None
         if models.prior and self._preset.prior:
-            self._plausibility = Plausibility(models.prior, self._preset.prior, self._seeds, size)
+            gist = self._guide.gist()
+            self._plausibility = Plausibility(models.prior, self._preset.prior, self._seeds, size, gist)
 
     def _draw_at_(self, size: presets.Size) -> None:
         """Have latents for pictures of that size, not yet started."""

@@ -120,7 +120,7 @@ def test_a_perceptor_guides_only_in_its_part_of_the_run() -> None:
 @every_backend
 def test_the_prior_pulls_beside_the_prompt(backend: str) -> None:
     class LikesGreen(Prior):
-        def denoise(self, noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        def denoise(self, noisy: torch.Tensor, sigma: torch.Tensor, texts: torch.Tensor | None = None) -> torch.Tensor:
             return torch.tensor([-1.0, 1.0, -1.0]).view(1, 3, 1, 1).expand_as(noisy)
 
     free, held = Recorder(), Recorder()
@@ -130,6 +130,16 @@ def test_the_prior_pulls_beside_the_prompt(backend: str) -> None:
     assert colour(pulled)[1] > colour(plain)[1] + 10
     assert float(held.steps[0].terms["prior"]) > 0
     assert "prior" not in free.steps[0].terms
+
+
+def test_the_gist_is_the_direction_of_the_texts_that_pull() -> None:
+    models = fake_models()
+    plan = ViewPlan(1, (48, 32), CutoutSettings())
+    prompts = [parse_prompts(text) for text in ("red:3|green", "red|blue:-2", "blue:-1")]
+    gist = Guide(models.perceptors, prompts, [0, 1, 2], plan, models.device).gist()
+    red, green = FakePerceptor().encode_texts(["red", "green"])
+    mixed = 3 * red + green
+    torch.testing.assert_close(gist, torch.stack([mixed / mixed.norm(), red, torch.zeros_like(red)]))
 
 
 @every_backend

@@ -107,7 +107,9 @@ def test_what_is_not_known_does_not_count() -> None:
 class Indifferent(Prior):
     """A prior that has nothing against any picture."""
 
-    def unlikeliness(self, images: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
+    def unlikeliness(
+        self, images: Tensor, sigma: Tensor, noise: Tensor, texts: Tensor | None = None, scale: float = 1.0
+    ) -> Tensor:
         return images.mean((1, 2, 3)) * 0
 
 

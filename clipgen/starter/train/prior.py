@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from clipgen.perceptor import Perceptor
 from clipgen.prior import Prior
+from clipgen.starter import grammar
+from clipgen.starter.grammar import Truth
 from clipgen.starter.train.loop import Losses, Plan
 
 CONFIG: dict[str, Any] = {
@@ -26,17 +31,49 @@ CONFIG: dict[str, Any] = {
         "resolution": 16,
     },
 }
-LOG_SIGMA = -0.9, 1.1  # mean and standard deviation of the logarithm of the noise
+NULL = 0.1  # share of the pictures of which nothing is told, so that the prior can do without
+CAPTIONS = 3  # of every picture
+
+
+@dataclass(frozen=True)
+class Study:
+    """Which noise a prior meets while it learns, and how much its errors count."""
+
+    mean: float
+    """Of the logarithm of the noise's standard deviation."""
+    spread: float
+    """Standard deviation of that logarithm."""
+    even: float = 0.0
+    """Weight of an error at any noise, beside that which falls with the noise."""
+
+
+DETAILS = Study(-0.9, 1.1)
+LAYOUT = Study(-0.1, 1.1, even=1.0)
+"""Where the noise hides what a picture shows, a text says most."""
 FLOOR = 0.1  # added to the variance of the noise, over which errors are counted
 
 
 class PriorTrainer:
-    """A prior, the pictures (N, S, S, 3) uint8 it learns, and its loss at a step."""
+    """A prior, the pictures (N, S, S, 3) uint8 it learns, and its loss at a step.
 
-    def __init__(self, plan: Plan, pictures: np.ndarray, device: torch.device):
+    readings (V, N, D): vectors of V captions of each picture, where it is told texts.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        pictures: np.ndarray,
+        device: torch.device,
+        study: Study = DETAILS,
+        readings: Tensor | None = None,
+    ):
         torch.manual_seed(plan.seed)
-        self.plan, self.pictures, self.device = plan, pictures, device
-        self.network = Prior(CONFIG).to(device).to(memory_format=torch.channels_last)
+        self.plan, self.pictures, self.device, self.study, self.readings = plan, pictures, device, study, readings
+        config = CONFIG if readings is None else {**CONFIG, "text": readings.shape[-1]}
+        self.network = Prior(config).to(device).to(memory_format=torch.channels_last)
+        if readings is not None:
+            self.network.text_mean.copy_(readings.mean((0, 1)))
+            self.network.text_std.copy_(readings.std((0, 1)))
 
     def losses_at(self, step: int) -> Losses:
         """Squared error of the denoised pictures, weighted so that no level of noise drowns the others."""
@@ -47,12 +84,29 @@ class PriorTrainer:
         clean = interpolate(pixels, size=(side, side), mode="bilinear", antialias=True)
         mirrored = torch.from_numpy(rng.random(len(clean)) < 0.5).to(self.device).view(-1, 1, 1, 1)
         clean = torch.where(mirrored, clean.flip(3), clean)
-        mean, spread = LOG_SIGMA
-        sigma = (mean + spread * torch.randn(len(clean))).exp().to(clean)
-        return {"loss": self._error(clean, sigma)}
+        texts = None if self.readings is None else self._texts(self.readings, picked, rng).to(self.device)
+        sigma = (self.study.mean + self.study.spread * torch.randn(len(clean))).exp().to(clean)
+        return {"loss": self._error(clean, sigma, texts)}
 
-    def _error(self, clean: Tensor, sigma: Tensor) -> Tensor:
+    def _texts(self, readings: Tensor, picked: np.ndarray, rng: np.random.Generator) -> Tensor:
+        """A caption of each picked picture (B, D), of some nothing."""
+        texts = readings[rng.integers(0, len(readings), len(picked)), picked]
+        return texts * torch.from_numpy(rng.random(len(picked)) >= NULL).view(-1, 1).to(texts)
+
+    def _error(self, clean: Tensor, sigma: Tensor, texts: Tensor | None) -> Tensor:
         level = sigma.view(-1, 1, 1, 1)
         noise = torch.randn(clean.shape).to(clean)
-        drawn = self.network.denoise(clean + level * noise, sigma)
-        return ((drawn - clean).square() / (level.square() + FLOOR)).mean()
+        drawn = self.network.denoise(clean + level * noise, sigma, texts)
+        return ((drawn - clean).square() * (1 / (level.square() + FLOOR) + self.study.even)).mean()
+
+
+@torch.no_grad()
+def readings(perceptor: Perceptor, shown: Sequence[Truth], seed: int, chunk: int = 500) -> Tensor:
+    """Vectors (CAPTIONS, N, D) of true captions of pictures that show this."""
+    rng = np.random.default_rng(seed)
+
+    def read(rows: Sequence[Truth]) -> Tensor:
+        return perceptor.encode_texts([grammar.say(grammar.claim_of(truth, rng), rng) for truth in rows])
+
+    starts = range(0, len(shown), chunk)
+    return torch.stack([torch.cat([read(shown[k : k + chunk]) for k in starts]) for _ in range(CAPTIONS)]).cpu()

@@ -12,7 +12,7 @@ import torch
 from clipgen import weights
 from clipgen.errors import WeightsMissingError
 from clipgen.generators.networks import NETWORKS, VQGANNetwork, build_network
-from clipgen.perceptor import Perceptor
+from clipgen.perceptor import Perceptor, build_perceptor
 from clipgen.prior import build_prior
 from clipgen.starter.train import dvae, vqgan
 from clipgen.starter.train.clip import CONFIGS, NOUN, ClipTrainer, Source, codes, zero_shot
@@ -21,7 +21,7 @@ from clipgen.starter.train.dreams import Canvas, Latents, Pixels
 from clipgen.starter.train.dvae import DVAETrainer
 from clipgen.starter.train.loop import Plan, Report, train_module
 from clipgen.starter.train.prior import CONFIG as PRIOR_CONFIG
-from clipgen.starter.train.prior import PriorTrainer
+from clipgen.starter.train.prior import LAYOUT, PriorTrainer, readings
 from clipgen.starter.train.reconstruction import quality, reconstruct
 from clipgen.starter.train.vqgan import VQGANTrainer
 
@@ -75,6 +75,9 @@ RECIPES: dict[str, Recipe] = {
         "the guide that joins late: hardly an adversary, so that it sees strokes and windows",
         Plan(600, 32, 0.0004, seed=32, average=0.99), 40_000, ("clip-clean", "vqgan"), (1.0, 1.0), ("latents", 8),
     ),
+    "prior-text": Recipe(
+        "the prior, told texts as the guide reads them", Plan(7000, 32, 0.001, seed=40), 40_000, ("prior", "clip"),
+    ),
     "judge": Recipe(
         "the judge: reconstructions, no adversary", Plan(250, 64, 0.0006, seed=4, average=0.99), 40_000,
         ("judge-clean", "vqgan"),
@@ -105,7 +108,7 @@ class Bench:
 
 def train(name: str, recipe: Recipe, bench: Bench) -> Path:
     """Run a recipe, or go on with it; leaves `<name>.safetensors` in the folder of runs and returns its path."""
-    makers = {**dict.fromkeys(AUTOENCODERS, _autoencoder), "prior": _prior}
+    makers = {**dict.fromkeys(AUTOENCODERS, _autoencoder), "prior": _prior, "prior-text": _prior_text}
     checkpoint = makers.get(name, _clip)(name, recipe, bench)
     origin = {"recipe": name, "pictures": recipe.pictures, "radius": list(recipe.radius), "dreams": list(recipe.dreams)}
     origin |= asdict(recipe.plan)
@@ -158,8 +161,7 @@ def _reconstructions(kind: str, bench: Bench, share: float, count: int = 3000) -
 
 def _autoencoder(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     guide = bench.trained(recipe.needs[0])
-    perceptor = Perceptor(guide.config)
-    perceptor.clip.load_state_dict(guide.tensors)
+    perceptor = build_perceptor(guide)
     large = drawn_set(bench.data, recipe.pictures, 256, LARGE_SEED)
     config, trainer_class = AUTOENCODERS[name]
     trainer = trainer_class(recipe.plan, large, perceptor.to(bench.device))
@@ -173,3 +175,15 @@ def _prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     trainer = PriorTrainer(recipe.plan, drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED), bench.device)
     network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
     return weights.Checkpoint(name, PRIOR_CONFIG, network.state_dict())
+
+
+def _prior_text(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
+    start, guide = (bench.trained(needed) for needed in recipe.needs)
+    pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
+    reader = build_perceptor(guide).eval().to(bench.device)
+    captions = readings(reader, truths(CLIP_SEED, recipe.pictures), recipe.plan.seed)
+    trainer = PriorTrainer(recipe.plan, pictures, bench.device, LAYOUT, captions)
+    trainer.network.load_state_dict({**trainer.network.state_dict(), **start.tensors})
+    network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
+    config = {**PRIOR_CONFIG, "text": captions.shape[-1]}
+    return weights.Checkpoint("prior", config, network.state_dict())
