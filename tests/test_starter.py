@@ -1,10 +1,12 @@
 """The weights in the package do what the project says of them. Pictures are fresh: no recipe trains on their seeds."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from torch.nn.functional import interpolate
 
 from clipgen import generate, weights
@@ -13,12 +15,13 @@ from clipgen.generators.networks import load_network
 from clipgen.perceptor import Perceptor, load_perceptor
 from clipgen.presets import PRESETS
 from clipgen.prior import load_prior
+from clipgen.starter import grammar
 from clipgen.starter.train.clip import zero_shot
-from clipgen.starter.train.data import drawn_set
+from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.reconstruction import quality
 
 GUIDES = tuple(row.weights for row in PRESETS["starter"].perceptors)
-NAMES = (*GUIDES, JUDGE, "starter/vqgan", "starter/dvae", "starter/prior")
+NAMES = (*GUIDES, JUDGE, "starter/vqgan", "starter/dvae", "starter/prior-text")
 MEBIBYTE = 2**20
 
 
@@ -63,16 +66,36 @@ def test_autoencoders_give_fresh_pictures_back(name: str, decibels: float, data:
     assert scores["perplexity"] >= 100
 
 
+def fresh(data: Path) -> Tensor:
+    """Drawn pictures (32, 3, 64, 64) in [-1, 1] that no model learned from."""
+    pixels = torch.from_numpy(np.array(drawn_set(data, 32, 128, seed=96))).permute(0, 3, 1, 2) / 127.5 - 1
+    return interpolate(pixels, size=(64, 64), mode="bilinear", antialias=True)
+
+
+def prior_error(clean: Tensor, sigma: float, texts: Tensor | None = None) -> float:
+    """The prior's mean squared error at a noise."""
+    prior = load_prior("starter/prior-text", "cpu")
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    denoised = prior.denoise(clean + sigma * noise, torch.full((len(clean),), sigma), texts)
+    return float((denoised - clean).square().mean())
+
+
 @pytest.mark.parametrize("sigma", [0.2, 0.5, 1.0])
 def test_the_prior_takes_noise_off_fresh_pictures(sigma: float, data: Path) -> None:
     """Far better than one that knows only the spread of pixels could (Wiener's error)."""
-    prior = load_prior("starter/prior", "cpu")
-    pixels = torch.from_numpy(np.array(drawn_set(data, 32, 128, seed=96))).permute(0, 3, 1, 2) / 127.5 - 1
-    clean = interpolate(pixels, size=(64, 64), mode="bilinear", antialias=True)
-    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
-    error = (prior.denoise(clean + sigma * noise, torch.full((32,), sigma)) - clean).square().mean()
+    clean = fresh(data)
     variance = clean.var()
-    assert error < 0.3 * sigma**2 * variance / (sigma**2 + variance)
+    assert prior_error(clean, sigma) < 0.3 * sigma**2 * variance / (sigma**2 + variance)
+
+
+@pytest.mark.parametrize("sigma", [4.0, 8.0])
+def test_under_much_noise_a_true_text_helps_the_prior_and_a_wrong_one_hurts(sigma: float, data: Path) -> None:
+    rng = np.random.default_rng(0)
+    texts = [grammar.say({k: v for k, v in asdict(truth).items() if v}, rng) for truth in truths(96, 32)]
+    true = load_perceptor("starter/clip", "cpu").encode_texts(texts)
+    told, untold, wrong = (prior_error(fresh(data), sigma, vectors) for vectors in (true, None, true.roll(7, 0)))
+    assert told < 0.97 * untold
+    assert wrong > 1.03 * untold
 
 
 @pytest.mark.parametrize("backend", ["vqgan", "dvae"])
