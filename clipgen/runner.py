@@ -83,7 +83,7 @@ def run(job: Job, models: Models, sinks: Sequence[Sink] = (), *, init: Image.Ima
 def run_together(
     jobs: Sequence[Job], models: Models, sinks: Sequence[Sink] = (), *, inits: Sequence[Image.Image] = ()
 ) -> list[Result]:
-    """Make the pictures of several jobs in lockstep, each as it would be made alone.
+    """Make the pictures of several jobs in lockstep, each as it would be made alone but for rounding.
 
     The jobs agree in `SHARED`, and each has its init image in `inits` or none has. Ctrl-C ends the loop, hands the
     sinks what was reached and is then raised again.
