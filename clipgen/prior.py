@@ -94,7 +94,7 @@ class Prior(nn.Module):
         return (shrunk - likelier).square().mean((1, 2, 3))
 
     def _likelier(self, noisy: Tensor, sigma: Tensor, texts: Tensor | None, scale: float) -> Tensor:
-        if texts is None or scale == 1.0:
+        if self.text is None or texts is None or scale == 1.0:
             return self.denoise(noisy, sigma, texts)
         untold = self.denoise(noisy, sigma)
         return (untold + scale * (self.denoise(noisy, sigma, texts) - untold)).clamp(-1, 1)

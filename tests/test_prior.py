@@ -117,6 +117,9 @@ def test_a_text_changes_what_is_denoised_and_nothing_told_changes_nothing(told: 
 def test_a_prior_that_knows_no_texts_takes_no_notice(prior: Prior) -> None:
     noisy, sigma = torch.randn(2, 3, 16, 16), torch.full((2,), 0.7)
     torch.testing.assert_close(prior.denoise(noisy, sigma, torch.randn(2, 5)), prior.denoise(noisy, sigma))
+    images, noise = torch.rand(2, 3, 16, 16), torch.randn(2, 3, 16, 16)
+    scaled = prior.unlikeliness(images, sigma, noise, torch.randn(2, 5), scale=3.0)
+    torch.testing.assert_close(scaled, prior.unlikeliness(images, sigma, noise))
 
 
 def test_the_scale_goes_beyond_what_the_text_changes(told: Prior) -> None:

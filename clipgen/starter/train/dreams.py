@@ -11,7 +11,7 @@ arXiv 2003.09461).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 from clipgen.generators.clamp import clamp_with_grad
 from clipgen.generators.networks import VQGANNetwork
 from clipgen.perceptor import Perceptor
-from clipgen.presets import PRESETS, PriorSettings
+from clipgen.presets import PriorSettings
 from clipgen.prior import Prior
 from clipgen.starter.train.augment import distort
 
@@ -30,7 +30,7 @@ AGE = 60  # moves after which a dream ends, at most
 NOTHING = -1  # is what a dream shows that began at no picture
 FAINTEST = 0.05  # contrast of the patches that dreams begin at
 HOLD = 3.0  # of the prior on dreams: less than on guided pictures, so that the guide meets what the prior lets pass
-PRIOR = cast(PriorSettings, PRESETS["starter"].prior)
+PRIOR = PriorSettings("prior", noise=(1.5, 0.2))  # that of the recipe, which is told no texts
 
 
 class Canvas(Protocol):

@@ -68,8 +68,8 @@ class PriorTrainer:
     ):
         torch.manual_seed(plan.seed)
         self.plan, self.pictures, self.device, self.study, self.readings = plan, pictures, device, study, readings
-        config = CONFIG if readings is None else {**CONFIG, "text": readings.shape[-1]}
-        self.network = Prior(config).to(device).to(memory_format=torch.channels_last)
+        self.config = CONFIG if readings is None else {**CONFIG, "text": readings.shape[-1]}
+        self.network = Prior(self.config).to(device).to(memory_format=torch.channels_last)
         if readings is not None:
             self.network.text_mean.copy_(readings.mean((0, 1)))
             self.network.text_std.copy_(readings.std((0, 1)))

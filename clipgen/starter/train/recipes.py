@@ -20,7 +20,6 @@ from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.dreams import Canvas, Latents, Pixels
 from clipgen.starter.train.dvae import DVAETrainer
 from clipgen.starter.train.loop import Plan, Report, train_module
-from clipgen.starter.train.prior import CONFIG as PRIOR_CONFIG
 from clipgen.starter.train.prior import LAYOUT, PriorTrainer, readings
 from clipgen.starter.train.reconstruction import quality, reconstruct
 from clipgen.starter.train.vqgan import VQGANTrainer
@@ -173,8 +172,7 @@ def _autoencoder(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
 
 def _prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     trainer = PriorTrainer(recipe.plan, drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED), bench.device)
-    network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
-    return weights.Checkpoint(name, PRIOR_CONFIG, network.state_dict())
+    return _trained_prior(name, trainer, bench)
 
 
 def _prior_text(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
@@ -184,6 +182,9 @@ def _prior_text(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     captions = readings(reader, truths(CLIP_SEED, recipe.pictures), recipe.plan.seed)
     trainer = PriorTrainer(recipe.plan, pictures, bench.device, LAYOUT, captions)
     trainer.network.load_state_dict({**trainer.network.state_dict(), **start.tensors})
-    network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
-    config = {**PRIOR_CONFIG, "text": captions.shape[-1]}
-    return weights.Checkpoint("prior", config, network.state_dict())
+    return _trained_prior(name, trainer, bench)
+
+
+def _trained_prior(name: str, trainer: PriorTrainer, bench: Bench) -> weights.Checkpoint:
+    network = train_module(bench.runs / name, trainer.network, trainer.plan, trainer.losses_at, bench.report)
+    return weights.Checkpoint("prior", trainer.config, network.state_dict())
