@@ -19,6 +19,7 @@ from clipgen.generators import Generator
 from clipgen.generators.networks import Network, load_network
 from clipgen.guidance import Guide, Plausibility, ScheduledPerceptor, ViewPlan
 from clipgen.images import load_image, to_pil, to_tensor
+from clipgen.interrupts import Stop, held_back
 from clipgen.job import Job, parse_prompts
 from clipgen.losses import roughness
 from clipgen.optim import LatentOptimizer
@@ -69,9 +70,10 @@ def load_models(job: Job, device: str | torch.device = "auto") -> Models:
     """Load what a job needs; `device` is as `--device` takes it."""
     device = torch.device(pick_device(str(device)))
     preset, _ = presets.choose(job.preset)
-    network = load_network(preset.generators[job.backend].weights, device)
-    perceptors = tuple(ScheduledPerceptor(load_perceptor(row.weights, device), row) for row in preset.perceptors)
-    prior = load_prior(preset.prior.weights, device) if preset.prior else None
+    with _memory_errors(job):
+        network = load_network(preset.generators[job.backend].weights, device)
+        perceptors = tuple(ScheduledPerceptor(load_perceptor(row.weights, device), row) for row in preset.perceptors)
+        prior = load_prior(preset.prior.weights, device) if preset.prior else None
     return Models(network, perceptors, device, prior)
 
 
@@ -85,35 +87,30 @@ def run_together(
 ) -> list[Result]:
     """Make the pictures of several jobs in lockstep, each as it would be made alone but for rounding.
 
-    The jobs agree in `SHARED`, and each has its init image in `inits` or none has. Ctrl-C ends the loop, hands the
-    sinks what was reached and is then raised again.
+    The jobs agree in `SHARED`, and each has its init image in `inits` or none has. Ctrl-C ends the loop after the
+    step that is being made, hands the sinks what was reached and is raised only then.
     """
     outcome = Outcome.FAILED
-    try:
-        with _memory_errors(jobs[0]):
-            scene = _Scene(jobs, models, inits)
-            stop = _optimise(scene, sinks)
-            final = scene.finish()
-            _report(sinks, final.step)
-        outcome = Outcome.INTERRUPTED if stop else Outcome.FINISHED
-    finally:
-        _close(sinks, outcome)
-    if stop:
-        raise stop
+    with held_back() as stop:
+        try:
+            with _memory_errors(jobs[0]):
+                scene = _Scene(jobs, models, inits)
+                _optimise(scene, sinks, stop)
+                final = scene.finish()
+                _report(sinks, final.step)
+            outcome = Outcome.FINISHED if scene.done == scene.total else Outcome.INTERRUPTED
+        finally:
+            _close(sinks, outcome)
     pictures = zip(final.step.image, scene.jobs, final.scores.tolist(), strict=True)
     return [Result(to_pil(image), job, score) for image, job, score in pictures]
 
 
-def _optimise(scene: _Scene, sinks: Sequence[Sink]) -> KeyboardInterrupt | None:
-    """Make all updates, or those until Ctrl-C, which is returned."""
-    try:
-        while scene.done < scene.total:
-            measured = scene.measure()
-            _report(sinks, measured.step)
-            scene.update(measured.losses)
-    except KeyboardInterrupt as stop:
-        return stop
-    return None
+def _optimise(scene: _Scene, sinks: Sequence[Sink], stop: Stop) -> None:
+    """Make all updates, or those until a stop is asked for."""
+    while scene.done < scene.total and not stop.asked:
+        measured = scene.measure()
+        _report(sinks, measured.step)
+        scene.update(measured.losses)
 
 
 @dataclass(frozen=True)

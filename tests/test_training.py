@@ -1,3 +1,4 @@
+import signal
 from pathlib import Path
 from typing import cast
 
@@ -20,7 +21,7 @@ from clipgen.starter.train.crops import CROP, crops, edge_distance
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.dreams import NOTHING, Canvas, Dreams, Latents, Pixels
 from clipgen.starter.train.dvae import LearningDVAE, logit_laplace
-from clipgen.starter.train.loop import Fit, Losses, Plan
+from clipgen.starter.train.loop import STATE, Losses, Plan, train_module
 from clipgen.starter.train.prior import CONFIG as PRIOR_CONFIG
 from clipgen.starter.train.vqgan import VQGANTrainer
 
@@ -39,18 +40,23 @@ class Line(nn.Module):
         return {"loss": (self.slope * x - 2 * x).square().mean()}
 
 
-def train(folder: Path, until: int | None = None, plan: Plan = PLAN) -> Tensor:
+def train(folder: Path, plan: Plan = PLAN, stop_at: int | None = None) -> Tensor:
     line = Line()
-    fit = Fit(folder, line, plan)
-    fit.resume()
-    fit.until = until or plan.steps
-    fit.run(line.losses_at, lambda _: None)
+
+    def losses_at(step: int) -> Losses:
+        if step == stop_at:
+            signal.raise_signal(signal.SIGINT)
+        return line.losses_at(step)
+
+    train_module(folder, line, plan, losses_at, lambda _: None)
     return line.slope.detach().clone()
 
 
-def test_training_taken_up_again_ends_as_if_never_stopped(tmp_path: Path) -> None:
+def test_training_stopped_and_taken_up_again_ends_as_if_never_stopped(tmp_path: Path) -> None:
     whole = train(tmp_path / "whole")
-    train(tmp_path / "parts", until=2)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "parts", stop_at=1)
+    assert torch.load(tmp_path / "parts" / STATE, weights_only=True)["step"] == 2
     assert torch.equal(train(tmp_path / "parts"), whole)
     assert not torch.equal(whole, torch.zeros(1))
 

@@ -45,7 +45,7 @@ class Sink(Protocol):
     """Listens to one run."""
 
     def on_step(self, step: Step) -> None:
-        """Take index 0, 1, ..., total in turn; an interruption repeats the last index, as the picture to keep."""
+        """Take index 0, 1, ... in turn, to total or to where the user stopped the run; the last is to be kept."""
 
     def close(self, outcome: Outcome) -> None:
         """Take the end, exactly once, however the run ended."""

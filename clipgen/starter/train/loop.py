@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from clipgen.errors import ClipgenError
+from clipgen.interrupts import Stop, held_back
 
 STATE = "state.pt"
 LOG = "log.jsonl"
@@ -59,7 +60,6 @@ class Fit(Generic[Trained]):
 
     def __init__(self, folder: Path, module: Trained, plan: Plan):
         self.folder, self.module, self.plan = folder, module, plan
-        self.until = plan.steps
         self.averaged: Trained = copy.deepcopy(module).requires_grad_(False)
         self.optimiser = torch.optim.AdamW(_groups(module, plan.decay), lr=plan.rate, betas=plan.betas)
         self.step = 0
@@ -70,7 +70,7 @@ class Fit(Generic[Trained]):
         path = self.folder / STATE
         if not path.exists():
             return False
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         if state["plan"] != _plain(self.plan):
             raise ClipgenError(
                 f"{path} was trained with another plan ({state['plan']}): give another folder with --runs"
@@ -95,21 +95,25 @@ class Fit(Generic[Trained]):
         partial.replace(self.folder / STATE)
 
     def run(self, losses_at: Callable[[int], Losses], report: Report, save_seconds: float = 120.0) -> None:
-        """Train from the current step to the plan's last; `losses_at(step)["loss"]` is minimised."""
+        """Train from the current step to the plan's last, or to Ctrl-C; `losses_at(step)["loss"]` is minimised."""
+        with held_back() as stop:
+            self._run(losses_at, report, save_seconds, stop)
+            self.save()
+
+    def _run(self, losses_at: Callable[[int], Losses], report: Report, save_seconds: float, stop: Stop) -> None:
         saved = told = time.monotonic()
         since = self.step
-        while self.step < self.until:
+        while self.step < self.plan.steps and not stop.asked:
             torch.manual_seed(self.plan.seed * 1_000_003 + self.step)
             losses = self._update(losses_at)
             now = time.monotonic()
-            if now - told > 20 or self.step == self.until:
+            if now - told > 20 or self.step == self.plan.steps:
                 speed = (self.step - since) * self.plan.batch / max(now - told, 1e-6)
                 self._log(losses, speed, report)
                 told, since = now, self.step
             if now - saved > save_seconds:
                 self.save()
                 saved = now
-        self.save()
 
     def _update(self, losses_at: Callable[[int], Losses]) -> Losses:
         for group in self.optimiser.param_groups:
