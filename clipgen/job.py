@@ -24,6 +24,9 @@ MAX_JSON = 1_000_000
 
 NO_STOP = -math.inf
 
+_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|-inf", re.IGNORECASE)
+_TIME = re.compile(r"(?<![0-9.])([01]?[0-9]|2[0-3]):[0-5][0-9]\s*$")
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -44,9 +47,9 @@ class Prompt:
 
     def __str__(self) -> str:
         """Return the shortest spelling that `parse_prompts` reads back as this prompt."""
-        parts = [self.text, _spell(self.weight), _spell(self.stop)]
-        spellings = [":".join(parts[:count]) for count in (1, 2, 3)]
-        return next(text for text in spellings if _peel(text) == (self.text, self.weight, self.stop))
+        weights = _spell(self.weight), repr(self.weight)  # "10" after a digit and a colon would be minutes, "10.0" not
+        ends = ["", *(f":{weight}" for weight in weights), *(f":{weight}:{_spell(self.stop)}" for weight in weights)]
+        return next(self.text + end for end in ends if _peel(self.text + end) == (self.text, self.weight, self.stop))
 
     def stopping_at(self, stop: float) -> Self:
         """Return this prompt with that stop if it pulls and names none."""
@@ -133,7 +136,8 @@ class Job:
 def parse_prompts(text: str) -> tuple[Prompt, ...]:
     """Read "a cat:2|fog:-0.5:-.2": texts split at "|", each with an optional weight and stop.
 
-    Only numbers at the end are weight and stop; every other colon is part of the text.
+    Only numbers at the end are weight and stop; every other colon is part of the text, as is that of a time of day,
+    "12:05".
     """
     return tuple(Prompt(*_peel(piece)) for piece in text.split("|"))
 
@@ -152,20 +156,12 @@ def _peel(piece: str) -> tuple[str, float, float]:
     text = piece
     while len(numbers) < 2:
         rest, colon, last = text.rpartition(":")
-        number = _number(last)
-        if not colon or number is None:
+        if not colon or not _NUMBER.fullmatch(last.strip()) or _TIME.search(text):
             break
         text = rest
-        numbers.insert(0, number)
+        numbers.insert(0, float(last))
     weight, stop = (*numbers, 1.0, NO_STOP)[:2] if len(numbers) != 1 else (numbers[0], NO_STOP)
     return text.strip(), weight, stop
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 def _spell(number: float) -> str:

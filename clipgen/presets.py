@@ -241,7 +241,7 @@ def _text(size: Size) -> str:
 
 
 def _prompt_notes(job: Job) -> list[str]:
-    """Say how a text such as "a clock at 12:30" was read."""
+    """Say how a text such as "a ratio of 16:9" was read."""
     return [
         f'reading "{prompt.text}" with weight {prompt.weight:g}; '
         f'to keep the colon as text write "{prompt.text}:{prompt.weight:g}:1:-inf"'

@@ -37,7 +37,12 @@ jobs = st.builds(
         ("a cat:2|fog:-0.5:-.2", [("a cat", 2.0, NO_STOP), ("fog", -0.5, -0.2)]),
         ("blade runner: the city", [("blade runner: the city", 1.0, NO_STOP)]),
         ("note: a cat:1e-1", [("note: a cat", 0.1, NO_STOP)]),
-        ("a clock at 12:30:1:-inf", [("a clock at 12:30", 1.0, NO_STOP)]),
+        ("a ratio of 16:9", [("a ratio of 16", 9.0, NO_STOP)]),
+        ("a ratio of 16:9:1:-inf", [("a ratio of 16:9", 1.0, NO_STOP)]),
+        ("a train at 7:00", [("a train at 7:00", 1.0, NO_STOP)]),
+        ("a clock at 12:05:2", [("a clock at 12:05", 2.0, NO_STOP)]),
+        ("to:infinity", [("to:infinity", 1.0, NO_STOP)]),
+        ("naan:nan", [("naan:nan", 1.0, NO_STOP)]),
         ("  two\nlines\t ", [("two lines", 1.0, NO_STOP)]),
         ("a:1:2:3", [("a:1", 2.0, 3.0)]),
     ],
@@ -63,8 +68,8 @@ def test_jobs_survive_json(job: Job) -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["", "  ", "a cat|", "|", ":2", "a\0cat", "a \x1b[31m cat", "a \udc80 cat", "a cat:nan", "a cat:inf",
-     "a cat:1e999", "a cat:1:nan", "a cat:0", "x" * 2001, "|".join("a" * 65)],
+    ["", "  ", "a cat|", "|", ":2", "a\0cat", "a \x1b[31m cat", "a \udc80 cat", "a cat:-inf",
+     "a cat:1e999", "a cat:1:2000", "a cat:0", "x" * 2001, "|".join("a" * 65)],
 )  # fmt: skip
 def test_bad_prompts_are_refused_in_one_printable_line(typed: str) -> None:
     with pytest.raises(UsageError) as caught:
