@@ -64,9 +64,12 @@ class FakeDVAE(nn.Module):
 
 
 class FakePerceptor(nn.Module):
-    """Sees the mean colour of each quarter of a view; knows the words of COLOURS."""
+    """Sees the mean colour of each quarter of a view; knows the words of COLOURS, and reads one of them."""
 
     size = 16
+
+    def overlong(self, text: str) -> int:
+        return len(text.split()) - 1
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         return normalize(torch.tensor([COLOURS[text] for text in texts]).float().repeat(1, 4), dim=1)

@@ -106,6 +106,7 @@ def test_unknown_words_are_named_with_the_nearest_known(cli: Cli, monkeypatch: p
     assert 'the starter set does not know the word "catt"; the nearest that it knows is "cat"\n' in stderr
     assert 'the starter set does not know the word "xylophone"\n' in stderr
     assert '"on"' not in stderr
+    assert 'the last words of "a catt on a xylophone" are not read: it is 4 tokens too long' in stderr
 
 
 def test_init_gives_the_size(cli: Cli) -> None:
@@ -189,6 +190,17 @@ def test_a_film_that_fails_keeps_the_picture_and_says_so(cli: Cli, monkeypatch: 
     assert result.stdout == "outputs/red-1.png\n"
     assert files() == ["outputs/red-1.png"]
     assert "the film outputs/red-1.mp4 was not written" in result.stderr
+
+
+def test_a_film_that_fails_in_a_stopped_run_is_said_too(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop() -> str:
+        signal.raise_signal(signal.SIGINT)
+        return "/nonexistent/ffmpeg"
+
+    monkeypatch.setattr("clipgen.sinks.video._ffmpeg", stop)
+    result = cli("red", "--seed", "1", "--mp4", *SMALL)
+    assert (result.exit_code, files()) == (130, ["outputs/red-1.png"])
+    assert "error: the film outputs/red-1.mp4 was not written" in result.stderr
 
 
 @pytest.mark.parametrize("args", [("run", "batch", *SMALL), (*SMALL, "--", "batch")])

@@ -1,10 +1,11 @@
 """From jobs to files: what `run` and `batch` share. Torch and the models are loaded when the first picture is made."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clipgen.cli.failures import say
 from clipgen.cli.report import Notes, Results
 from clipgen.device import pick_device
 from clipgen.errors import ClipgenError, UsageError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from clipgen.runner import Models
     from clipgen.sinks.base import Sink
+    from clipgen.sinks.video import FilmSink
 
 # What a user may expect -o to write, and does not get.
 _OTHER_FORMATS = {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".mp4", ".tif", ".tiff", ".webp"}
@@ -80,19 +82,35 @@ class Studio:
             films = [FilmSink(path) for path in film_paths]
             sinks: list[Sink] = [PngSink(picture, job), *films, *self._progress(label)]
             self._models = self._models or load_models(job, self._device)
+            self._notes.say(_unread_words(job, self._models))
             try:
                 run(job, self._models, sinks, init=self._init)
+            except KeyboardInterrupt:
+                for problem in _problems(films):
+                    say(f"error: {problem}")
+                raise
             finally:
                 self._results.add(picture, film_paths)  # after Ctrl-C too: what was reached is there
-        problems = [film.problem for film in films if film.problem]
-        if problems:
-            raise ClipgenError("; ".join(problems))
+        if _problems(films):
+            raise ClipgenError("; ".join(_problems(films)))
 
     def _progress(self, label: str) -> Iterator["Sink"]:
         from clipgen.sinks.progress import progress_sink
 
         if not self._notes.quiet:
             yield progress_sink(label, sys.stderr)
+
+
+def _problems(films: "Sequence[FilmSink]") -> list[str]:
+    return [film.problem for film in films if film.problem]
+
+
+def _unread_words(job: Job, models: "Models") -> Iterator[str]:
+    """Warn of each text that is longer than the models read."""
+    reader = models.perceptors[0].perceptor
+    for prompt in job.prompts:
+        if over := reader.overlong(prompt.text):
+            yield f'warning: the last words of "{prompt.text}" are not read: it is {over} tokens too long'
 
 
 def _load_init(path: str | None) -> "tuple[Image | None, list[str]]":
