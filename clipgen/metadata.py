@@ -15,7 +15,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from clipgen import __version__
+from clipgen.errors import UsageError
 from clipgen.job import MAX_JSON, Job, Prompt
+from clipgen.presets import PRESETS
 from clipgen.sinks.base import Outcome
 
 SCHEMA = 1
@@ -28,8 +30,15 @@ def describe_job(job: Job) -> dict[str, Any]:
     record: dict[str, Any] = {"job": job.to_dict()}
     if job.init is not None:
         record["job"]["init"] = Path(job.init).name
-        record["init_sha256"] = hashlib.sha256(Path(job.init).read_bytes()).hexdigest()
+        record["init_sha256"] = _hash(job.init)
     return record
+
+
+def _hash(path: str) -> str:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise UsageError(f"--init {path} can no longer be read ({error.strerror}); put it back") from error
 
 
 def describe_run(
@@ -78,7 +87,7 @@ def web_ui_text(job: Job) -> str:
     size = job.size and f"{job.size[0]}x{job.size[1]}"
     pairs = {
         "Steps": job.steps,
-        "Sampler": "Adam",
+        "Sampler": PRESETS[job.preset].generators[job.backend].optimizer if job.preset in PRESETS else None,
         "Seed": job.seed,
         "Size": size,
         "Model": f"{job.backend} {job.preset}",

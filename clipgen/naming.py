@@ -6,12 +6,13 @@ import os
 import re
 import tempfile
 import unicodedata
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from clipgen.errors import UsageError
 
-# A file name may hold 255 bytes; this leaves room for the seed, a counter, the suffix and the mark of a temporary file.
+# A file name may hold 255 bytes; this leaves room for the seed, a counter, and the suffix.
 MAX_SLUG_BYTES = 80
 
 
@@ -22,25 +23,25 @@ def slug(text: str) -> str:
     return short.strip("-") or "picture"
 
 
-def make_folder(folder: Path) -> None:
-    """Create `folder` and prove that files can be written in it, or say in one `UsageError` why not."""
+def make_folder(folder: Path, flag: str = "-o") -> None:
+    """Create the `folder` of `flag` and prove that files can be written in it, or say in a `UsageError` why not."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UsageError(f"-o {folder} cannot be written ({error.strerror}): choose another folder") from error
+        raise UsageError(f"{flag} {folder} cannot be written ({error.strerror}): choose another folder") from error
 
 
 @contextlib.contextmanager
-def reserved(folder: Path, stem: str, suffixes: Sequence[str]) -> Iterator[dict[str, Path]]:
+def reserved(folder: Path, stem: str, suffixes: Sequence[str], flag: str = "-o") -> Iterator[dict[str, Path]]:
     """Hold one free name in `folder` for files of all `suffixes`; what is still empty afterwards is removed.
 
     Empty files stand for the names meanwhile, so that runs side by side never choose the same one. Where a name is
     taken `-2`, `-3`, ... is added to the stem, the same for all suffixes.
     """
-    make_folder(folder)
-    paths = next(filter(None, (_claim(folder, name, suffixes) for name in _numbered(stem))))
+    make_folder(folder, flag)
+    paths = next(filter(None, (_claim(folder, name, suffixes, flag) for name in _numbered(stem))))
     try:
         yield paths
     finally:
@@ -49,8 +50,8 @@ def reserved(folder: Path, stem: str, suffixes: Sequence[str]) -> Iterator[dict[
 
 
 def partial_path(path: Path) -> Path:
-    """Return a temporary name beside `path`, with its suffix, that only this process uses."""
-    return path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    """Return a short temporary name beside `path`, with its suffix, that only this process uses."""
+    return path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.{os.getpid()}{path.suffix}")
 
 
 def publish(partial: Path, path: Path) -> None:
@@ -66,17 +67,19 @@ def _numbered(stem: str) -> Iterator[str]:
     yield from (f"{stem}-{number}" for number in itertools.count(2))
 
 
-def _claim(folder: Path, stem: str, suffixes: Sequence[str]) -> dict[str, Path] | None:
+def _claim(folder: Path, stem: str, suffixes: Sequence[str], flag: str) -> dict[str, Path] | None:
     """Create an empty file for each suffix, or none at all where one of them exists already."""
     claimed: dict[str, Path] = {}
     for suffix in suffixes:
         path = folder / f"{stem}{suffix}"
         try:
             path.touch(exist_ok=False)
-        except FileExistsError:
+        except OSError as error:
             for mine in claimed.values():
                 mine.unlink()
-            return None
+            if isinstance(error, FileExistsError):
+                return None
+            raise UsageError(f"{flag} {path} cannot be written ({error.strerror}): choose another name") from error
         claimed[suffix] = path
     return claimed
 

@@ -174,3 +174,17 @@ def test_a_missing_file_is_named(batch: Batch) -> None:
         result.stderr
         == "error: the prompts file missing.txt cannot be read (No such file or directory); check the path\n"
     )
+
+
+def test_an_init_image_that_goes_away_fails_its_line_only(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (32, 32)).save("init.png")
+    real = runner.run
+
+    def run(*args: object, **settings: object) -> object:
+        Path("init.png").unlink(missing_ok=True)
+        return real(*args, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(runner, "run", run)
+    result = batch("red\nblue\n", "--init", "init.png")
+    assert (result.exit_code, result.stdout.split()) == (1, ["outputs/red-0.png"])
+    assert "line 2: --init init.png can no longer be read" in result.stderr

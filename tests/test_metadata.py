@@ -51,6 +51,11 @@ def test_an_init_image_leaves_its_name_and_hash_but_no_folder(tmp_path: Path) ->
     assert len(record["init_sha256"]) == 64
 
 
+def test_the_sampler_is_the_rule_of_the_backend() -> None:
+    assert "Sampler: normalised" in web_ui_text(job_for("a cat", backend="vqgan"))
+    assert "Sampler: adam" in web_ui_text(job_for("a cat", backend="dvae"))
+
+
 def test_done_means_this_job_and_finished(tmp_path: Path) -> None:
     job = job_for("a cat", seed=1)
     finished = write(tmp_path / "finished.png", job)

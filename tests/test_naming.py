@@ -98,6 +98,20 @@ def test_publish_replaces_in_one_step(tmp_path: Path) -> None:
     partial.write_text("new")
     assert partial.parent == path.parent
     assert partial.suffix == path.suffix
+    assert partial != partial_path(path.with_name("dog.png"))
     publish(partial, path)
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_name_that_is_too_long_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    with (
+        pytest.raises(UsageError, match=r"-o .* cannot be written .*: choose another name"),
+        reserved(tmp_path, "x" * 300, (".png",)),
+    ):
+        pass
+    with reserved(tmp_path, "x" * 251, (".png",)) as paths:  # the longest that there is
+        partial = partial_path(paths[".png"])
+        partial.write_text("new")
+        publish(partial, paths[".png"])
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["new"]

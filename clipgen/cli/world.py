@@ -22,6 +22,6 @@ def world(
     from clipgen.naming import reserved
     from clipgen.starter.world.sheet import world_sheet
 
-    with reserved(sheet.parent, sheet.stem, (".png",)) as paths:
+    with reserved(sheet.parent, sheet.stem, (".png",), "--sheet") as paths:
         world_sheet(count, seed, size).save(paths[".png"], format="PNG")
         typer.echo(str(paths[".png"]))
