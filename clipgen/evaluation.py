@@ -54,13 +54,14 @@ class Answer:
 def questions(count: int, seed: int) -> list[Question]:
     """Different prompts of the drawn world, always the same for a seed."""
     rng = np.random.default_rng([seed, 2024])
-    asked: list[Question] = []
+    asked: dict[frozenset[tuple[str, str]], Question] = {}
     while len(asked) < count:
         truth = asdict(grammar.imagine(rng))
         claim = {name: value for name, value in truth.items() if value and rng.random() < STATED.get(name, 0.0)}
-        if claim not in [question.claim for question in asked]:
-            asked.append(Question(grammar.say(claim, rng), claim))
-    return asked
+        key = frozenset(claim.items())
+        if key not in asked:
+            asked[key] = Question(grammar.say(claim, rng), claim)
+    return list(asked.values())
 
 
 def answers(asked: Sequence[Question], template: Job, device: str) -> Iterator[Answer]:

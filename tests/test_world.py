@@ -2,13 +2,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from clipgen.starter import grammar
 from clipgen.starter.grammar import Truth
 from clipgen.starter.world.compose import PLACES, SCENES, SUBJECTS, draw
 from clipgen.starter.world.palette import RANGES, tone
 from clipgen.starter.world.pen import Pen
-from clipgen.starter.world.sheet import CAPTION, world_sheet
+from clipgen.starter.world.sheet import CAPTION, contact_sheet, world_sheet
 from clipgen.starter.world.styles import STYLES
 
 
@@ -73,3 +74,6 @@ def test_edges_are_anti_aliased() -> None:
 
 def test_a_sheet_holds_its_pictures() -> None:
     assert world_sheet(5, seed=0, size=48, columns=3).size == (3 * 54, 2 * (48 + CAPTION + 6))
+    tall = contact_sheet([Image.new("RGB", (20, 60), "red")] * 4, ["a"] * 4, columns=2)
+    assert tall.size == (2 * 26, 2 * (60 + CAPTION + 6))
+    assert tall.getpixel((10, 3 + 60 + CAPTION + 6 + 59)) == (255, 0, 0)

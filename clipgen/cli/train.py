@@ -1,6 +1,5 @@
 """`clipgen train NAME`: the recipes behind the starter models."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -52,8 +51,9 @@ def train(
         raise unknown_value("NAME", name, NAMES)
     given: dict[str, Any] = {"steps": steps, "batch": batch, "rate": rate, "seed": seed}
     for flag, value in {**given, "pictures": pictures}.items():
-        if value is not None and not value > 0 and flag != "seed":
-            raise UsageError(f"--{'lr' if flag == 'rate' else flag} must be above 0, got {value}")
+        if value is not None and not (value > 0 or (flag == "seed" and value == 0)):
+            least = "0 or more" if flag == "seed" else "above 0"
+            raise UsageError(f"--{'lr' if flag == 'rate' else flag} must be {least}, got {value}")
     import torch
 
     from clipgen.starter.train.recipes import RECIPES, Bench
@@ -62,5 +62,4 @@ def train(
     recipe = RECIPES[name]
     plan = replace(recipe.plan, **{key: value for key, value in given.items() if value is not None})
     recipe = replace(recipe, plan=plan, pictures=pictures or recipe.pictures)
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
     typer.echo(str(run_recipe(name, recipe, Bench(runs, torch.device(pick_device(device)), say))))

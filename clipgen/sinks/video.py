@@ -30,6 +30,7 @@ _PALETTE = (
 # Without the explicit matrix ffmpeg converts by BT.601 and players assume BT.709, which shifts the colours.
 _YUV = "crop=trunc(iw/2)*2:trunc(ih/2)*2,scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"
 _BT709 = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv")
+_NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # there on Windows only, which needs it
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,12 @@ class _Encoder:
             self._complaints = on_error.enter_context(tempfile.TemporaryFile())
             # A group of its own, so that Ctrl-C reaches only Python, which then ends the film properly.
             self._process = subprocess.Popen(  # noqa: S603 - a fixed program and an argument list, no shell
-                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._complaints, process_group=0
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=self._complaints,
+                process_group=0,
+                creationflags=_NEW_GROUP,
             )
             on_error.pop_all()
         self._pipe = cast(IO[bytes], self._process.stdin)

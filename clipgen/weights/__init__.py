@@ -22,7 +22,7 @@ STARTER = "starter/"
 class Checkpoint:
     """What a file of weights holds.
 
-    kind: which network it builds ("clip", "vqgan", "dvae").
+    kind: which network it builds ("clip", "vqgan", "dvae", "prior").
     config: the arguments of that network, JSON values only.
     tensors: its state dict.
     recipe: how it was trained (command, seed, steps, metrics), JSON values only.

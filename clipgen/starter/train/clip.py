@@ -229,9 +229,8 @@ def _wishes(count: int, seed: int) -> list[str]:
 def zero_shot(perceptor: Perceptor, data: Path, count: int = 1000, seed: int = 99) -> dict[str, float]:
     """Share of fresh pictures whose noun, colour and style the perceptor names, among all that the world knows."""
     pictures, shown = drawn_set(data, count, 128, seed), truths(seed, count)
-    vectors = torch.cat(
-        [perceptor.encode_images(_shrunk(pictures[k : k + 100], perceptor.size)) for k in range(0, count, 100)]
-    )
+    parts = [_shrunk(pictures[k : k + 100], perceptor.size).to(perceptor.mean.device) for k in range(0, count, 100)]
+    vectors = torch.cat([perceptor.encode_images(part) for part in parts])
     scores: dict[str, float] = {}
     for name in ("noun", "colour", "time", "place", "style"):
         named = [(text, claim[name]) for text, claim in grammar.bank() if name in claim]

@@ -80,7 +80,7 @@ class Pixels:
 
 
 class Latents:
-    """The latent of a frozen VQGAN, kept in range and held to the prior at the noise of guidance.
+    """The latent of a frozen VQGAN, kept in range and held to the prior.
 
     pictures (N, S, S, 3) uint8 and the number of the noun that each shows (N,): what half of the dreams begin at.
     """

@@ -16,17 +16,17 @@ CAPTION = 34
 
 def contact_sheet(pictures: Sequence[Image.Image], captions: Sequence[str], columns: int) -> Image.Image:
     """Pictures of one size in rows, captions below them."""
-    side = pictures[0].width
-    cell = side + CAPTION
+    width, height = pictures[0].size
+    across, down = width + 6, height + CAPTION + 6
     rows = -(-len(pictures) // columns)
-    sheet = Image.new("RGB", (columns * (side + 6), rows * (cell + 6)), "white")
+    sheet = Image.new("RGB", (columns * across, rows * down), "white")
     ink = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(11)
     for k, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
-        x, y = 3 + (k % columns) * (side + 6), 3 + (k // columns) * (cell + 6)
+        x, y = 3 + (k % columns) * across, 3 + (k // columns) * down
         sheet.paste(picture, (x, y))
-        lines = textwrap.wrap(caption, max(10, side // 6))[:2]
-        ink.text((x, y + side + 2), "\n".join(lines), fill="black", font=font)
+        lines = textwrap.wrap(caption, max(10, width // 6))[:2]
+        ink.text((x, y + height + 2), "\n".join(lines), fill="black", font=font)
     return sheet
 
 
