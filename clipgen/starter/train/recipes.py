@@ -75,7 +75,7 @@ RECIPES: dict[str, Recipe] = {
         Plan(600, 32, 0.0004, seed=32, average=0.99), 40_000, ("clip-clean", "vqgan"), (1.0, 1.0), ("latents", 8),
     ),
     "prior-text": Recipe(
-        "the prior, told texts as the guide reads them", Plan(8000, 32, 0.001, seed=41), 40_000, ("prior", "clip"),
+        "the prior, told texts as the guide reads them", Plan(7000, 32, 0.001, seed=40), 40_000, ("prior", "clip"),
     ),
     "judge": Recipe(
         "the judge: reconstructions, no adversary", Plan(250, 64, 0.0006, seed=4, average=0.99), 40_000,
