@@ -25,7 +25,7 @@ MAX_JSON = 1_000_000
 NO_STOP = -math.inf
 
 _NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|-inf", re.IGNORECASE)
-_TIME = re.compile(r"(?<![0-9.])([01]?[0-9]|2[0-3]):[0-5][0-9]\s*$")
+_TIME = re.compile(r"(?<!\S)([01]?[0-9]|2[0-3]):[0-5][0-9]\s*$")
 
 
 @dataclass(frozen=True)

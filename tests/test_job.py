@@ -41,6 +41,7 @@ jobs = st.builds(
         ("a ratio of 16:9:1:-inf", [("a ratio of 16:9", 1.0, NO_STOP)]),
         ("a train at 7:00", [("a train at 7:00", 1.0, NO_STOP)]),
         ("a clock at 12:05:2", [("a clock at 12:05", 2.0, NO_STOP)]),
+        ("a cat:1:10", [("a cat", 1.0, 10.0)]),
         ("to:infinity", [("to:infinity", 1.0, NO_STOP)]),
         ("naan:nan", [("naan:nan", 1.0, NO_STOP)]),
         ("  two\nlines\t ", [("two lines", 1.0, NO_STOP)]),
