@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from clipgen.errors import UsageError, unknown_value
 
@@ -111,6 +111,13 @@ class PriorSettings:
     """Its standard deviation at the first step and at the last, for pixels in [-1, 1]; geometric in between."""
     scale: float = 1.0
     """How far it goes beyond what a text changes for it, where it can be told texts: 1 is no farther."""
+    init_noise: float | None = None
+    """In place of the noise at the first step where a picture starts at an init image: what that shows only through
+    more noise is replaced (SDEdit, Meng et al., 2022, section 3)."""
+
+    def starting_at_image(self) -> Self:
+        """Return these settings for a picture that starts at an init image."""
+        return self if self.init_noise is None else replace(self, noise=(self.init_noise, self.noise[1]))
 
     def sigma(self, progress: Progress) -> Progress:
         """Return the standard deviation at a progress in [0, 1], a number or a tensor of them."""
@@ -159,7 +166,7 @@ PRESETS: dict[str, Preset] = {
                 ),
                 "dvae": GeneratorDefaults("starter/dvae", 16, 160, 0.25, 3, prior_weight=1.7),
             },
-            prior=PriorSettings("starter/prior-text", noise=(8.0, 0.2), scale=3.0),
+            prior=PriorSettings("starter/prior-text", noise=(8.0, 0.2), scale=3.0, init_noise=0.6),
             views=CutoutSettings(share_plain=0.0, share_whole=0.5, min_scale=0.6),
         ),
     )

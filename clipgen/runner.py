@@ -146,9 +146,9 @@ class _Scene:
         plan = ViewPlan(count, size, self._preset.views)
         self._guide = Guide(models.perceptors, prompts, self._seeds, plan, models.device)
         self._plausibility = None
-        if models.prior and self._preset.prior:
-            gist = self._guide.gist()
-            self._plausibility = Plausibility(models.prior, self._preset.prior, self._seeds, size, gist)
+        if models.prior and (settings := self._preset.prior):
+            settings = settings.starting_at_image() if inits else settings
+            self._plausibility = Plausibility(models.prior, settings, self._seeds, size, self._guide.gist())
 
     def _draw_at_(self, size: presets.Size) -> None:
         """Have latents for pictures of that size, not yet started."""

@@ -132,6 +132,21 @@ def test_the_prior_pulls_beside_the_prompt(backend: str) -> None:
     assert "prior" not in free.steps[0].terms
 
 
+def test_the_prior_leaves_more_of_an_init_image_than_of_noise() -> None:
+    heard: list[float] = []
+
+    class Listens(Prior):
+        def denoise(self, noisy: torch.Tensor, sigma: torch.Tensor, texts: torch.Tensor | None = None) -> torch.Tensor:
+            heard.append(float(sigma))
+            return noisy
+
+    models, settings = replace(fake_models(), prior=Listens(PRIOR_CONFIG)), presets.PRESETS["starter"].prior
+    assert settings
+    run(job(steps=1), models)
+    run(job(steps=1, init="a.png"), models, init=Image.new("RGB", (48, 32)))
+    assert heard == pytest.approx([*settings.noise, settings.init_noise, settings.noise[1]])
+
+
 def test_the_gist_is_the_direction_of_the_texts_that_pull() -> None:
     models = fake_models()
     plan = ViewPlan(1, (48, 32), CutoutSettings())
