@@ -15,7 +15,7 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 # A room imports from lower rooms only. Rooms of one level do not know each other, but for the pairs in NEIGHBOURS.
 LEVELS = [
     {"errors"},
-    {"job", "presets", "images", "weights", "rng", "naming", "towers", "device"},
+    {"job", "presets", "images", "weights", "rng", "naming", "towers", "device", "interrupts"},
     {"generators", "cutouts", "losses", "perceptor", "prior", "optim", "sinks", "metadata"},
     {"guidance", "runner", "state", "starter"},
     {"evaluation"},
@@ -29,8 +29,8 @@ NEIGHBOURS = {
     ("__main__", "cli"),
     ("runner", "guidance"),
 }
-TORCH_FREE = {"__init__", "__main__", "errors", "job", "presets", "naming", "cli", "generators.__init__", "sinks.base",
-              "starter.__init__", "starter.grammar"}  # fmt: skip
+TORCH_FREE = {"__init__", "__main__", "errors", "interrupts", "job", "presets", "naming", "cli", "generators.__init__",
+              "sinks.base", "starter.__init__", "starter.grammar"}  # fmt: skip
 
 
 def module_name(path: Path) -> str:
