@@ -166,7 +166,7 @@ PRESETS: dict[str, Preset] = {
                 ),
                 "dvae": GeneratorDefaults("starter/dvae", 16, 160, 0.25, 3, prior_weight=1.7),
             },
-            prior=PriorSettings("starter/prior-text", noise=(8.0, 0.2), scale=3.0, init_noise=0.6),
+            prior=PriorSettings("starter/prior-text", noise=(8.0, 0.2), scale=3.0, init_noise=1.0),
             views=CutoutSettings(share_plain=0.0, share_whole=0.5, min_scale=0.6),
         ),
     )
