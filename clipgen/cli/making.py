@@ -86,13 +86,13 @@ class Studio:
             try:
                 run(job, self._models, sinks, init=self._init)
             except KeyboardInterrupt:
-                for problem in _problems(films):
-                    say(f"error: {problem}")
+                if problems := _problems(films):
+                    say(f"error: {problems}")
                 raise
             finally:
                 self._results.add(picture, film_paths)  # after Ctrl-C too: what was reached is there
-        if _problems(films):
-            raise ClipgenError("; ".join(_problems(films)))
+        if problems := _problems(films):
+            raise ClipgenError(problems)
 
     def _progress(self, label: str) -> Iterator["Sink"]:
         from clipgen.sinks.progress import progress_sink
@@ -101,8 +101,8 @@ class Studio:
             yield progress_sink(label, sys.stderr)
 
 
-def _problems(films: "Sequence[FilmSink]") -> list[str]:
-    return [film.problem for film in films if film.problem]
+def _problems(films: "Sequence[FilmSink]") -> str:
+    return "; ".join(film.problem for film in films if film.problem)
 
 
 def _unread_words(job: Job, models: "Models") -> Iterator[str]:

@@ -51,9 +51,10 @@ def train(
         raise unknown_value("NAME", name, NAMES)
     given: dict[str, Any] = {"steps": steps, "batch": batch, "rate": rate, "seed": seed}
     for flag, value in {**given, "pictures": pictures}.items():
-        if value is not None and not (value > 0 or (flag == "seed" and value == 0)):
-            least = "0 or more" if flag == "seed" else "above 0"
-            raise UsageError(f"--{'lr' if flag == 'rate' else flag} must be {least}, got {value}")
+        if value is not None and not value > 0 and flag != "seed":
+            raise UsageError(f"--{'lr' if flag == 'rate' else flag} must be above 0, got {value}")
+    if seed is not None and seed < 0:
+        raise UsageError(f"--seed must be 0 or more, got {seed}")
     import torch
 
     from clipgen.starter.train.recipes import RECIPES, Bench

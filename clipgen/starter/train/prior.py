@@ -47,6 +47,7 @@ class Study:
     spread: float
     """Standard deviation of that logarithm."""
     base: float
+    """What an error counts at any noise, beside what falls with it."""
 
     def weight(self, sigma: Tensor) -> Tensor:
         """How much the errors at a noise count."""
