@@ -9,10 +9,11 @@ from torch.nn.functional import normalize
 from torch.nn.utils.rnn import pad_sequence
 
 from clipgen.cutouts import draw_views, make_views
+from clipgen.embedding_prior import EmbeddingPrior
 from clipgen.job import Prompt
 from clipgen.losses import prompt_loss, prompt_score
 from clipgen.perceptor import Perceptor
-from clipgen.presets import CutoutSettings, PerceptorSettings, PriorSettings, Size
+from clipgen.presets import CutoutSettings, EmbeddingPriorSettings, PerceptorSettings, PriorSettings, Size
 from clipgen.prior import Prior
 from clipgen.rng import generator_for
 
@@ -36,10 +37,19 @@ class ViewPlan:
     settings: CutoutSettings
 
 
+@dataclass(frozen=True)
+class Imagination:
+    """What knows where among a perceptor's vectors the pictures of a text are."""
+
+    prior: EmbeddingPrior
+    settings: EmbeddingPriorSettings
+
+
 class Guide:
     """Compares B pictures with the prompts of each.
 
-    Pictures with fewer texts than others get texts of weight 0, which pull nowhere.
+    A text that pulls, pulls towards a picture that is imagined of it, where there is an imagination, or else towards
+    itself. Pictures with fewer texts than others get texts of weight 0, which pull nowhere.
     """
 
     def __init__(
@@ -49,6 +59,7 @@ class Guide:
         seeds: Sequence[int],
         plan: ViewPlan,
         device: torch.device,
+        imagination: Imagination | None = None,
     ) -> None:
         self._perceptors = perceptors
         self._seeds = seeds
@@ -56,11 +67,22 @@ class Guide:
         self._texts = [_encode(each.perceptor, prompts) for each in perceptors]
         self._weights = _padded([[prompt.weight for prompt in row] for row in prompts], device)
         self._stops = _padded([[prompt.stop for prompt in row] for row in prompts], device)
+        self._aims = self._imagined(imagination) if imagination else self._texts
 
     def gist(self) -> Tensor:
         """Return (B, D): what the texts that pull come to, as the first perceptor sees it; zeros if none does."""
         total = (self._texts[0] * self._weights.clamp(min=0)[..., None]).sum(1)
         return normalize(total, dim=1)
+
+    def _imagined(self, imagination: Imagination) -> list[Tensor]:
+        """Return for each perceptor (B, K, D): the texts, those that pull replaced by what is imagined of them."""
+        aims = [texts.clone() for texts in self._texts]
+        for row, k in (self._weights > 0).nonzero().tolist():
+            noise = generator_for(self._seeds[row], k, "imagination")
+            vectors = _imagine(imagination, [texts[row, k] for texts in self._texts], noise)
+            for aim, vector in zip(aims, vectors, strict=True):
+                aim[row, k] = vector
+        return aims
 
     def compare(self, images: Tensor, step: int, total: int, insistence: float = 0.0) -> tuple[Tensor, Tensor]:
         """Return losses (B,) and scores (B,) of images (B, 3, H, W), averaged over the perceptors that guide now.
@@ -75,10 +97,10 @@ class Guide:
         views = {size: make_views(images, draw, size) for size in sizes}
         losses, scores = [], []
         for k in now:
-            perceptor, texts = self._perceptors[k].perceptor, self._texts[k]
+            perceptor = self._perceptors[k].perceptor
             vectors = perceptor.encode_images(views[perceptor.size]).view(len(images), self._plan.count, -1)
-            losses.append(prompt_loss(vectors, texts, self._weights, self._stops, insistence))
-            scores.append(prompt_score(vectors.detach(), texts, self._weights))
+            losses.append(prompt_loss(vectors, self._aims[k], self._weights, self._stops, insistence))
+            scores.append(prompt_score(vectors.detach(), self._texts[k], self._weights))
         return torch.stack(losses).mean(0), torch.stack(scores).mean(0)
 
 
@@ -102,6 +124,18 @@ class Plausibility:
         sigma = torch.full((len(images),), self._settings.sigma(step / total)).to(images)
         noise = [torch.randn(self._shape, generator=generator_for(seed, step, "prior")) for seed in self._seeds]
         return self._prior.unlikeliness(images, sigma, torch.cat(noise).to(images), self._texts, self._settings.scale)
+
+
+def _imagine(imagination: Imagination, texts: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:
+    """Return for each perceptor the vector (D,) of the one picture, of a few imagined, that is nearest to the text.
+
+    texts: as each perceptor reads the text, (D,).
+    """
+    settings, prior = imagination.settings, imagination.prior
+    noise = torch.randn(settings.candidates, sum(prior.parts), generator=generator).to(texts[0])
+    drawn = prior.imagine(texts[0].expand(len(noise), -1), noise, settings.scale)
+    fit = torch.stack([vectors @ text for vectors, text in zip(drawn, texts, strict=True)]).sum(0)
+    return [vectors[fit.argmax()] for vectors in drawn]
 
 
 def _encode(perceptor: Perceptor, prompts: Sequence[Sequence[Prompt]]) -> Tensor:

@@ -127,6 +127,18 @@ class PriorSettings:
 
 
 @dataclass(frozen=True)
+class EmbeddingPriorSettings:
+    """A prior over the vectors of pictures as the preset's perceptors see them: texts pull towards what it draws."""
+
+    weights: str
+    """Name for `clipgen.weights.find`."""
+    scale: float = 1.0
+    """How far it goes beyond what a text changes for it: 1 is no farther."""
+    candidates: int = 8
+    """How many it draws of a text, for the one that is nearest to the text to be taken."""
+
+
+@dataclass(frozen=True)
 class Preset:
     """One bundle: the models that work together and the defaults that suit them."""
 
@@ -137,6 +149,7 @@ class Preset:
     generators: Mapping[str, GeneratorDefaults]
     """By backend."""
     prior: PriorSettings | None = None
+    embedding_prior: EmbeddingPriorSettings | None = None
     size: Size = (256, 256)
     max_pixels: int = 2048 * 2048
     smoothness: float = 0.0

@@ -14,10 +14,11 @@ from torch.nn.functional import interpolate
 
 from clipgen import generators, presets
 from clipgen.device import pick_device
+from clipgen.embedding_prior import EmbeddingPrior, load_embedding_prior
 from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
 from clipgen.generators import Generator
 from clipgen.generators.networks import Network, load_network
-from clipgen.guidance import Guide, Plausibility, ScheduledPerceptor, ViewPlan
+from clipgen.guidance import Guide, Imagination, Plausibility, ScheduledPerceptor, ViewPlan
 from clipgen.images import load_image, to_pil, to_tensor
 from clipgen.interrupts import Stop, held_back
 from clipgen.job import Job, parse_prompts
@@ -39,6 +40,7 @@ class Models:
     perceptors: tuple[ScheduledPerceptor, ...]
     device: torch.device
     prior: Prior | None = None
+    embedding_prior: EmbeddingPrior | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,9 @@ def load_models(job: Job, device: str | torch.device = "auto") -> Models:
         network = load_network(preset.generators[job.backend].weights, device)
         perceptors = tuple(ScheduledPerceptor(load_perceptor(row.weights, device), row) for row in preset.perceptors)
         prior = load_prior(preset.prior.weights, device) if preset.prior else None
-    return Models(network, perceptors, device, prior)
+        row = preset.embedding_prior
+        embedding_prior = load_embedding_prior(row.weights, device) if row else None
+    return Models(network, perceptors, device, prior, embedding_prior)
 
 
 def run(job: Job, models: Models, sinks: Sequence[Sink] = (), *, init: Image.Image | None = None) -> Result:
@@ -144,7 +148,10 @@ class _Scene:
         _start_(self._generator, self._seeds, [to_tensor(init, size).to(models.device) for init in inits])
         prompts = [[prompt.stopping_at(self._defaults.stop) for prompt in job.prompts] for job in self.jobs]
         plan = ViewPlan(count, size, self._preset.views)
-        self._guide = Guide(models.perceptors, prompts, self._seeds, plan, models.device)
+        imagination = None
+        if models.embedding_prior and (row := self._preset.embedding_prior):
+            imagination = Imagination(models.embedding_prior, row)
+        self._guide = Guide(models.perceptors, prompts, self._seeds, plan, models.device, imagination)
         self._plausibility = None
         if models.prior and (settings := self._preset.prior):
             settings = settings.starting_at_image() if inits else settings

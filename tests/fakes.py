@@ -68,6 +68,10 @@ class FakePerceptor(nn.Module):
 
     size = 16
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean = torch.zeros(1)
+
     def overlong(self, text: str) -> int:
         return len(text.split()) - 1
 

@@ -16,7 +16,7 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 LEVELS = [
     {"errors"},
     {"job", "presets", "images", "weights", "rng", "naming", "towers", "device", "interrupts"},
-    {"generators", "cutouts", "losses", "perceptor", "prior", "optim", "sinks", "metadata"},
+    {"generators", "cutouts", "losses", "perceptor", "prior", "embedding_prior", "optim", "sinks", "metadata"},
     {"guidance", "runner", "state", "starter"},
     {"evaluation"},
     {"cli", "__main__"},

@@ -8,12 +8,13 @@ from fakes import FakePerceptor, FakeVQGAN, Recorder, colour, fake_models, job, 
 from PIL import Image
 
 from clipgen import presets
+from clipgen.embedding_prior import EmbeddingPrior
 from clipgen.generators import GENERATORS
 from clipgen.guidance import Guide, ViewPlan
 from clipgen.job import parse_prompts
-from clipgen.presets import CutoutSettings
+from clipgen.presets import CutoutSettings, EmbeddingPriorSettings
 from clipgen.prior import Prior
-from clipgen.runner import run
+from clipgen.runner import Models, run
 from clipgen.starter.train.prior import CONFIG as PRIOR_CONFIG
 
 every_backend = pytest.mark.parametrize("backend", GENERATORS)
@@ -145,6 +146,45 @@ def test_the_prior_leaves_more_of_an_init_image_than_of_noise() -> None:
     run(job(steps=1), models)
     run(job(steps=1, init="a.png"), models, init=Image.new("RGB", (48, 32)))
     assert heard == pytest.approx([*settings.noise, settings.init_noise, settings.noise[1]])
+
+
+class Imagines(EmbeddingPrior):
+    """Of every text two pictures: a grey one, and one of the colour that comes before the text's."""
+
+    def __init__(self) -> None:
+        super().__init__({"parts": [12, 12], "text": 12, "width": 4, "depth": 1})
+
+    def imagine(self, texts: torch.Tensor, noise: torch.Tensor, scale: float = 1.0) -> list[torch.Tensor]:
+        assert noise.shape == (2, 24)
+        before = texts[1].view(4, 3).roll(-1, 1).flatten() + 0.1 * texts[1]
+        return [torch.stack([-texts[0], before / before.norm()])] * 2
+
+
+def imagining(models: Models) -> Models:
+    return replace(models, embedding_prior=Imagines())
+
+
+@pytest.fixture
+def two_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = replace(presets.PRESETS["starter"], embedding_prior=EmbeddingPriorSettings("", candidates=2))
+    monkeypatch.setitem(presets.PRESETS, "starter", settings)
+
+
+@pytest.mark.usefixtures("two_candidates")
+def test_texts_pull_towards_the_nearest_picture_imagined_of_them() -> None:
+    models = fake_models(perceptors=2)
+    result = run(job("green", steps=30), imagining(models))
+    red, green, blue = colour(result)
+    assert red > green + 30
+    assert red > blue + 30
+    assert result.score < run(job("green", steps=30), models).score  # which compares with the text itself
+
+
+@pytest.mark.usefixtures("two_candidates")
+def test_a_text_that_pushes_away_is_not_imagined() -> None:
+    models = fake_models(perceptors=2)
+    plain, imagined = (run(job("green:-1", steps=10), each) for each in (models, imagining(models)))
+    assert plain.image.tobytes() == imagined.image.tobytes()
 
 
 def test_the_gist_is_the_direction_of_the_texts_that_pull() -> None:

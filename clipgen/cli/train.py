@@ -23,6 +23,7 @@ NAMES = (
     "clip",
     "clip-fine",
     "prior-text",
+    "embedding-prior",
     "judge",
 )
 """The recipes in the order in which they need one another; `recipes.RECIPES` holds them."""

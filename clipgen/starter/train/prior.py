@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 from clipgen.perceptor import Perceptor
 from clipgen.prior import Prior
 from clipgen.starter import grammar
-from clipgen.starter.grammar import Truth
+from clipgen.starter.grammar import Claim, Truth
 from clipgen.starter.train.loop import Losses, Plan
 
 CONFIG: dict[str, Any] = {
@@ -108,12 +108,16 @@ class PriorTrainer:
 
 
 @torch.no_grad()
-def readings(perceptor: Perceptor, shown: Sequence[Truth], seed: int, chunk: int = 500) -> Tensor:
-    """Vectors (CAPTIONS, N, D) of true captions of pictures that show this."""
+def readings(perceptor: Perceptor, shown: Sequence[Truth], seed: int, styled: bool = False, chunk: int = 500) -> Tensor:
+    """Vectors (CAPTIONS, N, D) of true captions of pictures that show this; `styled`: they name every style."""
     rng = np.random.default_rng(seed)
 
+    def claim(truth: Truth) -> Claim:
+        stated = grammar.claim_of(truth, rng)
+        return stated | {"style": truth.style} if styled and truth.style else stated
+
     def read(rows: Sequence[Truth]) -> Tensor:
-        return perceptor.encode_texts([grammar.say(grammar.claim_of(truth, rng), rng) for truth in rows])
+        return perceptor.encode_texts([grammar.say(claim(truth), rng) for truth in rows])
 
     starts = range(0, len(shown), chunk)
     return torch.stack([torch.cat([read(shown[k : k + chunk]) for k in starts]) for _ in range(CAPTIONS)]).cpu()

@@ -19,6 +19,7 @@ from clipgen.starter.train.clip import CONFIGS, NOUN, ClipTrainer, Source, codes
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.dreams import Canvas, Latents, Pixels
 from clipgen.starter.train.dvae import DVAETrainer
+from clipgen.starter.train.embedding import EmbeddingTrainer, looks
 from clipgen.starter.train.loop import Plan, Report, train_module
 from clipgen.starter.train.prior import LAYOUT, PriorTrainer, readings
 from clipgen.starter.train.reconstruction import quality, reconstruct
@@ -77,6 +78,10 @@ RECIPES: dict[str, Recipe] = {
     "prior-text": Recipe(
         "the prior, told texts as the guide reads them", Plan(7000, 32, 0.001, seed=40), 40_000, ("prior", "clip"),
     ),
+    "embedding-prior": Recipe(
+        "the prior from texts to pictures as the guides see them", Plan(16_000, 512, 0.001, seed=50), 40_000,
+        ("clip", "clip-fine"),
+    ),
     "judge": Recipe(
         "the judge: reconstructions, no adversary", Plan(250, 64, 0.0006, seed=4, average=0.99), 40_000,
         ("judge-clean", "vqgan"),
@@ -107,7 +112,12 @@ class Bench:
 
 def train(name: str, recipe: Recipe, bench: Bench) -> Path:
     """Run a recipe, or go on with it; leaves `<name>.safetensors` in the folder of runs and returns its path."""
-    makers = {**dict.fromkeys(AUTOENCODERS, _autoencoder), "prior": _prior, "prior-text": _prior_text}
+    makers = {
+        **dict.fromkeys(AUTOENCODERS, _autoencoder),
+        "prior": _prior,
+        "prior-text": _prior_text,
+        "embedding-prior": _embedding_prior,
+    }
     checkpoint = makers.get(name, _clip)(name, recipe, bench)
     origin = {"recipe": name, "pictures": recipe.pictures, "radius": list(recipe.radius), "dreams": list(recipe.dreams)}
     origin |= asdict(recipe.plan)
@@ -183,6 +193,19 @@ def _prior_text(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     trainer = PriorTrainer(recipe.plan, pictures, bench.device, LAYOUT, captions)
     trainer.network.load_state_dict({**trainer.network.state_dict(), **start.tensors})
     return _trained_prior(name, trainer, bench)
+
+
+def _embedding_prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
+    needed = [bench.trained(each) for each in recipe.needs]
+    guides = [build_perceptor(each).eval().to(bench.device) for each in needed]
+    pictures = looks(guides, drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED))
+    captions = readings(guides[0], truths(CLIP_SEED, recipe.pictures), recipe.plan.seed, styled=True)
+    mirrored = torch.cat([captions, captions], 1)  # what is true of a picture is true of its mirror image
+    trainer = EmbeddingTrainer(
+        recipe.plan, pictures, mirrored, [each.config["embed_dim"] for each in needed], bench.device
+    )
+    network = train_module(bench.runs / name, trainer.network, trainer.plan, trainer.losses_at, bench.report)
+    return weights.Checkpoint("embedding-prior", trainer.config, network.state_dict())
 
 
 def _trained_prior(name: str, trainer: PriorTrainer, bench: Bench) -> weights.Checkpoint:

@@ -1,0 +1,133 @@
+"""What picture a text has in mind: a diffusion prior from a text's vector to the vectors of a picture of it.
+
+A CLIP is most pleased by pictures that overdo what it looks for: no true picture comes as near to its text as the
+scraps that guidance finds. The vectors of true pictures lie elsewhere, and there are many for a text. Drawn from them,
+one is a place that guidance can reach only by a picture that could be true. After DALL-E 2 (Ramesh et al., 2022, arXiv
+2204.06125, section 2.1), where a decoder makes a picture of the vector; here guidance does, and a robust CLIP's vectors
+say enough for it (Engstrom et al., 2019, arXiv 1906.00945).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize, silu
+
+from clipgen import weights
+from clipgen.errors import ClipgenError
+
+FREQUENCIES = 16
+NOISE = (20.0, 0.02)
+"""Standard deviation of the noise that sampling begins and ends at, of numbers of about unit variance."""
+STEPS = 48
+
+
+class EmbeddingPrior(nn.Module):
+    """A denoiser of the vectors of pictures as several perceptors see them, side by side, told of the text.
+
+    config: `parts`, the length of each perceptor's vectors; `text`, that of the texts' vectors, which are the first
+    perceptor's; `width` and `depth` of the network.
+    """
+
+    mean: Tensor
+    std: Tensor
+    text_mean: Tensor
+    text_std: Tensor
+
+    def __init__(self, config: dict[str, Any]):
+        super().__init__()
+        self.parts: list[int] = config["parts"]
+        total, text, width = sum(self.parts), config["text"], config["width"]
+        for name, size in (("mean", total), ("text_mean", text)):
+            self.register_buffer(name, torch.zeros(size))
+        for name, size in (("std", total), ("text_std", text)):
+            self.register_buffer(name, torch.ones(size))
+        self.told = nn.Linear(text + 1 + 2 * FREQUENCIES, width)
+        self.enter = nn.Linear(total, width)
+        self.blocks = nn.ModuleList(_Block(width) for _ in range(config["depth"]))
+        self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, total))
+
+    def denoise(self, noisy: Tensor, sigma: Tensor, texts: Tensor) -> Tensor:
+        """The mean of the vectors (B, E), standardised, that noise of standard deviation sigma (B,) made noisy.
+
+        texts (B, D): what they are told to show; zeros tell nothing. Preconditioned as in EDM (Karras et al., 2022,
+        table 1) for data of unit variance.
+        """
+        level = sigma[:, None]
+        total = (level.square() + 1).sqrt()
+        something = (texts.abs().sum(1, keepdim=True) > 0).to(texts)
+        told = torch.cat([(texts - self.text_mean) / self.text_std * something, something, _waves(sigma)], 1)
+        told = silu(self.told(told))
+        features = self.enter(noisy / total)
+        for block in self.blocks:
+            features = block(features, told)
+        clean: Tensor = noisy / total.square() + self.leave(features) * level / total
+        return clean
+
+    @torch.no_grad()
+    def imagine(self, texts: Tensor, noise: Tensor, scale: float = 1.0) -> list[Tensor]:
+        """Draw vectors of pictures of texts (B, D): unit vectors (B, part) for every perceptor.
+
+        noise (B, E), standard normal, decides which. By the deterministic sampler of EDM, with Heun's method; `scale`
+        goes beyond what the text changes (classifier-free guidance).
+        """
+        first, last = NOISE
+        levels = [first * (last / first) ** (k / (STEPS - 1)) for k in range(STEPS)]
+        vectors = noise * first
+        for level, following in zip(levels, [*levels[1:], 0.0], strict=True):
+            slope = self._slope(vectors, level, texts, scale)
+            ahead = vectors + (following - level) * slope
+            if following:
+                slope = (slope + self._slope(ahead, following, texts, scale)) / 2
+                ahead = vectors + (following - level) * slope
+            vectors = ahead
+        return [normalize(part, dim=1) for part in torch.split(vectors * self.std + self.mean, self.parts, dim=1)]
+
+    def _slope(self, noisy: Tensor, level: float, texts: Tensor, scale: float) -> Tensor:
+        """How the vectors change with the level of noise."""
+        sigma = torch.full((len(noisy),), level).to(noisy)
+        clean = self.denoise(noisy, sigma, texts)
+        if scale != 1.0:
+            untold = self.denoise(noisy, sigma, torch.zeros_like(texts))
+            clean = untold + scale * (clean - untold)
+        return (noisy - clean) / level
+
+
+class _Block(nn.Module):
+    """Two linear layers beside an identity, told what all are told."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.told = nn.Linear(width, 2 * width)
+        self.path = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, features: Tensor, told: Tensor) -> Tensor:
+        """(B, width) to the same shape."""
+        gain, shift = self.told(told).chunk(2, dim=1)
+        joined: Tensor = features + self.path(self.norm(features) * (1 + gain) + shift)
+        return joined
+
+
+def _waves(sigma: Tensor) -> Tensor:
+    """The noise (B,) as sines and cosines of its logarithm (B, 2 * FREQUENCIES)."""
+    rates = torch.logspace(-1, 1, FREQUENCIES).to(sigma) * math.pi
+    angles = sigma.log()[:, None] * rates / 2
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+def build_embedding_prior(checkpoint: weights.Checkpoint) -> EmbeddingPrior:
+    """The prior of a checkpoint with its weights in it. Raises ClipgenError if it is of another kind."""
+    if checkpoint.kind != "embedding-prior":
+        raise ClipgenError(f"a checkpoint of kind '{checkpoint.kind}' is no embedding prior")
+    prior = EmbeddingPrior(checkpoint.config)
+    prior.load_state_dict(checkpoint.tensors)
+    return prior
+
+
+def load_embedding_prior(name: str, device: torch.device | str) -> EmbeddingPrior:
+    """The frozen prior called `name` (see `weights.find`), on `device`."""
+    return build_embedding_prior(weights.read(weights.find(name))).eval().requires_grad_(False).to(device)
