@@ -10,6 +10,7 @@ say enough for it (Engstrom et al., 2019, arXiv 1906.00945).
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,6 +24,18 @@ FREQUENCIES = 16
 NOISE = (20.0, 0.02)
 """Standard deviation of the noise that sampling begins and ends at, of numbers of about unit variance."""
 STEPS = 48
+DOUBT_NOISE = (0.5, 0.7, 1.0, 1.4)
+"""Through which vectors are doubted: at about their spread, what lies between those of true pictures is told best."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where imagining starts in place of pure noise."""
+
+    vectors: Tensor
+    """(B, E) of pictures."""
+    noise: float
+    """Its standard deviation, of the noise that they are seen through."""
 
 
 class EmbeddingPrior(nn.Module):
@@ -68,32 +81,63 @@ class EmbeddingPrior(nn.Module):
         return clean
 
     @torch.no_grad()
-    def imagine(self, texts: Tensor, noise: Tensor, scale: float = 1.0) -> list[Tensor]:
-        """Draw vectors of pictures of texts (B, D): unit vectors (B, part) for every perceptor.
+    def imagine(
+        self, texts: Tensor, shares: Tensor, noise: Tensor, scale: float = 1.0, start: Start | None = None
+    ) -> Tensor:
+        """Draw vectors of pictures that show all of texts (K, D): (B, E), of which each perceptor's is a unit vector.
 
-        noise (B, E), standard normal, decides which. By the deterministic sampler of EDM, with Heun's method; `scale`
-        goes beyond what the text changes (classifier-free guidance).
+        shares (K,), of sum 1: how much each text says (composed as by Liu et al., 2022, arXiv 2206.01714, equation 11).
+        noise (B, E), standard normal, decides which pictures. By the deterministic sampler of EDM, with Heun's method;
+        `scale` goes beyond what the texts change (classifier-free guidance). With a `start` they keep to the picture
+        there (SDEdit, Meng et al., 2022, arXiv 2108.01073).
         """
-        first, last = NOISE
-        levels = [first * (last / first) ** (k / (STEPS - 1)) for k in range(STEPS)]
-        vectors = noise * first
-        for level, following in zip(levels, [*levels[1:], 0.0], strict=True):
-            slope = self._slope(vectors, level, texts, scale)
-            ahead = vectors + (following - level) * slope
-            if following:
-                slope = (slope + self._slope(ahead, following, texts, scale)) / 2
-                ahead = vectors + (following - level) * slope
-            vectors = ahead
-        return [normalize(part, dim=1) for part in torch.split(vectors * self.std + self.mean, self.parts, dim=1)]
 
-    def _slope(self, noisy: Tensor, level: float, texts: Tensor, scale: float) -> Tensor:
-        """How the vectors change with the level of noise."""
+        def slope(noisy: Tensor, level: float) -> Tensor:
+            return (noisy - self._clean(noisy, level, texts, shares, scale)) / level
+
+        first, last = (start.noise if start else NOISE[0]), NOISE[1]
+        levels = [first * (last / first) ** (k / (STEPS - 1)) for k in range(STEPS)]
+        vectors = noise * first + (self._standard(start.vectors) if start else 0.0)
+        for level, following in zip(levels, [*levels[1:], 0.0], strict=True):
+            down = slope(vectors, level)
+            ahead = vectors + (following - level) * down
+            if following:
+                ahead = vectors + (following - level) * (down + slope(ahead, following)) / 2
+            vectors = ahead
+        return torch.cat([normalize(part, dim=1) for part in self.split(vectors * self.std + self.mean)], 1)
+
+    @torch.no_grad()
+    def doubt(self, vectors: Tensor, texts: Tensor, shares: Tensor, noise: Tensor) -> Tensor:
+        """How far vectors (B, E) are from being those of a true picture of the texts: (B,).
+
+        It is how badly they are made out again through noise (N, E), standard normal, the same for all, at each of
+        `DOUBT_NOISE`: the part of a bound on their likelihood that tells them apart (Song et al., 2021, "Maximum
+        Likelihood Training of Score-Based Diffusion Models", arXiv 2101.09258). Texts and shares as for `imagine`.
+        """
+        clean, doubts = self._standard(vectors), torch.zeros(len(vectors)).to(vectors)
+        for level in DOUBT_NOISE:
+            for each in noise:
+                error = self._clean(clean + level * each, level, texts, shares) - clean
+                doubts += error.square().mean(1) / level**2
+        return doubts
+
+    def _clean(self, noisy: Tensor, level: float, texts: Tensor, shares: Tensor, scale: float = 1.0) -> Tensor:
+        """Denoise (B, E) at one level of noise, told of all texts at once."""
         sigma = torch.full((len(noisy),), level).to(noisy)
-        clean = self.denoise(noisy, sigma, texts)
-        if scale != 1.0:
-            untold = self.denoise(noisy, sigma, torch.zeros_like(texts))
-            clean = untold + scale * (clean - untold)
-        return (noisy - clean) / level
+        told = [self.denoise(noisy, sigma, text.expand(len(noisy), -1)) for text in texts]
+        clean = torch.einsum("kbe,k->be", torch.stack(told), shares)
+        if scale == 1.0:
+            return clean
+        untold = self.denoise(noisy, sigma, torch.zeros_like(texts[:1]).expand(len(noisy), -1))
+        return untold + scale * (clean - untold)
+
+    def split(self, vectors: Tensor) -> tuple[Tensor, ...]:
+        """Vectors (B, E) as each perceptor's part of them (B, part)."""
+        return torch.split(vectors, self.parts, dim=1)
+
+    def _standard(self, vectors: Tensor) -> Tensor:
+        """Vectors (B, E) in units of their spread among pictures."""
+        return (vectors - self.mean) / self.std
 
 
 class _Block(nn.Module):

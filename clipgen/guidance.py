@@ -9,13 +9,16 @@ from torch.nn.functional import normalize
 from torch.nn.utils.rnn import pad_sequence
 
 from clipgen.cutouts import draw_views, make_views
-from clipgen.embedding_prior import EmbeddingPrior
+from clipgen.embedding_prior import EmbeddingPrior, Start
 from clipgen.job import Prompt
 from clipgen.losses import prompt_loss, prompt_score
-from clipgen.perceptor import Perceptor
+from clipgen.perceptor import Perceptor, look
 from clipgen.presets import CutoutSettings, EmbeddingPriorSettings, PerceptorSettings, PriorSettings, Size
 from clipgen.prior import Prior
 from clipgen.rng import generator_for
+
+DOUBTS = 4
+"""Rounds of noise that decide which of the pictures that are imagined is least in doubt."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,15 @@ class Imagination:
 
     prior: EmbeddingPrior
     settings: EmbeddingPriorSettings
+    images: Tensor | None = None
+    """(B, 3, H, W), where pictures start at init images: what is imagined keeps to them."""
 
 
 class Guide:
     """Compares B pictures with the prompts of each.
 
-    A text that pulls, pulls towards a picture that is imagined of it, where there is an imagination, or else towards
-    itself. Pictures with fewer texts than others get texts of weight 0, which pull nowhere.
+    The texts that pull, pull towards a picture that is imagined of all of them, where there is an imagination, or else
+    each towards itself. Pictures with fewer texts than others get texts of weight 0, which pull nowhere.
     """
 
     def __init__(
@@ -75,13 +80,20 @@ class Guide:
         return normalize(total, dim=1)
 
     def _imagined(self, imagination: Imagination) -> list[Tensor]:
-        """Return for each perceptor (B, K, D): the texts, those that pull replaced by what is imagined of them."""
+        """Return for each perceptor (B, K, D): the texts, those that pull replaced by what is imagined of them all."""
         aims = [texts.clone() for texts in self._texts]
-        for row, k in (self._weights > 0).nonzero().tolist():
-            noise = generator_for(self._seeds[row], k, "imagination")
-            vectors = _imagine(imagination, [texts[row, k] for texts in self._texts], noise)
-            for aim, vector in zip(aims, vectors, strict=True):
-                aim[row, k] = vector
+        perceptors = [each.perceptor for each in self._perceptors]
+        seen = None if imagination.images is None else look(perceptors, imagination.images)
+        for row, weights in enumerate(self._weights):
+            pulling = weights > 0
+            if not pulling.any():
+                continue
+            shares = weights[pulling] / weights[pulling].sum()
+            random = generator_for(self._seeds[row], 0, "imagination")
+            start = None if seen is None else Start(seen[row], imagination.settings.init_noise)
+            vector = _imagine(imagination, self._texts[0][row, pulling], shares, start, random)
+            for aim, part in zip(aims, imagination.prior.split(vector), strict=True):
+                aim[row, pulling] = part
         return aims
 
     def compare(self, images: Tensor, step: int, total: int, insistence: float = 0.0) -> tuple[Tensor, Tensor]:
@@ -126,16 +138,15 @@ class Plausibility:
         return self._prior.unlikeliness(images, sigma, torch.cat(noise).to(images), self._texts, self._settings.scale)
 
 
-def _imagine(imagination: Imagination, texts: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:
-    """Return for each perceptor the vector (D,) of the one picture, of a few imagined, that is nearest to the text.
-
-    texts: as each perceptor reads the text, (D,).
-    """
+def _imagine(
+    imagination: Imagination, texts: Tensor, shares: Tensor, start: Start | None, random: torch.Generator
+) -> Tensor:
+    """Return the vectors (1, E) of one picture of texts (K, D): of a few imagined, the one that is least in doubt."""
     settings, prior = imagination.settings, imagination.prior
-    noise = torch.randn(settings.candidates, sum(prior.parts), generator=generator).to(texts[0])
-    drawn = prior.imagine(texts[0].expand(len(noise), -1), noise, settings.scale)
-    fit = torch.stack([vectors @ text for vectors, text in zip(drawn, texts, strict=True)]).sum(0)
-    return [vectors[fit.argmax()] for vectors in drawn]
+    total = sum(prior.parts)
+    noise, doubts = (torch.randn(n, total, generator=random).to(texts) for n in (settings.candidates, DOUBTS))
+    drawn = prior.imagine(texts, shares, noise, settings.scale, start)
+    return drawn[prior.doubt(drawn, texts, shares, doubts).argmin()][None]
 
 
 def _encode(perceptor: Perceptor, prompts: Sequence[Sequence[Prompt]]) -> Tensor:

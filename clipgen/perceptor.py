@@ -10,6 +10,7 @@ from open_clip import CLIP
 from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from clipgen import weights
 from clipgen.errors import ClipgenError
@@ -89,3 +90,10 @@ def build_perceptor(checkpoint: weights.Checkpoint) -> Perceptor:
 def load_perceptor(name: str, device: torch.device | str) -> Perceptor:
     """The frozen perceptor called `name` (see `weights.find`), on `device`."""
     return build_perceptor(weights.read(weights.find(name))).eval().requires_grad_(False).to(device)
+
+
+def look(perceptors: Sequence[Perceptor], images: Tensor) -> Tensor:
+    """Vectors (B, E) of whole images (B, 3, H, W) in [0, 1], perceptors side by side."""
+    sizes = [(each.size, each.size) for each in perceptors]
+    views = [interpolate(images, size, mode="bilinear", antialias=True) for size in sizes]
+    return torch.cat([each.encode_images(view) for each, view in zip(perceptors, views, strict=True)], 1)

@@ -74,8 +74,8 @@ class GeneratorDefaults:
     prior_weight: float = 1.0
     """Of the prior's term in the loss, where the preset has a prior."""
     stop: float = -math.inf
-    """Of prompts that pull and name none: somewhat nearer than true pictures come, of which the best tenth reach 0.77
-    with the starter models. What comes nearer still is no better picture of a text, only a louder one."""
+    """Of prompts that pull and name none. Where they pull towards texts themselves, not towards pictures imagined of
+    them, somewhat nearer than true pictures come is near enough: nearer still is no better, only louder."""
     small_until: float = 0.0
     """Progress up to which a picture that starts at noise is made at half the size, in a quarter of the time: its cells
     are then larger parts of it, so that it is laid out and divided more boldly."""
@@ -134,8 +134,10 @@ class EmbeddingPriorSettings:
     """Name for `clipgen.weights.find`."""
     scale: float = 1.0
     """How far it goes beyond what a text changes for it: 1 is no farther."""
-    candidates: int = 8
-    """How many it draws of a text, for the one that is nearest to the text to be taken."""
+    candidates: int = 32
+    """How many it draws of a text, for the one to be taken that it doubts least."""
+    init_noise: float = 5.0
+    """Through how much noise it sees an init image, in units of the vectors' spread: what shows through is kept."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ PRESETS: dict[str, Preset] = {
         Preset(
             name="starter",
             summary="small models that ship inside the package: offline, fast on a CPU, knows the drawn world",
-            perceptors=(PerceptorSettings("starter/clip"), PerceptorSettings("starter/clip-fine", since=0.4)),
+            perceptors=(PerceptorSettings("starter/clip"), PerceptorSettings("starter/clip-fine")),
             generators={
                 "vqgan": GeneratorDefaults(
                     "starter/vqgan",
@@ -172,15 +174,16 @@ PRESETS: dict[str, Preset] = {
                     0.11,
                     3,
                     optimizer="normalised",
-                    prior_weight=10.0,
-                    stop=0.72,
+                    prior_weight=1.0,
+                    stop=0.0,
                     insistence=12.0,
-                    small_until=0.8,
+                    small_until=0.5,
                 ),
                 "dvae": GeneratorDefaults("starter/dvae", 16, 160, 0.25, 3, prior_weight=1.7),
             },
             prior=PriorSettings("starter/prior-text", noise=(8.0, 0.2), scale=3.0, init_noise=1.0),
-            views=CutoutSettings(share_plain=0.0, share_whole=0.5, min_scale=0.6),
+            embedding_prior=EmbeddingPriorSettings("starter/embedding-prior", scale=4.0),
+            views=CutoutSettings(share_plain=0.0, share_whole=1.0),
         ),
     )
 }

@@ -145,12 +145,13 @@ class _Scene:
         self._network, self._size = models.network, size
         self._growth = 0 if inits else int(self.total * self._defaults.small_until)
         self._draw_at_(_half(size, self._defaults.stride) if self._growth else size)
-        _start_(self._generator, self._seeds, [to_tensor(init, size).to(models.device) for init in inits])
+        images = torch.cat([to_tensor(init, size) for init in inits]).to(models.device) if inits else None
+        _start_(self._generator, self._seeds, images)
         prompts = [[prompt.stopping_at(self._defaults.stop) for prompt in job.prompts] for job in self.jobs]
         plan = ViewPlan(count, size, self._preset.views)
         imagination = None
         if models.embedding_prior and (row := self._preset.embedding_prior):
-            imagination = Imagination(models.embedding_prior, row)
+            imagination = Imagination(models.embedding_prior, row, images)
         self._guide = Guide(models.perceptors, prompts, self._seeds, plan, models.device, imagination)
         self._plausibility = None
         if models.prior and (settings := self._preset.prior):
@@ -228,12 +229,12 @@ def _half(size: presets.Size, stride: int) -> presets.Size:
     return width, height
 
 
-def _start_(generator: Generator, seeds: Sequence[int], images: Sequence[Tensor]) -> None:
-    """Start at the images, each (1, 3, H, W), or without any at noise."""
-    if images:
-        generator.start_from_images_(torch.cat(list(images)))
-    else:
+def _start_(generator: Generator, seeds: Sequence[int], images: Tensor | None) -> None:
+    """Start at the images (B, 3, H, W), or without any at noise."""
+    if images is None:
         generator.start_from_noise_(seeds)
+    else:
+        generator.start_from_images_(images)
 
 
 def _resolved(jobs: Sequence[Job], inits: Sequence[Image.Image]) -> list[Job]:

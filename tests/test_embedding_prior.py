@@ -1,5 +1,4 @@
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +7,7 @@ from fakes import FakePerceptor
 from torch import Tensor
 
 from clipgen import weights
-from clipgen.embedding_prior import EmbeddingPrior, build_embedding_prior
+from clipgen.embedding_prior import EmbeddingPrior, Start, build_embedding_prior
 from clipgen.errors import ClipgenError
 from clipgen.starter.train.embedding import EmbeddingTrainer, looks
 from clipgen.starter.train.loop import Plan, train_module
@@ -22,15 +21,20 @@ def prior() -> EmbeddingPrior:
     return EmbeddingPrior(CONFIG).eval().requires_grad_(False)
 
 
+ALONE = torch.ones(1)
+
+
 def test_unit_vectors_are_imagined_for_every_perceptor_as_the_noise_decides(prior: EmbeddingPrior) -> None:
-    texts, noise = torch.randn(3, 4), torch.randn(3, 5)
-    noise[2], texts[2] = noise[0], texts[0]
-    first, second = prior.imagine(texts, noise)
+    noise = torch.randn(3, 5)
+    noise[2] = noise[0]
+    imagined = prior.imagine(torch.randn(1, 4), ALONE, noise)
+    first, second = prior.split(imagined)
     assert first.shape == (3, 3)
     assert second.shape == (3, 2)
     torch.testing.assert_close(first.norm(dim=1), torch.ones(3))
-    torch.testing.assert_close(first[0], first[2])
-    assert not torch.allclose(first[0], first[1])
+    torch.testing.assert_close(second.norm(dim=1), torch.ones(3))
+    torch.testing.assert_close(imagined[0], imagined[2])
+    assert not torch.allclose(imagined[0], imagined[1])
 
 
 def test_nothing_told_is_what_no_text_says(prior: EmbeddingPrior) -> None:
@@ -51,10 +55,19 @@ def test_little_noise_is_left_alone_and_of_pure_noise_nothing_is_kept(prior: Emb
 
 def test_a_larger_scale_goes_farther_from_what_is_imagined_of_nothing(prior: EmbeddingPrior) -> None:
     texts, noise = torch.randn(1, 4), torch.randn(1, 5)
-    told, more = (prior.imagine(texts, noise, scale)[0] for scale in (1.0, 2.0))
-    untold = prior.imagine(torch.zeros(1, 4), noise)[0]
+    told, more = (prior.imagine(texts, ALONE, noise, scale) for scale in (1.0, 2.0))
+    untold = prior.imagine(torch.zeros(1, 4), ALONE, noise)
     assert (more - untold).norm() > (told - untold).norm()
-    torch.testing.assert_close(prior.imagine(texts, noise, 0.0)[0], untold)
+    torch.testing.assert_close(prior.imagine(texts, ALONE, noise, 0.0), untold)
+
+
+def test_texts_count_by_their_shares(prior: EmbeddingPrior) -> None:
+    texts, noise = torch.randn(2, 4), torch.randn(6, 5)
+    alone = prior.imagine(texts[:1], ALONE, noise)
+    torch.testing.assert_close(prior.imagine(texts, torch.tensor([1.0, 0.0]), noise), alone)
+    torch.testing.assert_close(prior.imagine(texts[[0, 0]], torch.tensor([0.3, 0.7]), noise), alone)
+    mostly, hardly = (prior.imagine(texts, torch.tensor([share, 1 - share]), noise) for share in (0.9, 0.1))
+    assert (mostly - alone).norm() < (hardly - alone).norm()
 
 
 def circle(count: int) -> tuple[Tensor, Tensor]:
@@ -65,17 +78,42 @@ def circle(count: int) -> tuple[Tensor, Tensor]:
     return vectors, torch.stack([upper.float() + 1, 2 - upper.float()], 1)
 
 
-def test_training_teaches_it_where_the_pictures_of_a_text_are(tmp_path: Path) -> None:
+UPPER, LOWER = torch.tensor([[2.0, 1.0]]), torch.tensor([[1.0, 2.0]])
+
+
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory: pytest.TempPathFactory) -> EmbeddingPrior:
+    """A prior that has learned the circle."""
     torch.manual_seed(3)
     vectors, texts = circle(4000)
     plan = Plan(600, 256, 0.003, seed=1, average=0.99)
     trainer = EmbeddingTrainer(plan, vectors, texts[None], [2], torch.device("cpu"))
-    network = train_module(tmp_path, trainer.network, plan, trainer.losses_at, lambda _: None)
-    (upper,) = network.imagine(torch.tensor([[2.0, 1.0]]).expand(200, -1), torch.randn(200, 2))
-    (lower,) = network.imagine(torch.tensor([[1.0, 2.0]]).expand(200, -1), torch.randn(200, 2))
+    folder = tmp_path_factory.mktemp("halves")
+    return train_module(folder, trainer.network, plan, trainer.losses_at, lambda _: None)
+
+
+def test_training_teaches_it_where_the_pictures_of_a_text_are(halves: EmbeddingPrior) -> None:
+    upper, lower = (halves.imagine(text, ALONE, torch.randn(200, 2)) for text in (UPPER, LOWER))
     assert (upper[:, 1] > -0.1).float().mean() > 0.95
     assert (lower[:, 1] < 0.1).float().mean() > 0.95
     assert upper[:, 0].std() > 0.5  # all over the half, not at its middle
+
+
+def test_what_is_imagined_from_a_start_keeps_to_it_where_the_text_lets_it(halves: EmbeddingPrior) -> None:
+    noise = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    left = torch.tensor([-0.6, -0.8])
+    near, far = (halves.imagine(UPPER, ALONE, noise, start=Start(left, level)) for level in (1.5, 8.0))
+    assert (near[:, 0] < 0).float().mean() > (far[:, 0] < 0).float().mean() + 0.2
+    assert (near[:, 1] > -0.1).float().mean() > 0.8
+
+
+def test_what_lies_off_the_pictures_of_a_text_is_in_doubt(halves: EmbeddingPrior) -> None:
+    angle = torch.tensor(1.0)
+    true = torch.stack([angle.cos(), angle.sin()])
+    candidates = torch.stack([true, 0.3 * true, 1.7 * true, -true])
+    doubts = halves.doubt(candidates, UPPER, ALONE, torch.randn(64, 2, generator=torch.Generator().manual_seed(0)))
+    assert doubts.argmin() == 0
+    assert doubts[3] > 2 * doubts[0]
 
 
 def test_pictures_are_looked_at_as_they_are_and_mirrored() -> None:

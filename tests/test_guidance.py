@@ -6,9 +6,11 @@ import pytest
 import torch
 from fakes import FakePerceptor, FakeVQGAN, Recorder, colour, fake_models, job, scheduled
 from PIL import Image
+from torch import Tensor
+from torch.nn.functional import normalize
 
 from clipgen import presets
-from clipgen.embedding_prior import EmbeddingPrior
+from clipgen.embedding_prior import EmbeddingPrior, Start
 from clipgen.generators import GENERATORS
 from clipgen.guidance import Guide, ViewPlan
 from clipgen.job import parse_prompts
@@ -32,8 +34,10 @@ def test_a_text_past_its_stop_does_not_pull() -> None:
     assert torch.equal(recorder.steps[-1].image, recorder.steps[0].image)
 
 
-def test_a_prompt_without_a_stop_has_that_of_the_preset() -> None:
-    assert presets.PRESETS["starter"].generators["vqgan"].stop > 0
+def test_a_prompt_without_a_stop_has_that_of_the_preset(monkeypatch: pytest.MonkeyPatch) -> None:
+    starter = presets.PRESETS["starter"]
+    early = {"vqgan": replace(starter.generators["vqgan"], stop=0.7)}
+    monkeypatch.setitem(presets.PRESETS, "starter", replace(starter, generators=early))
     blue = Image.new("RGB", (48, 32), (0, 0, 255))
     asked = [job(text, init="blue.png", steps=30) for text in ("red", "red:1:0")]
     stopped, insisted = (run(each, fake_models(), init=blue).score for each in asked)
@@ -149,15 +153,23 @@ def test_the_prior_leaves_more_of_an_init_image_than_of_noise() -> None:
 
 
 class Imagines(EmbeddingPrior):
-    """Of every text two pictures: a grey one, and one of the colour that comes before the text's."""
+    """Two pictures: one in doubt, grey, and one of the colour that comes before that of the texts together."""
 
     def __init__(self) -> None:
         super().__init__({"parts": [12, 12], "text": 12, "width": 4, "depth": 1})
+        self.starts: list[Start | None] = []
 
-    def imagine(self, texts: torch.Tensor, noise: torch.Tensor, scale: float = 1.0) -> list[torch.Tensor]:
+    def imagine(
+        self, texts: Tensor, shares: Tensor, noise: Tensor, scale: float = 1.0, start: Start | None = None
+    ) -> Tensor:
         assert noise.shape == (2, 24)
-        before = texts[1].view(4, 3).roll(-1, 1).flatten() + 0.1 * texts[1]
-        return [torch.stack([-texts[0], before / before.norm()])] * 2
+        self.starts.append(start)
+        said = shares @ texts
+        before = normalize(said.view(4, 3).roll(-1, 1).flatten() + 0.1 * said, dim=0)
+        return torch.stack([-normalize(said, dim=0), before]).repeat(1, 2)
+
+    def doubt(self, vectors: Tensor, texts: Tensor, shares: Tensor, noise: Tensor) -> Tensor:
+        return torch.tensor([2.0, 1.0])
 
 
 def imagining(models: Models) -> Models:
@@ -166,18 +178,38 @@ def imagining(models: Models) -> Models:
 
 @pytest.fixture
 def two_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = replace(presets.PRESETS["starter"], embedding_prior=EmbeddingPriorSettings("", candidates=2))
-    monkeypatch.setitem(presets.PRESETS, "starter", settings)
+    settings = EmbeddingPriorSettings("", candidates=2, init_noise=3.0)
+    monkeypatch.setitem(presets.PRESETS, "starter", replace(presets.PRESETS["starter"], embedding_prior=settings))
 
 
 @pytest.mark.usefixtures("two_candidates")
-def test_texts_pull_towards_the_nearest_picture_imagined_of_them() -> None:
+def test_texts_pull_towards_the_picture_imagined_of_them_that_is_least_in_doubt() -> None:
     models = fake_models(perceptors=2)
     result = run(job("green", steps=30), imagining(models))
     red, green, blue = colour(result)
     assert red > green + 30
     assert red > blue + 30
     assert result.score < run(job("green", steps=30), models).score  # which compares with the text itself
+
+
+@pytest.mark.usefixtures("two_candidates")
+def test_one_picture_is_imagined_of_all_texts_that_pull() -> None:
+    models = imagining(fake_models(perceptors=2))
+    red, green, blue = colour(run(job("green:3|blue:1|red:-0.01", steps=30), models))
+    assert red > green > blue
+    assert len(models.embedding_prior.starts) == 1  # type: ignore[union-attr, arg-type]
+
+
+@pytest.mark.usefixtures("two_candidates")
+def test_what_is_imagined_starts_at_the_init_image() -> None:
+    models, blue = imagining(fake_models(perceptors=2)), Image.new("RGB", (48, 32), (0, 0, 255))
+    run(job("green", steps=1), models)
+    run(job("green", init="blue.png", steps=1), models, init=blue)
+    nowhere, start = models.embedding_prior.starts  # type: ignore[union-attr, misc]
+    assert nowhere is None
+    assert start.noise == 3.0  # type: ignore[has-type]
+    seen = FakePerceptor().encode_images(torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1).expand(1, 3, 16, 16))
+    torch.testing.assert_close(start.vectors, seen[0].repeat(2))  # type: ignore[has-type]
 
 
 @pytest.mark.usefixtures("two_candidates")

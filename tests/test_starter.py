@@ -21,7 +21,7 @@ from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.reconstruction import quality
 
 GUIDES = tuple(row.weights for row in PRESETS["starter"].perceptors)
-NAMES = (*GUIDES, JUDGE, "starter/vqgan", "starter/dvae", "starter/prior-text")
+NAMES = (*GUIDES, JUDGE, "starter/vqgan", "starter/dvae", "starter/prior-text", "starter/embedding-prior")
 MEBIBYTE = 2**20
 
 

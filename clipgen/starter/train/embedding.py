@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from clipgen.embedding_prior import EmbeddingPrior
-from clipgen.perceptor import Perceptor
+from clipgen.perceptor import Perceptor, look
 from clipgen.starter.train.loop import Losses, Plan
 
 SHAPE: dict[str, Any] = {"width": 384, "depth": 3}
@@ -54,16 +53,8 @@ class EmbeddingTrainer:
 @torch.no_grad()
 def looks(perceptors: Sequence[Perceptor], pictures: np.ndarray, chunk: int = 250) -> Tensor:
     """Vectors (2 N, E) of whole pictures (N, S, S, 3) uint8, then of their mirror images, perceptors side by side."""
-    seen: list[Tensor] = []
+    seen, device = [], perceptors[0].mean.device
     for k in range(0, len(pictures), chunk):
-        pixels = torch.from_numpy(np.array(pictures[k : k + chunk])).permute(0, 3, 1, 2).float() / 255
-        seen.append(torch.cat([_look(perceptors, pixels), _look(perceptors, pixels.flip(3))], 1))
+        pixels = torch.from_numpy(np.array(pictures[k : k + chunk])).to(device).permute(0, 3, 1, 2).float() / 255
+        seen.append(torch.cat([look(perceptors, pixels), look(perceptors, pixels.flip(3))], 1).cpu())
     return torch.cat(torch.cat(seen).chunk(2, dim=1))
-
-
-def _look(perceptors: Sequence[Perceptor], pixels: Tensor) -> Tensor:
-    parts = []
-    for each in perceptors:
-        views = interpolate(pixels.to(each.mean.device), (each.size, each.size), mode="bilinear", antialias=True)
-        parts.append(each.encode_images(views).cpu())
-    return torch.cat(parts, 1)
