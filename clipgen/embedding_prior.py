@@ -86,7 +86,8 @@ class EmbeddingPrior(nn.Module):
     ) -> Tensor:
         """Draw vectors of pictures that show all of texts (K, D): (B, E), of which each perceptor's is a unit vector.
 
-        shares (K,), of sum 1: how much each text says (composed as by Liu et al., 2022, arXiv 2206.01714, equation 11).
+        shares (K,), those above 0 of sum 1: how much each text says; below 0 it is imagined away (conjunction and
+        negation of Liu et al., 2022, arXiv 2206.01714).
         noise (B, E), standard normal, decides which pictures. By the deterministic sampler of EDM, with Heun's method;
         `scale` goes beyond what the texts change (classifier-free guidance). With a `start` they keep to the picture
         there (SDEdit, Meng et al., 2022, arXiv 2108.01073).
@@ -124,12 +125,10 @@ class EmbeddingPrior(nn.Module):
     def _clean(self, noisy: Tensor, level: float, texts: Tensor, shares: Tensor, scale: float = 1.0) -> Tensor:
         """Denoise (B, E) at one level of noise, told of all texts at once."""
         sigma = torch.full((len(noisy),), level).to(noisy)
-        told = [self.denoise(noisy, sigma, text.expand(len(noisy), -1)) for text in texts]
-        clean = torch.einsum("kbe,k->be", torch.stack(told), shares)
-        if scale == 1.0:
-            return clean
-        untold = self.denoise(noisy, sigma, torch.zeros_like(texts[:1]).expand(len(noisy), -1))
-        return untold + scale * (clean - untold)
+        untold, *told = (
+            self.denoise(noisy, sigma, text.expand(len(noisy), -1)) for text in [torch.zeros_like(texts[0]), *texts]
+        )
+        return untold + scale * torch.einsum("kbe,k->be", torch.stack(told) - untold, shares)
 
     def split(self, vectors: Tensor) -> tuple[Tensor, ...]:
         """Vectors (B, E) as each perceptor's part of them (B, part)."""

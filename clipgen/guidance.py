@@ -53,7 +53,7 @@ class Imagination:
 class Guide:
     """Compares B pictures with the prompts of each.
 
-    The texts that pull, pull towards a picture that is imagined of all of them, where there is an imagination, or else
+    The texts that pull, pull towards a picture that is imagined of all texts, where there is an imagination, or else
     each towards itself. Pictures with fewer texts than others get texts of weight 0, which pull nowhere.
     """
 
@@ -72,29 +72,35 @@ class Guide:
         self._texts = [_encode(each.perceptor, prompts) for each in perceptors]
         self._weights = _padded([[prompt.weight for prompt in row] for row in prompts], device)
         self._stops = _padded([[prompt.stop for prompt in row] for row in prompts], device)
-        self._aims = self._imagined(imagination) if imagination else self._texts
+        self._aims, self._pulls = self._imagined(imagination) if imagination else (self._texts, self._weights)
 
     def gist(self) -> Tensor:
         """Return (B, D): what the texts that pull come to, as the first perceptor sees it; zeros if none does."""
         total = (self._texts[0] * self._weights.clamp(min=0)[..., None]).sum(1)
         return normalize(total, dim=1)
 
-    def _imagined(self, imagination: Imagination) -> list[Tensor]:
-        """Return for each perceptor (B, K, D): the texts, those that pull replaced by what is imagined of them all."""
-        aims = [texts.clone() for texts in self._texts]
+    def _imagined(self, imagination: Imagination) -> tuple[list[Tensor], Tensor]:
+        """Return for each perceptor what to pull towards (B, K, D), and with which weights (B, K).
+
+        Of a picture with texts that pull, one is imagined of all its texts, which the texts that pull then pull to:
+        what it is pushed away from is imagined away.
+        """
+        aims, pulls = [texts.clone() for texts in self._texts], self._weights.clone()
         perceptors = [each.perceptor for each in self._perceptors]
         seen = None if imagination.images is None else look(perceptors, imagination.images)
         for row, weights in enumerate(self._weights):
             pulling = weights > 0
             if not pulling.any():
                 continue
-            shares = weights[pulling] / weights[pulling].sum()
+            said = weights != 0
+            shares = weights[said] / weights[pulling].sum()
             random = generator_for(self._seeds[row], 0, "imagination")
             start = None if seen is None else Start(seen[row], imagination.settings.init_noise)
-            vector = _imagine(imagination, self._texts[0][row, pulling], shares, start, random)
+            vector = _imagine(imagination, self._texts[0][row, said], shares, start, random)
             for aim, part in zip(aims, imagination.prior.split(vector), strict=True):
                 aim[row, pulling] = part
-        return aims
+            pulls[row, ~pulling] = 0
+        return aims, pulls
 
     def compare(self, images: Tensor, step: int, total: int, insistence: float = 0.0) -> tuple[Tensor, Tensor]:
         """Return losses (B,) and scores (B,) of images (B, 3, H, W), averaged over the perceptors that guide now.
@@ -111,7 +117,7 @@ class Guide:
         for k in now:
             perceptor = self._perceptors[k].perceptor
             vectors = perceptor.encode_images(views[perceptor.size]).view(len(images), self._plan.count, -1)
-            losses.append(prompt_loss(vectors, self._aims[k], self._weights, self._stops, insistence))
+            losses.append(prompt_loss(vectors, self._aims[k], self._pulls, self._stops, insistence))
             scores.append(prompt_score(vectors.detach(), self._texts[k], self._weights))
         return torch.stack(losses).mean(0), torch.stack(scores).mean(0)
 

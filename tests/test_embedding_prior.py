@@ -107,6 +107,13 @@ def test_what_is_imagined_from_a_start_keeps_to_it_where_the_text_lets_it(halves
     assert (near[:, 1] > -0.1).float().mean() > 0.8
 
 
+def test_what_a_text_says_is_imagined_away_by_a_share_below_zero(halves: EmbeddingPrior) -> None:
+    """Of anything but what is below is what is above."""
+    anything, noise = torch.zeros(1, 2), torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    above = halves.imagine(torch.cat([anything, LOWER]), torch.tensor([1.0, -2.0]), noise)
+    assert (above[:, 1] > -0.1).float().mean() > 0.9
+
+
 def test_what_lies_off_the_pictures_of_a_text_is_in_doubt(halves: EmbeddingPrior) -> None:
     angle = torch.tensor(1.0)
     true = torch.stack([angle.cos(), angle.sin()])
