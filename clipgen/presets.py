@@ -136,7 +136,7 @@ class EmbeddingPriorSettings:
     """How far it goes beyond what a text changes for it: 1 is no farther."""
     candidates: int = 32
     """How many it draws of a text, for the one to be taken that it doubts least."""
-    init_noise: float = 2.5
+    init_noise: float = 4.0
     """Through how much noise it sees an init image, in units of the vectors' spread: what shows through is kept."""
 
 
