@@ -151,7 +151,7 @@ def _imagine(
     settings, prior = imagination.settings, imagination.prior
     total = sum(prior.parts)
     noise, doubts = (torch.randn(n, total, generator=random).to(texts) for n in (settings.candidates, DOUBTS))
-    drawn = prior.imagine(texts, shares, noise, settings.scale, start)
+    drawn = prior.imagine(texts, shares, noise, settings.init_scale if start else settings.scale, start)
     return drawn[prior.doubt(drawn, texts, shares, doubts).argmin()][None]
 
 

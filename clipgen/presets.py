@@ -138,6 +138,8 @@ class EmbeddingPriorSettings:
     """How many it draws of a text, for the one to be taken that it doubts least."""
     init_noise: float = 4.0
     """Through how much noise it sees an init image, in units of the vectors' spread: what shows through is kept."""
+    init_scale: float = 8.0
+    """In place of `scale` with an init image, which has a say of its own."""
 
 
 @dataclass(frozen=True)

@@ -163,6 +163,7 @@ class Imagines(EmbeddingPrior):
         self, texts: Tensor, shares: Tensor, noise: Tensor, scale: float = 1.0, start: Start | None = None
     ) -> Tensor:
         assert noise.shape == (2, 24)
+        assert scale == (7.0 if start else 2.0)
         self.starts.append(start)
         said = shares @ texts
         before = normalize(said.view(4, 3).roll(-1, 1).flatten() + 0.1 * said, dim=0)
@@ -178,7 +179,7 @@ def imagining(models: Models) -> Models:
 
 @pytest.fixture
 def two_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = EmbeddingPriorSettings("", candidates=2, init_noise=3.0)
+    settings = EmbeddingPriorSettings("", scale=2.0, candidates=2, init_noise=3.0, init_scale=7.0)
     monkeypatch.setitem(presets.PRESETS, "starter", replace(presets.PRESETS["starter"], embedding_prior=settings))
 
 
