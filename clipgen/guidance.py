@@ -147,11 +147,14 @@ class Plausibility:
 def _imagine(
     imagination: Imagination, texts: Tensor, shares: Tensor, start: Start | None, random: torch.Generator
 ) -> Tensor:
-    """Return the vectors (1, E) of one picture of texts (K, D): of a few imagined, the one that is least in doubt."""
+    """Return the vectors (1, E) of one picture of texts (K, D): of those imagined, the one that is least in doubt."""
     settings, prior = imagination.settings, imagination.prior
     total = sum(prior.parts)
     noise, doubts = (torch.randn(n, total, generator=random).to(texts) for n in (settings.candidates, DOUBTS))
     drawn = prior.imagine(texts, shares, noise, settings.init_scale if start else settings.scale, start)
+    if (away := shares.clamp(max=0)).any():
+        # The prior may doubt least those in which some of what is pushed away is left: half of them are dropped.
+        drawn = drawn[(prior.split(drawn)[0] @ (away @ texts)).argsort(descending=True)[: len(drawn) // 2]]
     return drawn[prior.doubt(drawn, texts, shares, doubts).argmin()][None]
 
 

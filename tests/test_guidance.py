@@ -194,13 +194,29 @@ def test_texts_pull_towards_the_picture_imagined_of_them_that_is_least_in_doubt(
 
 
 @pytest.mark.usefixtures("two_candidates")
-def test_one_picture_is_imagined_of_all_texts_of_a_prompt() -> None:
-    """Of 3/4 green, 1/4 blue and -1/2 red comes 3/4 red, 1/4 green and -1/2 blue."""
+def test_one_picture_is_imagined_of_all_texts_that_pull() -> None:
+    """Of 3/4 green and 1/4 blue comes 3/4 red and 1/4 green."""
     models = imagining(fake_models(perceptors=2))
-    red, green, blue = colour(run(job("green:3|blue:1|red:-2", steps=30), models))
-    assert red > green + 30
-    assert green > blue + 30
+    red, green, blue = colour(run(job("green:3|blue:1", steps=30), models))
+    assert red > green > blue
     assert len(models.embedding_prior.starts) == 1  # type: ignore[union-attr, arg-type]
+
+
+@pytest.mark.usefixtures("two_candidates")
+def test_of_what_is_imagined_the_half_nearest_to_what_is_pushed_away_is_dropped() -> None:
+    class RedOrBlue(Imagines):
+        """Whatever it is told; and of the blue one it is in doubt."""
+
+        def imagine(self, *args: object, **kwargs: object) -> Tensor:
+            return FakePerceptor().encode_texts(["red", "blue"]).repeat(1, 2)
+
+        def doubt(self, vectors: Tensor, texts: Tensor, shares: Tensor, noise: Tensor) -> Tensor:
+            return vectors[:, 2]
+
+    models = replace(fake_models(perceptors=2), embedding_prior=RedOrBlue())
+    free, away = (colour(run(job(text, steps=30), models)) for text in ("green", "green|red:-0.01"))
+    assert free[0] > free[2] + 30
+    assert away[2] > away[0] + 30
 
 
 @pytest.mark.usefixtures("two_candidates")
