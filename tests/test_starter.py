@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from clipgen import generate, weights
+from clipgen.embedding_prior import load_embedding_prior
 from clipgen.evaluation import JUDGE, embed
 from clipgen.generators.networks import load_network
 from clipgen.perceptor import Perceptor, load_perceptor
@@ -57,6 +58,18 @@ def test_the_judge_names_what_fresh_pictures_show(judge: Perceptor, data: Path) 
     assert scores["noun_styled"] >= 0.85
     assert scores["colour"] >= 0.95
     assert scores["style"] >= 0.93
+
+
+def test_what_is_imagined_of_a_text_is_what_both_guides_call_so() -> None:
+    prior = load_embedding_prior("starter/embedding-prior", "cpu")
+    guides = [load_perceptor(name, "cpu") for name in GUIDES]
+    said = ["a house", "a car", "a mushroom", "a city", "the sea at sunset", "a neon sign of a heart"]
+    texts = [guide.encode_texts(said) for guide in guides]
+    for k in range(len(said)):
+        noise = torch.randn(8, sum(prior.parts), generator=torch.Generator().manual_seed(k))
+        drawn = prior.split(prior.imagine(texts[0][[k]], torch.ones(1), noise, 4.0))
+        for vectors, known in zip(drawn, texts, strict=True):
+            assert ((vectors @ known.T).argmax(1) == k).float().mean() >= 0.75
 
 
 @pytest.mark.parametrize(("name", "decibels"), [("vqgan", 23.0), ("dvae", 19.0)])
