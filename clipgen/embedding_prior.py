@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, silu
 
 from clipgen import weights
-from clipgen.errors import ClipgenError
 
 FREQUENCIES = 16
 NOISE = (20.0, 0.02)
@@ -164,11 +163,7 @@ def _waves(sigma: Tensor) -> Tensor:
 
 def build_embedding_prior(checkpoint: weights.Checkpoint) -> EmbeddingPrior:
     """The prior of a checkpoint with its weights in it. Raises ClipgenError if it is of another kind."""
-    if checkpoint.kind != "embedding-prior":
-        raise ClipgenError(f"a checkpoint of kind '{checkpoint.kind}' is no embedding prior")
-    prior = EmbeddingPrior(checkpoint.config)
-    prior.load_state_dict(checkpoint.tensors)
-    return prior
+    return weights.build(checkpoint, "embedding-prior", EmbeddingPrior)
 
 
 def load_embedding_prior(name: str, device: torch.device | str) -> EmbeddingPrior:

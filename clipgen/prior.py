@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pixel_shuffle, pixel_unshuffle
 
 from clipgen import weights
-from clipgen.errors import ClipgenError
 
 
 class Prior(nn.Module):
@@ -108,11 +107,7 @@ class Prior(nn.Module):
 
 def build_prior(checkpoint: weights.Checkpoint) -> Prior:
     """The prior of a checkpoint with its weights in it. Raises ClipgenError if it is of another kind."""
-    if checkpoint.kind != "prior":
-        raise ClipgenError(f"a checkpoint of kind '{checkpoint.kind}' is no prior")
-    prior = Prior(checkpoint.config)
-    prior.load_state_dict(checkpoint.tensors)
-    return prior
+    return weights.build(checkpoint, "prior", Prior)
 
 
 def load_prior(name: str, device: torch.device | str) -> Prior:

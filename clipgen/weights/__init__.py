@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from clipgen.errors import ClipgenError, WeightsMissingError
 
 STARTER = "starter/"
+
+Built = TypeVar("Built", bound=nn.Module)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """What a file of weights holds.
 
-    kind: which network it builds ("clip", "vqgan", "dvae", "prior").
+    kind: which network it builds ("clip", "vqgan", "dvae", "prior", "embedding-prior").
     config: the arguments of that network, JSON values only.
     tensors: its state dict.
     recipe: how it was trained (command, seed, steps, metrics), JSON values only.
@@ -59,6 +62,18 @@ def read(path: Path) -> Checkpoint:
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise ClipgenError(f"{path.name} is not a clipgen checkpoint: {error}") from error
     return Checkpoint(kind, config, {name: _single(value) for name, value in tensors.items()}, recipe)
+
+
+def build(checkpoint: Checkpoint, kind: str, make: Callable[[dict[str, Any]], Built]) -> Built:
+    """What `make` builds of a checkpoint's config, with the weights in it.
+
+    Raises ClipgenError if the checkpoint is not of that kind.
+    """
+    if checkpoint.kind != kind:
+        raise ClipgenError(f"a checkpoint of kind '{checkpoint.kind}' is no {kind.replace('-', ' ')}")
+    module = make(checkpoint.config)
+    module.load_state_dict(checkpoint.tensors)
+    return module
 
 
 def write(path: Path, checkpoint: Checkpoint, half: bool = False) -> None:
