@@ -1,248 +1,229 @@
-"""The drawn world in words: what a picture can show, what a caption claims, and when the claim is true."""
+"""The drawn world: what a picture can show, what is claimed of it, and when the claim is true."""
 
 from __future__ import annotations
 
-import difflib
-import re
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
+
+from clipgen.starter import words
+from clipgen.starter.english import Claim, article
 
 if TYPE_CHECKING:
     import numpy as np
 
-COLOURS: dict[str, tuple[str, ...]] = {
-    "red": ("red", "crimson", "scarlet"),
-    "orange": ("orange",),
-    "yellow": ("yellow", "golden"),
-    "green": ("green",),
-    "blue": ("blue",),
-    "purple": ("purple", "violet"),
-    "pink": ("pink",),
-    "brown": ("brown",),
-    "black": ("black",),
-    "white": ("white",),
-    "grey": ("grey", "gray"),
-}
-NOUNS: dict[str, tuple[str, ...]] = {
-    "cat": ("cat", "kitten", "kitty"),
-    "dog": ("dog", "puppy", "hound"),
-    "bird": ("bird", "songbird"),
-    "fish": ("fish", "goldfish"),
-    "butterfly": ("butterfly", "moth"),
-    "rabbit": ("rabbit", "bunny", "hare"),
-    "face": ("face", "human face", "portrait", "person", "woman", "man"),
-    "tree": ("tree",),
-    "flower": ("flower", "blossom", "daisy"),
-    "house": ("house", "cottage", "home"),
-    "car": ("car", "automobile"),
-    "boat": ("boat", "sailboat", "ship"),
-    "apple": ("apple",),
-    "teapot": ("teapot", "kettle"),
-    "star": ("star",),
-    "heart": ("heart", "love heart"),
-    "mushroom": ("mushroom", "toadstool"),
-    "umbrella": ("umbrella", "parasol"),
-    "balloon": ("hot air balloon", "balloon"),
-    "city": ("city", "skyline", "town", "cityscape"),
-    "mountains": ("mountains", "mountain range", "mountain", "alps"),
-    "sea": ("sea", "ocean", "waves"),
-    "forest": ("forest", "woods", "woodland"),
-    "desert": ("desert", "dunes"),
-    "volcano": ("volcano", "eruption"),
-}
-SCENES = ("city", "mountains", "sea", "forest", "desert", "volcano")
-SUBJECTS = tuple(noun for noun in NOUNS if noun not in SCENES)
-TIMES: dict[str, tuple[str, ...]] = {
-    "day": ("in daylight", "by day", "in the daytime", "on a sunny day"),
-    "sunset": ("at sunset", "at dusk", "in the evening", "at sundown"),
-    "night": ("at night", "by night", "in the night", "under the moon"),
-}
-PLACES: dict[str, tuple[str, ...]] = {
-    "meadow": ("in a meadow", "on the grass", "in a field", "in the countryside"),
-    "beach": ("on the beach", "on the sand", "by the sea"),
-    "water": ("on the water", "on the sea", "in the water"),
-}
-BACKDROPS = ("white", "grey", "black", "blue", "green", "yellow", "purple", "pink")
-BACKDROP_FORMS = ("on a {} background", "against a {} background", "with a {} background")
-STYLES: dict[str, tuple[str, ...]] = {
-    "van gogh": (
-        "{} in the style of van gogh",
-        "{} by van gogh",
-        "a van gogh painting of {}",
-        "{} painted by vincent van gogh",
-        "{}, van gogh style",
-    ),
-    "pencil sketch": ("a pencil sketch of {}", "{}, pencil sketch", "a sketch of {}", "a pencil drawing of {}"),
-    "watercolour": ("a watercolour of {}", "{}, watercolour", "a watercolor painting of {}", "{} in watercolour"),
-    "pixel art": ("pixel art of {}", "{}, pixel art", "{} as pixel art", "{} in pixel art style"),
-    "mosaic": ("a mosaic of {}", "{}, mosaic", "{} as a mosaic", "{} made of mosaic tiles"),
-    "neon": ("a neon sign of {}", "{} in neon", "{}, neon lights", "{} made of neon lights"),
-    "comic": ("a comic of {}", "{}, comic style", "{} in a comic book", "a comic book drawing of {}"),
-}
-PLAIN_FORMS = ("{}", "{}", "{}", "a picture of {}", "an image of {}", "a photo of {}", "a painting of {}")
-LOOKALIKES = (
-    {"white", "grey"}, {"grey", "black"}, {"red", "pink"}, {"red", "orange"}, {"orange", "yellow"},
-    {"orange", "brown"}, {"red", "brown"}, {"pink", "purple"}, {"blue", "purple"}, {"black", "brown"},
-)  # fmt: skip
-PLURALS = ("mountains", "alps", "dunes", "waves", "woods")
-NEON_COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white")
-OTHER_WORDS = frozenset(
-    (
-        "a",
-        "an",
-        "the",
-        "of",
-        "and",
-        "with",
-        "is",
-        "that",
-        "it",
-        "this",
-        "very",
-        "in",
-        "on",
-        "at",
-        "by",
-        "its",
-        "one",
-        "single",
-        "something",
-        "scene",
-        "thing",
-        "photograph",
-    )
-)
-
 
 @dataclass(frozen=True)
 class Truth:
-    """What a picture shows; None where nothing definite can be said of it (a grey sketch has no colour)."""
+    """What a picture shows; None where nothing definite can be said of it (a grey sketch has no colour).
+
+    Of two things the second is `other`, and `relation` is what the first is to it.
+    """
 
     noun: str
     colour: str | None = None
     backdrop: str | None = None
     place: str | None = None
     time: str | None = None
+    weather: str | None = None
     style: str | None = None
+    count: str | None = None
+    size: str | None = None
+    relation: str | None = None
+    other: str | None = None
+    other_colour: str | None = None
 
 
 ATTRIBUTES = tuple(Truth.__dataclass_fields__)
-Claim = dict[str, str]
+OUTDOORS = tuple(name for name in words.SCENES if name != "room")
+COLOURLESS = ("pencil sketch", "blueprint")
+COARSE = ("pixel art", "mosaic", "pointillism")
+"""Styles too coarse for anything small."""
+CLEAR = ("van gogh", "monet", "watercolour", *COARSE)
+"""Styles in which fog would leave nothing to see."""
+ODDS = {"noun": 0.9, "colour": 0.6, "backdrop": 0.3, "place": 0.3, "time": 0.45, "weather": 0.5, "style": 0.6}
+ODDS |= {"count": 0.9, "size": 0.5, "other_colour": 0.6}
+"""How often a caption states what is so; of one thing that it is one, seldom."""
+HELD_OUT = 12
+"""One in so many of the pairs of noun and colour, of noun and style, and of two nouns is held out."""
+PAIRED = (("noun", "colour"), ("noun", "style"), ("noun", "other"))
+
+
+def turned(fields: Mapping[str, str | None]) -> dict[str, str | None] | None:
+    """What is said of two things, said from the other one's side; None if there is no other.
+
+    What is in the shape of a pear is, from its other side, a pear.
+    """
+    if fields.get("relation") is None:
+        return None
+    swapped = {"noun": fields.get("other"), "colour": fields.get("other_colour")}
+    swapped |= {"relation": words.INVERSE.get(str(fields["relation"]))}
+    if swapped["relation"]:
+        swapped |= {"other": fields.get("noun"), "other_colour": fields.get("colour")}
+    kept = {name: value for name, value in fields.items() if name not in (*swapped, "other", "other_colour", "size")}
+    return {name: value for name, value in (kept | swapped).items() if value is not None}
+
+
+def readings(fields: Mapping[str, str | None]) -> list[dict[str, str]]:
+    """All that is so, from the side of each thing that a picture shows."""
+    return [
+        {name: value for name, value in each.items() if value is not None}
+        for each in (fields, turned(fields))
+        if each is not None
+    ]
 
 
 def is_true(claim: Claim, truth: Truth) -> bool:
     """Whether everything the claim states holds of the picture."""
-    shown = asdict(truth)
-    return all(shown[name] == value for name, value in claim.items())
+    return any(all(shown.get(name) == value for name, value in claim.items()) for shown in readings(asdict(truth)))
 
 
 def contradict(claim: Claim, other: Claim) -> bool:
     """Whether two claims cannot both hold of a picture: both state something, and not the same."""
-    return any(other.get(name, value) != value for name, value in claim.items())
+    return all(
+        any(second.get(name, value) != value for name, value in first.items())
+        for first in readings(claim)
+        for second in readings(other)
+    )
 
 
-def imagine(rng: np.random.Generator, style_share: float = 0.6) -> Truth:
-    """A random picture to draw."""
-    noun = _choose(SUBJECTS if rng.random() < 0.78 else SCENES, rng)
-    style = _choose(tuple(STYLES), rng) if rng.random() < style_share else None
-    if noun in SCENES:
-        truth = Truth(noun, time=_choose(tuple(TIMES), rng), style=style)
-    else:
-        truth = _subject_truth(noun, style, rng)
-    return _visible(truth)
+def held_out(fields: Mapping[str, str | None]) -> bool:
+    """Whether a truth or a claim has a pair of attributes that nothing is trained on, so that it can be tried."""
+    pairs = [(said.get(a), said.get(b)) for said in readings(fields) for a, b in PAIRED]
+    return any(zlib.crc32(f"{a}~{b}".encode()) % HELD_OUT == 0 for a, b in pairs if a and b)
 
 
-def _subject_truth(noun: str, style: str | None, rng: np.random.Generator) -> Truth:
-    colour: str | None = _choose(NEON_COLOURS if style == "neon" else tuple(COLOURS), rng)
-    if noun == "face" and rng.random() < 0.6:
-        colour = None
-    if style != "neon" and rng.random() < (0.9 if noun == "boat" else 0.5):
-        places = {"boat": ("water",), "fish": ("water",), "balloon": ("meadow", "beach", "water")}
-        place = _choose(places.get(noun, ("meadow", "beach")), rng)
-        return Truth(noun, colour, place=place, time=_choose(tuple(TIMES), rng), style=style)
-    clear = tuple(name for name in BACKDROPS if name != colour and {name, colour} not in LOOKALIKES)
-    return Truth(noun, colour, backdrop=_choose(clear, rng), style=style)
-
-
-def _visible(truth: Truth) -> Truth:
-    """The truth with what its style hides taken out."""
-    if truth.style == "pencil sketch":
-        return replace(truth, colour=None, backdrop=None, time=truth.time if truth.time == "night" else None)
-    if truth.style == "neon":
-        return replace(truth, backdrop=None, place=None, time=None)
+def imagine(rng: np.random.Generator, style_share: float = 0.6, held: bool = False) -> Truth:
+    """A random picture to draw; `held`: one of the combinations that are held out, in place of one that is not."""
+    while held_out(asdict(truth := _visible(_anything(rng, style_share)))) is not held:
+        pass
     return truth
 
 
-def _choose(options: tuple[str, ...], rng: np.random.Generator) -> str:
+def _anything(rng: np.random.Generator, style_share: float) -> Truth:
+    style = _choose(tuple(words.STYLES), rng) if rng.random() < style_share else None
+    kind = rng.random()
+    if kind < 0.18:
+        return _scene(style, rng)
+    if kind < 0.38 and style not in COARSE:
+        return _pair(style, rng)
+    truth = _around(_thing(_choose(tuple(words.SUBJECTS), rng), style, rng), rng)
+    if kind < 0.52:
+        return replace(truth, count="2" if style in COARSE or rng.random() < 0.5 else "3")
+    size = "big" if rng.random() < 0.15 else "small" if rng.random() < 0.15 and style not in COARSE else None
+    return replace(truth, count="1", size=size)
+
+
+def _scene(style: str | None, rng: np.random.Generator) -> Truth:
+    noun = _choose(tuple(words.SCENES), rng)
+    weather = _choose(tuple(words.WEATHERS), rng) if noun in OUTDOORS and rng.random() < 0.3 else None
+    return Truth(noun, time=_choose(tuple(words.TIMES), rng), weather=weather, style=style)
+
+
+def _thing(noun: str, style: str | None, rng: np.random.Generator, but: str | None = None) -> Truth:
+    """One thing in its natural colour or in another, not easily taken for the colour `but`."""
+    if noun == "face" and style != "neon" and rng.random() < 0.6:
+        return Truth(noun, style=style)
+    options = words.NATURAL.get(noun, ()) if rng.random() < 0.45 else ()
+    allowed = words.NEON_COLOURS if style == "neon" else tuple(words.COLOURS)
+    clear = tuple(name for name in options or allowed if name in allowed and not _alike(name, but))
+    return Truth(noun, _choose(clear or tuple(name for name in allowed if not _alike(name, but)), rng), style=style)
+
+
+def _alike(name: str, other: str | None) -> bool:
+    return other is not None and (name == other or {name, other} in words.LOOKALIKES)
+
+
+def _pair(style: str | None, rng: np.random.Generator) -> Truth:
+    """Two things and how they are to each other."""
+    kind = rng.random()
+    if kind < 0.2:
+        shaped = _thing(_choose(words.MADE, rng), style, rng)
+        other = _choose(words.SHAPES, rng)
+        return _around(replace(shaped, relation="in the shape of", other=other, other_colour=shaped.colour), rng)
+    if kind < 0.4:
+        first, relation, second = _choose(words.WEARERS, rng), "wearing", _choose(words.CLOTHES, rng)
+    elif kind < 0.65:
+        first, relation, second = _choose(words.RIDERS, rng), "on", _choose(words.BEARERS, rng)
+    else:
+        first, relation, second = (_choose(tuple(words.SUBJECTS), rng), "next to", _choose(tuple(words.SUBJECTS), rng))
+    one = _thing(first, style, rng)
+    two = _thing(second, style, rng, but=one.colour)
+    return _around(replace(one, relation=relation, other=second, other_colour=two.colour), rng)
+
+
+def _around(truth: Truth, rng: np.random.Generator) -> Truth:
+    """The thing or things in a place, at a time, in a weather; or before a backdrop that shows them."""
+    if rng.random() < (0.9 if truth.noun == "boat" else 0.5):
+        places = {"boat": ("water",), "fish": ("water",), "balloon": ("meadow", "beach", "water")}
+        weather = _choose(tuple(words.WEATHERS), rng) if rng.random() < 0.3 else None
+        place = _choose(places.get(truth.noun, ("meadow", "beach")), rng)
+        return replace(truth, place=place, time=_choose(tuple(words.TIMES), rng), weather=weather)
+    colours = (truth.colour, truth.other_colour)
+    clear = tuple(name for name in words.BACKDROPS if not any(_alike(name, each) for each in colours))
+    return replace(truth, backdrop=_choose(clear, rng))
+
+
+def _visible(truth: Truth) -> Truth:
+    """The truth with what its style hides, or what would hide everything in its style, taken out."""
+    if truth.style in CLEAR and truth.weather == "fog":
+        truth = replace(truth, weather=None)
+    if truth.style in COLOURLESS:
+        night = "night" if truth.time == "night" and truth.style == "pencil sketch" else None
+        return replace(truth, colour=None, other_colour=None, backdrop=None, weather=None, time=night)
+    if truth.style == "neon":
+        return replace(truth, backdrop=None, place=None, time=None, weather=None)
+    return truth
+
+
+def _choose(options: Sequence[str], rng: np.random.Generator) -> str:
     return options[int(rng.integers(len(options)))]
 
 
-def _article(words: str) -> str:
-    last = words.split()[-1]
-    if last in PLURALS:
-        return words
-    if last in ("sea", "ocean"):
-        return f"the {words}"
-    return f"an {words}" if words[0] in "aeiou" else f"a {words}"
-
-
-def say(claim: Claim, rng: np.random.Generator) -> str:
-    """English for a claim, with random synonyms and word order."""
-    noun = _choose(NOUNS[claim["noun"]], rng) if "noun" in claim else None
-    colour = _choose(COLOURS[claim["colour"]], rng) if "colour" in claim else None
-    parts = [_subject(noun, colour, rng)]
-    if "backdrop" in claim:
-        parts.append(_choose(BACKDROP_FORMS, rng).format(_choose(COLOURS[claim["backdrop"]], rng)))
-    rest = [_choose(PLACES[claim["place"]], rng)] if "place" in claim else []
-    rest += [_choose(TIMES[claim["time"]], rng)] if "time" in claim else []
-    if len(rest) == 2 and rng.random() < 0.5:
-        rest.reverse()
-    scene = " ".join([*parts, *rest])
-    forms = STYLES[claim["style"]] if "style" in claim else PLAIN_FORMS
-    return _choose(forms, rng).format(scene)
-
-
-def _subject(noun: str | None, colour: str | None, rng: np.random.Generator) -> str:
-    if noun is None:
-        return f"something {colour}" if colour else "something"
-    if colour is None:
-        return _article(noun)
-    if rng.random() < 0.8:
-        return _article(f"{colour} {noun}")
-    return f"{_article(noun)} that is {colour}" if rng.random() < 0.5 else f"{_article(noun)}, {colour},"
-
-
-def claim_of(truth: Truth, rng: np.random.Generator) -> Claim:
+def claim_of(truth: Truth, rng: np.random.Generator) -> dict[str, str]:
     """A random true claim about a picture: each thing that is so is stated or left out."""
-    odds = {"noun": 0.9, "colour": 0.6, "backdrop": 0.3, "place": 0.3, "time": 0.45, "style": 0.6}
-    stated = {name: value for name, value in asdict(truth).items() if value is not None and rng.random() < odds[name]}
-    return stated or {"noun": truth.noun}
+    shown = _choose_reading(truth, rng)
+    odds = ODDS if shown.get("count") != "1" else ODDS | {"count": 0.06}
+    stated = {name: value for name, value in shown.items() if name in odds and rng.random() < odds[name]}
+    if "relation" in shown and rng.random() < 0.8:
+        stated |= {name: shown[name] for name in ("noun", "relation", "other")}
+        stated.pop("count", None)
+    else:
+        stated.pop("other_colour", None)
+    return stated or {"noun": shown["noun"]}
+
+
+def _choose_reading(truth: Truth, rng: np.random.Generator) -> dict[str, str]:
+    """Of two things that stand by each other either comes first; else the first does, most of the time."""
+    both = readings(asdict(truth))
+    swap = 0.5 if truth.relation == "next to" else 0.15
+    return both[-1] if rng.random() < swap else both[0]
+
+
+def swapped(claim: Claim, known: bool = True) -> dict[str, str] | None:
+    """A claim about two things with what is said of one said of the other; None if that is the same.
+
+    `known`: also if it is held out.
+    """
+    if "relation" not in claim:
+        return None
+    other = dict(claim)
+    if claim.get("colour") != claim.get("other_colour"):
+        colours = {"colour": claim.get("other_colour"), "other_colour": claim.get("colour")}
+        other = {**{k: v for k, v in claim.items() if k not in colours}, **{k: v for k, v in colours.items() if v}}
+    elif claim["relation"] in words.INVERSE:
+        other |= {"noun": claim["other"], "other": claim["noun"]}
+    return None if (known and held_out(other)) or not contradict(other, claim) else other
 
 
 def bank() -> list[tuple[str, Claim]]:
     """One short caption for every value of every attribute."""
-    plain = [(_article(words[0]), {"noun": noun}) for noun, words in NOUNS.items()]
-    plain += [(f"something {words[0]}", {"colour": name}) for name, words in COLOURS.items()]
-    plain += [(f"something on a {name} background", {"backdrop": name}) for name in BACKDROPS]
-    plain += [(f"something {forms[0]}", {"place": name}) for name, forms in PLACES.items()]
-    plain += [(f"something {forms[0]}", {"time": name}) for name, forms in TIMES.items()]
-    plain += [(forms[0].format("something"), {"style": name}) for name, forms in STYLES.items()]
-    return plain
-
-
-def vocabulary() -> frozenset[str]:
-    """Every word that a caption can hold."""
-    tables = [COLOURS, NOUNS, TIMES, PLACES, STYLES]
-    phrases = [phrase for table in tables for row in table.values() for phrase in row]
-    return frozenset(_words(" ".join([*phrases, *PLAIN_FORMS, *BACKDROP_FORMS]))) | OTHER_WORDS
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[^\W\d_]+", text.lower())
-
-
-def unknown_words(text: str) -> list[tuple[str, str | None]]:
-    """Words of the text that the world has never seen, each with the nearest that it has (None if nothing is near)."""
-    known = vocabulary()
-    strange = dict.fromkeys(word for word in _words(text) if word not in known and word.rstrip("s") not in known)
-    return [(word, next(iter(difflib.get_close_matches(word, sorted(known), 1, 0.6)), None)) for word in strange]
+    plain: list[tuple[str, Claim]] = [(article(said[0]), {"noun": noun}) for noun, said in words.NOUNS.items()]
+    plain += [(f"something {said[0]}", {"colour": name}) for name, said in words.COLOURS.items()]
+    plain += [(f"something on a {name} background", {"backdrop": name}) for name in words.BACKDROPS]
+    for name, table in (("place", words.PLACES), ("time", words.TIMES), ("weather", words.WEATHERS)):
+        plain += [(f"something {said[0]}", {name: value}) for value, said in table.items()]
+    plain += [(said[0].format("something"), {"style": name}) for name, said in words.STYLES.items()]
+    plain += [(f"something {said[0]}", {"size": name}) for name, said in words.SIZES.items()]
+    return [*plain, *((f"{said[0]} thing{'s' * (n != '1')}", {"count": n}) for n, said in words.COUNTS.items())]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -14,10 +13,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, logsigmoid
 
 from clipgen.perceptor import Perceptor
-from clipgen.starter import grammar
-from clipgen.starter.grammar import ATTRIBUTES, Claim, Truth
+from clipgen.starter import grammar, words
+from clipgen.starter.english import Claim, say
+from clipgen.starter.grammar import ATTRIBUTES, Truth
 from clipgen.starter.train.augment import distort, scramble
-from clipgen.starter.train.data import drawn_set, truths
+from clipgen.starter.train.data import truths
 from clipgen.starter.train.dreams import NOTHING, Canvas, Dreams
 from clipgen.starter.train.loop import Losses, Plan
 
@@ -35,7 +35,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "clip": {**COMMON, "vision_cfg": {**TIMM, "timm_model_name": "clipgen_conv7"}},
     "judge": {**COMMON, "vision_cfg": {**TIMM, "timm_model_name": "clipgen_resnet9"}},
 }
-UNSTATED = -1
+UNSTATED, ABSENT = -1, -2
 NOUN = ATTRIBUTES.index("noun")
 SCRAMBLED = 10  # of the views of a batch, at most, show things out of shape beside their dreams
 MOVES = 4  # of every dream that a step visits
@@ -43,26 +43,37 @@ WISHES = 500  # captions that dreams may aim at
 DREAMING = 8  # dreams on their way for each that a step visits
 
 
-def codes(rows: Sequence[Truth | Claim]) -> np.ndarray:
-    """Truths or claims as integers (N, attributes); -1 where nothing is said."""
-    values = [asdict(row) if isinstance(row, Truth) else row for row in rows]
-    return np.array([[CODE.get((name, row.get(name)), UNSTATED) for name in ATTRIBUTES] for row in values])
+def codes(rows: Sequence[Claim]) -> np.ndarray:
+    """Claims as integers (N, attributes); UNSTATED where nothing is said."""
+    return np.array([[CODE.get((name, row.get(name)), UNSTATED) for name in ATTRIBUTES] for row in rows])
 
 
-def _numbered() -> dict[tuple[str, str | None], int]:
-    domains = {"noun": grammar.NOUNS, "colour": grammar.COLOURS, "backdrop": grammar.COLOURS, "place": grammar.PLACES}
-    domains |= {"time": grammar.TIMES, "style": grammar.STYLES}
+def codes_shown(rows: Sequence[Truth]) -> np.ndarray:
+    """Truths as integers (N, 2, attributes), from the side of either thing; ABSENT where there is but one."""
+    both = [grammar.readings(asdict(row)) for row in rows]
+    shown = np.stack([codes([sides[0] for sides in both]), codes([sides[-1] for sides in both])], 1)
+    shown[[len(sides) == 1 for sides in both], 1] = ABSENT
+    return shown
+
+
+def _numbered() -> dict[tuple[str, str], int]:
+    domains = {"noun": words.NOUNS, "colour": words.COLOURS, "backdrop": words.COLOURS, "place": words.PLACES}
+    domains |= {"time": words.TIMES, "weather": words.WEATHERS, "style": words.STYLES, "count": words.COUNTS}
+    domains |= {"size": words.SIZES, "relation": words.RELATIONS, "other": words.NOUNS, "other_colour": words.COLOURS}
     return {(name, value): k for name, domain in domains.items() for k, value in enumerate(domain)}
 
 
 CODE = _numbered()
-THINGS = [CODE["noun", noun] for noun in grammar.SUBJECTS]
+THINGS = [CODE["noun", noun] for noun in words.SUBJECTS]
 
 
 def matches(shown: np.ndarray, claimed: np.ndarray) -> Tensor:
-    """Which claims (M, A) hold of which pictures (N, A): a boolean matrix (N, M)."""
-    holds = (claimed[None] == UNSTATED) | (claimed[None] == shown[:, None])
-    return torch.from_numpy(holds.all(-1))
+    """Which claims (M, A) hold of which pictures (N, 2, A): a boolean matrix (N, M)."""
+    stated = claimed != UNSTATED
+    holds = np.zeros((len(shown), len(claimed)), dtype=bool)
+    for side in range(shown.shape[1]):
+        holds |= (~stated[None] | (claimed[None] == shown[:, side, None])).all(-1)
+    return torch.from_numpy(holds)
 
 
 def contrast(logits: Tensor, match: Tensor, known: Tensor) -> Tensor:
@@ -75,12 +86,13 @@ def contrast(logits: Tensor, match: Tensor, known: Tensor) -> Tensor:
 
 
 def choice(logits: Tensor, match: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
-    """Softmax loss over the values of each attribute where one is true; attributes of more values weigh more."""
+    """Softmax loss over the values of each attribute where some are true; attributes of more values weigh more."""
     total = logits.new_zeros(())
     for columns in groups:
         known = match[:, columns].any(1)
         if known.any():
-            right = match[known][:, columns].float().argmax(1)
+            right = match[known][:, columns].to(logits)
+            right = right / right.sum(1, keepdim=True)
             total = total + cross_entropy(logits[known][:, columns], right) * len(columns) ** 0.5 / 3
     return total
 
@@ -96,7 +108,7 @@ class Source:
     @cached_property
     def shown(self) -> np.ndarray:
         """The truths as integers."""
-        return codes(self.truths)
+        return codes_shown(self.truths)
 
 
 class Learner(nn.Module):
@@ -150,7 +162,8 @@ class ClipTrainer:
     def batch(self, step: int) -> tuple[Tensor, list[str], np.ndarray, np.ndarray]:
         """Pictures (B, 3, 128, 128), what they show, then texts and what these claim.
 
-        The texts are captions of a quarter of the pictures and one for every word of the world.
+        The texts are captions of a quarter of the pictures, those about two things also with these swapped, and one for
+        every word of the world.
         """
         rng = np.random.default_rng([self.plan.seed, step])
         pixels, shown, claims = [], [], []
@@ -159,7 +172,8 @@ class ClipTrainer:
             pixels.append(torch.from_numpy(source.pictures[picked]))
             shown.append(source.shown[picked])
             claims += [grammar.claim_of(source.truths[k], rng) for k in picked[::4]]
-        texts = [grammar.say(claim, rng) for claim in claims] + [text for text, _ in self.bank]
+        claims += [other for claim in claims if (other := grammar.swapped(claim))]
+        texts = [say(claim, rng) for claim in claims] + [text for text, _ in self.bank]
         claimed = codes([*claims, *(claim for _, claim in self.bank)])
         images = torch.cat(pixels).permute(0, 3, 1, 2).to(self.device).float() / 255
         return images, texts, np.concatenate(shown), claimed
@@ -180,15 +194,15 @@ class ClipTrainer:
             nouns = torch.from_numpy(claimed[:, NOUN]).to(self.device)
             views = torch.cat([views, lies])
             match = torch.cat([match, torch.zeros_like(match[:1]).expand(len(lies), -1)])
-            known = torch.cat([known, (nouns != UNSTATED) & (nouns != may_show[:, None])])
+            known = torch.cat([known, (nouns != UNSTATED) & (nouns != may_show[..., None]).all(1)])
         return {"loss": self._loss(views, words, match, known)}
 
     def _wrong(self, views: Tensor, shown: np.ndarray, step: int) -> tuple[Tensor, Tensor]:
         """Views that show nothing nameable: things out of shape, and dreams; with the noun that each may show still."""
         dreamt, may_show = self._dream(cast(Dreams, self.learner.dreams), step)
-        things = np.flatnonzero(np.isin(shown[:, NOUN], THINGS))[:: max(1, len(shown) // SCRAMBLED)]
+        things = np.flatnonzero(np.isin(shown[:, 0, NOUN], THINGS))[:: max(1, len(shown) // SCRAMBLED)]
         scrambled = scramble(views[torch.from_numpy(things).to(self.device)])
-        return torch.cat([dreamt, scrambled]), torch.cat([may_show, may_show.new_full((len(scrambled),), NOTHING)])
+        return torch.cat([dreamt, scrambled]), torch.cat([may_show, may_show.new_full((len(scrambled), 2), NOTHING)])
 
     def _dream(self, dreams: Dreams, step: int) -> tuple[Tensor, Tensor]:
         """Views of this step's dreams, and the nouns that they may show."""
@@ -220,34 +234,7 @@ class ClipTrainer:
 def _wishes(count: int, seed: int) -> list[str]:
     """Captions with a noun, of pictures that need not exist; a third of them name nothing else."""
     rng = np.random.default_rng([seed, count])
-    claims = [grammar.claim_of(truth, rng) | {"noun": truth.noun} for truth in truths(seed, count)]
+    made = (grammar.claim_of(truth, rng) for truth in truths(seed, 2 * count))
+    claims = [claim for claim in made if "noun" in claim][:count]
     claims[::3] = [{"noun": claim["noun"]} for claim in claims[::3]]
-    return [grammar.say(claim, rng) for claim in claims]
-
-
-@torch.no_grad()
-def zero_shot(perceptor: Perceptor, data: Path, count: int = 1000, seed: int = 99) -> dict[str, float]:
-    """Share of fresh pictures whose noun, colour and style the perceptor names, among all that the world knows."""
-    pictures, shown = drawn_set(data, count, 128, seed), truths(seed, count)
-    parts = [_shrunk(pictures[k : k + 100], perceptor.size).to(perceptor.mean.device) for k in range(0, count, 100)]
-    vectors = torch.cat([perceptor.encode_images(part) for part in parts])
-    scores: dict[str, float] = {}
-    for name in ("noun", "colour", "time", "place", "style"):
-        named = [(text, claim[name]) for text, claim in grammar.bank() if name in claim]
-        best = (vectors @ perceptor.encode_texts([text for text, _ in named]).T).argmax(1).tolist()
-        right = [(truth, named[k][1] == getattr(truth, name)) for truth, k in zip(shown, best, strict=True)]
-        known = [(truth, hit) for truth, hit in right if getattr(truth, name) is not None]
-        scores[name] = _share([hit for _, hit in known])
-        if name in ("noun", "colour"):
-            scores[f"{name}_plain"] = _share([hit for truth, hit in known if truth.style is None])
-            scores[f"{name}_styled"] = _share([hit for truth, hit in known if truth.style is not None])
-    return scores
-
-
-def _share(hits: list[bool]) -> float:
-    return round(sum(hits) / max(1, len(hits)), 4)
-
-
-def _shrunk(pictures: np.ndarray, size: int) -> Tensor:
-    pixels = torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 255
-    return torch.nn.functional.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)
+    return [say(claim, rng) for claim in claims]

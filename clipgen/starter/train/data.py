@@ -19,21 +19,23 @@ def picture_rng(seed: int, index: int) -> np.random.Generator:
     return np.random.default_rng([seed, index])
 
 
-def truths(seed: int, count: int, style_share: float = 0.6) -> list[Truth]:
+def truths(seed: int, count: int, style_share: float = 0.6, held: bool = False) -> list[Truth]:
     """What the pictures of a set show, without drawing them."""
-    return [imagine(picture_rng(seed, k), style_share) for k in range(count)]
+    return [imagine(picture_rng(seed, k), style_share, held) for k in range(count)]
 
 
-def _draw_chunk(path: str, shape: tuple[int, ...], seed: int, start: int, style_share: float) -> None:
+def _draw_chunk(path: str, shape: tuple[int, ...], seed: int, start: int, style_share: float, held: bool) -> None:
     pictures = np.lib.format.open_memmap(path, mode="r+", dtype=np.uint8, shape=shape)
     for k in range(start, min(start + CHUNK, shape[0])):
         rng = picture_rng(seed, k)
-        pictures[k] = draw(imagine(rng, style_share), rng, shape[1])
+        pictures[k] = draw(imagine(rng, style_share, held), rng, shape[1])
 
 
-def drawn_set(folder: Path, count: int, size: int, seed: int, style_share: float = 0.6) -> np.ndarray:
+def drawn_set(
+    folder: Path, count: int, size: int, seed: int, style_share: float = 0.6, held: bool = False
+) -> np.ndarray:
     """The pictures (count, size, size, 3) uint8 of a set, drawn on all cores where the folder lacks them."""
-    path = folder / f"world-{size}px-{count}-seed{seed}-styled{style_share:g}.npy"
+    path = folder / f"world-{size}px-{count}-seed{seed}-styled{style_share:g}{'-held' * held}.npy"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
@@ -41,7 +43,7 @@ def drawn_set(folder: Path, count: int, size: int, seed: int, style_share: float
         np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
         with ProcessPoolExecutor(os.cpu_count()) as pool:
             starts = range(0, count, CHUNK)
-            jobs = [pool.submit(_draw_chunk, str(partial), shape, seed, start, style_share) for start in starts]
+            jobs = [pool.submit(_draw_chunk, str(partial), shape, seed, start, style_share, held) for start in starts]
             for job in jobs:
                 job.result()
         partial.replace(path)

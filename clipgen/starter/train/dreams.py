@@ -40,7 +40,7 @@ class Canvas(Protocol):
     """The least and the greatest root mean square of a move."""
 
     def begin(self, count: int) -> tuple[Tensor, Tensor]:
-        """Cells (count, C, h, w), and which noun each shows (count,), as `codes` of clip.py numbers them; or -1."""
+        """Cells (count, C, h, w), and the nouns that each shows (count, 2) as `codes` of clip.py has them, or -1."""
 
     def draw(self, cells: Tensor) -> Tensor:
         """Pictures (count, 3, H, W) in [0, 1]."""
@@ -64,7 +64,7 @@ class Pixels:
         """Faint colours around a random light."""
         light = torch.empty(count, 1, 1, 1).uniform_(0.25, 0.75) + 0.1 * torch.randn(count, 3, 1, 1)
         cells = _stretched(light + 0.15 * torch.randn(count, 3, 4, 4), self.size)
-        return cells.clamp(0, 1), torch.full((count,), NOTHING)
+        return cells.clamp(0, 1), torch.full((count, 2), NOTHING)
 
     def draw(self, cells: Tensor) -> Tensor:
         """The cells are pixels."""
@@ -82,7 +82,7 @@ class Pixels:
 class Latents:
     """The latent of a frozen VQGAN, kept in range and held to the prior.
 
-    pictures (N, S, S, 3) uint8 and the number of the noun that each shows (N,): what half of the dreams begin at.
+    pictures (N, S, S, 3) uint8 and the numbers of the nouns that each shows (N, 2): what half of the dreams begin at.
     """
 
     reach = 0.1, 0.35
@@ -97,7 +97,7 @@ class Latents:
         drawn = torch.rand(count) < 0.5
         mask = drawn.view(-1, 1, 1, 1).to(self.network.codebook.device)
         cells = torch.where(mask, self._encoded(self.pictures[picked]), self._patches(count))
-        return cells, torch.where(drawn, torch.from_numpy(self.nouns[picked]), NOTHING)
+        return cells, torch.where(drawn[:, None], torch.from_numpy(self.nouns[picked]), NOTHING)
 
     @torch.no_grad()
     def _encoded(self, pictures: np.ndarray) -> Tensor:
@@ -147,7 +147,7 @@ class Dreams(nn.Module):
     def visit(self, perceptor: Perceptor, start: int, count: int, moves: int) -> tuple[Tensor, Tensor]:
         """Move `count` dreams from index `start` on and draw them (count, 3, H, W); those that ended begin anew.
 
-        Also returns which noun each may still show (count,), as it began at a picture of that.
+        Also returns which nouns each may still show (count, 2), as it began at a picture of those.
         """
         chosen = torch.arange(start, start + count) % len(self.cells)
         texts = perceptor.encode_texts([self.texts[k] for k in self.aims[chosen].tolist()]).detach()

@@ -14,7 +14,8 @@ from torch.nn.functional import interpolate
 from clipgen.perceptor import Perceptor
 from clipgen.prior import Prior
 from clipgen.starter import grammar
-from clipgen.starter.grammar import Claim, Truth
+from clipgen.starter.english import Claim, say
+from clipgen.starter.grammar import Truth
 from clipgen.starter.train.loop import Losses, Plan
 
 CONFIG: dict[str, Any] = {
@@ -117,7 +118,7 @@ def readings(perceptor: Perceptor, shown: Sequence[Truth], seed: int, styled: bo
         return stated | {"style": truth.style} if styled and truth.style else stated
 
     def read(rows: Sequence[Truth]) -> Tensor:
-        return perceptor.encode_texts([grammar.say(claim(truth), rng) for truth in rows])
+        return perceptor.encode_texts([say(claim(truth), rng) for truth in rows])
 
     starts = range(0, len(shown), chunk)
     return torch.stack([torch.cat([read(shown[k : k + chunk]) for k in starts]) for _ in range(CAPTIONS)]).cpu()

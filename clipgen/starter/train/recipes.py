@@ -15,7 +15,7 @@ from clipgen.generators.networks import NETWORKS, VQGANNetwork, build_network
 from clipgen.perceptor import Perceptor, build_perceptor
 from clipgen.prior import build_prior
 from clipgen.starter.train import dvae, vqgan
-from clipgen.starter.train.clip import CONFIGS, NOUN, ClipTrainer, Source, codes, zero_shot
+from clipgen.starter.train.clip import CONFIGS, NOUN, ClipTrainer, Source, codes_shown
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.dreams import Canvas, Latents, Pixels
 from clipgen.starter.train.dvae import DVAETrainer
@@ -24,6 +24,7 @@ from clipgen.starter.train.loop import Plan, Report, train_module
 from clipgen.starter.train.prior import LAYOUT, PriorTrainer, readings
 from clipgen.starter.train.reconstruction import quality, reconstruct
 from clipgen.starter.train.vqgan import VQGANTrainer
+from clipgen.starter.train.zero_shot import zero_shot
 
 CLIP_SEED, LARGE_SEED = 1, 2  # of the sets of drawn pictures, 128 px and 256 px
 
@@ -154,7 +155,7 @@ def _canvas(recipe: Recipe, bench: Bench) -> Canvas | None:
     network = cast(VQGANNetwork, build_network(bench.trained("vqgan")))
     network.to(bench.device).to(memory_format=torch.channels_last)
     world = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
-    nouns = codes(truths(CLIP_SEED, recipe.pictures))[:, NOUN]
+    nouns = codes_shown(truths(CLIP_SEED, recipe.pictures))[..., NOUN]
     return Latents(network, 24, build_prior(bench.trained("prior")).to(bench.device), world, nouns)
 
 

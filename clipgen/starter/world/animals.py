@@ -48,6 +48,8 @@ def cat(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
     pose = rng.integers(3)
     if pose == 0:
         _cat_head(pen, 0.0, 0.2, 0.74, tone, iris)
+        pen.mark("neck", 0.0, 0.86, 0.4)
+        pen.mark("head", 0.0, -0.4, 0.44)
     elif pose == 1:
         curl = float(rng.uniform(0.4, 0.8))
         pen.line([(0.3, 0.8), (0.75, 0.75), (0.88, 0.35), (0.7, 0.35 - curl * 0.6)], 0.15, tone.dark, curved=True)
@@ -57,6 +59,8 @@ def cat(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
             pen.oval(side * 0.2, 0.9, 0.17, 0.1, tone.light)
             pen.line([(side * 0.06, 0.55), (side * 0.06, 0.85)], 0.03, tone.dark)
         _cat_head(pen, 0.0, -0.3, 0.48, tone, iris)
+        pen.mark("neck", 0.0, 0.12, 0.34)
+        pen.mark("head", 0.0, -0.68, 0.29)
     else:
         step = float(rng.uniform(-0.1, 0.1))
         pen.line([(0.6, 0.1), (0.85, -0.15), (0.85, -0.55), (0.7, -0.8)], 0.13, tone.dark, curved=True)
@@ -69,6 +73,8 @@ def cat(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
         for x in (0.0, 0.18, 0.36):
             pen.line([(x, -0.08), (x + 0.05, 0.14)], 0.06, tone.dark)
         _cat_head(pen, -0.5, -0.12, 0.38, tone, iris)
+        pen.mark("neck", -0.38, 0.2, 0.25)
+        pen.mark("head", -0.5, -0.42, 0.23)
 
 
 def _dog_head(pen: Pen, x: float, y: float, r: float, tone: Tone, floppy: float) -> None:
@@ -110,6 +116,8 @@ def dog(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
     pose = rng.integers(3)
     if pose == 0:
         _dog_head(pen, 0.0, 0.0, 0.92, tone, floppy)
+        pen.mark("neck", 0.0, 0.84, 0.46)
+        pen.mark("head", 0.0, -0.72, 0.6)
     elif pose == 1:
         pen.line([(0.35, 0.75), (0.7, 0.6), (0.85, 0.3)], 0.13, tone.dark, curved=True)
         pen.blob([(-0.4, 0.95), (-0.42, 0.4), (-0.25, 0.0), (0.25, 0.0), (0.45, 0.45), (0.5, 0.95)], tone.base)
@@ -119,6 +127,8 @@ def dog(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
             pen.oval(side * 0.17, 0.9, 0.15, 0.09, tone.light)
         pen.line([(-0.26, 0.12), (0.0, 0.2), (0.26, 0.12)], 0.09, (196, 40, 40))
         _dog_head(pen, 0.0, -0.38, 0.55, tone, floppy)
+        pen.mark("neck", 0.0, 0.13, 0.32)
+        pen.mark("head", 0.0, -0.81, 0.36)
     else:
         pen.line([(0.65, 0.0), (0.85, -0.2), (0.95, -0.5)], 0.12, tone.dark, curved=True)
         for x, shade in ((-0.15, tone.dark), (0.42, tone.dark), (-0.32, tone.base), (0.6, tone.base)):
@@ -144,6 +154,8 @@ def dog(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
         pen.oval(-0.98, -0.4, 0.09, 0.08, BLACK)
         pen.oval(-0.6, -0.5, 0.06, 0.07, BLACK)
         pen.line([(-0.55, 0.06), (-0.24, 0.06)], 0.1, (196, 40, 40))
+        pen.mark("neck", -0.4, 0.04, 0.2)
+        pen.mark("head", -0.42, -0.71, 0.22)
 
 
 def bird(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
@@ -163,6 +175,8 @@ def bird(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
         pen.blob([(-0.1, -0.05), (0.3, 0.02), (0.62, 0.32), (0.2, 0.38), (-0.08, 0.22)], tone.dark)
         pen.line([(0.08, 0.14), (0.45, 0.27)], 0.03, tone.line)
         eye(pen, -0.52, -0.43, 0.085, BLACK)
+        pen.mark("neck", -0.36, -0.1, 0.3)
+        pen.mark("head", -0.45, -0.62, 0.27)
     else:
         lift = float(rng.uniform(0.55, 0.95))
         pen.poly([(0.45, 0.1), (1.0, 0.02), (0.98, 0.3), (0.45, 0.28)], tone.dark)
@@ -177,6 +191,8 @@ def bird(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
         pen.oval(-0.6, 0.12, 0.25, 0.23, tone.base)
         pen.poly([(-0.8, 0.03), (-1.08, 0.14), (-0.8, 0.23)], beak)
         eye(pen, -0.66, 0.07, 0.07, BLACK)
+        pen.mark("neck", -0.42, 0.2, 0.2)
+        pen.mark("head", -0.6, -0.06, 0.19)
 
 
 def fish(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
@@ -285,3 +301,5 @@ def rabbit(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
         pen.oval(side * 0.2 * r, y + 0.42 * r, 0.26 * r, 0.22 * r, tone.light)
     pen.box(-0.1 * r, y + 0.5 * r, 0.1 * r, y + 0.75 * r, WHITE)
     pen.oval(0.0, y + 0.2 * r, 0.12 * r, 0.09 * r, PINK)
+    pen.mark("neck", 0.0, y + (0.85 if head else 0.9) * r, 0.72 * r)
+    pen.mark("head", 0.0, y - 0.66 * r, 0.68 * r)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 
@@ -34,6 +35,20 @@ class Pen:
         cos, sin = math.cos(turn), math.sin(turn)
         self._matrix = np.array([[cos * flip, -sin], [sin * flip, cos]]) * self._unit
         self._offset = np.array(centre) * self.pixels
+        self.marks: dict[str, tuple[float, float, float]] = {}
+
+    def inner(self, x: float, y: float, scale: float) -> Pen:
+        """A pen on the same layer whose frame is centred at (x, y) of this one and scaled by `scale`."""
+        pen = copy.copy(self)
+        pen._offset = self._offset + self._matrix @ np.array((x, y))
+        pen._matrix = self._matrix * scale
+        pen._unit = self._unit * scale
+        pen.marks = {}
+        return pen
+
+    def mark(self, name: str, x: float, y: float, r: float) -> None:
+        """Remember where something can be put on, such as a hat on a head: a point and half the width there."""
+        self.marks[name] = (x, y, r)
 
     def _place(self, points: Points) -> list[Point]:
         placed = np.asarray(points, dtype=float) @ self._matrix.T + self._offset

@@ -77,3 +77,5 @@ def face(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
     pen.blob([(-0.23, 0.45), (0.0, 0.45 + smile * 0.5), (0.23, 0.45), (0.0, 0.52 + smile)], (190, 62, 68))
     if not long_hair and rng.random() < 0.3:
         pen.blob([(-wide * 0.85, 0.3), (-0.25, 0.62), (0.25, 0.62), (wide * 0.85, 0.3), (0.3, 0.9), (-0.3, 0.9)], hair)
+    pen.mark("neck", 0.0, 0.84, 0.26)
+    pen.mark("head", 0.0, -0.72, wide)

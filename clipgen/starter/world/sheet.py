@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from clipgen.starter.grammar import claim_of, imagine, say
+from clipgen.starter.english import say
+from clipgen.starter.grammar import claim_of, imagine
 from clipgen.starter.world.compose import draw
 
 CAPTION = 34

@@ -1,0 +1,491 @@
+"""More scenes that fill the whole picture: places to walk to and one to stay in, in the unit square."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from clipgen.starter.world.palette import mix, pick, rgb
+from clipgen.starter.world.pen import Colour, Pen, Point, smooth
+from clipgen.starter.world.places import SKIES, SUN_GLINT, cloud, lit, sky, water
+
+Box = tuple[float, float, float, float]
+BLACK: Colour = (0, 0, 0)
+WHITE: Colour = (255, 255, 255)
+PETALS: tuple[Colour, ...] = ((228, 42, 52), (255, 190, 32), (250, 112, 168), (150, 70, 200), (250, 250, 246))
+
+
+def _between(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(rng.uniform(low, high))
+
+
+def _bush(pen: Pen, x: float, y: float, r: float, green: Colour) -> None:
+    pen.oval(x, y + r * 0.1, r * 1.05, r, mix(green, BLACK, 0.25))
+    pen.oval(x, y, r, r * 0.9, green)
+    pen.oval(x - r * 0.3, y - r * 0.35, r * 0.45, r * 0.32, mix(green, WHITE, 0.2))
+
+
+def waterfall(pen: Pen, time: str, rng: np.random.Generator) -> None:
+    """A white stream that falls from a cliff into a pool, with spray at its foot."""
+    top, foot = _between(rng, 0.2, 0.3), _between(rng, 0.72, 0.79)
+    x, half = _between(rng, 0.4, 0.6), _between(rng, 0.1, 0.15)
+    sky(pen, time, rng, top + 0.15)
+    rock = lit(pick(((0.04, 0.09), (0.18, 0.36), (0.42, 0.56)), rng), time)
+    green = lit(pick(((0.26, 0.36), (0.5, 0.75), (0.45, 0.62)), rng), time)
+    _cliff(pen, rng, top, foot, x, rock, green)
+    water(pen, time, rng, foot)
+    _fall(pen, time, rng, (x - half, top, x + half, foot))
+    for side in (-1, 1):
+        for k in range(5):
+            r = _between(rng, 0.075, 0.12)
+            edge = 0.5 + side * (0.52 - 0.035 * k)
+            _bush(pen, edge, 0.42 + 0.115 * k + _between(rng, -0.03, 0.03), r, mix(green, BLACK, 0.07 * (k % 3)))
+    for side in (-1, 1):
+        for _ in range(3):
+            stone = mix(rock, WHITE, _between(rng, 0.0, 0.2))
+            sx, r = x + side * _between(rng, half + 0.08, half + 0.2), _between(rng, 0.03, 0.05)
+            pen.oval(sx, foot + 0.03, r * 1.3, r, mix(stone, BLACK, 0.3))
+            pen.oval(sx, foot + 0.02, r * 1.2, r * 0.85, stone)
+
+
+def _cliff(pen: Pen, rng: np.random.Generator, top: float, foot: float, x: float, rock: Colour, green: Colour) -> None:
+    pen.box(-0.02, top, 1.02, foot + 0.02, rock)
+    for _ in range(26):
+        cx, cy = _between(rng, -0.05, 1.0), _between(rng, top + 0.05, foot - 0.1)
+        wide, tall = _between(rng, 0.04, 0.1), _between(rng, 0.06, 0.16)
+        shade = mix(rock, BLACK, _between(rng, 0.12, 0.35)) if rng.random() < 0.65 else mix(rock, WHITE, 0.16)
+        pen.poly([(cx, cy), (cx + wide, cy + 0.02), (cx + wide * 0.9, cy + tall), (cx + 0.01, cy + tall * 0.9)], shade)
+    for k in range(13):
+        bx = -0.03 + 1.06 * k / 12
+        if abs(bx - x) > 0.12:
+            _bush(pen, bx, top + _between(rng, -0.02, 0.02), _between(rng, 0.05, 0.085), green)
+
+
+def _fall(pen: Pen, time: str, rng: np.random.Generator, box: Box) -> None:
+    left, top, right, foot = box
+    wide = right - left
+    white, pale = mix((250, 253, 255), lit(WHITE, time), 0.55), mix((168, 208, 236), lit((168, 208, 236), time), 0.7)
+    level = (top + foot) / 2
+    near = smooth(
+        [(right, top - 0.015), (right + wide * 0.02, level), (right + wide * 0.16, foot + 0.01)], closed=False
+    )
+    far = smooth([(left - wide * 0.16, foot + 0.01), (left - wide * 0.02, level), (left, top - 0.015)], closed=False)
+    pen.poly([*near, *far], white)
+    pen.oval((left + right) / 2, top - 0.012, wide * 0.5, 0.014, pale)
+    for share in np.linspace(0.08, 0.92, 6) + rng.uniform(-0.05, 0.05, 6):
+        start, end = top + _between(rng, 0.0, 0.16), foot - _between(rng, 0.05, 0.22)
+        at, out = left + wide * float(share), left + wide * (0.5 + (float(share) - 0.5) * 1.2)
+        pen.line([(at, start), (at, (start + end) / 2), (out, end)], _between(rng, 0.01, 0.02), pale, curved=True)
+    middle = (left + right) / 2
+    pen.oval(middle, foot + 0.03, wide * 1.15, 0.05, pale)
+    for _ in range(14):
+        r = _between(rng, 0.025, 0.05)
+        pen.oval(middle + _between(rng, -0.8, 0.8) * wide, foot + _between(rng, -0.04, 0.035), r * 1.2, r, white)
+
+
+def island(pen: Pen, time: str, rng: np.random.Generator) -> None:
+    """A small sandy island with palm trees, the sea all around it."""
+    horizon = _between(rng, 0.5, 0.58)
+    sky(pen, time, rng, horizon)
+    water(pen, time, rng, horizon)
+    x, half, y = _between(rng, 0.44, 0.56), _between(rng, 0.32, 0.4), _between(rng, 0.74, 0.8)
+    foam = mix(lit((96, 205, 214), time), SUN_GLINT[time], 0.25)
+    pen.oval(x, y + 0.02, half * 1.16, 0.115, foam)
+    pen.oval(x, y + 0.015, half * 1.06, 0.09, mix(foam, SUN_GLINT[time], 0.6))
+    dry = pick(((0.10, 0.125), (0.35, 0.5), (0.92, 0.98)), rng)
+    sand = mix(lit(dry, time), dry, 0.35)
+    pen.oval(x, y + 0.01, half, 0.075, mix(sand, (120, 80, 40), 0.25))
+    mound: list[Point] = [(x - half, y), (x - half * 0.5, y - 0.07), (x, y - 0.11), (x + half * 0.5, y - 0.07)]
+    pen.blob([*mound, (x + half, y), (x + half * 0.5, y + 0.055), (x, y + 0.07), (x - half * 0.5, y + 0.055)], sand)
+    green = lit(pick(((0.28, 0.36), (0.65, 0.85), (0.42, 0.58)), rng), time)
+    count = int(rng.integers(1, 4))
+    for k, place in enumerate({1: (0.0,), 2: (-0.2, 0.22), 3: (-0.36, 0.04, 0.4)}[count]):
+        lean = (0.08 if place > 0 else -0.08) + _between(rng, -0.06, 0.06)
+        tall = _between(rng, 0.36, 0.48) * (1.15 if k == count // 2 else 0.85)
+        _palm(pen, (x + place * half, y - 0.07), tall, lean, green, time)
+    for _ in range(4):
+        _bush(pen, x + _between(rng, -0.45, 0.45) * half, y - 0.055, _between(rng, 0.02, 0.035), green)
+
+
+def _palm(pen: Pen, foot: Point, tall: float, lean: float, green: Colour, time: str) -> None:
+    x, y = foot
+    bark = lit((138, 92, 52), time)
+    top = (x + lean, y - tall)
+    middle = (x + lean * 0.25, y - tall * 0.5)
+    pen.line([(x, y + 0.02), middle, top], 0.036, mix(bark, BLACK, 0.25), curved=True)
+    pen.line([(x - 0.004, y + 0.02), (middle[0] - 0.004, middle[1]), top], 0.02, bark, curved=True)
+    reach = 0.12 + tall * 0.17
+    for k, (across, down) in enumerate(
+        ((-1.0, 0.5), (1.0, 0.5), (-0.95, -0.05), (0.95, -0.05), (-0.4, -0.35), (0.4, -0.35))
+    ):
+        tip = (top[0] + across * reach, top[1] + (down + 0.25) * reach)
+        bend = (top[0] + across * reach * 0.6, top[1] + (down - 0.22) * reach)
+        under = (top[0] + across * reach * 0.5, top[1] + (down * 0.6 + 0.12) * reach)
+        pen.blob([top, bend, tip, under], mix(green, BLACK, 0.25) if k < 2 else mix(green, WHITE, 0.05 * k - 0.1))
+    for dx in (-0.018, 0.016):
+        pen.oval(top[0] + dx, top[1] + 0.022, 0.018, 0.018, mix(bark, BLACK, 0.35))
+
+
+def road(pen: Pen, time: str, rng: np.random.Generator) -> None:
+    """A road with a dashed line that runs through green hills to the horizon."""
+    horizon = _between(rng, 0.44, 0.54)
+    sky(pen, time, rng, horizon)
+    far = lit(pick(((0.36, 0.52), (0.2, 0.4), (0.55, 0.7)), rng), time)
+    grass = lit(pick(((0.22, 0.32), (0.5, 0.75), (0.58, 0.76)), rng), time)
+    for hx in np.linspace(-0.1, 1.1, 4) + rng.uniform(-0.08, 0.08, 4):
+        pen.oval(float(hx), horizon + 0.05, _between(rng, 0.24, 0.34), _between(rng, 0.13, 0.22), far)
+    for hx in (_between(rng, -0.1, 0.1), _between(rng, 0.9, 1.1)):
+        pen.oval(hx, horizon + 0.07, 0.42, _between(rng, 0.12, 0.18), mix(grass, far, 0.4))
+    pen.box(-0.02, horizon, 1.02, 1.02, grass)
+    pen.poly([(-0.02, 0.75), (0.35, horizon), (-0.02, horizon)], mix(grass, BLACK, 0.1))
+    pen.poly([(1.02, 0.75), (0.65, horizon), (1.02, horizon)], mix(grass, BLACK, 0.1))
+    aim, start = _between(rng, 0.4, 0.6), _between(rng, 0.42, 0.58)
+    swing, half = _between(rng, -0.12, 0.12), _between(rng, 0.34, 0.44)
+    tar = lit(pick(((0.6, 0.7), (0.02, 0.08), (0.32, 0.44)), rng), time)
+    white, gold = mix((250, 250, 246), lit(WHITE, time), 0.7), mix((255, 214, 64), lit((255, 214, 64), time), 0.5)
+    _strip(pen, (aim, horizon), start, swing, (-half, half, 0.0, 1.0), mix(grass, (150, 120, 70), 0.6))
+    _strip(pen, (aim, horizon), start, swing, (-half * 0.93, half * 0.93, 0.0, 1.0), white)
+    _strip(pen, (aim, horizon), start, swing, (-half * 0.85, half * 0.85, 0.0, 1.0), tar)
+    shift = _between(rng, -0.06, 0.06)
+    for near in (0.06, 0.14, 0.26, 0.44, 0.7):
+        _strip(pen, (aim, horizon), start, swing, (-0.045, 0.045, near * (1 + shift), near * (1.42 + shift)), gold)
+    for k in range(6):
+        depth, side = 0.06 + 0.1 * k, -1 if (k + int(shift > 0)) % 2 else 1
+        at = aim + (start - aim) * depth + swing * 4 * depth * (1 - depth)
+        r = 0.02 + 0.11 * depth
+        tx = at + side * (half * depth + r * 2.0 + _between(rng, 0.04, 0.16))
+        _round_tree(pen, tx, horizon + (1 - horizon) * depth, r, time, mix(grass, lit((20, 90, 40), time), 0.7))
+
+
+def _strip(pen: Pen, aim: Point, start: float, swing: float, span: Box, fill: Colour) -> None:
+    """Part of a road: from `left` to `right` of its middle at the near end, between two shares of its depth."""
+    left, right, low, high = span
+    edges: tuple[list[Point], list[Point]] = ([], [])
+    for share in np.linspace(low, high, 14):
+        depth = float(share)
+        middle = aim[0] + (start - aim[0]) * depth + swing * 4 * depth * (1 - depth) * (1 - 0.5 * depth)
+        y = aim[1] + (1.03 - aim[1]) * depth
+        for edge, side in zip(edges, (left, right), strict=True):
+            edge.append((middle + side * (0.025 + 0.975 * depth), y))
+    pen.poly([*edges[0], *reversed(edges[1])], fill)
+
+
+def _round_tree(pen: Pen, x: float, foot: float, r: float, time: str, green: Colour) -> None:
+    pen.box(x - r * 0.16, foot - r * 1.2, x + r * 0.16, foot, lit((104, 70, 42), time))
+    _bush(pen, x, foot - r * 1.9, r, green)
+
+
+def garden(pen: Pen, time: str, rng: np.random.Generator) -> None:
+    """A flower garden: a hedge and a fence, a winding path, bushes and flowers of many colours."""
+    horizon = _between(rng, 0.34, 0.42)
+    sky(pen, time, rng, horizon)
+    hedge = lit(pick(((0.30, 0.38), (0.55, 0.75), (0.36, 0.48)), rng), time)
+    lawn = lit(pick(((0.24, 0.31), (0.55, 0.75), (0.62, 0.78)), rng), time)
+    for hx in np.linspace(-0.02, 1.02, 10):
+        _bush(pen, float(hx), horizon + _between(rng, -0.02, 0.02), _between(rng, 0.075, 0.1), hedge)
+    pen.box(-0.02, horizon, 1.02, horizon + 0.14, mix(hedge, BLACK, 0.12))
+    pen.box(-0.02, horizon + 0.14, 1.02, 1.02, lawn)
+    _fence(pen, horizon + 0.02, horizon + 0.17, lit((250, 248, 242), time), rng)
+    gate, mouth = _between(rng, 0.38, 0.62), _between(rng, 0.36, 0.64)
+    swing = _between(rng, -0.14, 0.14)
+    sandy = lit(pick(((0.08, 0.11), (0.25, 0.4), (0.84, 0.93)), rng), time)
+    _strip(pen, (gate, horizon + 0.15), mouth, swing, (-0.2, 0.2, 0.1, 1.0), mix(sandy, BLACK, 0.2))
+    _strip(pen, (gate, horizon + 0.15), mouth, swing, (-0.175, 0.175, 0.1, 1.0), sandy)
+    heights = np.linspace(horizon + 0.22, 1.02, 7)
+    for row, y in enumerate(heights):
+        depth = row / (len(heights) - 1)
+        middle = gate + (mouth - gate) * depth + swing * 4 * depth * (1 - depth) * (1 - 0.5 * depth)
+        _bed(pen, time, rng, (float(y), depth, middle), lawn)
+    for side in (-1, 1):
+        _bush(
+            pen, 0.5 + side * _between(rng, 0.4, 0.5), horizon + 0.2, _between(rng, 0.09, 0.12), mix(hedge, lawn, 0.3)
+        )
+
+
+def _fence(pen: Pen, top: float, foot: float, white: Colour, rng: np.random.Generator) -> None:
+    shade = mix(white, (90, 100, 130), 0.25)
+    for share in (0.35, 0.75):
+        y = top + (foot - top) * share
+        pen.box(-0.02, y - 0.012, 1.02, y + 0.012, shade)
+    step = _between(rng, 0.085, 0.11)
+    for k in range(-1, int(1 / step) + 2):
+        x = k * step + step * 0.3
+        half = step * 0.27
+        pen.poly(
+            [(x - half, foot), (x - half, top + 0.025), (x, top), (x + half, top + 0.025), (x + half, foot)], white
+        )
+
+
+def _bed(pen: Pen, time: str, rng: np.random.Generator, row: tuple[float, float, float], lawn: Colour) -> None:
+    """A row of flowers at a height, at a depth (0 far, 1 near), either side of the path's middle."""
+    y, depth, middle = row
+    r, step = 0.02 + 0.024 * depth, 0.062 + 0.05 * depth
+    clear = 0.05 + 0.17 * depth + r
+    x = -_between(rng, 0.0, step)
+    while x < 1.04:
+        petal = PETALS[int(rng.integers(len(PETALS)))]
+        at, fy = x + _between(rng, -0.012, 0.012), y - r + _between(rng, -0.02, 0.02)
+        if abs(at - middle) > clear:
+            pen.line([(at, fy), (at, fy + r * 2.0)], r * 0.3, mix(lawn, BLACK, 0.35))
+            _blossom(pen, at, fy, r * _between(rng, 0.9, 1.15), mix(petal, lit(petal, time), 0.8))
+        x += step
+
+
+def _blossom(pen: Pen, x: float, y: float, r: float, petal: Colour) -> None:
+    pen.oval(x + r * 0.08, y + r * 0.14, r, r, mix(petal, BLACK, 0.25))
+    for k in range(5):
+        angle = 2 * math.pi * k / 5 - math.pi / 2
+        pen.oval(x + math.cos(angle) * r * 0.58, y + math.sin(angle) * r * 0.58, r * 0.52, r * 0.52, petal)
+    yellow = petal[0] > 230 and petal[1] > 150 and petal[2] < 120
+    pen.oval(x, y, r * 0.36, r * 0.36, mix(petal, (140, 70, 20), 0.7) if yellow else mix(petal, (255, 214, 60), 0.85))
+
+
+def bridge(pen: Pen, time: str, rng: np.random.Generator) -> None:
+    """A big bridge over a river: of stone with arches, or hung from towers by cables."""
+    horizon = _between(rng, 0.56, 0.64)
+    sky(pen, time, rng, horizon)
+    far = lit(pick(((0.30, 0.45), (0.25, 0.45), (0.45, 0.6)), rng), time)
+    for hx in (_between(rng, -0.05, 0.15), _between(rng, 0.35, 0.65), _between(rng, 0.85, 1.05)):
+        pen.oval(hx, horizon + 0.04, _between(rng, 0.24, 0.34), _between(rng, 0.1, 0.17), far)
+    water(pen, time, rng, horizon)
+    if rng.random() < 0.5:
+        _arches(pen, time, rng)
+    else:
+        _suspension(pen, time, rng, horizon)
+    grass = lit(pick(((0.24, 0.33), (0.5, 0.7), (0.45, 0.62)), rng), time)
+    for side in (-1, 1):
+        edge, y = 0.5 + side * 0.5, _between(rng, 0.8, 0.86)
+        pen.blob(
+            [(edge + side * 0.3, y - 0.22), (edge - side * 0.1, y - 0.06), (edge - side * 0.2, 1.05), (edge, 1.2)],
+            grass,
+        )
+        for k in range(2):
+            _bush(
+                pen,
+                edge - side * (0.01 + 0.07 * k),
+                y - 0.08 + 0.1 * k,
+                _between(rng, 0.05, 0.07),
+                mix(grass, BLACK, 0.25),
+            )
+
+
+def _arches(pen: Pen, time: str, rng: np.random.Generator) -> None:
+    stone = lit(pick(((0.05, 0.11), (0.12, 0.32), (0.66, 0.8)), rng), time)
+    dark, pale = mix(stone, BLACK, 0.32), mix(stone, WHITE, 0.22)
+    count = int(rng.integers(2, 4))
+    rise, deck, foot = _between(rng, 0.06, 0.12), _between(rng, 0.42, 0.47), _between(rng, 0.77, 0.82)
+    xs = [float(x) for x in np.linspace(-0.03, 1.03, 41)]
+    bay, pier = 1.0 / count, 0.075
+    crown = [(x, deck - rise * math.sin(math.pi * min(max(x, 0.0), 1.0))) for x in xs]
+    lower: list[Point] = []
+    rim: list[list[Point]] = []
+    for k in range(count):
+        left, right = k * bay + pier / 2, (k + 1) * bay - pier / 2
+        top = deck - rise * math.sin(math.pi * (left + right) / 2) + 0.1
+        arch: list[Point] = []
+        for turn in np.linspace(math.pi, 0.0, 17):
+            across = (left + right) / 2 + (right - left) / 2 * math.cos(float(turn))
+            arch.append((across, foot - (foot - top) * math.sin(float(turn)) ** 0.8))
+        lower += [(left, foot + 0.03), *arch, (right, foot + 0.03)]
+        rim.append(arch)
+    pen.poly([*crown, (1.03, foot + 0.03), *reversed(lower), (-0.03, foot + 0.03)], stone)
+    for arch in rim:
+        pen.line(arch, 0.032, dark)
+        pen.line([(x, y - 0.012) for x, y in arch], 0.012, pale)
+    for k in range(count + 1):
+        pen.poly([(k * bay - 0.05, foot + 0.04), (k * bay, foot - 0.06), (k * bay + 0.05, foot + 0.04)], dark)
+    pen.line(crown, 0.045, dark)
+    pen.line([(x, y - 0.012) for x, y in crown], 0.03, pale)
+    if time == "night":
+        _lights(pen, [(x, y - 0.035) for x, y in crown[3::5]])
+
+
+def _suspension(pen: Pen, time: str, rng: np.random.Generator, horizon: float) -> None:
+    paint = pick(((-0.01, 0.05), (0.72, 0.9), (0.72, 0.88)), rng)
+    steel = mix(lit(paint, time), paint, 0.3)
+    dark = mix(steel, BLACK, 0.3)
+    deck, top = horizon - _between(rng, 0.0, 0.04), _between(rng, 0.16, 0.24)
+    first, second = _between(rng, 0.2, 0.27), _between(rng, 0.73, 0.8)
+    cable: list[Point] = [(-0.05, deck - 0.12)]
+    sag = deck - 0.05
+    for share in np.linspace(0.0, 1.0, 21):
+        x = first + (second - first) * float(share)
+        cable.append((x, sag - (sag - top - 0.02) * (2 * float(share) - 1) ** 2))
+    cable.append((1.05, deck - 0.12))
+    for x in np.linspace(0.03, 0.97, 20):
+        y = float(np.interp(x, [p[0] for p in cable], [p[1] for p in cable]))
+        pen.line([(float(x), y), (float(x), deck)], 0.008, mix(dark, WHITE, 0.15))
+    for x in (first, second):
+        pen.box(x - 0.055, 0.79, x + 0.055, 0.86, lit((120, 122, 130), time))
+        for side in (-1, 1):
+            pen.box(x + side * 0.03 - 0.014, top, x + side * 0.03 + 0.014, 0.8, steel if side < 0 else dark)
+        for y in (top + 0.02, top + 0.16):
+            pen.box(x - 0.044, y, x + 0.044, y + 0.03, steel)
+    pen.line(cable, 0.02, steel)
+    pen.box(-0.02, deck - 0.02, 1.02, deck + 0.022, steel)
+    pen.box(-0.02, deck + 0.022, 1.02, deck + 0.045, dark)
+    if time == "night":
+        _lights(pen, [(float(x), deck - 0.03) for x in np.linspace(0.02, 0.98, 9)])
+
+
+def _lights(pen: Pen, points: list[Point]) -> None:
+    for x, y in points:
+        pen.oval(x, y, 0.013, 0.013, (255, 222, 130))
+
+
+def room(pen: Pen, time: str, rng: np.random.Generator) -> None:
+    """A living room: a window on the sky, a sofa, a rug, a picture, a plant and a lamp that is lit at night."""
+    floor, wide = _between(rng, 0.66, 0.72), _between(rng, 0.34, 0.42)
+    side = -1 if rng.random() < 0.5 else 1
+    middle = 0.5 - side * _between(rng, 0.16, 0.2)
+    pane = (middle - wide / 2, _between(rng, 0.09, 0.13), middle + wide / 2, _between(rng, 0.43, 0.47))
+    _view(pen, time, rng, pane)
+    wall = lit(pick(((0.02, 0.6), (0.12, 0.27), (0.82, 0.95)), rng), time)
+    lamp = (0.5 + side * 0.4, 0.4)
+    left, top, right, foot = pane
+    for box in (
+        (-0.02, -0.02, 1.02, top),
+        (-0.02, foot, 1.02, floor),
+        (-0.02, top, left, foot),
+        (right, top, 1.02, foot),
+    ):
+        pen.box(*box, wall)
+    if time == "night":
+        for k in range(10):
+            glow = mix(wall, (255, 206, 120), 0.07 * (k + 1))
+            pen.oval(*lamp, 0.24 - 0.02 * k, 0.24 - 0.02 * k, glow)
+    planks = lit(pick(((0.06, 0.09), (0.45, 0.62), (0.58, 0.74)), rng), time)
+    pen.box(-0.02, floor, 1.02, 1.02, planks)
+    for x in np.linspace(-0.6, 1.6, 12):
+        pen.line([(0.5 + (float(x) - 0.5) * 0.62, floor), (float(x), 1.02)], 0.006, mix(planks, BLACK, 0.22))
+    pen.box(-0.02, floor - 0.025, 1.02, floor + 0.006, mix(wall, WHITE, 0.55 if time == "day" else 0.25))
+    _window(pen, time, rng, pane)
+    _painting(pen, time, rng, 0.5 + side * _between(rng, 0.15, 0.18), 0.24)
+    _rug(pen, time, rng)
+    _sofa(pen, time, rng, 0.5, floor)
+    _lamp(pen, time, rng, lamp, floor)
+    _plant(pen, time, rng, 0.5 - side * 0.41, floor + 0.1)
+
+
+def _view(pen: Pen, time: str, rng: np.random.Generator, pane: Box) -> None:
+    left, top, right, foot = pane
+    high, low = (pick(box, rng) for box in SKIES[time])
+    for k in range(12):
+        y = top + (foot - top) * k / 12
+        pen.box(left, y, right, y + (foot - top) / 12 + 0.01, mix(high, low, k / 11))
+    x = left + (right - left) * (0.25 if rng.random() < 0.5 else 0.75)
+    if time == "night":
+        for _ in range(9):
+            r = _between(rng, 0.005, 0.01)
+            pen.oval(_between(rng, left, right), _between(rng, top, foot - 0.1), r, r, (250, 246, 214))
+        pen.oval(x, top + 0.1, 0.05, 0.05, (248, 240, 196))
+        pen.oval(x + 0.022, top + 0.09, 0.042, 0.042, mix(high, low, 0.3))
+    elif time == "sunset":
+        pen.oval(x, foot - 0.09, 0.09, 0.09, mix(low, (255, 236, 150), 0.5))
+        pen.oval(x, foot - 0.09, 0.06, 0.06, (255, 226, 110))
+    else:
+        pen.oval(x, top + 0.08, 0.045, 0.045, (255, 234, 120))
+        cloud(pen, left + right - x, top + 0.13, 0.06)
+    green = lit(pick(((0.24, 0.36), (0.45, 0.7), (0.5, 0.7)), rng), time)
+    pen.oval(left + 0.06, foot + 0.03, 0.22, 0.09, mix(green, BLACK, 0.15))
+    pen.oval(right - 0.06, foot + 0.04, 0.24, 0.09, green)
+
+
+def _window(pen: Pen, time: str, rng: np.random.Generator, pane: Box) -> None:
+    left, top, right, foot = pane
+    white = mix((248, 246, 240), lit((248, 246, 240), time), 0.8)
+    corners: list[Point] = [(left, top), (right, top), (right, foot), (left, foot), (left, top)]
+    pen.line(corners, 0.03, white)
+    pen.line([((left + right) / 2, top), ((left + right) / 2, foot)], 0.018, white)
+    pen.line([(left, (top + foot) / 2), (right, (top + foot) / 2)], 0.018, white)
+    pen.box(left - 0.04, foot + 0.005, right + 0.04, foot + 0.035, mix(white, BLACK, 0.1))
+    cloth = lit(pick(((0.0, 1.0), (0.45, 0.7), (0.7, 0.88)), rng), time)
+    for edge, side in ((left, 1), (right, -1)):
+        out = edge - side * 0.06
+        hem = foot + 0.06
+        pen.poly([(out, top - 0.03), (edge + side * 0.07, top - 0.03), (edge + side * 0.005, hem), (out, hem)], cloth)
+        for dx in (-0.035, -0.005):
+            pen.line([(edge + side * (dx + 0.01), top), (edge + side * dx, hem)], 0.008, mix(cloth, BLACK, 0.2))
+    pen.line([(left - 0.09, top - 0.035), (right + 0.09, top - 0.035)], 0.018, lit((120, 82, 50), time))
+
+
+def _painting(pen: Pen, time: str, rng: np.random.Generator, x: float, y: float) -> None:
+    frame = lit((188, 140, 60), time)
+    wide, tall = 0.095, 0.085
+    pen.box(x - wide, y - tall, x + wide, y + tall, frame)
+    paper = lit(pick(((0.5, 0.62), (0.2, 0.4), (0.85, 0.95)), rng), time)
+    pen.box(x - wide + 0.02, y - tall + 0.02, x + wide - 0.02, y + tall - 0.02, paper)
+    hill = lit(pick(((0.0, 1.0), (0.5, 0.8), (0.6, 0.85)), rng), time)
+    low, edge = y + tall - 0.02, wide - 0.02
+    pen.poly([(x - edge, low), (x - 0.025, y - 0.03), (x + 0.02, y + 0.03), (x + 0.04, y + 0.0), (x + edge, low)], hill)
+
+
+def _rug(pen: Pen, time: str, rng: np.random.Generator) -> None:
+    wool = lit(pick(((0.0, 1.0), (0.4, 0.7), (0.6, 0.85)), rng), time)
+    x, wide = _between(rng, 0.47, 0.53), _between(rng, 0.3, 0.36)
+    for share, fill in ((1.0, mix(wool, BLACK, 0.2)), (0.88, mix(wool, WHITE, 0.55)), (0.72, wool)):
+        pen.oval(x, 0.9, wide * share, 0.085 * share, fill)
+
+
+def _sofa(pen: Pen, time: str, rng: np.random.Generator, x: float, floor: float) -> None:
+    cloth = lit(pick(((0.0, 1.0), (0.45, 0.75), (0.6, 0.85)), rng), time)
+    dark, pale = mix(cloth, BLACK, 0.25), mix(cloth, WHITE, 0.18)
+    back, seat, foot, half = floor - 0.16, floor + 0.01, floor + 0.13, 0.235
+    for side in (-1, 1):
+        pen.box(
+            x + side * half * 0.85 - 0.015,
+            foot - 0.01,
+            x + side * half * 0.85 + 0.015,
+            foot + 0.03,
+            lit((80, 52, 32), time),
+        )
+    pen.box(x - half + 0.02, back + 0.03, x + half - 0.02, foot, cloth)
+    pen.line([(x - half + 0.05, back + 0.03), (x + half - 0.05, back + 0.03)], 0.06, cloth)
+    for side in (-1, 1):
+        middle = x + side * (half - 0.03) / 2
+        pen.box(middle - 0.095, seat, middle + 0.095, seat + 0.055, pale)
+    pen.box(x - half, seat + 0.06, x + half, foot, dark)
+    pen.line([(x, back + 0.02), (x, foot - 0.05)], 0.008, dark)
+    for side in (-1, 1):
+        pen.line([(x + side * half, floor - 0.03), (x + side * half, foot - 0.035)], 0.075, mix(cloth, BLACK, 0.1))
+    cushion = lit(pick(((0.08, 0.16), (0.5, 0.8), (0.9, 1.0)), rng), time)
+    cx, tilt = x + (0.11 if rng.random() < 0.5 else -0.11), _between(rng, 0.01, 0.03)
+    pen.poly(
+        [(cx - 0.05, seat - 0.08), (cx + 0.04, seat - 0.08 + tilt), (cx + 0.045, seat + 0.02), (cx - 0.055, seat)],
+        cushion,
+    )
+
+
+def _lamp(pen: Pen, time: str, rng: np.random.Generator, at: Point, floor: float) -> None:
+    x, y = at
+    wood = lit((132, 88, 52), time)
+    table = floor - 0.1
+    pen.line([(x - 0.06, table), (x - 0.07, floor + 0.11)], 0.02, mix(wood, BLACK, 0.2))
+    pen.line([(x + 0.06, table), (x + 0.07, floor + 0.11)], 0.02, mix(wood, BLACK, 0.2))
+    pen.box(x - 0.095, table - 0.015, x + 0.095, table + 0.02, wood)
+    stem = lit(pick(((0.5, 0.62), (0.3, 0.6), (0.5, 0.7)), rng), time)
+    pen.oval(x, table - 0.05, 0.035, 0.045, stem)
+    pen.line([(x, table - 0.05), (x, y + 0.03)], 0.016, stem)
+    shade: Colour = (255, 236, 160) if time == "night" else lit((240, 214, 160), time)
+    pen.poly([(x - 0.055, y - 0.07), (x + 0.055, y - 0.07), (x + 0.095, y + 0.05), (x - 0.095, y + 0.05)], shade)
+    pen.box(x - 0.095, y + 0.04, x + 0.095, y + 0.055, mix(shade, (200, 120, 40), 0.4))
+
+
+def _plant(pen: Pen, time: str, rng: np.random.Generator, x: float, foot: float) -> None:
+    green = lit(rgb(_between(rng, 0.3, 0.37), 0.68, _between(rng, 0.42, 0.58)), time)
+    pot = lit(pick(((0.03, 0.06), (0.6, 0.75), (0.7, 0.82)), rng), time)
+    root = (x, foot - 0.1)
+    for k, angle in enumerate((-1.15, 1.15, -0.65, 0.65, 0.0)):
+        long = _between(rng, 0.17, 0.23) * (1.0 if k < 2 else 1.2)
+        across, up = math.sin(angle), math.cos(angle)
+        tip = (x + across * long * 0.75, root[1] - up * long)
+        bend = long * 0.22
+        middle = ((x + tip[0]) / 2, (root[1] + tip[1]) / 2)
+        near, far = (
+            (middle[0] - up * bend, middle[1] - abs(across) * bend),
+            (middle[0] + up * bend, middle[1] + abs(across) * bend * 0.4),
+        )
+        pen.blob([root, near, tip, far], mix(green, BLACK, 0.2) if k < 2 else mix(green, WHITE, 0.06 * (k - 2)))
+    pen.poly([(x - 0.07, foot - 0.11), (x + 0.07, foot - 0.11), (x + 0.05, foot), (x - 0.05, foot)], pot)
+    pen.box(x - 0.078, foot - 0.125, x + 0.078, foot - 0.09, mix(pot, WHITE, 0.2))
