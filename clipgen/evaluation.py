@@ -25,7 +25,7 @@ from clipgen.perceptor import Perceptor, load_perceptor
 from clipgen.presets import resolve
 from clipgen.runner import load_models, run
 from clipgen.starter import grammar
-from clipgen.starter.grammar import Claim
+from clipgen.starter.english import Claim, say
 from clipgen.starter.world.compose import draw
 
 JUDGE = "starter/judge"
@@ -60,7 +60,7 @@ def questions(count: int, seed: int) -> list[Question]:
         claim = {name: value for name, value in truth.items() if value and rng.random() < STATED.get(name, 0.0)}
         key = frozenset(claim.items())
         if key not in asked:
-            asked[key] = Question(grammar.say(claim, rng), claim)
+            asked[key] = Question(say(claim, rng), claim)
     return list(asked.values())
 
 

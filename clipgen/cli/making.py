@@ -12,7 +12,7 @@ from clipgen.errors import ClipgenError, UsageError
 from clipgen.job import Job
 from clipgen.naming import reserved, slug
 from clipgen.presets import resolve
-from clipgen.starter.grammar import unknown_words
+from clipgen.starter.words import unknown_words
 
 if TYPE_CHECKING:
     from PIL.Image import Image

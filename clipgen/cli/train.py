@@ -12,19 +12,15 @@ from clipgen.device import pick_device
 from clipgen.errors import UsageError, unknown_value
 
 NAMES = (
-    "clip-clean",
-    "judge-clean",
     "vqgan",
     "dvae",
-    "prior",
-    "clip-pixels",
-    "clip-latents",
-    "clip-more",
+    "judge",
+    "clip-wide",
     "clip",
     "clip-fine",
+    "prior",
     "prior-text",
     "embedding-prior",
-    "judge",
 )
 """The recipes in the order in which they need one another; `recipes.RECIPES` holds them."""
 

@@ -45,7 +45,7 @@ DREAMING = 8  # dreams on their way for each that a step visits
 
 def codes(rows: Sequence[Claim]) -> np.ndarray:
     """Claims as integers (N, attributes); UNSTATED where nothing is said."""
-    return np.array([[CODE.get((name, row.get(name)), UNSTATED) for name in ATTRIBUTES] for row in rows])
+    return np.array([[CODE.get((name, row.get(name, "")), UNSTATED) for name in ATTRIBUTES] for row in rows])
 
 
 def codes_shown(rows: Sequence[Truth]) -> np.ndarray:
@@ -138,6 +138,7 @@ class ClipTrainer:
 
     radius: L2 norm of the perturbations of a view, at first and from half of the steps on; 0 is no adversary.
     canvas: what it dreams on; `dreams` of them join every batch.
+    texts: whether it learns to read, too, or keeps to how it reads.
     """
 
     def __init__(
@@ -148,7 +149,10 @@ class ClipTrainer:
         radius: tuple[float, float] = (0.0, 0.0),
         canvas: Canvas | None = None,
         dreams: int = 0,
+        texts: bool = True,
     ):
+        for name, parameter in perceptor.clip.named_parameters():
+            parameter.requires_grad_(texts or name.startswith("visual."))
         self.bank = grammar.bank()
         self.perceptor = perceptor
         self.plan, self.sources, self.radius, self.dreams = plan, sources, radius, dreams
@@ -214,9 +218,10 @@ class ClipTrainer:
     def _loss(self, views: Tensor, words: Tensor, match: Tensor, known: Tensor) -> Tensor:
         clip = self.perceptor.clip
         images, named = self.learner(views)
-        logits = images @ words.T * clip.logit_scale.exp() + clip.logit_bias
+        cosines = (images @ words.T).float()
+        logits = cosines * clip.logit_scale.exp() + clip.logit_bias
         bank = match[:, -len(self.bank) :]
-        chosen = choice(logits[:, -len(self.bank) :], bank, self.groups) + choice(named, bank, self.groups)
+        chosen = choice(logits[:, -len(self.bank) :], bank, self.groups) + choice(named.float(), bank, self.groups)
         return 0.5 * contrast(logits, match, known) + chosen
 
     def _attack(self, views: Tensor, words: Tensor, match: Tensor, radius: float) -> Tensor:

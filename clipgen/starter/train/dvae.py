@@ -90,16 +90,21 @@ class DVAETrainer:
     def __init__(self, plan: Plan, pictures: np.ndarray, perceptor: Perceptor):
         torch.manual_seed(plan.seed)
         self.network = LearningDVAE(CONFIG).requires_grad_(True)
-        self.plan = plan
+        self.plan, self.warmest = plan, 1.0
         self.pictures = pictures
         self.features = FeatureDistance(perceptor, FEATURE_STAGES)
         self.device = next(perceptor.parameters()).device
         self.network.to(self.device)
         wake(self.network, crops(pictures, 16, plan.seed, step=0).to(self.device))
 
+    def take_up(self, tensors: dict[str, Tensor]) -> None:
+        """Go on from the weights of a trained network, as cold as it ended."""
+        self.network.load_state_dict({**self.network.state_dict(), **tensors})
+        self.warmest = COLDEST
+
     def temperature(self, step: int) -> float:
         """Cosine from 1 to 1/16: a linear one diverges (appendix A.2)."""
-        return 1 + (COLDEST - 1) * half_cosine(step, int(self.plan.steps * COOLED))
+        return self.warmest + (COLDEST - self.warmest) * half_cosine(step, int(self.plan.steps * COOLED))
 
     def losses_at(self, step: int) -> Losses:
         """Likelihood, KL, edges and features for a step's crops."""

@@ -38,6 +38,8 @@ class Plan:
     decay: float = 0.02
     average: float = 0.998
     betas: tuple[float, float] = (0.9, 0.98)
+    brief: bool = False
+    """Convolutions and products in bfloat16: nearly twice as fast on processors that have it."""
 
     def rate_at(self, step: int) -> float:
         """The learning rate of a step."""
@@ -119,7 +121,9 @@ class Fit(Generic[Trained]):
         for group in self.optimiser.param_groups:
             group["lr"] = self.plan.rate_at(self.step)
         self.module.train()
-        losses = losses_at(self.step)
+        device = next(self.module.parameters()).device.type
+        with torch.autocast(device, torch.bfloat16, enabled=self.plan.brief):
+            losses = losses_at(self.step)
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(losses["loss"])
         nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)

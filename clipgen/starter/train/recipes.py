@@ -42,8 +42,10 @@ class Recipe:
     summary: str
     plan: Plan
     pictures: int
+    start: str | None = None
+    """The weights it goes on from: those that ship, or those that another recipe left in the same folder of runs."""
     needs: tuple[str, ...] = ()
-    """Weights trained before, in the same folder of runs: what to start from or to learn by, then autoencoders."""
+    """Other such weights that it learns by."""
     radius: tuple[float, float] = (0.0, 0.0)
     """Of the adversary, at first and from half of the steps on."""
     dreams: tuple[str, int] = ("pixels", 0)
@@ -51,41 +53,36 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "clip-clean": Recipe("the guide, before it meets an adversary", Plan(1100, 64, 0.002, seed=7), 40_000),
-    "judge-clean": Recipe("the judge, before it meets reconstructions", Plan(1000, 64, 0.002, seed=3), 40_000),
-    "vqgan": Recipe("the VQGAN", Plan(11_000, 4, 0.001, seed=11), 6_000, ("clip-clean",)),
-    "dvae": Recipe("the dVAE", Plan(6000, 6, 0.0005, seed=12), 6_000, ("clip-clean",)),
-    "prior": Recipe("the prior", Plan(3600, 32, 0.001, seed=13), 40_000),
-    "clip-pixels": Recipe(
-        "the guide: reconstructions, an adversary, dreams in pixels", Plan(1500, 64, 0.001, seed=8, average=0.995),
-        40_000, ("clip-clean", "vqgan"), (0.0, 4.0), ("pixels", 12),
+    "vqgan": Recipe(
+        "the VQGAN", Plan(3000, 4, 0.0006, seed=61, brief=True), 6000, "starter/vqgan", ("starter/clip-fine",)
     ),
-    "clip-latents": Recipe(
-        "the guide: dreams in latents", Plan(1000, 64, 0.0005, seed=9, average=0.99), 40_000,
-        ("clip-pixels", "vqgan"), (4.0, 4.0), ("latents", 6),
-    ),
-    "clip-more": Recipe(
-        "the guide: more of the same", Plan(1400, 32, 0.0004, seed=21, average=0.99), 40_000,
-        ("clip-latents", "vqgan"), (4.0, 4.0), ("latents", 6),
+    "dvae": Recipe("the dVAE", Plan(3000, 6, 0.0004, seed=62), 6000, "starter/dvae", ("starter/clip-fine",)),
+    "prior": Recipe("the prior", Plan(3600, 32, 0.001, seed=13), 48_000),
+    "clip-wide": Recipe(
+        "both guides, before they dream", Plan(2600, 64, 0.0012, seed=60, brief=True), 48_000,
+        "starter/clip-fine", ("starter/vqgan",), (0.5, 1.0),
     ),
     "clip": Recipe(
-        "the guide: a milder adversary at last, for the styles", Plan(1000, 32, 0.0004, seed=22, average=0.99), 40_000,
-        ("clip-more", "vqgan"), (4.0, 2.5), ("latents", 6),
+        "the guide that knows what is no picture: an adversary, dreams in latents",
+        Plan(400, 32, 0.0004, seed=63, average=0.99, brief=True), 48_000,
+        "clip-wide", ("vqgan",), (1.0, 2.5), ("latents", 6),
     ),
     "clip-fine": Recipe(
-        "the guide that joins late: hardly an adversary, so that it sees strokes and windows",
-        Plan(600, 32, 0.0004, seed=32, average=0.99), 40_000, ("clip-clean", "vqgan"), (1.0, 1.0), ("latents", 8),
+        "the guide that sees strokes and windows: hardly an adversary",
+        Plan(300, 32, 0.0004, seed=64, average=0.99, brief=True), 48_000,
+        "clip-wide", ("vqgan",), (1.0, 1.0), ("latents", 8),
     ),
     "prior-text": Recipe(
-        "the prior, told texts as the guide reads them", Plan(7000, 32, 0.001, seed=40), 40_000, ("prior", "clip"),
+        "the prior, told texts as the guide reads them", Plan(4000, 32, 0.0008, seed=65, brief=True), 48_000,
+        "starter/prior-text", ("clip-wide",),
     ),
     "embedding-prior": Recipe(
-        "the prior from texts to pictures as the guides see them", Plan(16_000, 512, 0.001, seed=50), 40_000,
-        ("clip", "clip-fine"),
+        "the prior from texts to pictures as the guides see them", Plan(16_000, 512, 0.001, seed=50), 48_000,
+        None, ("clip", "clip-fine"),
     ),
     "judge": Recipe(
-        "the judge: reconstructions, no adversary", Plan(250, 64, 0.0006, seed=4, average=0.99), 40_000,
-        ("judge-clean", "vqgan"),
+        "the judge: reconstructions, no adversary", Plan(2200, 64, 0.0012, seed=66, brief=True), 48_000,
+        "starter/judge", ("starter/vqgan",),
     ),
 }  # fmt: skip
 
@@ -104,7 +101,12 @@ class Bench:
         return self.runs / "data"
 
     def trained(self, name: str) -> weights.Checkpoint:
-        """Weights that an earlier recipe left here. Raises WeightsMissingError, naming the command that makes them."""
+        """Weights that ship, or that an earlier recipe left here.
+
+        Raises WeightsMissingError, naming the command that makes them.
+        """
+        if name.startswith(weights.STARTER):
+            return weights.read(weights.find(name))
         path = self.runs / f"{name}.safetensors"
         if not path.exists():
             raise WeightsMissingError(f"{path} is missing: run `clipgen train {name} --runs {self.runs}` first")
@@ -134,37 +136,37 @@ def _clip(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     perceptor = Perceptor(config).to(bench.device)
     world = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
     sources = [Source(world, truths(CLIP_SEED, recipe.pictures))]
+    if recipe.start:
+        perceptor.clip.load_state_dict(bench.trained(recipe.start).tensors)
     if recipe.needs:
-        perceptor.clip.load_state_dict(bench.trained(recipe.needs[0]).tensors)
-        kinds = recipe.needs[1:]
-        sources = [replace(sources[0], share=0.6), *(_reconstructions(kind, bench, 0.4 / len(kinds)) for kind in kinds)]
-    trainer = ClipTrainer(perceptor, recipe.plan, sources, recipe.radius, _canvas(recipe, bench), recipe.dreams[1])
+        others = [_reconstructions(kind, bench, 0.2 / len(recipe.needs)) for kind in recipe.needs]
+        sources = [replace(sources[0], share=0.8), *others]
+    dreams = recipe.dreams[1]
+    canvas = _canvas(recipe, bench) if dreams else None
+    trainer = ClipTrainer(perceptor, recipe.plan, sources, recipe.radius, canvas, dreams, texts=not dreams)
     learner = train_module(bench.runs / name, trainer.learner, recipe.plan, trainer.losses_at, bench.report)
     averaged = learner.perceptor
-    metrics = zero_shot(averaged, bench.data)
+    metrics = {"zero_shot": zero_shot(averaged, bench.data), "held_out": zero_shot(averaged, bench.data, held=True)}
     bench.report(str(metrics))
-    return weights.Checkpoint("clip", config, averaged.clip.state_dict(), {"zero_shot": metrics})
+    return weights.Checkpoint("clip", config, averaged.clip.state_dict(), metrics)
 
 
-def _canvas(recipe: Recipe, bench: Bench) -> Canvas | None:
-    kind, count = recipe.dreams
-    if not count:
-        return None
-    if kind == "pixels":
+def _canvas(recipe: Recipe, bench: Bench) -> Canvas:
+    if recipe.dreams[0] == "pixels":
         return Pixels(CONFIGS["clip"]["vision_cfg"]["image_size"])
-    network = cast(VQGANNetwork, build_network(bench.trained("vqgan")))
+    network = cast(VQGANNetwork, build_network(bench.trained(recipe.needs[0])))
     network.to(bench.device).to(memory_format=torch.channels_last)
     world = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
     nouns = codes_shown(truths(CLIP_SEED, recipe.pictures))[..., NOUN]
-    return Latents(network, 24, build_prior(bench.trained("prior")).to(bench.device), world, nouns)
+    return Latents(network, 24, build_prior(bench.trained("starter/prior-text")).to(bench.device), world, nouns)
 
 
 def _reconstructions(kind: str, bench: Bench, share: float, count: int = 3000) -> Source:
     """What a trained autoencoder makes of drawn pictures, shrunk to 128 px, kept in a file."""
-    path = bench.data / f"{kind}-{count}.npy"
+    path = bench.data / f"{kind.replace('/', '-')}-{count}.npy"
     if not path.exists():
         network = build_network(bench.trained(kind)).eval().to(bench.device)
-        large = drawn_set(bench.data, RECIPES[kind].pictures, 256, LARGE_SEED)[:count]
+        large = drawn_set(bench.data, RECIPES["vqgan"].pictures, 256, LARGE_SEED)[:count]
         np.save(path, reconstruct(network, large, 128))
     return Source(np.load(path), truths(LARGE_SEED, count), share)
 
@@ -175,6 +177,8 @@ def _autoencoder(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     large = drawn_set(bench.data, recipe.pictures, 256, LARGE_SEED)
     config, trainer_class = AUTOENCODERS[name]
     trainer = trainer_class(recipe.plan, large, perceptor.to(bench.device))
+    if recipe.start:
+        trainer.take_up(bench.trained(recipe.start).tensors)
     network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
     kept = NETWORKS[name](config).state_dict().keys()  # leaves out what only the training needs
     tensors = {key: network.state_dict()[key] for key in kept}
@@ -187,7 +191,7 @@ def _prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
 
 
 def _prior_text(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
-    start, guide = (bench.trained(needed) for needed in recipe.needs)
+    start, guide = (bench.trained(needed) for needed in (str(recipe.start), *recipe.needs))
     pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
     reader = build_perceptor(guide).eval().to(bench.device)
     captions = readings(reader, truths(CLIP_SEED, recipe.pictures), recipe.plan.seed)

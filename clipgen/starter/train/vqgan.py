@@ -63,11 +63,18 @@ class VQGANTrainer:
     def __init__(self, plan: Plan, pictures: np.ndarray, perceptor: Perceptor):
         torch.manual_seed(plan.seed)
         self.network = LearningVQGAN(CONFIG).to(memory_format=torch.channels_last)
-        self.plan = plan
+        self.plan, self.continuous = plan, CONTINUOUS_STEPS
         self.pictures = pictures
         self.features = FeatureDistance(perceptor, FEATURE_STAGES)
         self.device = next(perceptor.parameters()).device
         self.network.to(self.device)
+
+    def take_up(self, tensors: dict[str, Tensor]) -> None:
+        """Go on from the weights of a trained network, whose codes need no k-means."""
+        self.network.load_state_dict(
+            {**self.network.state_dict(), **tensors, "sums": tensors["quantize.embedding.weight"]}
+        )
+        self.continuous = 0
 
     def losses_at(self, step: int) -> Losses:
         """Pixels, edges, tint, commitment and, by and by, features and the critic for a step's crops."""
@@ -92,9 +99,9 @@ class VQGANTrainer:
     def _codes(self, target: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """The codes of a step's crops, a few of them replaced, and the commitment loss."""
         latent = self.network.encode(target)
-        if step < CONTINUOUS_STEPS:
+        if step < self.continuous:
             return latent, latent.new_zeros(())
-        if step == CONTINUOUS_STEPS:
+        if step == self.continuous > 0:
             self._set_codes(latent.detach())
         indices = self.network.nearest(latent)
         self._follow(latent.detach(), indices, step)
