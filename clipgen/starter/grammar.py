@@ -37,6 +37,7 @@ class Truth:
 
 ATTRIBUTES = tuple(Truth.__dataclass_fields__)
 OUTDOORS = tuple(name for name in words.SCENES if name != "room")
+OF_TWO = ("relation", "other", "other_colour")
 COLOURLESS = ("pencil sketch", "blueprint")
 COARSE = ("pixel art", "mosaic", "pointillism")
 """Styles too coarse for anything small."""
@@ -57,12 +58,12 @@ def turned(fields: Mapping[str, str | None]) -> dict[str, str | None] | None:
     """
     if fields.get("relation") is None:
         return None
-    swapped = {"noun": fields.get("other"), "colour": fields.get("other_colour")}
-    swapped |= {"relation": words.INVERSE.get(str(fields["relation"]))}
-    if swapped["relation"]:
-        swapped |= {"other": fields.get("noun"), "other_colour": fields.get("colour")}
-    kept = {name: value for name, value in fields.items() if name not in (*swapped, "other", "other_colour", "size")}
-    return {name: value for name, value in (kept | swapped).items() if value is not None}
+    shared = {name: value for name, value in fields.items() if name not in (*OF_TWO, "noun", "size")}
+    inverse = words.INVERSE.get(str(fields["relation"]))
+    if inverse is None:
+        return {**shared, "noun": fields.get("other")}
+    of_one = {"noun": fields.get("other"), "colour": fields.get("other_colour"), "relation": inverse}
+    return {**shared, **of_one, "other": fields.get("noun"), "other_colour": fields.get("colour")}
 
 
 def readings(fields: Mapping[str, str | None]) -> list[dict[str, str]]:
@@ -141,7 +142,7 @@ def _pair(style: str | None, rng: np.random.Generator) -> Truth:
     if kind < 0.2:
         shaped = _thing(_choose(words.MADE, rng), style, rng)
         other = _choose(words.SHAPES, rng)
-        return _around(replace(shaped, relation="in the shape of", other=other, other_colour=shaped.colour), rng)
+        return _around(replace(shaped, relation="in the shape of", other=other), rng)
     if kind < 0.4:
         first, relation, second = _choose(words.WEARERS, rng), "wearing", _choose(words.CLOTHES, rng)
     elif kind < 0.65:
