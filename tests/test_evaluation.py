@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from clipgen import evaluation, runner
 from clipgen.cli.app import app
 from clipgen.evaluation import Answer, _precision, drawn, measure, measure_drawn, questions
-from clipgen.starter import grammar
+from clipgen.starter import grammar, words
 
 COUNT = 24
 
@@ -29,6 +29,8 @@ def test_questions_differ_and_come_from_the_seed() -> None:
     assert asked == questions(40, seed=0) != questions(40, seed=1)
     assert len({tuple(question.claim.items()) for question in asked}) == 40
     assert all("noun" in question.claim for question in asked)
+    assert all(grammar.is_true(question.claim, question.truth) for question in asked)
+    assert all(grammar.held_out(question.claim) for question in asked)
     assert 10 < sum("style" in question.claim for question in asked) < 40
 
 
@@ -52,7 +54,7 @@ def test_pictures_of_something_else_score_at_chance(true_answers: list[Answer]) 
     claims = [answer.question.claim for answer in shifted]
     ways = [1 + sum(grammar.contradict(claim, other) for other in claims) for claim in claims]
     assert scores["R@1 chance"] == pytest.approx(sum(1 / count for count in ways) / COUNT)
-    assert scores["noun chance"] == pytest.approx(1 / len(grammar.NOUNS))
+    assert scores["noun chance"] == pytest.approx(1 / len(words.NOUNS))
 
 
 def test_a_prompt_is_no_rival_of_one_that_it_is_true_of_too() -> None:

@@ -16,7 +16,7 @@ from clipgen.prior import Prior
 from clipgen.starter import grammar
 from clipgen.starter.grammar import Truth
 from clipgen.starter.train.augment import distort, half_cosine, scramble
-from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source, choice, codes, contrast, matches
+from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source, choice, codes, codes_shown, contrast, matches
 from clipgen.starter.train.crops import CROP, crops, edge_distance
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.dreams import NOTHING, Canvas, Dreams, Latents, Pixels
@@ -89,9 +89,11 @@ def test_the_rate_rises_then_falls() -> None:
 def test_matches_agree_with_the_grammar() -> None:
     rng = np.random.default_rng(0)
     shown = [grammar.imagine(rng) for _ in range(60)]
-    claims = [grammar.claim_of(truth, rng) for truth in shown] + [claim for _, claim in grammar.bank()]
+    claims = [grammar.claim_of(truth, rng) for truth in shown]
+    claims += [other for claim in claims if (other := grammar.swapped(claim))]
+    claims += [claim for _, claim in grammar.bank()]
     expected = [[grammar.is_true(claim, truth) for claim in claims] for truth in shown]
-    assert matches(codes(shown), codes(claims)).tolist() == expected
+    assert matches(codes_shown(shown), codes(claims)).tolist() == expected
 
 
 def test_losses_are_least_where_true_pairs_are_near() -> None:
@@ -120,7 +122,7 @@ class Indifferent(Prior):
 
 
 PICTURES = np.full((3, 48, 48, 3), 128, dtype=np.uint8)
-LATENTS = Latents(cast(VQGANNetwork, FakeVQGAN()), 6, Indifferent(PRIOR_CONFIG), PICTURES, np.array([4, 4, 4]))
+LATENTS = Latents(cast(VQGANNetwork, FakeVQGAN()), 6, Indifferent(PRIOR_CONFIG), PICTURES, np.array([[4, NOTHING]] * 3))
 
 
 @pytest.mark.parametrize("canvas", [Pixels(16), LATENTS])
@@ -149,9 +151,9 @@ def test_some_dreams_begin_at_pictures_and_know_what_these_show() -> None:
     torch.manual_seed(0)
     cells, shown = LATENTS.begin(40)
     grey = (LATENTS.draw(cells) - 0.5).abs().amax((1, 2, 3)) < 0.1
-    assert set(shown.tolist()) == {NOTHING, 4}
-    assert grey[shown == 4].all()
-    assert not grey[shown == NOTHING].all()
+    assert set(shown[:, 0].tolist()) == {NOTHING, 4}
+    assert grey[shown[:, 0] == 4].all()
+    assert not grey[shown[:, 0] == NOTHING].all()
 
 
 def _small(pictures: Tensor) -> Tensor:
@@ -194,7 +196,7 @@ def test_what_shows_nothing_is_false_of_every_noun_but_the_one_it_may_show() -> 
     pictures = np.full((32, 64, 64, 3), 128, dtype=np.uint8)
     source = Source(pictures, [Truth("cat", "red")] * 32)
     trainer = ClipTrainer(Perceptor(CONFIGS["clip"]), Plan(4, 8, 0.001), [source], canvas=LATENTS, dreams=2)
-    views, may_show = trainer._wrong(torch.rand(8, 3, 64, 64), codes(source.truths[:8]), 0)
+    views, may_show = trainer._wrong(torch.rand(8, 3, 64, 64), source.shown[:8], 0)
     assert len(views) == len(may_show) == 2 + 8
     assert (may_show[2:] == NOTHING).all()
     assert trainer.losses_at(0)["loss"].isfinite()
