@@ -13,10 +13,11 @@ from clipgen.errors import ClipgenError
 from clipgen.generators.networks import VQGANNetwork
 from clipgen.perceptor import Perceptor
 from clipgen.prior import Prior
-from clipgen.starter import grammar
+from clipgen.starter import grammar, words
 from clipgen.starter.grammar import Truth
 from clipgen.starter.train.augment import distort, half_cosine, scramble
-from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source, choice, codes, codes_shown, contrast, matches
+from clipgen.starter.train.claims import codes, codes_shown, matches, untried
+from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source, binding, choice, contrast
 from clipgen.starter.train.crops import CROP, crops, edge_distance
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.dreams import NOTHING, Canvas, Dreams, Latents, Pixels
@@ -96,13 +97,37 @@ def test_matches_agree_with_the_grammar() -> None:
     assert matches(codes_shown(shown), codes(claims)).tolist() == expected
 
 
+def test_of_what_is_held_out_nothing_is_said() -> None:
+    held = [
+        (noun, style)
+        for noun in words.NOUNS
+        for style in words.STYLES
+        if grammar.held_out({"noun": noun, "style": style})
+    ]
+    noun, style = held[0]
+    other = next(name for name in words.NOUNS if not grammar.held_out({"noun": name, "style": style}))
+    shown = codes_shown([Truth(other, style=style), Truth(noun)])
+    claims = [{"noun": noun}, {"style": style}, {"noun": other}, {"noun": noun, "style": "neon"}, {"time": "day"}]
+    assert untried(shown, codes(claims)).tolist() == [
+        [True, False, False, True, False],
+        [False, True, False, grammar.held_out({"noun": noun, "style": "neon"}), False],
+    ]
+
+
+def test_two_things_are_told_from_the_two_swapped() -> None:
+    logits = torch.tensor([[0.0, 5.0, -5.0]])
+    assert binding(logits, torch.tensor([[0, 1, 2]])) < 0.01 < 9 < binding(logits, torch.tensor([[0, 2, 1]]))
+    assert binding(logits, torch.zeros(0, 3, dtype=torch.long)) == 0
+
+
 def test_losses_are_least_where_true_pairs_are_near() -> None:
     match = torch.tensor([[True, False], [False, True]])
     right, wrong = 6.0 * (match.float() * 2 - 1), -6.0 * (match.float() * 2 - 1)
     known = torch.ones_like(match)
     assert contrast(right, match, known) < 0.01 < 5 < contrast(wrong, match, known)
-    assert choice(right, match, [[0, 1]]) < 0.01 < 5 < choice(wrong, match, [[0, 1]])
-    assert choice(wrong, torch.zeros_like(match), [[0, 1]]) == 0
+    assert choice(right, match, known, [[0, 1]]) < 0.01 < 5 < choice(wrong, match, known, [[0, 1]])
+    assert choice(wrong, torch.zeros_like(match), known, [[0, 1]]) == 0
+    assert choice(wrong, match, match, [[0, 1]]) == 0
 
 
 def test_what_is_not_known_does_not_count() -> None:

@@ -195,6 +195,18 @@ def claim_of(truth: Truth, rng: np.random.Generator) -> dict[str, str]:
     return stated or {"noun": shown["noun"]}
 
 
+def claim_of_two(truth: Truth, rng: np.random.Generator) -> dict[str, str] | None:
+    """A random true claim about both things of a picture, with their colours; None if there is but one."""
+    if truth.relation is None:
+        return None
+    shown = _choose_reading(replace(truth, count=None, size=None), rng)
+    sides = readings(asdict(truth))
+    shown = shown if "relation" in shown else sides[0]
+    kept = {"noun", "relation", "other", "colour", "other_colour"}
+    around = {name for name in ("style", "place") if rng.random() < 0.3}
+    return {name: value for name, value in shown.items() if name in kept | around}
+
+
 def _choose_reading(truth: Truth, rng: np.random.Generator) -> dict[str, str]:
     """Of two things that stand by each other either comes first; else the first does, most of the time."""
     both = readings(asdict(truth))
@@ -210,10 +222,12 @@ def swapped(claim: Claim, known: bool = True) -> dict[str, str] | None:
     if "relation" not in claim:
         return None
     other = dict(claim)
-    if claim.get("colour") != claim.get("other_colour"):
+    if claim["relation"] not in words.INVERSE:
+        other |= {"noun": claim["other"], "other": claim["noun"]}
+    elif claim.get("colour") != claim.get("other_colour"):
         colours = {"colour": claim.get("other_colour"), "other_colour": claim.get("colour")}
         other = {**{k: v for k, v in claim.items() if k not in colours}, **{k: v for k, v in colours.items() if v}}
-    elif claim["relation"] in words.INVERSE:
+    else:
         other |= {"noun": claim["other"], "other": claim["noun"]}
     return None if (known and held_out(other)) or not contradict(other, claim) else other
 

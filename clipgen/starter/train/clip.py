@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, logsigmoid
+from torch.nn.functional import cross_entropy, logsigmoid, softplus
 
 from clipgen.perceptor import Perceptor
-from clipgen.starter import grammar, words
-from clipgen.starter.english import Claim, say
-from clipgen.starter.grammar import ATTRIBUTES, Truth
+from clipgen.starter import grammar
+from clipgen.starter.english import say
+from clipgen.starter.grammar import Truth
 from clipgen.starter.train.augment import distort, scramble
+from clipgen.starter.train.claims import NOUN, THINGS, UNSTATED, codes, codes_shown, matches, untried
 from clipgen.starter.train.data import truths
 from clipgen.starter.train.dreams import NOTHING, Canvas, Dreams
 from clipgen.starter.train.loop import Losses, Plan
@@ -35,45 +36,22 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "clip": {**COMMON, "vision_cfg": {**TIMM, "timm_model_name": "clipgen_conv7"}},
     "judge": {**COMMON, "vision_cfg": {**TIMM, "timm_model_name": "clipgen_resnet9"}},
 }
-UNSTATED, ABSENT = -1, -2
-NOUN = ATTRIBUTES.index("noun")
 SCRAMBLED = 10  # of the views of a batch, at most, show things out of shape beside their dreams
 MOVES = 4  # of every dream that a step visits
 WISHES = 500  # captions that dreams may aim at
 DREAMING = 8  # dreams on their way for each that a step visits
+LEAST = -1e4  # logit of what is not to be chosen
+BINDING = 3.0  # weight of telling a caption of two things from the same with the two swapped
 
 
-def codes(rows: Sequence[Claim]) -> np.ndarray:
-    """Claims as integers (N, attributes); UNSTATED where nothing is said."""
-    return np.array([[CODE.get((name, row.get(name, "")), UNSTATED) for name in ATTRIBUTES] for row in rows])
+@dataclass(frozen=True)
+class Labels:
+    """What is true of the pictures (N) among the texts (M), and of which pairs that is known, both (N, M) boolean."""
 
-
-def codes_shown(rows: Sequence[Truth]) -> np.ndarray:
-    """Truths as integers (N, 2, attributes), from the side of either thing; ABSENT where there is but one."""
-    both = [grammar.readings(asdict(row)) for row in rows]
-    shown = np.stack([codes([sides[0] for sides in both]), codes([sides[-1] for sides in both])], 1)
-    shown[[len(sides) == 1 for sides in both], 1] = ABSENT
-    return shown
-
-
-def _numbered() -> dict[tuple[str, str], int]:
-    domains = {"noun": words.NOUNS, "colour": words.COLOURS, "backdrop": words.COLOURS, "place": words.PLACES}
-    domains |= {"time": words.TIMES, "weather": words.WEATHERS, "style": words.STYLES, "count": words.COUNTS}
-    domains |= {"size": words.SIZES, "relation": words.RELATIONS, "other": words.NOUNS, "other_colour": words.COLOURS}
-    return {(name, value): k for name, domain in domains.items() for k, value in enumerate(domain)}
-
-
-CODE = _numbered()
-THINGS = [CODE["noun", noun] for noun in words.SUBJECTS]
-
-
-def matches(shown: np.ndarray, claimed: np.ndarray) -> Tensor:
-    """Which claims (M, A) hold of which pictures (N, 2, A): a boolean matrix (N, M)."""
-    stated = claimed != UNSTATED
-    holds = np.zeros((len(shown), len(claimed)), dtype=bool)
-    for side in range(shown.shape[1]):
-        holds |= (~stated[None] | (claimed[None] == shown[:, side, None])).all(-1)
-    return torch.from_numpy(holds)
+    match: Tensor
+    known: Tensor
+    bound: Tensor
+    """(K, 3): a picture of two things, a text that is true of it, and the text that has the two swapped."""
 
 
 def contrast(logits: Tensor, match: Tensor, known: Tensor) -> Tensor:
@@ -85,16 +63,28 @@ def contrast(logits: Tensor, match: Tensor, known: Tensor) -> Tensor:
     return -(logsigmoid(signs * logits) * known).sum(1).mean()
 
 
-def choice(logits: Tensor, match: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
-    """Softmax loss over the values of each attribute where some are true; attributes of more values weigh more."""
+def choice(logits: Tensor, match: Tensor, known: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
+    """Softmax loss over the values of each attribute where some are true; attributes of more values weigh more.
+
+    All are (pictures, texts); pairs that are not known are left out.
+    """
     total = logits.new_zeros(())
     for columns in groups:
-        known = match[:, columns].any(1)
-        if known.any():
-            right = match[known][:, columns].to(logits)
+        told = match[:, columns].any(1)
+        if told.any():
+            right = match[told][:, columns].to(logits)
             right = right / right.sum(1, keepdim=True)
-            total = total + cross_entropy(logits[known][:, columns], right) * len(columns) ** 0.5 / 3
+            possible = logits[told][:, columns].masked_fill(~known[told][:, columns], LEAST)
+            total = total + cross_entropy(possible, right) * len(columns) ** 0.5 / 3
     return total
+
+
+def binding(logits: Tensor, bound: Tensor) -> Tensor:
+    """Softmax loss over each text (K, 3: picture, right, wrong) and the same with its two things swapped."""
+    if not len(bound):
+        return logits.new_zeros(())
+    picture, right, wrong = bound.unbind(1)
+    return softplus(logits[picture, wrong] - logits[picture, right]).mean()
 
 
 @dataclass(frozen=True)
@@ -163,43 +153,50 @@ class ClipTrainer:
         self.device = next(perceptor.parameters()).device
         self.learner.to(self.device)
 
-    def batch(self, step: int) -> tuple[Tensor, list[str], np.ndarray, np.ndarray]:
-        """Pictures (B, 3, 128, 128), what they show, then texts and what these claim.
+    def batch(self, step: int) -> tuple[Tensor, list[str], np.ndarray, np.ndarray, Tensor]:
+        """Pictures (B, 3, 128, 128), texts, what the ones show and the others claim, and `Labels.bound`.
 
-        The texts are captions of a quarter of the pictures, those about two things also with these swapped, and one for
-        every word of the world.
+        The texts are captions of a quarter of the pictures, of each picture of two things one that names both and the
+        same with the two swapped, and one for every word of the world.
         """
         rng = np.random.default_rng([self.plan.seed, step])
-        pixels, shown, claims = [], [], []
+        pixels, shown, claims, drawn = [], [], [], []
         for source in self.sources:
             picked = np.sort(rng.integers(0, len(source.truths), round(source.share * self.plan.batch)))
             pixels.append(torch.from_numpy(source.pictures[picked]))
             shown.append(source.shown[picked])
+            drawn += [source.truths[k] for k in picked]
             claims += [grammar.claim_of(source.truths[k], rng) for k in picked[::4]]
-        claims += [other for claim in claims if (other := grammar.swapped(claim))]
+        bound = []
+        for row, truth in enumerate(drawn):
+            right = grammar.claim_of_two(truth, rng)
+            if right and (wrong := grammar.swapped(right)):
+                bound.append((row, len(claims), len(claims) + 1))
+                claims += [right, wrong]
         texts = [say(claim, rng) for claim in claims] + [text for text, _ in self.bank]
         claimed = codes([*claims, *(claim for _, claim in self.bank)])
         images = torch.cat(pixels).permute(0, 3, 1, 2).to(self.device).float() / 255
-        return images, texts, np.concatenate(shown), claimed
+        return images, texts, np.concatenate(shown), claimed, torch.tensor(bound).view(-1, 3).to(self.device)
 
     def losses_at(self, step: int) -> Losses:
         """The contrastive loss of a step's batch."""
-        pixels, texts, shown, claimed = self.batch(step)
-        match = matches(shown, claimed).to(self.device)
-        known = torch.ones_like(match)
+        pixels, texts, shown, claimed, bound = self.batch(step)
+        known = ~untried(shown, claimed).to(self.device)
+        labels = Labels(matches(shown, claimed).to(self.device), known, bound)
         views, words = distort(pixels, self.perceptor.size), self.perceptor.encode_texts(texts)
         wrong = self._wrong(views, shown, step) if self.learner.dreams is not None else None
         first, last = self.radius
         radius = first + (last - first) * min(1.0, 2 * step / self.plan.steps)
         if radius > 0:
-            views = self._attack(views, words.detach(), match, radius)
+            views = self._attack(views, words.detach(), labels, radius)
         if wrong is not None:
             lies, may_show = wrong
             nouns = torch.from_numpy(claimed[:, NOUN]).to(self.device)
             views = torch.cat([views, lies])
-            match = torch.cat([match, torch.zeros_like(match[:1]).expand(len(lies), -1)])
-            known = torch.cat([known, (nouns != UNSTATED) & (nouns != may_show[..., None]).all(1)])
-        return {"loss": self._loss(views, words, match, known)}
+            false = torch.zeros_like(known[:1]).expand(len(lies), -1)
+            certain = (nouns != UNSTATED) & (nouns != may_show[..., None]).all(1)
+            labels = Labels(torch.cat([labels.match, false]), torch.cat([known, certain]), bound)
+        return {"loss": self._loss(views, words, labels)}
 
     def _wrong(self, views: Tensor, shown: np.ndarray, step: int) -> tuple[Tensor, Tensor]:
         """Views that show nothing nameable: things out of shape, and dreams; with the noun that each may show still."""
@@ -215,21 +212,21 @@ class ClipTrainer:
         self.learner.train()
         return distort(dreamt, self.perceptor.size), shown
 
-    def _loss(self, views: Tensor, words: Tensor, match: Tensor, known: Tensor) -> Tensor:
+    def _loss(self, views: Tensor, words: Tensor, labels: Labels) -> Tensor:
         clip = self.perceptor.clip
         images, named = self.learner(views)
         cosines = (images @ words.T).float()
         logits = cosines * clip.logit_scale.exp() + clip.logit_bias
-        bank = match[:, -len(self.bank) :]
-        chosen = choice(logits[:, -len(self.bank) :], bank, self.groups) + choice(named.float(), bank, self.groups)
-        return 0.5 * contrast(logits, match, known) + chosen
+        bank = (labels.match[:, -len(self.bank) :], labels.known[:, -len(self.bank) :], self.groups)
+        chosen = choice(logits[:, -len(self.bank) :], *bank) + choice(named.float(), *bank)
+        return 0.5 * contrast(logits, labels.match, labels.known) + chosen + BINDING * binding(logits, labels.bound)
 
-    def _attack(self, views: Tensor, words: Tensor, match: Tensor, radius: float) -> Tensor:
+    def _attack(self, views: Tensor, words: Tensor, labels: Labels, radius: float) -> Tensor:
         """One step from a random start up the gradient, to the rim of the ball (Wong et al., 2020, in L2)."""
         start = torch.randn_like(views)
         start = start * (0.5 * radius / start.flatten(1).norm(dim=1).view(-1, 1, 1, 1))
         moved = (views + start).requires_grad_()
-        (slope,) = torch.autograd.grad(self._loss(moved, words, match, torch.ones_like(match)), moved)
+        (slope,) = torch.autograd.grad(self._loss(moved, words, labels), moved)
         push = start + slope * (radius / slope.flatten(1).norm(dim=1).clamp(min=1e-12).view(-1, 1, 1, 1))
         shrink = (radius / push.flatten(1).norm(dim=1)).clamp(max=1).view(-1, 1, 1, 1)
         attacked: Tensor = views + push * shrink

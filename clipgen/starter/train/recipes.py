@@ -15,7 +15,8 @@ from clipgen.generators.networks import NETWORKS, VQGANNetwork, build_network
 from clipgen.perceptor import Perceptor, build_perceptor
 from clipgen.prior import build_prior
 from clipgen.starter.train import dvae, vqgan
-from clipgen.starter.train.clip import CONFIGS, NOUN, ClipTrainer, Source, codes_shown
+from clipgen.starter.train.claims import NOUN, codes_shown
+from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.dreams import Canvas, Latents, Pixels
 from clipgen.starter.train.dvae import DVAETrainer
@@ -59,7 +60,7 @@ RECIPES: dict[str, Recipe] = {
     "dvae": Recipe("the dVAE", Plan(3000, 6, 0.0004, seed=62), 6000, "starter/dvae", ("starter/clip-fine",)),
     "prior": Recipe("the prior", Plan(3600, 32, 0.001, seed=13), 48_000),
     "clip-wide": Recipe(
-        "both guides, before they dream", Plan(2600, 64, 0.0012, seed=60, brief=True), 48_000,
+        "both guides, before they dream", Plan(4000, 64, 0.0015, seed=67, brief=True), 48_000,
         "starter/clip-fine", ("starter/vqgan",), (0.5, 1.0),
     ),
     "clip": Recipe(
@@ -81,7 +82,7 @@ RECIPES: dict[str, Recipe] = {
         None, ("clip", "clip-fine"),
     ),
     "judge": Recipe(
-        "the judge: reconstructions, no adversary", Plan(2200, 64, 0.0012, seed=66, brief=True), 48_000,
+        "the judge: reconstructions, no adversary", Plan(5000, 64, 0.0015, seed=68, brief=True), 48_000,
         "starter/judge", ("starter/vqgan",),
     ),
 }  # fmt: skip

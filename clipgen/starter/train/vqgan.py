@@ -98,7 +98,11 @@ class VQGANTrainer:
 
     def _codes(self, target: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """The codes of a step's crops, a few of them replaced, and the commitment loss."""
-        latent = self.network.encode(target)
+        latent = self.network.encode(target).float()
+        with torch.autocast(self.device.type, enabled=False):  # codes that lie near one another need all digits
+            return self._nearest(latent, step)
+
+    def _nearest(self, latent: Tensor, step: int) -> tuple[Tensor, Tensor]:
         if step < self.continuous:
             return latent, latent.new_zeros(())
         if step == self.continuous > 0:

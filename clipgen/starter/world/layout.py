@@ -22,7 +22,7 @@ MADE = {
 }
 SHAPES = {**{name: SUBJECTS[name] for name in words.SHAPES}, "avocado": food.half_avocado}
 CLOTHES = {"scarf": (wear.scarf_on, "neck"), "hat": (wear.hat_on, "head")}
-SCALES = {"small": (0.16, 0.22), None: (0.31, 0.46), "big": (0.48, 0.55)}
+SCALES = {"small": (0.2, 0.26), None: (0.31, 0.46), "big": (0.48, 0.55)}
 DRESSED = (0.3, 0.37)
 """Less than of others: a hat needs room."""
 ROWS: dict[str, list[tuple[Sequence[Point], float]]] = {
