@@ -181,8 +181,9 @@ class ClipTrainer:
     def losses_at(self, step: int) -> Losses:
         """The contrastive loss of a step's batch."""
         pixels, texts, shown, claimed, bound = self.batch(step)
-        known = ~untried(shown, claimed).to(self.device)
-        labels = Labels(matches(shown, claimed).to(self.device), known, bound)
+        match = matches(shown, claimed)
+        known = (match | ~untried(shown, claimed)).to(self.device)
+        labels = Labels(match.to(self.device), known, bound)
         views, words = distort(pixels, self.perceptor.size), self.perceptor.encode_texts(texts)
         wrong = self._wrong(views, shown, step) if self.learner.dreams is not None else None
         first, last = self.radius
