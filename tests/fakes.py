@@ -11,7 +11,8 @@ from torch.nn.functional import interpolate, normalize
 from clipgen.guidance import ScheduledPerceptor
 from clipgen.job import Job, parse_prompts
 from clipgen.presets import PerceptorSettings
-from clipgen.runner import Models, Result
+from clipgen.runner import Result
+from clipgen.scene import Models
 from clipgen.sinks.base import Outcome, Step
 
 STRIDE = 8

@@ -15,9 +15,9 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 # A room imports from lower rooms only. Rooms of one level do not know each other, but for the pairs in NEIGHBOURS.
 LEVELS = [
     {"errors"},
-    {"job", "presets", "images", "weights", "rng", "naming", "towers", "device", "interrupts"},
+    {"job", "presets", "images", "weights", "rng", "naming", "towers", "device", "interrupts", "memory"},
     {"generators", "cutouts", "losses", "perceptor", "prior", "embedding_prior", "optim", "sinks", "metadata"},
-    {"guidance", "runner", "state", "starter"},
+    {"guidance", "scene", "runner", "state", "starter"},
     {"evaluation"},
     {"cli", "__main__"},
 ]
@@ -28,6 +28,9 @@ NEIGHBOURS = {
     ("metadata", "sinks"),
     ("__main__", "cli"),
     ("runner", "guidance"),
+    ("runner", "scene"),
+    ("scene", "guidance"),
+    ("state", "scene"),
 }
 TORCH_FREE = {"__init__", "__main__", "errors", "interrupts", "job", "presets", "naming", "cli", "generators.__init__",
               "sinks.base", "starter.__init__", "starter.grammar"}  # fmt: skip

@@ -13,7 +13,7 @@ from clipgen import runner
 from clipgen.cli.app import app
 from clipgen.errors import DivergedError
 from clipgen.job import Job
-from clipgen.runner import Models
+from clipgen.scene import Models
 
 SMALL = ("--size", "32x32", "--steps", "2", "--cutouts", "2")
 PROMPTS = "# colours\n\nred\n  blue  \n# the end\ngreen:2|white:-0.5\n"

@@ -17,7 +17,7 @@ from clipgen.starter.grammar import unknown_words
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from clipgen.runner import Models
+    from clipgen.scene import Models
     from clipgen.sinks.base import Sink
     from clipgen.sinks.video import FilmSink
 

@@ -21,6 +21,9 @@ class Generator(Protocol):
     def parameters(self) -> Iterable[Tensor]:
         """Return the tensors to optimise, each with the pictures on axis 0."""
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all that starting and optimising has changed, by name: copied into another generator, it is this."""
+
     def start_from_noise_(self, seeds: Sequence[int]) -> None:
         """Start each picture at a random latent that its seed decides."""
 

@@ -44,6 +44,9 @@ class DVAEGenerator:
     def parameters(self) -> Iterable[Tensor]:
         return self._logits.levels
 
+    def tensors(self) -> dict[str, Tensor]:
+        return {"start": self._start} | {f"level{k}": level for k, level in enumerate(self._logits.levels)}
+
     def start_from_noise_(self, seeds: Sequence[int]) -> None:
         """Start at normal noise on a coarse grid, stretched: where nothing pulls, patches look better than a grain."""
         vocabulary, *cells = self._start.shape[1:]

@@ -43,6 +43,9 @@ class VQGANGenerator:
     def parameters(self) -> Iterable[Tensor]:
         return self._latent.levels
 
+    def tensors(self) -> dict[str, Tensor]:
+        return {"start": self._start} | {f"level{k}": level for k, level in enumerate(self._latent.levels)}
+
     def start_from_noise_(self, seeds: Sequence[int]) -> None:
         """Start at random codes on a coarse grid, stretched and drawn towards the mean code.
 
