@@ -1,6 +1,7 @@
 """The picture as a PNG file that carries its own recipe, written once, at the end, in one step."""
 
 from pathlib import Path
+from typing import Any
 
 from clipgen.errors import ClipgenError
 from clipgen.images import to_pil
@@ -11,12 +12,15 @@ from clipgen.sinks.base import Outcome, Step
 
 
 class PngSink:
-    """Writes the last picture of the run of `job` to `path`, also where the run was interrupted."""
+    """Writes the last picture of the run of `job` to `path`, also where the run was interrupted.
 
-    def __init__(self, path: Path, job: Job) -> None:
+    asked: what `describe_job` says of the job, where its init image may no longer be at its place.
+    """
+
+    def __init__(self, path: Path, job: Job, asked: dict[str, Any] | None = None) -> None:
         self.path = path
         self._job = job
-        self._asked = describe_job(job)  # read now: the init image may change or go while the run lasts
+        self._asked = asked or describe_job(job)  # read now: the init image may change or go while the run lasts
         self._last: Step | None = None
 
     def on_step(self, step: Step) -> None:
@@ -26,13 +30,22 @@ class PngSink:
         """`ClipgenError` where the file cannot be written."""
         if self._last is None or outcome is Outcome.FAILED:
             return
-        partial = partial_path(self.path)
         try:
-            self._write(partial, self._last, outcome)
-            publish(partial, self.path)
+            self._publish(self._last, outcome)
         except OSError as error:
             reason = error.strerror or error
             raise ClipgenError(f"the picture {self.path} could not be written: {reason}") from error
+
+    def keep(self, _done: int) -> None:
+        """Write the picture as it is so far, for the case that the run is killed. Raises OSError."""
+        if self._last is not None:
+            self._publish(self._last, Outcome.INTERRUPTED)
+
+    def _publish(self, step: Step, outcome: Outcome) -> None:
+        partial = partial_path(self.path)
+        try:
+            self._write(partial, step, outcome)
+            publish(partial, self.path)
         finally:
             partial.unlink(missing_ok=True)
 

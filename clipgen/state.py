@@ -1,0 +1,196 @@
+"""The state of a run on disk: all that is needed to go on after a stop, a crash or a power cut.
+
+Beside `a-cat-7.png` it is the folder `a-cat-7.clipgen`, which is there while the picture is not finished:
+
+    job.json            what was asked for
+    init.png            the init image, as the run has used it
+    state.safetensors   the snapshot that was kept last, replaced in one step
+    lock                held by the run that makes the picture
+    mp4-000000.mkv ...  the frames of a film so far
+
+Everything in it is read as data, with the checks of a job file.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self, cast
+
+from filelock import FileLock, Timeout
+from PIL import Image, ImageOps
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from clipgen import __version__
+from clipgen.errors import UsageError
+from clipgen.images import load_image
+from clipgen.job import MAX_JSON, Job
+from clipgen.metadata import describe_job
+from clipgen.naming import partial_path, publish
+from clipgen.scene import Snapshot
+
+SUFFIX = ".clipgen"
+SCHEMA = 1
+FILMS = (".mp4", ".gif")
+PATIENCE = 2.0
+"""Seconds that a folder may be without its job, as another process has just made it."""
+
+
+class BusyError(UsageError):
+    """Another process is making this picture."""
+
+
+class Workspace:
+    """The folder of one picture that is being made, locked as long as it is open."""
+
+    def __init__(self, folder: Path, record: dict[str, Any], init: Image.Image | None) -> None:
+        self.folder = folder
+        self.init = init
+        self.asked: dict[str, Any] = record["asked"]
+        self.films: tuple[str, ...] = tuple(record["films"])
+        self.job = Job.from_dict(self.asked["job"])
+        self._lock = FileLock(folder / "lock")
+
+    @classmethod
+    def create(cls, folder: Path, job: Job, films: Sequence[str], init: Image.Image | None = None) -> Self:
+        """Make the folder for a resolved job; UsageError where it is there or cannot be."""
+        record = {"schema": SCHEMA, "version": __version__, "asked": describe_job(job), "films": list(films)}
+        try:
+            folder.mkdir()
+            workspace = cls(folder, record, init and ImageOps.fit(init, cast(Any, job.size), Image.Resampling.LANCZOS))
+            workspace._lock.acquire(blocking=False)
+            if workspace.init:
+                workspace.init.save(folder / "init.png")
+            _write(folder / "job.json", lambda path: path.write_text(json.dumps(record), encoding="utf-8"))
+        except OSError as error:
+            raise UsageError(f"-o {folder} cannot be made ({error.strerror}): choose another folder") from error
+        return workspace
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Take up the folder of a run that has stopped; BusyError where it has not, UsageError where it is broken."""
+        record = read_job(folder)
+        if record is None:
+            raise UsageError(f"{folder} is not the state of a clipgen run, or is damaged; make the picture anew")
+        init, _ = load_image(folder / "init.png") if (folder / "init.png").exists() else (None, [])
+        workspace = cls(folder, record, init)
+        try:
+            workspace._lock.acquire(blocking=False)
+        except Timeout as error:
+            raise BusyError(f"{folder.with_suffix('.png')} is being made by another process; wait for it") from error
+        return workspace
+
+    def snapshot(self) -> Snapshot | None:
+        """Return what was kept last; None if the run was stopped before that."""
+        path = self.folder / "state.safetensors"
+        if not path.exists():
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = json.loads((file.metadata() or {})["snapshot"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            return Snapshot(int(header["done"]), bool(header["grown"]), float(header["lr"]), tensors)
+        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+            raise UsageError(f"{path} is damaged ({error}); make the picture anew") from error
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot in place of the last, in one step. Raises OSError where there is no room."""
+        header = {"done": snapshot.done, "grown": snapshot.grown, "lr": snapshot.lr}
+        metadata = {"snapshot": json.dumps(header)}
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in snapshot.tensors.items()}
+        _write(self.folder / "state.safetensors", lambda path: save_file(tensors, path, metadata=metadata))
+
+    @property
+    def has_snapshot(self) -> bool:
+        """Whether anything was kept."""
+        return (self.folder / "state.safetensors").exists()
+
+    def release(self) -> None:
+        """Let another process take it up."""
+        self._lock.release()
+
+    def discard(self) -> None:
+        """Remove the folder with all that is in it."""
+        self.release()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class PeriodicKeeper:
+    """Keeps snapshots every so many seconds, each after what else must survive with it.
+
+    before: called with the number of updates made, before the snapshot that counts so many is kept.
+    What cannot be written never harms the run: `problem` then says why.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        seconds: float,
+        before: Sequence[Callable[[int], None]] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.problem: str | None = None
+        self._workspace, self._seconds, self._before, self._clock = workspace, seconds, before, clock
+        self._last = clock()
+
+    def is_due(self) -> bool:
+        """Tell whether the time has passed."""
+        return self._clock() - self._last >= self._seconds
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot on disk."""
+        self._last = self._clock()
+        try:
+            for act in self._before:
+                act(snapshot.done)
+            self._workspace.keep(snapshot)
+        except (OSError, SafetensorError) as error:
+            self.problem = f"the state in {self._workspace.folder} could not be written: {error}"
+
+
+def read_job(folder: Path, patience: float = 0.0) -> dict[str, Any] | None:
+    """Return the checked record of what a run was asked for; None if there is none, or it is no such record."""
+    path, deadline = folder / "job.json", time.monotonic() + patience
+    while not path.exists() and folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    try:
+        text = path.read_text(encoding="utf-8")
+        record = json.loads(text) if len(text) <= MAX_JSON else None
+        known = isinstance(record, dict) and set(record["films"]) <= set(FILMS) and isinstance(record["asked"], dict)
+        Job.from_dict(record["asked"]["job"] if known else None)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, UsageError):
+        return None
+    return cast(dict[str, Any], record)
+
+
+def workspaces(folder: Path, stem: str) -> list[Path]:
+    """Return the folders of unfinished pictures called `stem`, or `stem` and a number."""
+    return sorted(path for path in folder.glob(f"*{SUFFIX}") if path.stem == stem or path.stem.startswith(f"{stem}-"))
+
+
+def with_more_steps(job: Job, steps: str | None, done: int) -> Job:
+    """Return the job with `--steps` of resume: "400" in all, or "+200" more than were planned."""
+    if steps is None:
+        return job
+    digits = steps.removeprefix("+")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 9):
+        raise UsageError(f"--steps must be a number of steps, or +N for so many more, got {steps!r}")
+    total = int(digits) + (cast(int, job.steps) if steps.startswith("+") else 0)
+    if total <= done:
+        raise UsageError(f"--steps {steps} is no more than the {done} steps that are done; give more")
+    return replace(job, steps=total)
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file in one step."""
+    partial = partial_path(path)
+    try:
+        write(partial)
+        publish(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
