@@ -117,9 +117,9 @@ class Guide:
         now = [k for k, each in enumerate(self._perceptors) if each.settings.guides(progress)]
         perceptors = [self._perceptors[k].perceptor for k in now]
         if views_at_once is None or views_at_once >= self._plan.count:
-            seen = _see(images, draw, perceptors)
+            seen = see(images, draw, perceptors)
         else:
-            seen = _see_in_parts(images, draw, perceptors, views_at_once)
+            seen = see_in_parts(images, draw, perceptors, views_at_once)
         losses, scores = [], []
         for k, vectors in zip(now, seen, strict=True):
             losses.append(prompt_loss(vectors, self._aims[k], self._pulls, self._stops, insistence))
@@ -127,7 +127,7 @@ class Guide:
         return torch.stack(losses).mean(0), torch.stack(scores).mean(0)
 
 
-def _see(images: Tensor, draw: Draw, perceptors: Sequence[Perceptor]) -> tuple[Tensor, ...]:
+def see(images: Tensor, draw: Draw, perceptors: Sequence[Perceptor]) -> tuple[Tensor, ...]:
     """Return the vectors (B, n, D) of the views of images (B, 3, H, W), as each perceptor sees them."""
     views = {size: make_views(images, draw, size) for size in {perceptor.size for perceptor in perceptors}}
     return tuple(
@@ -136,10 +136,10 @@ def _see(images: Tensor, draw: Draw, perceptors: Sequence[Perceptor]) -> tuple[T
     )
 
 
-def _see_in_parts(images: Tensor, draw: Draw, perceptors: Sequence[Perceptor], size: int) -> tuple[Tensor, ...]:
+def see_in_parts(images: Tensor, draw: Draw, perceptors: Sequence[Perceptor], size: int) -> tuple[Tensor, ...]:
     """Do so with `size` views of each picture in memory at a time."""
     starts = range(0, draw.drawn, size)
-    parts = [checkpoint(_see, images, draw.part(k, k + size), perceptors, use_reentrant=False) for k in starts]
+    parts = [checkpoint(see, images, draw.part(k, k + size), perceptors, use_reentrant=False) for k in starts]
     return tuple(torch.cat(vectors, 1) for vectors in zip(*parts, strict=True))
 
 

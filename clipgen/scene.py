@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
@@ -13,13 +14,14 @@ from torch.nn.functional import interpolate
 from torch.utils.checkpoint import checkpoint
 
 from clipgen import generators, presets
+from clipgen.cutouts import draw_views
 from clipgen.embedding_prior import EmbeddingPrior
-from clipgen.errors import DivergedError, UsageError
+from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
 from clipgen.generators.networks import Network
-from clipgen.guidance import Guide, Imagination, Plausibility, ScheduledPerceptor, ViewPlan
+from clipgen.guidance import Guide, Imagination, Plausibility, ScheduledPerceptor, ViewPlan, see
 from clipgen.job import Job
 from clipgen.losses import roughness
-from clipgen.memory import Thrift, is_memory_error
+from clipgen.memory import Need, Thrift, in_words, is_memory_error, kept_bytes, room
 from clipgen.optim import LatentOptimizer
 from clipgen.prior import Prior
 from clipgen.sinks.base import Step
@@ -28,6 +30,8 @@ PATIENCE = 3
 """Updates in a row that may be left out, for numbers that are not finite, before the run goes back."""
 RETREATS = 3
 """Times that a run goes back, each time to steps of half the length, before it is given up."""
+SMALL_CELLS = 8
+"""Latent cells a side of the picture by which the need of memory is measured."""
 REMEMBERED = 10
 """Every so many steps, what was reached is remembered as what to go back to."""
 
@@ -85,11 +89,11 @@ class Scene:
         self._preset, _ = presets.choose(job.preset)
         self._defaults = self._preset.generators[job.backend]
         self._network, self._seeds = models.network, [job.seed for job in jobs]
-        self._thrift = Thrift(self._count)
         self._retreats = 0
         self._finite: Tensor | None = None
         self._guide = self._guide_of(jobs, models, images)
         self._plausibility = self._plausibility_of(models, images)
+        self._thrift = self._affordable(models)
         self._start(images, snapshot)
 
     def _guide_of(self, jobs: Sequence[Job], models: Models, images: Tensor | None) -> Guide:
@@ -122,6 +126,38 @@ class Scene:
         else:
             self._generator.start_from_images_(images)
         self._good = self.snapshot()
+
+    def _affordable(self, models: Models) -> Thrift:
+        """Return how to spare memory from the first step on; OutOfMemoryError where no way is enough."""
+        need, free = self._need(models), room(models.device)
+        thrift = need.fitting(Thrift(self._count), free)
+        if thrift is None:
+            least = Thrift(1, decode_twice=True)
+            side = math.isqrt(int(self._size[0] * self._size[1] * free / need.bytes(least)))
+            side = max(side // self._defaults.stride, 1) * self._defaults.stride
+            raise OutOfMemoryError(
+                f"--size {self._size[0]}x{self._size[1]} needs about {in_words(need.bytes(least))} of memory, "
+                f"and {in_words(free)} are free; try --size {side}x{side}"
+            )
+        return thrift
+
+    def _need(self, models: Models) -> Need:
+        """What a step keeps in memory, by what a small picture and one view of it do."""
+        weights = [
+            *models.network.parameters(),
+            *(p for each in models.perceptors for p in each.perceptor.parameters()),
+        ]
+        small = (SMALL_CELLS * self._defaults.stride,) * 2
+        generator = generators.create(self._job.backend, models.network, 1, small)
+        generator.start_from_noise_([0])
+        generator.set_step(0, 1, [0])
+        decoder = kept_bytes(lambda: [generator.decode()], weights)
+        pixels = len(self._seeds) * self._size[0] * self._size[1]
+        picture = torch.zeros(1, 3, *small, device=models.device, requires_grad=True)
+        draw = draw_views([0], 0, 1, small, self._preset.views)
+        perceptors = [each.perceptor for each in models.perceptors]
+        view = len(self._seeds) * kept_bytes(lambda: see(picture, draw, perceptors), weights)
+        return Need(decoder * pixels // (small[0] * small[1]), view)
 
     def _draw_at_(self, size: presets.Size) -> None:
         """Have latents for pictures of that size, not yet started."""

@@ -160,12 +160,11 @@ def read_job(folder: Path, patience: float = 0.0) -> dict[str, Any] | None:
         time.sleep(0.02)
     try:
         text = path.read_text(encoding="utf-8")
-        record = json.loads(text) if len(text) <= MAX_JSON else None
-        known = isinstance(record, dict) and set(record["films"]) <= set(FILMS) and isinstance(record["asked"], dict)
-        Job.from_dict(record["asked"]["job"] if known else None)
+        record: dict[str, Any] = json.loads(text if len(text) <= MAX_JSON else "")
+        Job.from_dict(record["asked"]["job"])
+        return record if set(record["films"]) <= set(FILMS) else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError, UsageError):
         return None
-    return cast(dict[str, Any], record)
 
 
 def workspaces(folder: Path, stem: str) -> list[Path]:

@@ -6,16 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from fakes import FakePerceptor, Recorder, fake_models, job, scheduled
 from PIL import Image
 from torch import Tensor
 
+from clipgen import scene
 from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
 from clipgen.generators import GENERATORS
 from clipgen.guidance import Guide, ViewPlan
 from clipgen.job import Job, parse_prompts
+from clipgen.memory import Thrift, kept_bytes, room
 from clipgen.presets import CutoutSettings
 from clipgen.runner import run
 from clipgen.scene import Models, Scene, Snapshot
@@ -104,8 +107,10 @@ class Fitful(FakePerceptor):
         self.bad, self.looks = bad, 0
 
     def encode_images(self, views: Tensor) -> Tensor:
-        self.looks += 1
         seen = super().encode_images(views)
+        if len(views) == 1:  # the one by which the need of memory is measured
+            return seen
+        self.looks += 1
         return seen * float("nan") if self.looks - 1 in self.bad else seen
 
 
@@ -126,14 +131,14 @@ def test_steps_without_numbers_are_left_out(backend: str, bad: list[int]) -> Non
 
 def test_a_step_without_numbers_changes_nothing_of_what_is_remembered() -> None:
     asked = job(backend="dvae")
-    scene = Scene([asked], fitful_models([2], "dvae"))
+    made = Scene([asked], fitful_models([2], "dvae"))
     for _ in range(2):
-        scene.measure()
-        scene.update()
-    before = scene.snapshot().tensors
-    scene.measure()
-    scene.update()
-    after = scene.snapshot().tensors
+        made.measure()
+        made.update()
+    before = made.snapshot().tensors
+    made.measure()
+    made.update()
+    after = made.snapshot().tensors
     assert all(torch.equal(before[name], after[name]) for name in before if not name.endswith(".step"))
 
 
@@ -219,3 +224,44 @@ def test_looking_in_parts_gives_the_same_loss_and_gradient(size: int) -> None:
         found.append((losses.detach(), scores, *torch.autograd.grad(losses.sum(), images)))
     for whole, parts in zip(*found, strict=True):
         assert (parts - whole).norm() <= 1e-6 * whole.norm()
+
+
+def test_a_step_that_would_not_fit_spares_memory_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = job(size=(64, 64), cutouts=16)
+    need = Scene([asked], fake_models())._need(fake_models())
+    assert need.decoder > 0 < need.view
+    for thrift in (Thrift(16), Thrift(4), Thrift(1, decode_twice=True)):
+        monkeypatch.setattr(scene, "room", lambda _device, thrift=thrift: need.bytes(thrift))
+        assert Scene([asked], fake_models())._thrift == thrift
+
+
+def test_a_picture_for_which_there_is_no_room_is_refused_with_the_size_that_fits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    need = Scene([job(size=(256, 256))], fake_models())._need(fake_models())
+    monkeypatch.setattr(scene, "room", lambda _device: need.bytes(Thrift(1, decode_twice=True)) // 4)
+    with pytest.raises(OutOfMemoryError, match=r"--size 256x256 needs about .* try --size 1[0-2][0-9]x1[0-2][0-9]"):
+        run(job(size=(256, 256)), fake_models())
+
+
+def test_what_a_computation_keeps_is_counted_once_and_without_the_weights() -> None:
+    weight = torch.ones(10, 1000, requires_grad=True)
+    inputs = torch.ones(7, 10, requires_grad=True)
+
+    def compute() -> list[Tensor]:
+        outputs = (inputs @ weight).exp()
+        return [outputs * outputs]
+
+    assert kept_bytes(compute, [weight]) == 4 * (7 * 10 + 7 * 1000)
+
+
+def test_the_limit_of_the_process_counts() -> None:
+    resource = pytest.importorskip("resource")
+    limits, process = resource.getrlimit(resource.RLIMIT_AS), psutil.Process()
+    before = room(torch.device("cpu"))
+    resource.setrlimit(resource.RLIMIT_AS, (process.memory_info().vms + 200_000_000, limits[1]))
+    try:
+        limited = room(torch.device("cpu"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+    assert limited <= 200_000_000 < before
