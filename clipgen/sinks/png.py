@@ -1,6 +1,7 @@
 """The picture as a PNG file that carries its own recipe, written once, at the end, in one step."""
 
 from pathlib import Path
+from typing import Any
 
 from clipgen.errors import ClipgenError
 from clipgen.images import to_pil
@@ -11,11 +12,17 @@ from clipgen.sinks.base import Outcome, Step
 
 
 class PngSink:
-    """Writes the last picture of the run of `job` to `path`, also where the run was interrupted."""
+    """Writes the last picture of the run of `job` to `path`, also where the run was interrupted.
 
-    def __init__(self, path: Path, job: Job) -> None:
+    Without `metadata` the file holds the pixels and nothing else.
+    """
+
+    def __init__(self, path: Path, job: Job, *, metadata: bool = True) -> None:
         self.path = path
+        self.record: dict[str, Any] = {}
+        """What was asked for and what came of it; empty until the picture is written."""
         self._job = job
+        self._metadata = metadata
         self._asked = describe_job(job)  # read now: the init image may change or go while the run lasts
         self._last: Step | None = None
 
@@ -37,7 +44,8 @@ class PngSink:
             partial.unlink(missing_ok=True)
 
     def _write(self, path: Path, step: Step, outcome: Outcome) -> None:
-        record = describe_run(
+        self.record = describe_run(
             self._asked, outcome=outcome, steps_done=step.index, score=float(step.score), loss=float(step.loss)
         )
-        to_pil(step.image[0]).save(path, format="PNG", pnginfo=png_chunks(self._job, record))
+        chunks = png_chunks(self._job, self.record) if self._metadata else None
+        to_pil(step.image[0]).save(path, format="PNG", pnginfo=chunks)
