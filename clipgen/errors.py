@@ -13,6 +13,8 @@ A message is one line that names the flag, the value and the way out.
 import difflib
 from collections.abc import Iterable
 
+from clipgen.printable import MAX_QUOTED, quoted
+
 
 class ClipgenError(Exception):
     """Base of all errors that are shown as one line instead of a traceback."""
@@ -59,6 +61,7 @@ class Terminated(KeyboardInterrupt):
 def unknown_value(flag: str, value: object, choices: Iterable[str]) -> UsageError:
     """Make the error for a value outside a list of choices: it names the list and the nearest choice."""
     names = sorted(choices)
-    nearest = difflib.get_close_matches(str(value).lower(), names, n=1, cutoff=0.5)
+    typed = value[:MAX_QUOTED].lower() if isinstance(value, str) else ""
+    nearest = difflib.get_close_matches(typed, names, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
-    return UsageError(f"{flag} must be one of {', '.join(names)}, got {value!r}{hint}")
+    return UsageError(f"{flag} must be one of {', '.join(names)}, got {quoted(value)}{hint}")

@@ -14,6 +14,7 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 
 # A room imports from lower rooms only. Rooms of one level do not know each other, but for the pairs in NEIGHBOURS.
 LEVELS = [
+    {"printable"},
     {"errors"},
     {"job", "presets", "images", "weights", "rng", "naming", "towers", "device", "interrupts", "memory"},
     {"generators", "cutouts", "losses", "perceptor", "prior", "embedding_prior", "optim", "sinks", "metadata"},
@@ -32,8 +33,8 @@ NEIGHBOURS = {
     ("scene", "guidance"),
     ("state", "scene"),
 }
-TORCH_FREE = {"__init__", "__main__", "errors", "interrupts", "job", "presets", "naming", "cli", "generators.__init__",
-              "sinks.base", "starter.__init__", "starter.grammar"}  # fmt: skip
+TORCH_FREE = {"__init__", "__main__", "errors", "interrupts", "job", "presets", "naming", "printable", "metadata",
+              "cli", "generators.__init__", "sinks.base", "starter.__init__", "starter.grammar"}  # fmt: skip
 
 
 def module_name(path: Path) -> str:

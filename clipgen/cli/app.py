@@ -9,6 +9,8 @@ from clipgen import __version__
 from clipgen.cli.batch import batch
 from clipgen.cli.evaluate import evaluate
 from clipgen.cli.group import DEBUG_FLAG, DEFAULT_COMMAND, PromptOrCommand
+from clipgen.cli.info import info
+from clipgen.cli.replay import replay
 from clipgen.cli.run import run
 from clipgen.cli.train import train
 from clipgen.cli.world import world
@@ -16,6 +18,8 @@ from clipgen.cli.world import world
 COMMANDS: dict[str, Callable[..., None]] = {
     DEFAULT_COMMAND: run,
     "batch": batch,
+    "info": info,
+    "replay": replay,
     "eval": evaluate,
     "world": world,
     "train": train,

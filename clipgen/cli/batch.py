@@ -45,6 +45,7 @@ def batch(
     gif: options.Gif = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
+    no_metadata: options.BatchNoMetadata = False,
 ) -> None:
     """Make a picture for every line of a file.
 
@@ -66,7 +67,7 @@ def batch(
     results = Results(as_json=as_json)
     films = film_suffixes(video=video, mp4=mp4, gif=gif)
     notes = Notes(quiet=quiet or as_json)
-    studio = Studio(settings, device=device, films=films, results=results, notes=notes)
+    studio = Studio(settings, device=device, films=films, metadata=not no_metadata, results=results, notes=notes)
     make_folder(out)
     work = _Batch(studio, out, films, notes)
     try:

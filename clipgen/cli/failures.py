@@ -10,6 +10,7 @@ from typing import NoReturn
 import typer
 
 from clipgen.errors import ClipgenError, Interrupted, Terminated
+from clipgen.printable import visible
 
 
 def exit_code_of(command: Callable[[], object], *, debug: bool) -> int:
@@ -37,8 +38,8 @@ def describe(error: Exception) -> tuple[str, int]:
 
 
 def say(message: str) -> None:
-    """One line on stderr."""
-    typer.echo(" ".join(message.split()), err=True)
+    """One line on stderr; it may quote a stranger, so nothing in it reaches the terminal but visible characters."""
+    typer.echo(visible(" ".join(message.split())), err=True)
 
 
 @contextmanager

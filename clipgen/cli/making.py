@@ -1,4 +1,4 @@
-"""From jobs to files: what `run` and `batch` share. Torch and the models are loaded when the first picture is made."""
+"""From jobs to files: what the commands that make pictures share. Torch and the models are loaded for the first one."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,6 +12,7 @@ from clipgen.errors import ClipgenError, UsageError
 from clipgen.job import Job
 from clipgen.naming import reserved, slug
 from clipgen.presets import resolve
+from clipgen.printable import visible
 from clipgen.starter.grammar import unknown_words
 
 if TYPE_CHECKING:
@@ -53,8 +54,18 @@ class Studio:
     `settings` is a job with everything but the prompt; it is checked here, before anything slow.
     """
 
-    def __init__(self, settings: Job, *, device: str, films: tuple[str, ...], results: Results, notes: Notes) -> None:
+    def __init__(
+        self,
+        settings: Job,
+        *,
+        device: str,
+        films: tuple[str, ...],
+        metadata: bool,
+        results: Results,
+        notes: Notes,
+    ) -> None:
         self._films = films
+        self._metadata = metadata
         self._results = results
         self._notes = notes
         self._models: Models | None = None
@@ -71,6 +82,15 @@ class Studio:
     def _resolve(self, job: Job) -> tuple[Job, list[str]]:
         return resolve(job, self._init.size if self._init else None)
 
+    def make_alone(self, job: Job, out: Path) -> None:
+        """Make the picture of the one job there is, where `-o` says, and print its JSON document if asked to."""
+        folder, stem = destination(out, job)
+        try:
+            self.make(self.resolve(job), folder, stem, job.text)
+        finally:
+            for picture in self._results.pictures:
+                self._results.print_json(picture)
+
     def make(self, job: Job, folder: Path, stem: str, label: str) -> None:
         """Make the picture of a resolved job, with its films; `ClipgenError` where a part of that failed."""
         from clipgen.runner import load_models, run
@@ -80,7 +100,8 @@ class Studio:
         with reserved(folder, stem, (".png", *self._films)) as paths:
             picture, *film_paths = paths.values()
             films = [FilmSink(path) for path in film_paths]
-            sinks: list[Sink] = [PngSink(picture, job), *films, *self._progress(label)]
+            png = PngSink(picture, job, metadata=self._metadata)
+            sinks: list[Sink] = [png, *films, *self._progress(label)]
             self._models = self._models or load_models(job, self._device)
             self._notes.say(_unread_words(job, self._models))
             try:
@@ -90,7 +111,7 @@ class Studio:
                     say(f"error: {problems}")
                 raise
             finally:
-                self._results.add(picture, film_paths)  # after Ctrl-C too: what was reached is there
+                self._results.add(picture, film_paths, png.record)  # after Ctrl-C too: what was reached is there
         if problems := _problems(films):
             raise ClipgenError(problems)
 
@@ -98,7 +119,7 @@ class Studio:
         from clipgen.sinks.progress import progress_sink
 
         if not self._notes.quiet:
-            yield progress_sink(label, sys.stderr)
+            yield progress_sink(visible(label), sys.stderr)
 
 
 def _problems(films: "Sequence[FilmSink]") -> str:

@@ -1,7 +1,7 @@
 """What commands say: results on stdout, as paths or as one JSON document; notes on stderr, each once."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ class Results:
         self._as_json = as_json
         self.pictures: list[dict[str, Any]] = []
 
-    def add(self, picture: Path, films: Iterable[Path]) -> None:
-        """Take the files of one run; those that are empty were not written."""
+    def add(self, picture: Path, films: Iterable[Path], record: Mapping[str, Any]) -> None:
+        """Take the files of one run and what is known of it; files that are empty were not written."""
         written = [path for path in (picture, *films) if path.stat().st_size > 0]
         if self._as_json and picture in written:
-            self.pictures.append(_picture_record(picture, written[1:]))
+            self.pictures.append({"path": str(picture), "films": [str(film) for film in written[1:]], **record})
         elif not self._as_json:
             for path in written:
                 typer.echo(str(path))
@@ -44,9 +44,3 @@ class Notes:
             if not self.quiet and note not in self._said:
                 self._said.add(note)
                 say(note)
-
-
-def _picture_record(picture: Path, films: list[Path]) -> dict[str, Any]:
-    from clipgen.metadata import read
-
-    return {"path": str(picture), "films": [str(film) for film in films], **(read(picture) or {})}

@@ -3,7 +3,7 @@
 import secrets
 
 from clipgen.cli import options
-from clipgen.cli.making import Studio, destination, film_suffixes
+from clipgen.cli.making import Studio, film_suffixes
 from clipgen.cli.report import Notes, Results
 from clipgen.job import Job, parse_prompts, parse_size
 
@@ -29,6 +29,7 @@ def run(
     gif: options.Gif = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
+    no_metadata: options.NoMetadata = False,
 ) -> None:
     """Turn a sentence into a picture.
 
@@ -46,12 +47,12 @@ def run(
         init=None if init is None else str(init),
         init_weight=init_weight,
     )
-    folder, stem = destination(out, job)
-    results = Results(as_json=as_json)
-    films = film_suffixes(video=video, mp4=mp4, gif=gif)
-    studio = Studio(job, device=device, films=films, results=results, notes=Notes(quiet=quiet or as_json))
-    try:
-        studio.make(studio.resolve(job), folder, stem, job.text)
-    finally:
-        for picture in results.pictures:
-            results.print_json(picture)
+    studio = Studio(
+        job,
+        device=device,
+        films=film_suffixes(video=video, mp4=mp4, gif=gif),
+        metadata=not no_metadata,
+        results=Results(as_json=as_json),
+        notes=Notes(quiet=quiet or as_json),
+    )
+    studio.make_alone(job, out)

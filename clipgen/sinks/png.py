@@ -15,11 +15,15 @@ class PngSink:
     """Writes the last picture of the run of `job` to `path`, also where the run was interrupted.
 
     asked: what `describe_job` says of the job, where its init image may no longer be at its place.
+    Without `metadata` the file holds the pixels and nothing else.
     """
 
-    def __init__(self, path: Path, job: Job, asked: dict[str, Any] | None = None) -> None:
+    def __init__(self, path: Path, job: Job, *, asked: dict[str, Any] | None = None, metadata: bool = True) -> None:
         self.path = path
+        self.record: dict[str, Any] = {}
+        """What was asked for and what came of it; empty until the picture is written."""
         self._job = job
+        self._metadata = metadata
         self._asked = asked or describe_job(job)  # read now: the init image may change or go while the run lasts
         self._last: Step | None = None
 
@@ -50,7 +54,8 @@ class PngSink:
             partial.unlink(missing_ok=True)
 
     def _write(self, path: Path, step: Step, outcome: Outcome) -> None:
-        record = describe_run(
+        self.record = describe_run(
             self._asked, outcome=outcome, steps_done=step.index, score=float(step.score), loss=float(step.loss)
         )
-        to_pil(step.image[0]).save(path, format="PNG", pnginfo=png_chunks(self._job, record))
+        chunks = png_chunks(self._job, self.record) if self._metadata else None
+        to_pil(step.image[0]).save(path, format="PNG", pnginfo=chunks)
