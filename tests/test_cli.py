@@ -184,7 +184,7 @@ def test_a_defect_is_one_line_and_a_traceback_only_with_debug(
 
 
 def test_a_film_that_fails_keeps_the_picture_and_says_so(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clipgen.sinks.video._ffmpeg", lambda: "/nonexistent/ffmpeg")
+    monkeypatch.setattr("clipgen.sinks.ffmpeg._program", lambda: "/nonexistent/ffmpeg")
     result = cli("red", "--seed", "1", "--video", *SMALL)
     assert result.exit_code == 1
     assert result.stdout == "outputs/red-1.png\n"
@@ -197,7 +197,7 @@ def test_a_film_that_fails_in_a_stopped_run_is_said_too(cli: Cli, monkeypatch: p
         signal.raise_signal(signal.SIGINT)
         return "/nonexistent/ffmpeg"
 
-    monkeypatch.setattr("clipgen.sinks.video._ffmpeg", stop)
+    monkeypatch.setattr("clipgen.sinks.ffmpeg._program", stop)
     result = cli("red", "--seed", "1", "--mp4", *SMALL)
     assert (result.exit_code, files()) == (130, ["outputs/red-1.png"])
     assert "error: the film outputs/red-1.mp4 was not written" in result.stderr
