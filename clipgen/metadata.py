@@ -12,14 +12,24 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from clipgen import __version__
 from clipgen.errors import UsageError
-from clipgen.job import MAX_STEPS, Job, Prompt, check_choice, check_whole, checked_number, checked_record, load_json
+from clipgen.job import (
+    MAX_CUTOUTS,
+    MAX_STEPS,
+    Job,
+    Prompt,
+    check_choice,
+    check_whole,
+    checked_number,
+    checked_record,
+    load_json,
+)
 from clipgen.presets import PRESETS
 from clipgen.printable import quoted
 from clipgen.sinks.base import Outcome
@@ -45,6 +55,8 @@ class Recipe:
     score: float
     loss: float
     version: str = __version__
+    views_at_once: int | None = None
+    """Where memory ran out: how many views of the picture were looked at together."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values: the record inside the picture."""
@@ -55,6 +67,7 @@ class Recipe:
             score=self.score,
             loss=self.loss,
             version=self.version,
+            views_at_once=self.views_at_once,
         )
 
     @classmethod
@@ -72,6 +85,7 @@ class Recipe:
             checked_number("clip_score", values["clip_score"], -sys.float_info.max, sys.float_info.max),
             checked_number("loss", values["loss"], -sys.float_info.max, sys.float_info.max),
             _checked_version(values["version"]),
+            _checked_views(values.get("views_at_once")),
         )
 
 
@@ -96,10 +110,18 @@ def hash_file(init: str) -> str:
 
 
 def describe_run(
-    asked: dict[str, Any], *, outcome: Outcome, steps_done: int, score: float, loss: float, version: str = __version__
+    asked: dict[str, Any],
+    *,
+    outcome: Outcome,
+    steps_done: int,
+    score: float,
+    loss: float,
+    version: str = __version__,
+    views_at_once: int | None = None,
 ) -> dict[str, Any]:
     """Return the whole record of one picture: what was asked for, from `describe_job`, and what came of it."""
-    return {
+    spared = {} if views_at_once is None else {"views_at_once": views_at_once}
+    return spared | {
         "schema": SCHEMA,
         "version": version,
         **asked,
@@ -169,7 +191,7 @@ def _checked_keys(record: object) -> dict[str, Any]:
     if isinstance(record, Mapping) and record.get("schema") != SCHEMA:
         raise UsageError(f"clipgen {__version__} reads schema {SCHEMA}, got {quoted(record.get('schema'))}")
     needed = {"schema", "version", "job", "outcome", "steps_done", "clip_score", "loss"}
-    values = checked_record("recipe", record, {*needed, "init_sha256"})
+    values = checked_record("recipe", record, {*needed, "init_sha256", "views_at_once"})
     if missing := sorted(needed - values.keys()):
         raise UsageError(f"recipe: the key {missing[0]} is missing")
     return values
@@ -184,6 +206,13 @@ def _checked_hash(job: Job, value: object) -> str | None:
     if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", value):
         raise UsageError(f"recipe: init_sha256 must be 64 hexadecimal digits, got {quoted(value)}")
     return value
+
+
+def _checked_views(value: object) -> int | None:
+    if value is None:
+        return None
+    check_whole("views_at_once", value, 1, MAX_CUTOUTS)
+    return cast(int, value)
 
 
 def _checked_version(value: object) -> str:

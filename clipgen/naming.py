@@ -7,7 +7,7 @@ import re
 import tempfile
 import unicodedata
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from clipgen.errors import UsageError
@@ -34,19 +34,29 @@ def make_folder(folder: Path, flag: str = "-o") -> None:
 
 
 @contextlib.contextmanager
-def reserved(folder: Path, stem: str, suffixes: Sequence[str], flag: str = "-o") -> Iterator[dict[str, Path]]:
+def reserved(
+    folder: Path, stem: str, suffixes: Sequence[str], flag: str = "-o", avoid: str | None = None
+) -> Iterator[dict[str, Path]]:
     """Hold one free name in `folder` for files of all `suffixes`; what is still empty afterwards is removed.
 
     Empty files stand for the names meanwhile, so that runs side by side never choose the same one. Where a name is
-    taken `-2`, `-3`, ... is added to the stem, the same for all suffixes.
+    taken, also where it is with the suffix `avoid`, `-2`, `-3`, ... is added to the stem, the same for all suffixes.
     """
     make_folder(folder, flag)
-    paths = next(filter(None, (_claim(folder, name, suffixes, flag) for name in _numbered(stem))))
+    free = (name for name in _numbered(stem) if not (avoid and (folder / f"{name}{avoid}").exists()))
+    paths = next(filter(None, (_claim(folder, name, suffixes, flag) for name in free)))
     try:
         yield paths
     finally:
-        for path in paths.values():
-            _remove_empty(path)
+        remove_empty(paths.values())
+
+
+def remove_empty(paths: Iterable[Path]) -> None:
+    """Remove those files that are empty."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_size == 0:
+                path.unlink()
 
 
 def partial_path(path: Path) -> Path:
@@ -82,9 +92,3 @@ def _claim(folder: Path, stem: str, suffixes: Sequence[str], flag: str) -> dict[
             raise UsageError(f"{flag} {path} cannot be written ({error.strerror}): choose another name") from error
         claimed[suffix] = path
     return claimed
-
-
-def _remove_empty(path: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        if path.stat().st_size == 0:
-            path.unlink()

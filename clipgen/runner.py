@@ -33,8 +33,8 @@ SHARED = ("backend", "preset", "size", "steps", "lr", "cutouts", "init_weight")
 class Keeper(Protocol):
     """Keeps what a run needs to go on after it was stopped, or killed."""
 
-    def is_due(self) -> bool:
-        """Tell whether it is time to keep something."""
+    def is_due(self, done: int, total: int) -> bool:
+        """Tell whether it is time to keep something, after so many of all updates."""
 
     def keep(self, snapshot: Snapshot) -> None:
         """Keep this in place of what was kept before."""
@@ -132,7 +132,7 @@ def _optimise(scene: Scene, sinks: Sequence[Sink], stop: Stop, keeper: Keeper | 
     while scene.done < scene.total and not stop.asked:
         _report(sinks, scene.measure().step)
         scene.update()
-        if keeper and (keeper.is_due() or stop.asked):
+        if keeper and (keeper.is_due(scene.done, scene.total) or stop.asked):
             keeper.keep(scene.snapshot())
 
 

@@ -15,14 +15,14 @@ from clipgen.errors import UsageError
 from clipgen.job import Job
 from clipgen.runner import run
 from clipgen.scene import Snapshot
-from clipgen.state import BusyError, PeriodicKeeper, Workspace, read_job, with_more_steps, workspaces
+from clipgen.state import BusyError, Order, PeriodicKeeper, Workspace, read_order, with_more_steps, workspaces
 
 SNAPSHOT = Snapshot(3, False, 0.05, {"generator.start": torch.arange(4.0), "optimizer.0.step": torch.tensor(3.0)})
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    made = Workspace.create(tmp_path / "a.clipgen", job(), [".mp4"])
+    made = Workspace.create(tmp_path / "a.clipgen", Order.of(job(), [".mp4"]))
     yield made
     made.release()
 
@@ -30,7 +30,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 def test_what_was_asked_for_comes_back(workspace: Workspace) -> None:
     workspace.release()
     again = Workspace.open(workspace.folder)
-    assert (again.job, again.films, again.asked) == (job(), (".mp4",), workspace.asked)
+    assert again.order == workspace.order == Order.of(job(), [".mp4"])
     assert again.snapshot() is None
     assert not again.has_snapshot
     again.release()
@@ -53,12 +53,12 @@ def test_the_init_image_is_kept_as_the_run_uses_it_and_its_path_is_not(tmp_path:
     path.parent.mkdir()
     photo.save(path)
     asked = job(init=str(path), lr=0.02)
-    workspace = Workspace.create(tmp_path / "a.clipgen", asked, [], photo)
+    workspace = Workspace.create(tmp_path / "a.clipgen", Order.of(asked), photo)
     workspace.release()
     assert b"secret-folder" not in b"".join(file.read_bytes() for file in workspace.folder.iterdir())
     again = Workspace.open(workspace.folder)
-    assert again.job.init == "face.png"
-    assert run(again.job, fake_models(), init=again.init).image == run(asked, fake_models(), init=photo).image
+    assert again.order.job.init == "face.png"
+    assert run(again.order.job, fake_models(), init=again.init).image == run(asked, fake_models(), init=photo).image
     again.release()
 
 
@@ -66,20 +66,21 @@ def test_a_folder_in_use_is_left_alone(workspace: Workspace) -> None:
     with pytest.raises(BusyError, match="another process"):
         Workspace.open(workspace.folder)
     with pytest.raises(UsageError, match="cannot be made"):
-        Workspace.create(workspace.folder, job(), [])
+        Workspace.create(workspace.folder, Order.of(job()))
     workspace.discard()
     assert not workspace.folder.exists()
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{", "null", '{"asked": {"job": {}}, "films": []}', '{"asked": 3, "films": []}', "[" * 100_000,
+    ["", "[]", "{", "null", '{"asked": {"job": {}}, "films": [], "metadata": true}',
+     '{"films": [], "metadata": 1}', "[" * 100_000,
      '{"films": [".exe"], "asked": {"job": {"prompts": [{"text": "a"}]}}}'],
 )  # fmt: skip
 def test_a_damaged_record_is_refused(workspace: Workspace, text: str) -> None:
     workspace.release()
     (workspace.folder / "job.json").write_text(text)
-    assert read_job(workspace.folder) is None
+    assert read_order(workspace.folder) is None
     with pytest.raises(UsageError, match="damaged"):
         Workspace.open(workspace.folder)
 
@@ -106,11 +107,12 @@ def test_snapshots_are_kept_every_so_often_after_what_must_survive_with_them(wor
         seen.append((done, workspace.has_snapshot))
 
     keeper = PeriodicKeeper(workspace, 10.0, [before], clock=lambda: now[0])
-    assert not keeper.is_due()
+    assert not keeper.is_due(12, 12)
+    assert PeriodicKeeper(workspace, 10.0, last=True, clock=lambda: now[0]).is_due(12, 12)
     now[0] = 10.0
-    assert keeper.is_due()
+    assert keeper.is_due(1, 12)
     keeper.keep(SNAPSHOT)
-    assert not keeper.is_due()
+    assert not keeper.is_due(1, 12)
     assert seen == [(3, False)]
     assert keeper.problem is None
 
@@ -131,13 +133,14 @@ def test_a_snapshot_that_cannot_be_written_harms_nothing(workspace: Workspace) -
 
 @pytest.mark.parametrize(("steps", "total"), [(None, 12), ("20", 20), ("+5", 17)])
 def test_more_steps(steps: str | None, total: int) -> None:
-    assert with_more_steps(job(), steps, done=8).steps == total
+    order = with_more_steps(Order.of(job()), steps, done=8)
+    assert order == Order.of(job(steps=total))
 
 
 @pytest.mark.parametrize("steps", ["8", "x", "-4", "+", "1.5", "9" * 20, "²"])
 def test_no_other_steps(steps: str) -> None:
     with pytest.raises(UsageError, match="--steps"):
-        with_more_steps(job(), steps, done=8)
+        with_more_steps(Order.of(job()), steps, done=8)
 
 
 def test_the_record_holds_what_a_job_file_may(workspace: Workspace) -> None:

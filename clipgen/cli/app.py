@@ -11,6 +11,7 @@ from clipgen.cli.evaluate import evaluate
 from clipgen.cli.group import DEBUG_FLAG, DEFAULT_COMMAND, PromptOrCommand
 from clipgen.cli.info import info
 from clipgen.cli.replay import replay
+from clipgen.cli.resume import resume
 from clipgen.cli.run import run
 from clipgen.cli.train import train
 from clipgen.cli.world import world
@@ -18,6 +19,7 @@ from clipgen.cli.world import world
 COMMANDS: dict[str, Callable[..., None]] = {
     DEFAULT_COMMAND: run,
     "batch": batch,
+    "resume": resume,
     "info": info,
     "replay": replay,
     "eval": evaluate,

@@ -4,17 +4,21 @@ import glob
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clipgen.cli import options
 from clipgen.cli.failures import say
-from clipgen.cli.making import Studio, default_stem, film_suffixes
+from clipgen.cli.making import SAVE_SECONDS, Delivery, Studio, default_stem, film_suffixes
 from clipgen.cli.report import Notes, Results
+from clipgen.cli.resume import own_paths, resume_in
 from clipgen.errors import ClipgenError, UsageError
 from clipgen.job import Job, parse_prompts, parse_size
 from clipgen.naming import make_folder
+
+if TYPE_CHECKING:
+    from clipgen.state import Workspace
 
 File = Annotated[
     str,
@@ -46,6 +50,7 @@ def batch(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     no_metadata: options.BatchNoMetadata = False,
+    save_every: options.SaveEvery = SAVE_SECONDS,
 ) -> None:
     """Make a picture for every line of a file.
 
@@ -67,7 +72,8 @@ def batch(
     results = Results(as_json=as_json)
     films = film_suffixes(video=video, mp4=mp4, gif=gif)
     notes = Notes(quiet=quiet or as_json)
-    studio = Studio(settings, device=device, films=films, metadata=not no_metadata, results=results, notes=notes)
+    delivery = Delivery(films, not no_metadata, options.checked_seconds(save_every))
+    studio = Studio(settings, device=device, delivery=delivery, results=results, notes=notes)
     make_folder(out)
     work = _Batch(studio, out, films, notes)
     try:
@@ -95,15 +101,59 @@ class _Batch:
         """Make the picture of one line, unless it is there; an error is said and noted, not raised."""
         try:
             job = self._studio.resolve(replace(settings, prompts=parse_prompts(text)))
-            done = _finished_picture(self._folder, job, self._films)
-            if done is None:
-                self._studio.make(job, self._folder, default_stem(job), f"{label} {job.text}")
-            else:
-                self.skipped.append(str(done))
-                self._notes.say([f"{label} {job.text}: already made, {done}"])
+            self._make(job, f"{label} {job.text}")
         except ClipgenError as error:
             self.failed.append({"line": line, "error": str(error)})
             say(f"error: line {line}: {error}")
+
+    def _make(self, job: Job, label: str) -> None:
+        from clipgen.state import BusyError
+
+        stem = default_stem(job)
+        try:
+            if (done := self._finished(job)) is not None:
+                self._skip(done, f"{label}: already made, {done}")
+            elif unfinished := self._unfinished(job):
+                resume_in(self._studio, unfinished, own_paths(unfinished), label)
+            else:
+                with self._studio.claimed(job, self._folder, stem) as (workspace, paths):
+                    self._check_rivals(workspace)
+                    self._studio.make(workspace, paths, label)
+        except BusyError as busy:
+            self._skip(self._folder / f"{stem}.png", f"{label}: {busy}")
+
+    def _skip(self, picture: Path, note: str) -> None:
+        self.skipped.append(str(picture))
+        self._notes.say([note])
+
+    def _finished(self, job: Job) -> Path | None:
+        return _finished_picture(self._folder, job, self._films)
+
+    def _unfinished(self, job: Job) -> "Workspace | None":
+        """Take up the state that an earlier batch has left of this job; BusyError where another process is at it."""
+        from clipgen.state import Workspace
+
+        same = self._others(job)
+        return Workspace.open(same[0]) if same else None
+
+    def _check_rivals(self, workspace: "Workspace") -> None:
+        """Leave the picture to another process that was a moment earlier with the same line: BusyError."""
+        from clipgen.state import BusyError
+
+        job, mine = workspace.order.job, workspace.folder
+        earlier = [path for path in self._others(job) if (len(path.name), path.name) < (len(mine.name), mine.name)]
+        if earlier or self._finished(job):
+            workspace.discard()
+            raise BusyError(f"{(earlier or [mine])[0].with_suffix('.png')} is being made by another process")
+
+    def _others(self, job: Job) -> list[Path]:
+        """Return the folders with states of this very job."""
+        from clipgen.metadata import describe_job
+        from clipgen.state import PATIENCE, read_order, workspaces
+
+        orders = {path: read_order(path, PATIENCE) for path in workspaces(self._folder, default_stem(job))}
+        asked = describe_job(job) if orders else {}
+        return [path for path, order in orders.items() if order and (order.asked, order.films) == (asked, self._films)]
 
 
 def _read_lines(file: str) -> list[tuple[int, str]]:

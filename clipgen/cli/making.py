@@ -1,7 +1,10 @@
 """From jobs to files: what the commands that make pictures share. Torch and the models are loaded for the first one."""
 
+import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +23,10 @@ if TYPE_CHECKING:
 
     from clipgen.scene import Models
     from clipgen.sinks.base import Sink
-    from clipgen.sinks.video import FilmSink
+    from clipgen.sinks.png import PngSink
+    from clipgen.state import Workspace
 
+SAVE_SECONDS = 30.0
 # What a user may expect -o to write, and does not get.
 _OTHER_FORMATS = {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".mp4", ".tif", ".tiff", ".webp"}
 
@@ -48,24 +53,26 @@ def destination(out: Path, job: Job) -> tuple[Path, str]:
     return out, default_stem(job)
 
 
+@dataclass(frozen=True)
+class Delivery:
+    """What is to be written of a run, beside the picture."""
+
+    films: tuple[str, ...] = ()
+    metadata: bool = True
+    save_every: float = SAVE_SECONDS
+    """Seconds between two saves of the state from which a killed run goes on."""
+    keep_state: bool = False
+    """Whether that state stays when the run has finished, for more steps."""
+
+
 class Studio:
     """Makes pictures that differ only in prompt and seed, with models and init image loaded once.
 
     `settings` is a job with everything but the prompt; it is checked here, before anything slow.
     """
 
-    def __init__(
-        self,
-        settings: Job,
-        *,
-        device: str,
-        films: tuple[str, ...],
-        metadata: bool,
-        results: Results,
-        notes: Notes,
-    ) -> None:
-        self._films = films
-        self._metadata = metadata
+    def __init__(self, settings: Job, *, device: str, delivery: Delivery, results: Results, notes: Notes) -> None:
+        self._delivery = delivery
         self._results = results
         self._notes = notes
         self._models: Models | None = None
@@ -86,34 +93,69 @@ class Studio:
         """Make the picture of the one job there is, where `-o` says, and print its JSON document if asked to."""
         folder, stem = destination(out, job)
         try:
-            self.make(self.resolve(job), folder, stem, job.text)
+            with self.claimed(self.resolve(job), folder, stem) as (workspace, paths):
+                self.make(workspace, paths, job.text)
         finally:
-            for picture in self._results.pictures:
-                self._results.print_json(picture)
+            self.print_json()
 
-    def make(self, job: Job, folder: Path, stem: str, label: str) -> None:
-        """Make the picture of a resolved job, with its films; `ClipgenError` where a part of that failed."""
+    def print_json(self) -> None:
+        """Print the JSON document of the one picture there is, if asked to."""
+        for picture in self._results.pictures:
+            self._results.print_json(picture)
+
+    @contextmanager
+    def claimed(self, job: Job, folder: Path, stem: str) -> "Iterator[tuple[Workspace, dict[str, Path]]]":
+        """Hold free names for the files of a resolved job, and a place for its state."""
+        from clipgen.state import SUFFIX, Order, Workspace
+
+        order = Order.of(job, self._delivery.films, metadata=self._delivery.metadata)
+        with reserved(folder, stem, (".png", *order.films), avoid=SUFFIX) as paths:
+            yield Workspace.create(paths[".png"].with_suffix(SUFFIX), order, self._init), paths
+
+    def make(self, workspace: "Workspace", paths: dict[str, Path], label: str) -> None:
+        """Make the picture of a workspace, from the start or from where it was stopped, with its films.
+
+        `ClipgenError` where a part of that failed. What is needed to go on stays if the run does not finish.
+        """
         from clipgen.runner import load_models, run
         from clipgen.sinks.png import PngSink
         from clipgen.sinks.video import FilmSink
+        from clipgen.state import PeriodicKeeper
 
-        with reserved(folder, stem, (".png", *self._films)) as paths:
-            picture, *film_paths = paths.values()
-            films = [FilmSink(path) for path in film_paths]
-            png = PngSink(picture, job, metadata=self._metadata)
+        order, delivery = workspace.order, self._delivery
+        picture, *film_paths = paths.values()
+        png = PngSink(picture, order.job, asked=order.asked, metadata=order.metadata)
+        films: list[FilmSink] = []
+        try:
+            self._models = self._models or load_models(order.job, self._device)
+            self._notes.say(_unread_words(order.job, self._models))
+            snapshot = workspace.snapshot()
+            done = snapshot.done if snapshot else 0
+            films += [FilmSink(path, workspace.folder, done) for path in film_paths]
+            before = [*(film.keep for film in films), png.keep]
+            keeper = PeriodicKeeper(workspace, delivery.save_every, before, last=delivery.keep_state)
             sinks: list[Sink] = [png, *films, *self._progress(label)]
-            self._models = self._models or load_models(job, self._device)
-            self._notes.say(_unread_words(job, self._models))
-            try:
-                run(job, self._models, sinks, init=self._init)
-            except KeyboardInterrupt:
-                if problems := _problems(films):
-                    say(f"error: {problems}")
-                raise
-            finally:
-                self._results.add(picture, film_paths, png.record)  # after Ctrl-C too: what was reached is there
-        if problems := _problems(films):
+            run(order.job, self._models, sinks, init=workspace.init, keeper=keeper, snapshot=snapshot)
+            self._notes.say(_spared(png.record))
+        finally:
+            self._leave(workspace, png)
+            self._results.add(picture, film_paths, png.record)  # after Ctrl-C too: what was reached is there
+            problems = "; ".join(film.problem for film in films if film.problem)
+            if problems and sys.exc_info()[0] is not None:
+                say(f"error: {problems}")
+        if problems:
             raise ClipgenError(problems)
+
+    def _leave(self, workspace: "Workspace", png: "PngSink") -> None:
+        """Let go of the workspace, which stays only where it is of use."""
+        outcome = png.record.get("outcome")
+        finished = outcome in ("finished", "diverged") and not self._delivery.keep_state
+        if finished or not workspace.has_snapshot:
+            workspace.discard()
+            return
+        workspace.release()
+        if outcome != "finished":
+            say(f"go on with: clipgen resume {shlex.quote(str(png.path))}")
 
     def _progress(self, label: str) -> Iterator["Sink"]:
         from clipgen.sinks.progress import progress_sink
@@ -122,8 +164,10 @@ class Studio:
             yield progress_sink(visible(label), sys.stderr)
 
 
-def _problems(films: "Sequence[FilmSink]") -> str:
-    return "; ".join(film.problem for film in films if film.problem)
+def _spared(record: Mapping[str, object]) -> Iterator[str]:
+    """Say that memory was short, where it was."""
+    if at_once := record.get("views_at_once"):
+        yield f"memory was short: the views were looked at {at_once} at a time, which takes longer"
 
 
 def _unread_words(job: Job, models: "Models") -> Iterator[str]:

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
+from clipgen.errors import UsageError
 from clipgen.generators import GENERATORS
 from clipgen.presets import AUTO, PRESETS, GeneratorDefaults
 
 PICTURE, ENGINE, OUTPUT = "Picture", "Engine", "Output"
 DEFAULT_FOLDER = Path("outputs")
+MAX_SECONDS = 86_400.0
 _DEFAULT = " [dim]\\[default: "
 
 
@@ -43,6 +45,13 @@ def _kept(option: Any, default: str = "the picture's") -> Any:
     info.help = _with_default(info.help.split(_DEFAULT)[0], default)
     info.show_default = False
     return info
+
+
+def checked_seconds(seconds: float) -> float:
+    """Return what `--save-every` says, if it is a time."""
+    if not 0 <= seconds <= MAX_SECONDS:
+        raise UsageError(f"--save-every must be from 0 to {MAX_SECONDS:g} seconds, got {seconds:g}")
+    return seconds
 
 
 _SIZES = ", ".join(f"{preset.name} {preset.size[0]}x{preset.size[1]}" for preset in PRESETS.values())
@@ -190,6 +199,19 @@ Mp4 = Annotated[bool, _output_flag("--mp4", text="Also write the film as MP4.")]
 Gif = Annotated[bool, _output_flag("--gif", text="Also write the film as GIF.")]
 Json = Annotated[bool, _output_flag("--json", text="Print one JSON document instead of paths.")]
 Quiet = Annotated[bool, _output_flag("-q", "--quiet", text="Say nothing but errors.")]
+SaveEvery = Annotated[
+    float,
+    typer.Option(
+        "--save-every",
+        metavar="SECONDS",
+        help="How often the state is saved from which `clipgen resume` goes on after a crash.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+KeepState = Annotated[
+    bool,
+    _output_flag("--keep-state", text="Keep that state when the run has finished, to go on with more steps later."),
+]
 NoMetadata = Annotated[
     bool,
     _output_flag("--no-metadata", text="Write no recipe into the picture: the file holds pixels and nothing else."),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from clipgen import __version__
 from clipgen.cli import options
-from clipgen.cli.making import Studio, film_suffixes
+from clipgen.cli.making import SAVE_SECONDS, Delivery, Studio, film_suffixes
 from clipgen.cli.report import Notes, Results
 from clipgen.errors import UsageError
 from clipgen.job import Job, parse_prompts, parse_size
@@ -41,6 +41,8 @@ def replay(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     no_metadata: options.NoMetadata = False,
+    save_every: options.SaveEvery = SAVE_SECONDS,
+    keep_state: options.KeepState = False,
 ) -> None:
     """Make a picture again from the recipe inside it; the options change parts of it.
 
@@ -64,8 +66,12 @@ def replay(
     studio = Studio(
         job,
         device=device,
-        films=film_suffixes(video=video, mp4=mp4, gif=gif),
-        metadata=not no_metadata,
+        delivery=Delivery(
+            film_suffixes(video=video, mp4=mp4, gif=gif),
+            not no_metadata,
+            options.checked_seconds(save_every),
+            keep_state,
+        ),
         results=Results(as_json=as_json),
         notes=notes,
     )

@@ -3,7 +3,7 @@
 import secrets
 
 from clipgen.cli import options
-from clipgen.cli.making import Studio, film_suffixes
+from clipgen.cli.making import SAVE_SECONDS, Delivery, Studio, film_suffixes
 from clipgen.cli.report import Notes, Results
 from clipgen.job import Job, parse_prompts, parse_size
 
@@ -30,6 +30,8 @@ def run(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     no_metadata: options.NoMetadata = False,
+    save_every: options.SaveEvery = SAVE_SECONDS,
+    keep_state: options.KeepState = False,
 ) -> None:
     """Turn a sentence into a picture.
 
@@ -50,8 +52,12 @@ def run(
     studio = Studio(
         job,
         device=device,
-        films=film_suffixes(video=video, mp4=mp4, gif=gif),
-        metadata=not no_metadata,
+        delivery=Delivery(
+            film_suffixes(video=video, mp4=mp4, gif=gif),
+            not no_metadata,
+            options.checked_seconds(save_every),
+            keep_state,
+        ),
         results=Results(as_json=as_json),
         notes=Notes(quiet=quiet or as_json),
     )

@@ -60,12 +60,6 @@ class Footage:
         with contextlib.suppress(OSError):
             self._unfinished.unlink(missing_ok=True)
 
-    def delete(self) -> None:
-        """Delete every frame, where that is possible."""
-        self.close()
-        with contextlib.suppress(OSError):
-            self._delete_from(0)
-
     def _delete_from(self, done: int) -> None:
         self._unfinished.unlink(missing_ok=True)
         for segment in self.segments():

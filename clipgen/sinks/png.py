@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from clipgen.errors import ClipgenError
 from clipgen.images import to_pil
 from clipgen.job import Job
@@ -55,7 +57,17 @@ class PngSink:
 
     def _write(self, path: Path, step: Step, outcome: Outcome) -> None:
         self.record = describe_run(
-            self._asked, outcome=outcome, steps_done=step.index, score=float(step.score), loss=float(step.loss)
+            self._asked,
+            outcome=outcome,
+            steps_done=step.index,
+            score=_number(step.score),
+            loss=_number(step.loss),
+            views_at_once=step.views_at_once if step.views_at_once < (self._job.cutouts or 0) else None,
         )
         chunks = png_chunks(self._job, self.record) if self._metadata else None
         to_pil(step.image[0]).save(path, format="PNG", pnginfo=chunks)
+
+
+def _number(value: Tensor) -> float:
+    """A number that JSON can hold: 0 where the run diverged."""
+    return float(value.nan_to_num(0.0, 0.0, 0.0))

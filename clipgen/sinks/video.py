@@ -69,9 +69,9 @@ def schedule(total: int, max_fps: int) -> Schedule:
 class FilmSink:
     """Writes the film of a run to `path`, whose suffix picks the format.
 
-    `footage` is the folder, the caller's, that holds the frames until the run has finished, so that the film of a run
-    that was stopped and resumed, however often, is the film of a run that never was. A resumed run names the same
-    folder and says in `done` after how many updates it goes on; a fresh one says 0. Without a folder the frames are
+    `footage` is the folder, the caller's, that holds the frames, so that the film of a run that was stopped and
+    resumed, however often, is the film of a run that never was. A resumed run names the same folder and says in
+    `done` after how many updates it goes on; a fresh one says 0. Without a folder the frames are
     in a private one, and the film of a resumed run begins where that began.
 
     A film that cannot be written never harms the run: `problem` then says why, and nothing is left at `path`.
@@ -109,7 +109,7 @@ class FilmSink:
                 self._attempt(self._keep)
                 self._attempt(lambda: self._publish(last))
         finally:
-            self._clear(finished=outcome is Outcome.FINISHED)
+            self._clear()
 
     def _attempt(self, act: Callable[[], None]) -> None:
         """Do that unless there is a `problem` already; an `OSError` becomes one."""
@@ -156,10 +156,10 @@ class FilmSink:
             encoder.finish()
         publish(self._partial, self.path)
 
-    def _clear(self, *, finished: bool) -> None:
-        """Leave nothing but the film and, unless `finished`, the footage that a resumed run goes on from."""
+    def _clear(self) -> None:
+        """Leave nothing but the film and the footage that a resumed run goes on from."""
         if self._footage is not None:
-            self._footage.delete() if finished else self._footage.close()
+            self._footage.close()
         if self._private is not None:
             self._private.cleanup()
         self._partial.unlink(missing_ok=True)
