@@ -7,17 +7,49 @@
     ├── DivergedError         5    the optimisation left the finite numbers
     └── Interrupted         130    stopped by the user (143: by SIGTERM), after saving what was reached
 
-A message is one line that names the flag, the value and the way out.
+A message names the flag, the value and the way out; it is always one printable line, whatever the value holds.
 """
 
 import difflib
 from collections.abc import Iterable
+
+MAX_LINE = 1000
+MAX_VALUE = 80
+
+# They join the letters of Persian and Hindi words and the parts of emoji, and do nothing else.
+_JOINERS = "\u200c\u200d"
+
+
+def printable(text: str) -> str:
+    """Escape what a terminal obeys or hides: control characters, marks that turn the writing, lone surrogates."""
+    if text.isprintable():
+        return text
+    return "".join(mark if mark.isprintable() or mark in _JOINERS else ascii(mark)[1:-1] for mark in text)
+
+
+def one_line(text: str, limit: int = MAX_LINE) -> str:
+    """Put a text on one printable line; one above `limit` characters loses its middle, not its way out."""
+    line = printable(" ".join(text.split()))
+    kept = limit - 5
+    return line if len(line) <= limit else f"{line[: kept - kept // 3]} ... {line[-(kept // 3) :]}"
+
+
+def quote(value: object) -> str:
+    """Spell a value for an error message: on one line, printable, not endless."""
+    try:
+        text = printable(repr(value))
+    except (RecursionError, ValueError):  # nested too deeply, or a whole number of too many digits
+        text = f"too large a value of the type {type(value).__name__}"
+    return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 3]}..."
 
 
 class ClipgenError(Exception):
     """Base of all errors that are shown as one line instead of a traceback."""
 
     exit_code: int = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class UsageError(ClipgenError):
@@ -59,6 +91,7 @@ class Terminated(KeyboardInterrupt):
 def unknown_value(flag: str, value: object, choices: Iterable[str]) -> UsageError:
     """Make the error for a value outside a list of choices: it names the list and the nearest choice."""
     names = sorted(choices)
-    nearest = difflib.get_close_matches(str(value).lower(), names, n=1, cutoff=0.5)
+    near = isinstance(value, str) and len(value) <= MAX_VALUE
+    nearest = difflib.get_close_matches(str(value).lower(), names, n=1, cutoff=0.5) if near else []
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
-    return UsageError(f"{flag} must be one of {', '.join(names)}, got {value!r}{hint}")
+    return UsageError(f"{flag} must be one of {', '.join(names)}, got {quote(value)}{hint}")

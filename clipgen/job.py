@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NoReturn, Self
 
-from clipgen.errors import UsageError, unknown_value
+from clipgen.errors import UsageError, quote, unknown_value
 from clipgen.presets import AUTO, BACKENDS, PRESETS, Size
 
 MAX_PROMPTS = 64
@@ -24,7 +24,8 @@ MAX_JSON = 1_000_000
 
 NO_STOP = -math.inf
 
-_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|-inf", re.IGNORECASE)
+# Digits can be read in one way only: a choice would take quadratic time on a hostile text.
+_NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[-+]?[0-9]+)?|-inf", re.IGNORECASE)
 _TIME = re.compile(r"(?<!\S)([01]?[0-9]|2[0-3]):[0-5][0-9]\s*$")
 
 
@@ -114,7 +115,7 @@ class Job:
         values = _checked_record("job", record, {field.name for field in fields(cls)})
         prompts = values.get("prompts")
         if not isinstance(prompts, list):
-            raise UsageError(f"job: prompts must be a list, got {_quote(prompts)}")
+            raise UsageError(f"job: prompts must be a list, got {quote(prompts)}")
         return cls(**{**values, "prompts": tuple(map(_prompt_from_dict, prompts))})
 
     def to_json(self) -> str:
@@ -139,6 +140,7 @@ def parse_prompts(text: str) -> tuple[Prompt, ...]:
     Only numbers at the end are weight and stop; every other colon is part of the text, as is that of a time of day,
     "12:05".
     """
+    _check_count(text.count("|") + 1)  # first, as the rest of a text without end takes as long
     return tuple(Prompt(*_peel(piece)) for piece in text.split("|"))
 
 
@@ -146,7 +148,7 @@ def parse_size(text: str) -> Size:
     """Read "384x256" as width and height; a single number is a square."""
     match = re.fullmatch(r"\s*([0-9]{1,9})\s*(?:[xX*]\s*([0-9]{1,9})\s*)?", text)
     if match is None:
-        raise UsageError(f"--size must look like 256x256 (width x height), got {_quote(text)}")
+        raise UsageError(f"--size must look like 256x256 (width x height), got {quote(text)}")
     return _checked_size((int(match[1]), int(match[2] or match[1])))
 
 
@@ -169,12 +171,6 @@ def _spell(number: float) -> str:
     return repr(number).removesuffix(".0")
 
 
-def _quote(value: object) -> str:
-    """Spell a value for an error message: on one line, printable, not endless."""
-    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
 
@@ -182,7 +178,7 @@ def _refuse_constant(name: str) -> NoReturn:
 def _checked_text(text: object) -> str:
     """Return the text on one line with single spaces, or raise a UsageError."""
     if not isinstance(text, str):
-        raise UsageError(f"the prompt must be text, got {_quote(text)}")
+        raise UsageError(f"the prompt must be text, got {quote(text)}")
     line = " ".join(text.split())
     if not line:
         raise UsageError('the prompt is empty; say what to draw, as in clipgen "a cat"')
@@ -192,17 +188,21 @@ def _checked_text(text: object) -> str:
         if unicodedata.category(character) in ("Cc", "Cs"):
             raise UsageError(f"the prompt contains the unprintable character U+{ord(character):04X}; remove it")
     if "|" in line:
-        raise UsageError(f'a text cannot contain "|", which separates prompts, got {_quote(line)}')
+        raise UsageError(f'a text cannot contain "|", which separates prompts, got {quote(line)}')
     return line
 
 
 def _check_prompts(prompts: object) -> None:
     if not isinstance(prompts, tuple) or not all(isinstance(prompt, Prompt) for prompt in prompts):
-        raise UsageError(f"prompts must be a tuple of Prompt (see parse_prompts), got {_quote(prompts)}")
-    if not 1 <= len(prompts) <= MAX_PROMPTS:
-        raise UsageError(f"the prompt must have 1 to {MAX_PROMPTS} texts, got {len(prompts)}")
+        raise UsageError(f"prompts must be a tuple of Prompt (see parse_prompts), got {quote(prompts)}")
+    _check_count(len(prompts))
     if all(prompt.weight == 0.0 for prompt in prompts):
         raise UsageError("every weight of the prompt is 0, so nothing would be drawn; give one text another weight")
+
+
+def _check_count(texts: int) -> None:
+    if not 1 <= texts <= MAX_PROMPTS:
+        raise UsageError(f"the prompt must have 1 to {MAX_PROMPTS} texts, got {texts}")
 
 
 def _check_choice(flag: str, value: object, choices: tuple[str, ...]) -> None:
@@ -212,13 +212,13 @@ def _check_choice(flag: str, value: object, choices: tuple[str, ...]) -> None:
 
 def _check_whole(flag: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise UsageError(f"{flag} must be a whole number from {low} to {high}, got {_quote(value)}")
+        raise UsageError(f"{flag} must be a whole number from {low} to {high}, got {quote(value)}")
 
 
 def _checked_number(flag: str, value: object, low: float, high: float) -> float:
     # Comparing before float(): a whole number of a thousand digits does not fit a float.
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise UsageError(f"{flag} must be a number from {low:g} to {high:g}, got {_quote(value)}")
+        raise UsageError(f"{flag} must be a number from {low:g} to {high:g}, got {quote(value)}")
     return float(value)
 
 
@@ -229,7 +229,7 @@ def _check_positive(flag: str, value: float | None) -> None:
 
 def _checked_size(size: object) -> Size:
     if not isinstance(size, tuple | list) or len(size) != 2:
-        raise UsageError(f"--size must be a width and a height, got {_quote(size)}")
+        raise UsageError(f"--size must be a width and a height, got {quote(size)}")
     for name, side in zip(("width", "height"), size, strict=True):
         _check_whole(f"the {name} of --size", side, 1, MAX_SIDE)
     return size[0], size[1]
@@ -238,14 +238,14 @@ def _checked_size(size: object) -> Size:
 def _checked_init(init: object) -> str:
     path = os.fspath(init) if isinstance(init, os.PathLike) else init
     if not isinstance(path, str) or not path or "\0" in path:
-        raise UsageError(f"--init must be the path of an image file, got {_quote(init)}")
+        raise UsageError(f"--init must be the path of an image file, got {quote(init)}")
     return path
 
 
 def _checked_record(name: str, record: object, known: set[str]) -> dict[str, Any]:
     """Copy a JSON object that has only known keys."""
     if not isinstance(record, Mapping):
-        raise UsageError(f"{name}: must be a JSON object, got {_quote(record)}")
+        raise UsageError(f"{name}: must be a JSON object, got {quote(record)}")
     for key in record:
         if key not in known:
             raise unknown_value(f"{name}: the key", key, known)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from clipgen.cli.failures import say
 from clipgen.cli.report import Notes, Results
 from clipgen.device import pick_device
-from clipgen.errors import ClipgenError, UsageError
+from clipgen.errors import ClipgenError, UsageError, one_line
 from clipgen.job import Job
 from clipgen.naming import reserved, slug
 from clipgen.presets import resolve
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from clipgen.runner import Models
     from clipgen.sinks.base import Sink
     from clipgen.sinks.video import FilmSink
+
+MAX_LABEL = 100
+MAX_STRANGE_WORDS = 10
 
 # What a user may expect -o to write, and does not get.
 _OTHER_FORMATS = {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".mp4", ".tif", ".tiff", ".webp"}
@@ -97,8 +100,8 @@ class Studio:
     def _progress(self, label: str) -> Iterator["Sink"]:
         from clipgen.sinks.progress import progress_sink
 
-        if not self._notes.quiet:
-            yield progress_sink(label, sys.stderr)
+        if sys.stderr is not None and not self._notes.quiet:  # None: the shell closed it
+            yield progress_sink(one_line(label, MAX_LABEL), sys.stderr)
 
 
 def _problems(films: "Sequence[FilmSink]") -> str:
@@ -110,7 +113,8 @@ def _unread_words(job: Job, models: "Models") -> Iterator[str]:
     reader = models.perceptors[0].perceptor
     for prompt in job.prompts:
         if over := reader.overlong(prompt.text):
-            yield f'warning: the last words of "{prompt.text}" are not read: it is {over} tokens too long'
+            text = one_line(prompt.text, MAX_LABEL)
+            yield f'warning: the last words of "{text}" are not read: it is {over} tokens too long'
 
 
 def _load_init(path: str | None) -> "tuple[Image | None, list[str]]":
@@ -122,9 +126,12 @@ def _load_init(path: str | None) -> "tuple[Image | None, list[str]]":
 
 
 def _strange_words(job: Job) -> Iterator[str]:
-    """Warn of each word that the starter models have never met."""
+    """Warn of the words that the starter models have never met."""
     if job.preset != "starter":
         return
-    for word, nearest in unknown_words(" ".join(prompt.text for prompt in job.prompts)):
+    strange = unknown_words(" ".join(prompt.text for prompt in job.prompts), MAX_STRANGE_WORDS + 1)
+    for word, nearest in strange[:MAX_STRANGE_WORDS]:
         hint = f'; the nearest that it knows is "{nearest}"' if nearest else ""
         yield f'warning: the starter set does not know the word "{word}"{hint}'
+    if len(strange) > MAX_STRANGE_WORDS:
+        yield "warning: there are more words that the starter set does not know"
