@@ -66,11 +66,13 @@ def png_chunks(job: Job, record: dict[str, Any]) -> PngInfo:
 
 def read(path: Path) -> dict[str, Any] | None:
     """Return the record inside a PNG file, or nothing where there is none. It may come from a stranger."""
+    if not path.is_file():  # a pipe could block for ever
+        return None
     try:
         with warnings.catch_warnings(action="error"), Image.open(path, formats=("PNG",)) as image:
             text = image.info.get(CHUNK)
         record = json.loads(text) if isinstance(text, str) and len(text) <= MAX_JSON else None
-    except (OSError, ValueError, SyntaxError, RecursionError, Image.DecompressionBombWarning):
+    except Exception:  # On damaged files decoders raise whatever they stumble on.
         return None
     return record if isinstance(record, dict) else None
 
