@@ -25,7 +25,8 @@ MAX_JSON = 1_000_000
 
 NO_STOP = -math.inf
 
-_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|-inf", re.IGNORECASE)
+# Digits can be read in one way only: a choice would take quadratic time on a hostile text.
+_NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[-+]?[0-9]+)?|-inf", re.IGNORECASE)
 _TIME = re.compile(r"(?<!\S)([01]?[0-9]|2[0-3]):[0-5][0-9]\s*$")
 
 
@@ -144,6 +145,7 @@ def parse_prompts(text: str) -> tuple[Prompt, ...]:
     Only numbers at the end are weight and stop; every other colon is part of the text, as is that of a time of day,
     "12:05".
     """
+    _check_count(text.count("|") + 1)  # first, as the rest of a text without end takes as long
     return tuple(Prompt(*_peel(piece)) for piece in text.split("|"))
 
 
@@ -198,10 +200,14 @@ def _checked_text(text: object) -> str:
 def _check_prompts(prompts: object) -> None:
     if not isinstance(prompts, tuple) or not all(isinstance(prompt, Prompt) for prompt in prompts):
         raise UsageError(f"prompts must be a tuple of Prompt (see parse_prompts), got {quoted(prompts)}")
-    if not 1 <= len(prompts) <= MAX_PROMPTS:
-        raise UsageError(f"the prompt must have 1 to {MAX_PROMPTS} texts, got {len(prompts)}")
+    _check_count(len(prompts))
     if all(prompt.weight == 0.0 for prompt in prompts):
         raise UsageError("every weight of the prompt is 0, so nothing would be drawn; give one text another weight")
+
+
+def _check_count(texts: int) -> None:
+    if not 1 <= texts <= MAX_PROMPTS:
+        raise UsageError(f"the prompt must have 1 to {MAX_PROMPTS} texts, got {texts}")
 
 
 def check_choice(flag: str, value: object, choices: tuple[str, ...]) -> None:

@@ -29,8 +29,8 @@ def make_folder(folder: Path, flag: str = "-o") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-    except OSError as error:
-        raise UsageError(f"{flag} {folder} cannot be written ({error.strerror}): choose another folder") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{flag} {folder} cannot be written ({_reason(error)}): choose another folder") from error
 
 
 @contextlib.contextmanager
@@ -84,11 +84,16 @@ def _claim(folder: Path, stem: str, suffixes: Sequence[str], flag: str) -> dict[
         path = folder / f"{stem}{suffix}"
         try:
             path.touch(exist_ok=False)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             for mine in claimed.values():
                 mine.unlink()
             if isinstance(error, FileExistsError):
                 return None
-            raise UsageError(f"{flag} {path} cannot be written ({error.strerror}): choose another name") from error
+            raise UsageError(f"{flag} {path} cannot be written ({_reason(error)}): choose another name") from error
         claimed[suffix] = path
     return claimed
+
+
+def _reason(error: OSError | ValueError) -> str:
+    """Why a name cannot be used; `ValueError` is about its characters, which no file system got to see."""
+    return str(error.strerror) if isinstance(error, OSError) else str(error)

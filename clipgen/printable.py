@@ -3,6 +3,10 @@
 import re
 
 MAX_QUOTED = 80
+MAX_LINE = 1000
+
+# They join the letters of Persian and Hindi words and the parts of emoji, and do nothing else.
+_JOINERS = "\u200c\u200d"
 
 # Python calls these printable, and they show nothing: fillers, the blank Braille cell, variation selectors.
 _BLANK = re.compile(
@@ -11,18 +15,25 @@ _BLANK = re.compile(
 
 
 def visible(text: str) -> str:
-    r"""Return the text on one line, with every control, bidi and other invisible character as its escape, "\x1b"."""
-    return "".join(mark if mark.isprintable() and not _BLANK.match(mark) else _escape(mark) for mark in text)
+    r"""Return the text with every control, bidi and other invisible character as its escape, "\x1b"."""
+    return "".join(mark if _is_shown(mark) else ascii(mark)[1:-1] for mark in text)
+
+
+def one_line(text: str, limit: int = MAX_LINE) -> str:
+    """Put a text on one visible line; one above `limit` characters loses its middle, not its way out."""
+    line = visible(" ".join(text.split()))
+    kept = limit - 5
+    return line if len(line) <= limit else f"{line[: kept - kept // 3]} ... {line[-(kept // 3) :]}"
 
 
 def quoted(value: object) -> str:
     """Spell a value for an error message: on one line, visible, not endless."""
     try:
         text = visible(repr(value[:MAX_QUOTED] if isinstance(value, str) else value))
-    except RecursionError:
-        text = "deeply nested values"
+    except (RecursionError, ValueError):  # nested too deeply, or a whole number of too many digits
+        text = f"too large a value of the type {type(value).__name__}"
     return text if len(text) <= MAX_QUOTED else f"{text[: MAX_QUOTED - 3]}..."
 
 
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
+def _is_shown(mark: str) -> bool:
+    return mark in _JOINERS or (mark.isprintable() and not _BLANK.match(mark))

@@ -1,6 +1,9 @@
 """`clipgen batch FILE`: a picture for every line, with the models loaded once."""
 
+import codecs
+import contextlib
 import glob
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +22,11 @@ from clipgen.naming import make_folder
 
 if TYPE_CHECKING:
     from clipgen.state import Workspace
+MAX_BYTES = 20_000_000
+MAX_NAMED = 20
+
+# Those of text files. `str.splitlines` knows others, which editors do not count as lines.
+_LINE_END = re.compile(r"\r\n|\n|\r")
 
 File = Annotated[
     str,
@@ -82,7 +90,8 @@ def batch(
     finally:
         results.print_json({"pictures": results.pictures, "skipped": work.skipped, "failed": work.failed})
     if work.failed:
-        failed = ", ".join(str(failure["line"]) for failure in work.failed)
+        shown = [str(failure["line"]) for failure in work.failed[:MAX_NAMED]]
+        failed = ", ".join([*shown, "..."][: len(work.failed)])
         raise ClipgenError(f"{len(work.failed)} of {len(lines)} prompts failed, on line {failed}")
 
 
@@ -158,18 +167,39 @@ class _Batch:
 
 def _read_lines(file: str) -> list[tuple[int, str]]:
     """Return the prompts of a file with their line numbers."""
-    try:
-        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"the prompts file {file} cannot be read ({error.strerror}); check the path") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"the prompts file {file} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
+    text = _decode(file, _read(file))
+    lines = [(number, line.strip()) for number, line in enumerate(_LINE_END.split(text), start=1)]
     prompts = [(number, line) for number, line in lines if line and not line.startswith("#")]
     if not prompts:
         raise UsageError(f"the prompts file {file} holds no prompt; write one on each line")
     return prompts
+
+
+def _read(file: str) -> bytes:
+    """Return the bytes of a file, or of standard input; of a source without end only `UsageError` comes."""
+    try:
+        if file == "-" and sys.stdin is None:
+            raise UsageError("standard input is closed; name a file with prompts")
+        with contextlib.nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as source:
+            content = source.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"the prompts file {file} cannot be read ({error.strerror}); check the path") from error
+    except ValueError as error:
+        raise UsageError(f"the prompts file {file} cannot be read ({error}); check the path") from error
+    if len(content) > MAX_BYTES:
+        raise UsageError(f"the prompts file {file} is larger than {MAX_BYTES // 10**6} MB; split it")
+    return content
+
+
+def _decode(file: str, content: bytes) -> str:
+    found = "UTF-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "not UTF-8"
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the prompts file {file} is {found} text (byte {error.start}); save it as UTF-8") from error
+    if "\0" in text:
+        raise UsageError(f"the prompts file {file} is no text (byte {content.index(0)} is 0); save it as UTF-8")
+    return text
 
 
 def _finished_picture(folder: Path, job: Job, films: tuple[str, ...]) -> Path | None:

@@ -10,7 +10,7 @@ from typing import NoReturn
 import typer
 
 from clipgen.errors import ClipgenError, Interrupted, Terminated
-from clipgen.printable import visible
+from clipgen.printable import one_line
 
 
 def exit_code_of(command: Callable[[], object], *, debug: bool) -> int:
@@ -38,8 +38,8 @@ def describe(error: Exception) -> tuple[str, int]:
 
 
 def say(message: str) -> None:
-    """One line on stderr; it may quote a stranger, so nothing in it reaches the terminal but visible characters."""
-    typer.echo(visible(" ".join(message.split())), err=True)
+    """One printable line on stderr."""
+    typer.echo(one_line(message), err=True)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from clipgen.errors import ClipgenError, UsageError
 from clipgen.job import Job
 from clipgen.naming import reserved, slug
 from clipgen.presets import resolve
-from clipgen.printable import visible
+from clipgen.printable import one_line
 from clipgen.starter.grammar import unknown_words
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from clipgen.state import Workspace
 
 SAVE_SECONDS = 30.0
+MAX_LABEL = 100
+MAX_STRANGE_WORDS = 10
+
 # What a user may expect -o to write, and does not get.
 _OTHER_FORMATS = {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".mp4", ".tif", ".tiff", ".webp"}
 
@@ -160,8 +163,8 @@ class Studio:
     def _progress(self, label: str) -> Iterator["Sink"]:
         from clipgen.sinks.progress import progress_sink
 
-        if not self._notes.quiet:
-            yield progress_sink(visible(label), sys.stderr)
+        if sys.stderr is not None and not self._notes.quiet:  # None: the shell closed it
+            yield progress_sink(one_line(label, MAX_LABEL), sys.stderr)
 
 
 def _spared(record: Mapping[str, object]) -> Iterator[str]:
@@ -175,7 +178,8 @@ def _unread_words(job: Job, models: "Models") -> Iterator[str]:
     reader = models.perceptors[0].perceptor
     for prompt in job.prompts:
         if over := reader.overlong(prompt.text):
-            yield f'warning: the last words of "{prompt.text}" are not read: it is {over} tokens too long'
+            text = one_line(prompt.text, MAX_LABEL)
+            yield f'warning: the last words of "{text}" are not read: it is {over} tokens too long'
 
 
 def _load_init(path: str | None) -> "tuple[Image | None, list[str]]":
@@ -187,9 +191,12 @@ def _load_init(path: str | None) -> "tuple[Image | None, list[str]]":
 
 
 def _strange_words(job: Job) -> Iterator[str]:
-    """Warn of each word that the starter models have never met."""
+    """Warn of the words that the starter models have never met."""
     if job.preset != "starter":
         return
-    for word, nearest in unknown_words(" ".join(prompt.text for prompt in job.prompts)):
+    strange = unknown_words(" ".join(prompt.text for prompt in job.prompts), MAX_STRANGE_WORDS + 1)
+    for word, nearest in strange[:MAX_STRANGE_WORDS]:
         hint = f'; the nearest that it knows is "{nearest}"' if nearest else ""
         yield f'warning: the starter set does not know the word "{word}"{hint}'
+    if len(strange) > MAX_STRANGE_WORDS:
+        yield "warning: there are more words that the starter set does not know"

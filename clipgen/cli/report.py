@@ -1,6 +1,8 @@
 """What commands say: results on stdout, as paths or as one JSON document; notes on stderr, each once."""
 
 import json
+import os
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,13 @@ from typing import Any
 import typer
 
 from clipgen.cli.failures import say
+from clipgen.printable import visible
+
+
+def echo_path(path: Path) -> None:
+    """Print the path of a result: printable in a terminal; to a program the very bytes that open the file."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    typer.echo(visible(str(path)) if terminal else os.fsencode(path))
 
 
 class Results:
@@ -24,7 +33,7 @@ class Results:
             self.pictures.append({"path": str(picture), "films": [str(film) for film in written[1:]], **record})
         elif not self._as_json:
             for path in written:
-                typer.echo(str(path))
+                echo_path(path)
 
     def print_json(self, document: object) -> None:
         """Print the document, where JSON was asked for."""
