@@ -5,16 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fakes import COLOURS, fake_models
+from fakes import COLOURS, Cli
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 from clipgen import __version__, metadata, runner
-from clipgen.cli.app import COMMANDS, app
+from clipgen.cli.app import COMMANDS
 from clipgen.errors import OutOfMemoryError
 from clipgen.generators import GENERATORS
 from clipgen.job import Job, parse_prompts
@@ -22,15 +20,6 @@ from clipgen.presets import PRESETS
 from clipgen.state import SUFFIX
 
 SMALL = ("--size", "32x32", "--steps", "3", "--cutouts", "2")
-Cli = Callable[..., Result]
-
-
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Types a command in an empty folder, on a machine whose models are the fakes."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runner, "load_models", lambda job, device: fake_models(job.backend))
-    return lambda *args, **settings: CliRunner().invoke(app, list(args), **settings)
 
 
 def files() -> list[str]:
@@ -258,7 +247,7 @@ def test_help_is_instant_because_torch_is_not_imported() -> None:
 
 STOPPED_RUN = """
 import sys
-from fakes import fake_models
+from fakes import Cli, fake_models
 from clipgen import runner
 from clipgen.cli.app import app
 runner.load_models = lambda job, device: fake_models(job.backend)

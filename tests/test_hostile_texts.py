@@ -4,11 +4,11 @@ import os
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 
 import fakes
 import pytest
+from fakes import Cli
 from mutators import check_line, prompt
 from typer.testing import CliRunner, Result
 
@@ -22,7 +22,6 @@ from clipgen.job import Job, parse_prompts
 from clipgen.printable import MAX_LINE, one_line, quoted, visible
 
 SMALL = ("--size", "16x16", "--steps", "1", "--cutouts", "1", "--seed", "0")
-Cli = Callable[..., Result]
 
 
 @pytest.fixture

@@ -6,20 +6,18 @@ import os
 import shlex
 import struct
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import COLOURS, fake_models
+from fakes import COLOURS, Cli
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from clipgen import metadata, runner
-from clipgen.cli.app import app
+from clipgen import metadata
 from clipgen.job import MAX_JSON, Job, Prompt, parse_prompts
 from clipgen.metadata import CHUNK, WEB_UI_CHUNK, Recipe, read_recipe
 from clipgen.presets import PRESETS
@@ -28,15 +26,6 @@ from clipgen.sinks.base import Outcome
 
 SMALL = ("--size", "32x32", "--steps", "3", "--cutouts", "2")
 RECIPE = Recipe(Job(parse_prompts("red")), None, Outcome.FINISHED, 3, 0.25, 0.5)
-Cli = Callable[..., Result]
-
-
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Types a command in an empty folder, on a machine whose models are the fakes."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runner, "load_models", lambda job, device: fake_models(job.backend))
-    return lambda *args: CliRunner().invoke(app, list(args))
 
 
 def made(cli: Cli, *args: str, out: str = "a.png") -> Path:

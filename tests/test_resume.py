@@ -13,27 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import fake_models
+from fakes import Cli
 from PIL import Image
-from typer.testing import CliRunner, Result
 
-from clipgen import metadata, runner
-from clipgen.cli.app import app
+from clipgen import metadata
 from clipgen.generators import GENERATORS
 from clipgen.sinks.base import Step
 from clipgen.sinks.png import PngSink
 
-Cli = Callable[..., Result]
 SMALL = ("red|blue:0.3", "--size", "32x32", "--steps", "12", "--cutouts", "2", "--seed", "1", "--save-every", "0")
 FILMED = (*SMALL, "--video")
-
-
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Types a command in an empty folder, on a machine whose models are the fakes."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runner, "load_models", lambda job, device: fake_models(job.backend))
-    return lambda *args, **settings: CliRunner().invoke(app, list(args), **settings)
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, index: int | None, how: signal.Signals = signal.SIGINT) -> None:
@@ -165,7 +154,7 @@ def test_a_batch_goes_on_with_the_picture_that_it_was_stopped_in(cli: Cli, monke
 
 PROGRAM = """
 import sys, time
-from fakes import fake_models
+from fakes import Cli, fake_models
 from clipgen import runner, scene
 from clipgen.cli.app import app
 runner.load_models = lambda job, device: fake_models(job.backend)
@@ -176,13 +165,17 @@ app(prog_name="clipgen")
 """
 
 
-def start(*arguments: str, pause: float = 0.0) -> "subprocess.Popen[str]":
-    """Type a command in a process of its own, in which a step takes at least `pause` seconds."""
+def start(*arguments: str, pause: float = 0.0, limit: int | None = None) -> "subprocess.Popen[str]":
+    """Type a command in a process of its own, in which a step takes at least `pause` seconds.
+
+    limit: of the bytes that a file may have.
+    """
     program = PROGRAM.format(pause=pause, arguments=list(arguments))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
-    return subprocess.Popen(
-        [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-c", program]
+    if limit is not None:
+        command = ["prlimit", f"--fsize={limit}", *command]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def killed(seconds: Callable[[], float], folder: str) -> None:

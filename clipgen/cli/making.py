@@ -140,6 +140,7 @@ class Studio:
             sinks: list[Sink] = [png, *films, *self._progress(label)]
             run(order.job, self._models, sinks, init=workspace.init, keeper=keeper, snapshot=snapshot)
             self._notes.say(_spared(png.record))
+            self._notes.say([f"warning: {keeper.problem}"] if keeper.problem else [])
         finally:
             self._leave(workspace, png)
             self._results.add(picture, film_paths, png.record)  # after Ctrl-C too: what was reached is there

@@ -28,7 +28,7 @@ class Results:
 
     def add(self, picture: Path, films: Iterable[Path], record: Mapping[str, Any]) -> None:
         """Take the files of one run and what is known of it; files that are empty were not written."""
-        written = [path for path in (picture, *films) if path.stat().st_size > 0]
+        written = [path for path in (picture, *films) if path.exists() and path.stat().st_size > 0]
         if self._as_json and picture in written:
             self.pictures.append({"path": str(picture), "films": [str(film) for film in written[1:]], **record})
         elif not self._as_json:

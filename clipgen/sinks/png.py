@@ -1,5 +1,7 @@
 """The picture as a PNG file that carries its own recipe, written once, at the end, in one step."""
 
+import contextlib
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +41,8 @@ class PngSink:
         try:
             self._publish(self._last, outcome)
         except OSError as error:
-            reason = error.strerror or error
-            raise ClipgenError(f"the picture {self.path} could not be written: {reason}") from error
+            reason, place = error.strerror or error, self._save_elsewhere(self._last, outcome)
+            raise ClipgenError(f"the picture {self.path} could not be written: {reason}{place}") from error
 
     def keep(self, _done: int) -> None:
         """Write the picture as it is so far, for the case that the run is killed. Raises OSError."""
@@ -53,7 +55,17 @@ class PngSink:
             self._write(partial, step, outcome)
             publish(partial, self.path)
         finally:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # where the folder is gone, or cannot be reached
+                partial.unlink()
+
+    def _save_elsewhere(self, step: Step, outcome: Outcome) -> str:
+        """Save the picture among the temporary files; returns the end of a sentence that says so, if it could be."""
+        try:
+            with tempfile.NamedTemporaryFile(prefix=f"{self.path.stem}-", suffix=".png", delete=False) as file:
+                self._write(Path(file.name), step, outcome)
+            return f"; it is saved as {file.name}"
+        except OSError:
+            return ""
 
     def _write(self, path: Path, step: Step, outcome: Outcome) -> None:
         self.record = describe_run(
