@@ -277,4 +277,8 @@ def test_a_stopped_run_keeps_what_it_reached(tmp_path: Path, number: signal.Sign
     assert record is not None
     assert record["outcome"] == "interrupted"
     assert record["steps_done"] < 100000
-    assert sorted(path.name for path in (tmp_path / "outputs").iterdir()) == ["red-1.mp4", "red-1.png"]
+    assert sorted(path.name for path in (tmp_path / "outputs").iterdir()) == [
+        "red-1.clipgen",
+        "red-1.mp4",
+        "red-1.png",
+    ]

@@ -273,7 +273,7 @@ def test_an_error_can_quote_any_value() -> None:
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
-    assert quoted(deep) == "deeply nested values"
+    assert quoted(deep) == "too large a value of the type list"
     assert quoted("a\u202e\n") == r"'a\u202e\n'"
     assert len(quoted("x" * 10**6)) == len(quoted([1] * 10**4)) == MAX_QUOTED
 
