@@ -166,6 +166,21 @@ def test_a_missing_ffmpeg_is_reported(tmp_path: Path, monkeypatch: pytest.Monkey
     assert sink.problem.endswith("no ffmpeg program was found")
 
 
+def test_an_ffmpeg_that_is_stopped_while_it_is_tried_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries, find = [], imageio_ffmpeg.get_ffmpeg_exe
+
+    def stopped_at_first() -> str:
+        tries.append(1)
+        if len(tries) == 1:
+            raise RuntimeError("no exe")
+        return find()
+
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", stopped_at_first)
+    assert film(tmp_path / "film.gif", 3).problem is None
+
+
 def test_a_name_cannot_become_a_command_or_an_option(tmp_path: Path) -> None:
     path = tmp_path / "-y; touch pwned %d.mp4"
     assert film(path, 2).problem is None

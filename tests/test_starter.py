@@ -10,11 +10,13 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from clipgen import generate, weights
+from clipgen.cutouts import draw_views
 from clipgen.embedding_prior import load_embedding_prior
 from clipgen.evaluation import JUDGE, embed
 from clipgen.generators.networks import load_network
+from clipgen.guidance import see_in_parts
 from clipgen.perceptor import Perceptor, load_perceptor
-from clipgen.presets import PRESETS
+from clipgen.presets import PRESETS, CutoutSettings
 from clipgen.prior import load_prior
 from clipgen.starter import grammar
 from clipgen.starter.train.clip import zero_shot
@@ -124,6 +126,18 @@ def test_a_short_run_moves_the_picture_towards_the_prompt_in_the_eyes_of_the_jud
         )
         gains.append(float((embed([after.image], judge) - embed([before.image], judge)) @ text.T))
     assert np.mean(gains) > 0.05
+
+
+@pytest.mark.parametrize("name", [*GUIDES, JUDGE])
+def test_views_seen_in_parts_give_the_gradient_of_all_at_once(name: str) -> None:
+    perceptor, settings = load_perceptor(name, "cpu"), CutoutSettings()
+    slopes = []
+    for count in (5, 2):
+        images = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0), requires_grad=True)
+        parts = see_in_parts(images, draw_views([1], 3, 5, (96, 96), settings), [perceptor], count)
+        aim = torch.linspace(-1, 1, parts[0].shape[-1])
+        slopes.append(torch.autograd.grad((parts[0] * aim).sum(), images)[0])
+    assert (slopes[1] - slopes[0]).norm() <= 1e-6 * slopes[0].norm()
 
 
 @pytest.mark.parametrize("backend", ["vqgan", "dvae"])

@@ -90,6 +90,12 @@ class Encoder:
 def _program() -> str:
     """Find the ffmpeg program that comes with imageio-ffmpeg."""
     try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as error:
-        raise OSError("no ffmpeg program was found") from error
+        return _found()
+    except RuntimeError:
+        with contextlib.suppress(RuntimeError):  # it is tried by running it, and Ctrl-C may have ended just that
+            return _found()
+    raise OSError("no ffmpeg program was found")
+
+
+def _found() -> str:
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
