@@ -21,9 +21,10 @@ from clipgen.starter.grammar import unknown_words
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from clipgen.scene import Models
+    from clipgen.scene import Models, Snapshot
     from clipgen.sinks.base import Sink
     from clipgen.sinks.png import PngSink
+    from clipgen.sinks.video import FilmSink
     from clipgen.state import Workspace
 
 SAVE_SECONDS = 30.0
@@ -120,27 +121,18 @@ class Studio:
 
         `ClipgenError` where a part of that failed. What is needed to go on stays if the run does not finish.
         """
-        from clipgen.runner import load_models, run
         from clipgen.sinks.png import PngSink
         from clipgen.sinks.video import FilmSink
-        from clipgen.state import PeriodicKeeper
 
-        order, delivery = workspace.order, self._delivery
+        order = workspace.order
         picture, *film_paths = paths.values()
         png = PngSink(picture, order.job, asked=order.asked, metadata=order.metadata)
         films: list[FilmSink] = []
         try:
-            self._models = self._models or load_models(order.job, self._device)
-            self._notes.say(_unread_words(order.job, self._models))
             snapshot = workspace.snapshot()
             done = snapshot.done if snapshot else 0
             films += [FilmSink(path, workspace.folder, done) for path in film_paths]
-            before = [*(film.keep for film in films), png.keep]
-            keeper = PeriodicKeeper(workspace, delivery.save_every, before, last=delivery.keep_state)
-            sinks: list[Sink] = [png, *films, *self._progress(label)]
-            run(order.job, self._models, sinks, init=workspace.init, keeper=keeper, snapshot=snapshot)
-            self._notes.say(_spared(png.record))
-            self._notes.say([f"warning: {keeper.problem}"] if keeper.problem else [])
+            self._run(workspace, snapshot, png, films, label)
         finally:
             self._leave(workspace, png)
             self._results.add(picture, film_paths, png.record)  # after Ctrl-C too: what was reached is there
@@ -149,6 +141,27 @@ class Studio:
                 say(f"error: {problems}")
         if problems:
             raise ClipgenError(problems)
+
+    def _run(
+        self,
+        workspace: "Workspace",
+        snapshot: "Snapshot | None",
+        png: "PngSink",
+        films: "list[FilmSink]",
+        label: str,
+    ) -> None:
+        from clipgen.runner import load_models, run
+        from clipgen.state import PeriodicKeeper
+
+        job, delivery = workspace.order.job, self._delivery
+        self._models = self._models or load_models(job, self._device)
+        self._notes.say(_unread_words(job, self._models))
+        before = [*(film.keep for film in films), png.keep]
+        keeper = PeriodicKeeper(workspace, delivery.save_every, before, last=delivery.keep_state)
+        sinks: list[Sink] = [png, *films, *self._progress(label)]
+        run(job, self._models, sinks, init=workspace.init, keeper=keeper, snapshot=snapshot)
+        self._notes.say(_spared(png.record))
+        self._notes.say([f"warning: {keeper.problem}"] if keeper.problem else [])
 
     def _leave(self, workspace: "Workspace", png: "PngSink") -> None:
         """Let go of the workspace, which stays only where it is of use."""
