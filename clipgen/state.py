@@ -95,16 +95,23 @@ class Workspace:
     def create(cls, folder: Path, order: Order, init: Image.Image | None = None) -> Self:
         """Make the folder for a picture; UsageError where it is there or cannot be."""
         fitted = init and ImageOps.fit(init, cast(Any, order.job.size), Image.Resampling.LANCZOS)
+        workspace = cls(folder, order, fitted)
         try:
             folder.mkdir()
-            workspace = cls(folder, order, fitted)
-            workspace._lock.acquire(blocking=False)
-            if fitted:
-                fitted.save(folder / "init.png")
-            workspace.change(order)
+            workspace._fill()
         except OSError as error:
             raise UsageError(f"-o {folder} cannot be made ({error.strerror}): choose another folder") from error
         return workspace
+
+    def _fill(self) -> None:
+        try:
+            self._lock.acquire(blocking=False)
+            if self.init:
+                self.init.save(self.folder / "init.png")
+            self.change(self.order)
+        except BaseException:  # Ctrl-C, too, is to leave nothing that is of no use
+            self.discard()
+            raise
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -150,6 +157,11 @@ class Workspace:
     def has_snapshot(self) -> bool:
         """Whether anything was kept."""
         return (self.folder / "state.safetensors").exists()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is this process that may write in it."""
+        return self._lock.is_locked
 
     def release(self) -> None:
         """Let another process take it up."""

@@ -189,6 +189,7 @@ def killed(seconds: Callable[[], float], folder: str) -> None:
     process.communicate()
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("count", [int(os.environ.get("CLIPGEN_KILLS", "2"))])
 def test_a_killed_run_goes_on_from_its_last_save(cli: Cli, count: int) -> None:
     chance = random.Random(0)

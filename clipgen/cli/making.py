@@ -114,7 +114,12 @@ class Studio:
 
         order = Order.of(job, self._delivery.films, metadata=self._delivery.metadata)
         with reserved(folder, stem, (".png", *order.films), avoid=SUFFIX) as paths:
-            yield Workspace.create(paths[".png"].with_suffix(SUFFIX), order, self._init), paths
+            workspace = Workspace.create(paths[".png"].with_suffix(SUFFIX), order, self._init)
+            try:
+                yield workspace, paths
+            finally:
+                if workspace.is_held and not workspace.has_snapshot:  # stopped before there was anything to go on from
+                    workspace.discard()
 
     def make(self, workspace: "Workspace", paths: dict[str, Path], label: str) -> None:
         """Make the picture of a workspace, from the start or from where it was stopped, with its films.
