@@ -47,8 +47,11 @@ SOURCES: dict[str, Source] = {
     ),
     # Saved by dall_e as two modules.
     "dvae": Source(DVAENetwork, parts=("encoder.", "decoder.")),
-    # OpenAI's archives hold the config as tensors, and those of open_clip a mask that it makes itself.
-    "clip": Source(build_clip, dropped=("input_resolution", "context_length", "vocab_size", "attn_mask")),
+    # OpenAI's archives hold the config as tensors, and those of open_clip a mask that it makes itself. What was trained
+    # on several GPUs is a network inside `module.`.
+    "clip": Source(
+        build_clip, wrapper="module.", dropped=("input_resolution", "context_length", "vocab_size", "attn_mask")
+    ),
 }
 
 
@@ -91,16 +94,16 @@ def _expected(source: Source, config: dict[str, Any], names: str) -> dict[str, T
 def _matched(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], names: str) -> dict[str, Tensor]:
     """Copies of the tensors found, in the types expected. Raises ClipgenError unless names and shapes are the same."""
     wrong = [
-        f"{len(some)} tensors {fault} ({', '.join(some[:3])}{', ...' if len(some) > 3 else ''})"
+        f"{len(some)} {fault} ({', '.join(some[:3])}{', ...' if len(some) > 3 else ''})"
         for fault, some in (
-            ("are missing", sorted(expected.keys() - found.keys())),
-            ("are unknown", sorted(found.keys() - expected.keys())),
-            ("have another shape", _misshapen(found, expected)),
+            ("missing", sorted(expected.keys() - found.keys())),
+            ("unknown", sorted(found.keys() - expected.keys())),
+            ("of another shape", _misshapen(found, expected)),
         )
         if some
     ]
     if wrong:
-        raise ClipgenError(f"{names} does not fit its config: {'; '.join(wrong)}; choose the config that belongs to it")
+        raise ClipgenError(f"tensors of {names}: {'; '.join(wrong)}; choose the config that belongs to the file")
     for name, value in found.items():
         if value.is_floating_point() and not value.isfinite().all():
             raise ClipgenError(f"{names} is damaged: {name} has values that are not finite; fetch it again")

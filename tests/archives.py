@@ -6,6 +6,7 @@ import sys
 import tarfile
 import types
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,36 @@ import pytest
 import torch
 from torch import Tensor
 
+from clipgen.errors import ClipgenError
+from clipgen.weights.foreign import read_foreign
+
 MAGIC = 0x1950A86A20F9469CFC6C
+
+
+class Callee:
+    """Pickles to a call."""
+
+    def __init__(self, function: Callable[..., object], *arguments: object):
+        self.call = (function, arguments)
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return self.call
+
+
+def same(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> bool:
+    types = [value.dtype for value in found.values()] == [value.dtype for value in wanted.values()]
+    return list(found) == list(wanted) and types and all(torch.equal(found[name], wanted[name]) for name in wanted)
+
+
+def refused(path: Path) -> str:
+    """Read a file that must be refused in one line, and return that."""
+    with pytest.raises(ClipgenError) as caught:
+        read_foreign(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path.name} cannot be read as weights: ")
+    assert "\n" not in message
+    assert message.endswith("; fetch it again or use another")
+    return message
 
 
 def text(value: str) -> bytes:
