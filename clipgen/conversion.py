@@ -73,10 +73,14 @@ def convert(files: Path | Sequence[Path], kind: str, config: dict[str, Any]) -> 
 
 
 def _useful(state: dict[str, Tensor], source: Source) -> dict[str, Tensor]:
-    """Leave out what a source drops, inside its wrapper and outside."""
-    if source.wrapper and any(name.startswith(source.wrapper) for name in state):
+    """Leave out what a source drops, inside its wrapper and outside; what else is outside gets no network's name."""
+    wrapper = source.wrapper
+    if wrapper and any(name.startswith(wrapper) for name in state):
         state = {name: value for name, value in state.items() if not name.startswith(source.dropped)}
-        state = {name.removeprefix(source.wrapper): value for name, value in state.items()}
+        state = {
+            name.removeprefix(wrapper) if name.startswith(wrapper) else f"{name} beside {wrapper}": value
+            for name, value in state.items()
+        }
     return {name: value for name, value in state.items() if not name.startswith(source.dropped)}
 
 
