@@ -18,7 +18,7 @@ LEVELS = [
     {"errors"},
     {"job", "presets", "images", "weights", "rng", "naming", "towers", "device", "interrupts", "memory"},
     {"generators", "cutouts", "losses", "perceptor", "prior", "embedding_prior", "optim", "sinks", "metadata"},
-    {"guidance", "scene", "runner", "state", "starter"},
+    {"guidance", "scene", "runner", "state", "starter", "conversion"},
     {"evaluation"},
     {"cli", "__main__"},
 ]
