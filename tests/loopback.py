@@ -1,14 +1,21 @@
 """A web server on this machine that does as it is told: cut, lie, stall, redirect. It keeps the requests it got."""
 
+import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from typing import Any, Self
 
+from clipgen.weights.cache import Cache
+from clipgen.weights.fetch import Fetcher
 from clipgen.weights.records import Record
 
 HOST = "127.0.0.1"
+CONTENT = b"".join(hashlib.sha256(bytes([number])).digest() for number in range(256)) * 5  # 40,960 bytes
+HALF = len(CONTENT) // 2
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+OTHER = bytes(reversed(CONTENT))
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,16 @@ Behaviour = Callable[[Answer], None]
 
 def missing(answer: Answer) -> None:
     answer.say(404, b"no such file")
+
+
+def says(status: int, body: bytes = b"", **headers: object) -> Behaviour:
+    """Always send the same."""
+    return lambda answer: answer.say(status, body, **headers)
+
+
+def unknown_length(content: bytes) -> Behaviour:
+    """Send a body that ends with the connection."""
+    return says(200, content, Content_Length=None, Connection="close")
 
 
 def serves(content: bytes, etag: str | None = '"1"') -> Behaviour:
@@ -139,3 +156,14 @@ class LoopbackServer(ThreadingHTTPServer):
     def __exit__(self, *_args: object) -> None:
         self.shutdown()
         self.server_close()
+
+
+def fetcher(cache: Cache, **changes: Any) -> Fetcher:
+    """Make a fetcher that is quick to give up."""
+    settings: dict[str, Any] = {"stall_seconds": 0.3, "pause_seconds": 0.0, "retries": 2, "allow_http_to": (HOST,)}
+    return Fetcher(cache, **{**settings, **changes})
+
+
+def left(cache: Cache) -> list[str]:
+    """Names of all files but the locks."""
+    return sorted(path.name for path in cache.folder.rglob("*") if path.is_file() and path.parent.name != ".locks")

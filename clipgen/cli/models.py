@@ -107,9 +107,8 @@ def verify(
 
     cache = Cache()
     records = _records(names) if names else [one for one in RECORDS.values() if cache.path(one).is_file()]
-    for record in records:
-        if not cache.path(record).is_file():
-            cache.find(record)
+    for record in (one for one in records if not cache.path(one).is_file()):
+        cache.find(record)
     found = {record.name: cache.damage(record) for record in records}
     damaged = {name: reason for name, reason in found.items() if reason}
     if as_json:
