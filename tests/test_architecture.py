@@ -25,6 +25,7 @@ LEVELS = [
 NEIGHBOURS = {
     ("job", "presets"),
     ("images", "presets"),
+    ("weights", "naming"),
     ("sinks", "metadata"),
     ("metadata", "sinks"),
     ("__main__", "cli"),
@@ -34,7 +35,8 @@ NEIGHBOURS = {
     ("state", "scene"),
 }
 TORCH_FREE = {"__init__", "__main__", "errors", "interrupts", "job", "presets", "naming", "printable", "metadata",
-              "cli", "generators.__init__", "sinks.base", "starter.__init__", "starter.grammar"}  # fmt: skip
+              "cli", "weights.__init__", "weights.records", "weights.cache", "weights.transport", "weights.fetch",
+              "generators.__init__", "sinks.base", "starter.__init__", "starter.grammar"}  # fmt: skip
 
 
 def module_name(path: Path) -> str:
@@ -96,7 +98,7 @@ def test_rooms_without_torch_import_none_when_they_are_imported(path: Path) -> N
 
 def test_the_package_and_a_checked_job_load_neither_torch_nor_pillow() -> None:
     program = (
-        "import sys, clipgen, clipgen.generators, clipgen.sinks.base\n"
+        "import sys, clipgen, clipgen.generators, clipgen.sinks.base, clipgen.weights.fetch, clipgen.cli.app\n"
         "from clipgen.presets import resolve\n"
         "from clipgen.job import parse_prompts\n"
         "resolve(clipgen.Job(parse_prompts('a cat')))\n"

@@ -10,6 +10,7 @@ from clipgen.cli.batch import batch
 from clipgen.cli.evaluate import evaluate
 from clipgen.cli.group import DEBUG_FLAG, DEFAULT_COMMAND, PromptOrCommand
 from clipgen.cli.info import info
+from clipgen.cli.models import models
 from clipgen.cli.replay import replay
 from clipgen.cli.resume import resume
 from clipgen.cli.run import run
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 for name, command in COMMANDS.items():
     app.command(name)(command)
+app.add_typer(models, name="models")
 
 
 def _print_version(wanted: bool) -> None:
