@@ -61,7 +61,17 @@ def remove_empty(paths: Iterable[Path]) -> None:
 
 def partial_path(path: Path) -> Path:
     """Return a short temporary name beside `path`, with its suffix, that only this process uses."""
-    return path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.{os.getpid()}{path.suffix}")
+    return path.with_name(f"{_partial_stem(path)}.{os.getpid()}{path.suffix}")
+
+
+def remove_partials(path: Path) -> None:
+    """Remove what processes that were killed have left of a file that nobody writes any more."""
+    for partial in path.parent.glob(f"{_partial_stem(path)}.*{path.suffix}"):
+        partial.unlink(missing_ok=True)
+
+
+def _partial_stem(path: Path) -> str:
+    return f".{zlib.crc32(os.fsencode(path.name)):08x}"
 
 
 def publish(partial: Path, path: Path) -> None:

@@ -130,6 +130,9 @@ def test_a_run_stopped_at_any_moment_leaves_what_goes_on_or_nothing(cli: Cli) ->
         process.send_signal(how)
         output, said = process.communicate(timeout=120)
         assert "Traceback" not in said
+        if process.returncode == -how:  # it came after the last file was written and the last handler was gone
+            assert digests(folder) == digests("whole")
+            continue
         assert process.returncode in (0, 130 if how == signal.SIGINT else 143), said
         for unfinished in Path(folder).glob("*.clipgen"):
             assert cli("resume", str(unfinished)).exit_code == 0

@@ -10,7 +10,7 @@ from clipgen.cli import options
 from clipgen.cli.making import SAVE_SECONDS, Delivery, Studio
 from clipgen.cli.report import Notes, Results
 from clipgen.errors import UsageError
-from clipgen.naming import remove_empty
+from clipgen.naming import remove_empty, remove_partials
 
 if TYPE_CHECKING:
     from clipgen.state import Workspace
@@ -69,6 +69,7 @@ def resume(
 def resume_in(studio: Studio, workspace: "Workspace", paths: dict[str, Path], label: str) -> None:
     """Go on with the picture of a workspace, in files that are its own."""
     for path in paths.values():
+        remove_partials(path)
         path.touch()
     try:
         studio.make(workspace, paths, label)
