@@ -1,6 +1,7 @@
 """The picture as a PNG file that carries its own recipe, written once, at the end, in one step."""
 
 import contextlib
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -82,4 +83,5 @@ class PngSink:
 
 def _number(value: Tensor) -> float:
     """A number that JSON can hold: 0 where the run diverged."""
-    return float(value.nan_to_num(0.0, 0.0, 0.0))
+    number = float(value)
+    return number if math.isfinite(number) else 0.0
