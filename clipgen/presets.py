@@ -273,3 +273,15 @@ def _prompt_notes(job: Job) -> list[str]:
         for prompt in job.prompts
         if prompt.weight != 1.0 and re.search(r"(^|\s)\d+$", prompt.text)
     ]
+
+
+def half(size: Size, stride: int) -> Size:
+    """Return half of a size on the grid of `stride`, at least one cell."""
+    width, height = (max(side // 2 // stride, 1) * stride for side in size)
+    return width, height
+
+
+def square(pixels: int, stride: int) -> str:
+    """Spell the largest square on the grid of `stride` that has no more pixels, at least one cell."""
+    side = max(math.isqrt(pixels) // stride, 1) * stride
+    return f"{side}x{side}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
@@ -116,7 +115,7 @@ class Scene:
         self._growth = 0 if images is not None else int(self.total * self._defaults.small_until)
         if snapshot and snapshot.grown:
             self._growth = 0
-        self._draw_at_(_half(self._size, self._defaults.stride) if self._growth else self._size)
+        self._draw_at_(presets.half(self._size, self._defaults.stride) if self._growth else self._size)
         if snapshot:
             self.done, self._lr = snapshot.done, snapshot.lr
             self._optimizer.lr = snapshot.lr
@@ -132,14 +131,16 @@ class Scene:
         need, free = self._need(models), room(models.device)
         thrift = need.fitting(Thrift(self._count), free)
         if thrift is None:
-            least = Thrift(1, decode_twice=True)
-            side = math.isqrt(int(self._size[0] * self._size[1] * free / need.bytes(least)))
-            side = max(side // self._defaults.stride, 1) * self._defaults.stride
+            least = need.bytes(Thrift(1, decode_twice=True))
             raise OutOfMemoryError(
-                f"--size {self._size[0]}x{self._size[1]} needs about {in_words(need.bytes(least))} of memory, "
-                f"and {in_words(free)} are free; try --size {side}x{side}"
+                f"--size {self._size[0]}x{self._size[1]} needs about {in_words(least)} of memory, "
+                f"and {in_words(free)} are free; try --size {self._smaller(free / least)}"
             )
         return thrift
+
+    def _smaller(self, share: float) -> str:
+        """Spell a square size that has this share of the pixels."""
+        return presets.square(int(self._size[0] * self._size[1] * share), self._defaults.stride)
 
     def _need(self, models: Models) -> Need:
         """What a step keeps in memory, by what a small picture and one view of it do."""
@@ -217,8 +218,13 @@ class Scene:
             measured = self._measure()
             self._optimizer.gather(measured.losses)
         except (MemoryError, RuntimeError) as error:
-            if not is_memory_error(error) or (thriftier := self._thrift.next()) is None:
+            if not is_memory_error(error):
                 raise
+            if (thriftier := self._thrift.next()) is None:
+                raise OutOfMemoryError(
+                    f"out of memory with backend {self._job.backend}, even with one view at a time; "
+                    f"try --size {self._smaller(0.5)}, or a smaller --size or fewer --cutouts"
+                ) from error
             self._thrift = thriftier
             return None
         return replace(measured, losses=measured.losses.detach())
@@ -290,9 +296,3 @@ class Scene:
         sound = images.isfinite().all(3).all(2).all(1)[:, None, None, None]
         self._finite = images if self._finite is None else torch.where(sound, images, self._finite)
         return self._finite
-
-
-def _half(size: presets.Size, stride: int) -> presets.Size:
-    """Half of a size on the grid of `stride`, at least one cell."""
-    width, height = (max(side // 2 // stride, 1) * stride for side in size)
-    return width, height

@@ -208,7 +208,7 @@ def test_where_memory_runs_out_fewer_views_are_looked_at_together(backend: str, 
 
 def test_a_run_for_which_there_is_no_memory_at_all_says_so() -> None:
     models = replace(fake_models(), perceptors=(scheduled(Greedy(0)),))
-    with pytest.raises(OutOfMemoryError, match="smaller --size or fewer --cutouts"):
+    with pytest.raises(OutOfMemoryError, match=r"smaller --size or fewer --cutouts"):
         run(job(), models)
 
 
