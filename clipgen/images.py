@@ -16,6 +16,7 @@ from torch import Tensor
 
 from clipgen.errors import UsageError
 from clipgen.presets import Size
+from clipgen.printable import one_line
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
 """Pillow would also open some thirty rare formats, several of them through programs and parsers with a bad record."""
@@ -28,6 +29,9 @@ MAX_SIDE = 65_535
 MAX_BYTES = 200_000_000
 MAX_SMALL_TILE = 2**20
 """Tiles with so many pixels at most may be larger than the picture, as they are in small pictures."""
+
+MAX_REASON = 120
+"""Of the characters of what a decoder says."""
 
 STDERR = 2
 
@@ -69,7 +73,7 @@ def load_image(path: str | Path) -> tuple[Image.Image, list[str]]:
     except MemoryError as error:
         raise _refusal(path, "does not fit into memory; shrink it first") from error
     except Exception as error:  # On damaged files decoders raise whatever they stumble on.
-        raise _refusal(path, f"is damaged or incomplete ({_one_line(error)}); save or download it again") from error
+        raise _refusal(path, f"is damaged or incomplete ({_reason(error)}); save or download it again") from error
 
 
 def to_tensor(image: Image.Image, size: Size) -> Tensor:
@@ -96,8 +100,8 @@ def _unknown_format(path: str | Path) -> UsageError:
     return _refusal(path, f"is not one of {', '.join(FORMATS)}, or is damaged; convert it to PNG")
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
+def _reason(error: Exception) -> str:
+    return one_line(str(error), MAX_REASON) or type(error).__name__
 
 
 def _check_file(path: str | Path) -> None:
@@ -107,7 +111,7 @@ def _check_file(path: str | Path) -> None:
     except FileNotFoundError as error:
         raise _refusal(path, "does not exist; check the path") from error
     except (OSError, ValueError) as error:
-        raise _refusal(path, f"cannot be opened ({_one_line(error)}); check the path") from error
+        raise _refusal(path, f"cannot be opened ({_reason(error)}); check the path") from error
     if S_ISDIR(status.st_mode):
         raise _refusal(path, "is a folder; name an image file in it")
     if not S_ISREG(status.st_mode):

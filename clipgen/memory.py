@@ -101,8 +101,3 @@ def _free_in_process(free: int) -> int:
 def is_memory_error(error: BaseException) -> bool:
     """Whether an error says that the memory of the machine or of the GPU is full."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
-def in_words(count: int) -> str:
-    """Bytes as people say them."""
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

@@ -31,7 +31,7 @@ from clipgen.job import (
     load_json,
 )
 from clipgen.presets import PRESETS
-from clipgen.printable import quoted
+from clipgen.printable import one_line, quoted
 from clipgen.sinks.base import Outcome
 
 SCHEMA = 1
@@ -40,6 +40,7 @@ WEB_UI_CHUNK = "parameters"
 
 MAX_BYTES = 200_000_000
 MAX_VERSION = 40
+MAX_REASON = 120
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def _read_texts(path: Path) -> dict[str, str]:
     except UnidentifiedImageError as error:
         raise UsageError(f"{str(path)!r} is not a PNG file, or a damaged one; name a picture of clipgen") from error
     except Exception as error:  # On damaged files decoders raise whatever they stumble on.
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:120]
+        reason = getattr(error, "strerror", None) or one_line(str(error), MAX_REASON)
         raise UsageError(f"{str(path)!r} cannot be read as a PNG file ({reason})") from error
 
 

@@ -70,6 +70,18 @@ def remove_partials(path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield the place to write a file to, which then takes the name in one step; after an error nothing is left."""
+    partial = partial_path(path)
+    try:
+        yield partial
+        publish(partial, path)
+    finally:
+        with contextlib.suppress(OSError):  # where it was published, or the folder is gone
+            partial.unlink()
+
+
 def _partial_stem(path: Path) -> str:
     return f".{zlib.crc32(os.fsencode(path.name)):08x}"
 

@@ -35,5 +35,14 @@ def quoted(value: object) -> str:
     return text if len(text) <= MAX_QUOTED else f"{text[: MAX_QUOTED - 3]}..."
 
 
+def readable_bytes(count: int) -> str:
+    """Put a number of bytes into words, in the units of 1000 that downloads are published in."""
+    if count < 1000:
+        return f"{count} B"
+    if count < 10**6:
+        return f"{count / 1000:.0f} kB"
+    return f"{count / 10**6:.0f} MB" if count < 10**9 else f"{count / 10**9:.2f} GB"
+
+
 def _is_shown(mark: str) -> bool:
     return mark in _JOINERS or (mark.isprintable() and not _BLANK.match(mark))

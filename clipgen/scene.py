@@ -20,19 +20,20 @@ from clipgen.generators.networks import Network
 from clipgen.guidance import Guide, Imagination, Plausibility, ScheduledPerceptor, ViewPlan, see
 from clipgen.job import Job
 from clipgen.losses import roughness
-from clipgen.memory import Need, Thrift, in_words, is_memory_error, kept_bytes, room
+from clipgen.memory import Need, Thrift, is_memory_error, kept_bytes, room
 from clipgen.optim import LatentOptimizer
+from clipgen.printable import readable_bytes
 from clipgen.prior import Prior
 from clipgen.sinks.base import Step
 
 PATIENCE = 3
 """Updates in a row that may be left out, for numbers that are not finite, before the run goes back."""
+CHECKED = 5
+"""Every so many steps it is looked how many were left out, and what was reached is remembered if none were."""
 RETREATS = 3
 """Times that a run goes back, each time to steps of half the length, before it is given up."""
 SMALL_CELLS = 8
 """Latent cells a side of the picture by which the need of memory is measured."""
-REMEMBERED = 10
-"""Every so many steps, what was reached is remembered as what to go back to."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,8 @@ class Scene:
         if thrift is None:
             least = need.bytes(Thrift(1, decode_twice=True))
             raise OutOfMemoryError(
-                f"--size {self._size[0]}x{self._size[1]} needs about {in_words(least)} of memory, "
-                f"and {in_words(free)} are free; try --size {self._smaller(free / least)}"
+                f"--size {self._size[0]}x{self._size[1]} needs about {readable_bytes(least)} of memory, "
+                f"and {readable_bytes(free)} are free; try --size {self._smaller(free / least)}"
             )
         return thrift
 
@@ -234,10 +235,11 @@ class Scene:
         self._optimizer.step(self.done / self.total)
         self._generator.project_()
         self.done += 1
-        if self.done % PATIENCE == 0 and self._optimizer.idle() >= PATIENCE:
-            self._retreat()
-        elif self.done % REMEMBERED == 0 and self._optimizer.idle() == 0:
-            self._good = self.snapshot()
+        if self.done % CHECKED == 0:
+            if (idle := self._optimizer.idle()) >= PATIENCE:
+                self._retreat()
+            elif idle == 0:
+                self._good = self.snapshot()
 
     def _retreat(self) -> None:
         """Go back to what was good, to go on in smaller steps from there."""

@@ -31,7 +31,7 @@ from clipgen.errors import UsageError
 from clipgen.images import load_image
 from clipgen.job import MAX_JSON, Job
 from clipgen.metadata import describe_job
-from clipgen.naming import partial_path, publish
+from clipgen.naming import replacing
 from clipgen.scene import Snapshot
 
 SUFFIX = ".clipgen"
@@ -131,7 +131,8 @@ class Workspace:
         """Have another order from now on."""
         self.order = order
         text = json.dumps(order.to_dict())
-        _write(self.folder / "job.json", lambda path: path.write_text(text, encoding="utf-8"))
+        with replacing(self.folder / "job.json") as partial:
+            partial.write_text(text, encoding="utf-8")
 
     def snapshot(self) -> Snapshot | None:
         """Return what was kept last; None if the run was stopped before that."""
@@ -151,7 +152,8 @@ class Workspace:
         header = {"done": snapshot.done, "grown": snapshot.grown, "lr": snapshot.lr}
         metadata = {"snapshot": json.dumps(header)}
         tensors = {name: tensor.cpu().contiguous() for name, tensor in snapshot.tensors.items()}
-        _write(self.folder / "state.safetensors", lambda path: save_file(tensors, path, metadata=metadata))
+        with replacing(self.folder / "state.safetensors") as partial:
+            save_file(tensors, partial, metadata=metadata)
 
     @property
     def has_snapshot(self) -> bool:
@@ -237,13 +239,3 @@ def with_more_steps(order: Order, steps: str | None, done: int) -> Order:
     if total <= done:
         raise UsageError(f"--steps {steps} is no more than the {done} steps that are done; give more")
     return order.with_steps(total)
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file in one step."""
-    partial = partial_path(path)
-    try:
-        write(partial)
-        publish(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

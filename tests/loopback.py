@@ -15,6 +15,7 @@ HOST = "127.0.0.1"
 CONTENT = b"".join(hashlib.sha256(bytes([number])).digest() for number in range(256)) * 5  # 40,960 bytes
 HALF = len(CONTENT) // 2
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+PAGE = (b"<!DOCTYPE html><title>Gone</title>" + b" " * len(CONTENT))[: len(CONTENT)]
 OTHER = bytes(reversed(CONTENT))
 
 

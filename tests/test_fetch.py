@@ -5,7 +5,6 @@ import shutil
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from loopback import (
     HALF,
     HOST,
     OTHER,
+    PAGE,
     SHA256,
     Answer,
     Behaviour,
@@ -33,26 +33,7 @@ from clipgen.errors import ClipgenError
 from clipgen.weights.cache import Cache
 from clipgen.weights.fetch import Fetcher
 
-PAGE = (b"<!DOCTYPE html><title>Gone</title>" + b" " * len(CONTENT))[: len(CONTENT)]
-
-
-@pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HF_HUB_OFFLINE", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
-@pytest.fixture
-def files() -> Iterator[Files]:
-    with LoopbackServer() as server:
-        server.routes["/good"] = serves(CONTENT)
-        yield Files(server, CONTENT, SHA256)
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    return Cache(tmp_path / "weights")
+pytestmark = pytest.mark.usefixtures("plain_environment")
 
 
 def redirects(target: str | None) -> Behaviour:

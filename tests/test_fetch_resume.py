@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,12 @@ from loopback import (
     CONTENT,
     HALF,
     OTHER,
+    PAGE,
     SHA256,
     Answer,
     Asked,
     Behaviour,
     Files,
-    LoopbackServer,
     cuts,
     drips,
     fetcher,
@@ -42,26 +41,7 @@ from clipgen.weights.cache import Cache, cache_folder, sha256_of
 from clipgen.weights.fetch import Fetcher, is_offline
 from clipgen.weights.records import RECORDS
 
-PAGE = (b"<!DOCTYPE html><title>Gone</title>" + b" " * len(CONTENT))[: len(CONTENT)]
-
-
-@pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HF_HUB_OFFLINE", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
-@pytest.fixture
-def files() -> Iterator[Files]:
-    with LoopbackServer() as server:
-        server.routes["/good"] = serves(CONTENT)
-        yield Files(server, CONTENT, SHA256)
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    return Cache(tmp_path / "weights")
+pytestmark = pytest.mark.usefixtures("plain_environment")
 
 
 def test_what_has_arrived_is_continued_by_a_later_run_and_from_another_mirror(files: Files, cache: Cache) -> None:

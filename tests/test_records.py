@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from clipgen.generators.networks import DVAENetwork, VQGANNetwork
-from clipgen.weights.records import RECORDS, Record, describe_size, readable_bytes
+from clipgen.printable import readable_bytes
+from clipgen.weights.records import RECORDS, Record, describe_size
 
 BY_KIND = {kind: [one for one in RECORDS.values() if one.kind == kind] for kind in ("vqgan", "dvae", "clip")}
 

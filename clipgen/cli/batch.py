@@ -80,7 +80,7 @@ def batch(
     results = Results(as_json=as_json)
     films = film_suffixes(video=video, mp4=mp4, gif=gif)
     notes = Notes(quiet=quiet or as_json)
-    delivery = Delivery(films, not no_metadata, options.checked_seconds(save_every))
+    delivery = Delivery(films, not no_metadata, save_every)
     studio = Studio(settings, device=device, delivery=delivery, results=results, notes=notes)
     make_folder(out)
     work = _Batch(studio, out, films, notes)

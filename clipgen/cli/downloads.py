@@ -8,7 +8,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from clipgen.weights.records import readable_bytes
+from clipgen.printable import readable_bytes
 
 LINE_SECONDS = 10.0
 LINE_SHARE = 0.1

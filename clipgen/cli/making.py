@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from clipgen.state import Workspace
 
 SAVE_SECONDS = 30.0
+MAX_SECONDS = 86_400.0
 MAX_LABEL = 100
 MAX_STRANGE_WORDS = 10
 
@@ -67,6 +68,10 @@ class Delivery:
     """Seconds between two saves of the state from which a killed run goes on."""
     keep_state: bool = False
     """Whether that state stays when the run has finished, for more steps."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.save_every <= MAX_SECONDS:
+            raise UsageError(f"--save-every must be from 0 to {MAX_SECONDS:g} seconds, got {self.save_every:g}")
 
 
 class Studio:

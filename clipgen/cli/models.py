@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from clipgen.cli.failures import say
 from clipgen.cli.report import echo_path
 from clipgen.errors import ClipgenError, UsageError
+from clipgen.printable import readable_bytes
 
 if TYPE_CHECKING:
     from clipgen.weights.cache import Cache
@@ -235,8 +236,6 @@ def _pull(fetch: Callable[..., Path], record: "Record", *, trust: bool, quiet: b
 
 def _remove(cache: "Cache", command: str, paths: list[Path], *, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Remove files after the user has agreed, in a terminal or by --yes."""
-    from clipgen.weights.records import readable_bytes
-
     size = sum(path.lstat().st_size for path in paths)
     if paths and not (yes or dry_run):
         if as_json or not _can_ask():

@@ -7,13 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from clipgen.errors import UsageError
 from clipgen.generators import GENERATORS
 from clipgen.presets import AUTO, PRESETS, GeneratorDefaults
 
 PICTURE, ENGINE, OUTPUT = "Picture", "Engine", "Output"
 DEFAULT_FOLDER = Path("outputs")
-MAX_SECONDS = 86_400.0
 _DEFAULT = " [dim]\\[default: "
 
 
@@ -45,13 +43,6 @@ def _kept(option: Any, default: str = "the picture's") -> Any:
     info.help = _with_default(info.help.split(_DEFAULT)[0], default)
     info.show_default = False
     return info
-
-
-def checked_seconds(seconds: float) -> float:
-    """Return what `--save-every` says, if it is a time."""
-    if not 0 <= seconds <= MAX_SECONDS:
-        raise UsageError(f"--save-every must be from 0 to {MAX_SECONDS:g} seconds, got {seconds:g}")
-    return seconds
 
 
 _SIZES = ", ".join(f"{preset.name} {preset.size[0]}x{preset.size[1]}" for preset in PRESETS.values())

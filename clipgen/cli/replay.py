@@ -66,12 +66,7 @@ def replay(
     studio = Studio(
         job,
         device=device,
-        delivery=Delivery(
-            film_suffixes(video=video, mp4=mp4, gif=gif),
-            not no_metadata,
-            options.checked_seconds(save_every),
-            keep_state,
-        ),
+        delivery=Delivery(film_suffixes(video=video, mp4=mp4, gif=gif), not no_metadata, save_every, keep_state),
         results=Results(as_json=as_json),
         notes=notes,
     )

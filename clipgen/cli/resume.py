@@ -50,7 +50,7 @@ def resume(
     """
     from clipgen.state import Workspace, with_more_steps
 
-    delivery = Delivery(save_every=options.checked_seconds(save_every), keep_state=keep_state)
+    delivery = Delivery(save_every=save_every, keep_state=keep_state)
     workspace = Workspace.open(_state_of(picture))
     try:
         snapshot, order = workspace.snapshot(), workspace.order

@@ -1,6 +1,5 @@
 """The picture as a PNG file that carries its own recipe, written once, at the end, in one step."""
 
-import contextlib
 import math
 import tempfile
 from pathlib import Path
@@ -12,7 +11,7 @@ from clipgen.errors import ClipgenError
 from clipgen.images import to_pil
 from clipgen.job import Job
 from clipgen.metadata import describe_job, describe_run, png_chunks
-from clipgen.naming import partial_path, publish
+from clipgen.naming import replacing
 from clipgen.sinks.base import Outcome, Step
 
 
@@ -51,13 +50,8 @@ class PngSink:
             self._publish(self._last, Outcome.INTERRUPTED)
 
     def _publish(self, step: Step, outcome: Outcome) -> None:
-        partial = partial_path(self.path)
-        try:
+        with replacing(self.path) as partial:
             self._write(partial, step, outcome)
-            publish(partial, self.path)
-        finally:
-            with contextlib.suppress(OSError):  # where the folder is gone, or cannot be reached
-                partial.unlink()
 
     def _save_elsewhere(self, step: Step, outcome: Outcome) -> str:
         """Save the picture among the temporary files; returns the end of a sentence that says so, if it could be."""

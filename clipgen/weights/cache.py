@@ -22,8 +22,9 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_dir
 
 from clipgen.errors import ClipgenError, UsageError, WeightsMissingError
-from clipgen.naming import partial_path, publish
-from clipgen.weights.records import RECORDS, Record, describe_size, readable_bytes
+from clipgen.naming import publish, replacing
+from clipgen.printable import readable_bytes
+from clipgen.weights.records import RECORDS, Record, describe_size
 
 VARIABLE = "CLIPGEN_CACHE"
 PART, ORIGIN, DIGEST = ".part", ".part.json", ".sha256"
@@ -238,6 +239,5 @@ def _read_digest(path: Path) -> str | None:
 
 def _write_digest(path: Path, digest: str) -> None:
     target = _beside(path, DIGEST)
-    partial = partial_path(target)
-    partial.write_text(f"{digest}  {path.name}\n", encoding="utf-8")
-    publish(partial, target)
+    with replacing(target) as partial:
+        partial.write_text(f"{digest}  {path.name}\n", encoding="utf-8")

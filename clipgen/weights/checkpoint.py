@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from clipgen.errors import ClipgenError, WeightsMissingError
+from clipgen.naming import replacing
 
 STARTER = "starter/"
 
@@ -86,9 +87,8 @@ def write(path: Path, checkpoint: Checkpoint, half: bool = False) -> None:
         "config": json.dumps(checkpoint.config),
         "recipe": json.dumps(checkpoint.recipe),
     }
-    partial = path.with_suffix(".partial")
-    save_file(tensors, partial, metadata=header)
-    partial.replace(path)
+    with replacing(path) as partial:
+        save_file(tensors, partial, metadata=header)
 
 
 def _single(value: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipgen.errors import unknown_value
+from clipgen.printable import readable_bytes
 
 HEIBOX = "https://heibox.uni-heidelberg.de"
 HUB = "https://huggingface.co"
@@ -68,15 +69,6 @@ def describe_size(record: Record) -> str:
     if record.size is not None:
         return readable_bytes(record.size)
     return "of unknown size" if record.megabytes is None else f"about {record.megabytes} MB"
-
-
-def readable_bytes(count: int) -> str:
-    """Put a number of bytes into words, in the units of 1000 that downloads are published in."""
-    if count < 1000:
-        return f"{count} B"
-    if count < 10**6:
-        return f"{count / 1000:.0f} kB"
-    return f"{count / 10**6:.0f} MB" if count < 10**9 else f"{count / 10**9:.2f} GB"
 
 
 def _autoencoder(
