@@ -13,8 +13,7 @@ from fakes import Cli
 from PIL import Image
 from test_resume import FILMED, SMALL, digests, start
 
-from clipgen import metadata, scene
-from clipgen.sinks import png
+from clipgen import metadata, naming, scene
 from clipgen.sinks.base import Step
 from clipgen.sinks.png import PngSink
 
@@ -49,7 +48,8 @@ def test_a_full_disk_costs_neither_the_picture_nor_older_files(
     elsewhere = tmp_path / "temporary"
     elsewhere.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
-    monkeypatch.setattr(png, "publish", refuse)
+    publish = naming.publish
+    monkeypatch.setattr(naming, "publish", lambda part, path: (refuse if path.suffix == ".png" else publish)(part, path))
     result = cli(*SMALL)
     assert result.exit_code == 1
     [saved] = elsewhere.glob("*.png")
