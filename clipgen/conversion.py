@@ -66,13 +66,13 @@ def convert(files: Path | Sequence[Path], kind: str, config: dict[str, Any]) -> 
         raise ClipgenError(f"a {kind} comes in {len(source.parts)} files, got {len(paths)}")
     found: dict[str, Tensor] = {}
     for path, part in zip(paths, source.parts, strict=True):
-        found |= {part + name: value for name, value in _useful(read_foreign(path), source).items()}
+        found |= {part + name: value for name, value in useful(read_foreign(path), source).items()}
     names = " and ".join(path.name for path in paths)
     tensors = _matched(found, _expected(source, config, names), names)
     return Checkpoint(kind, config, tensors, {"converted_from": [_identity(path) for path in paths]})
 
 
-def _useful(state: dict[str, Tensor], source: Source) -> dict[str, Tensor]:
+def useful(state: dict[str, Tensor], source: Source) -> dict[str, Tensor]:
     """Leave out what a source drops, inside its wrapper and outside; what else is outside gets no network's name."""
     wrapper = source.wrapper
     if wrapper and any(name.startswith(wrapper) for name in state):

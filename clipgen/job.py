@@ -5,13 +5,14 @@ import math
 import os
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NoReturn, Self
 
 from clipgen.errors import UsageError, unknown_value
 from clipgen.presets import AUTO, BACKENDS, PRESETS, Size
 from clipgen.printable import quoted
+from clipgen.weights.shelf import check_name
 
 MAX_PROMPTS = 64
 MAX_TEXT = 2000
@@ -22,6 +23,7 @@ MAX_SEED = 2**63 - 1
 MAX_WEIGHT = 1000.0
 MAX_LR = 100.0
 MAX_JSON = 1_000_000
+MAX_CLIPS = 8
 
 NO_STOP = -math.inf
 
@@ -60,7 +62,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that decides the picture of one run; what is None is filled in by `presets.resolve`."""
+    """Everything that decides the picture of one run; what is None is filled in by `resolving.resolve`."""
 
     prompts: tuple[Prompt, ...]
     backend: str = "vqgan"
@@ -75,6 +77,10 @@ class Job:
     """Path of the picture to start from."""
     init_weight: float = 0.0
     """How strongly the latent is held to that of the init image."""
+    clips: tuple[str, ...] = ()
+    """Names of the CLIPs that guide, see `clipgen.weights.shelf`; empty for the preset's."""
+    network: str | None = None
+    """Name of the generator's network; None for the preset's."""
 
     def __post_init__(self) -> None:
         _check_prompts(self.prompts)
@@ -95,6 +101,9 @@ class Job:
         object.__setattr__(self, "init_weight", checked_number("--init-weight", self.init_weight, 0.0, MAX_WEIGHT))
         if self.init_weight and self.init is None:
             raise UsageError(f"--init-weight {self.init_weight:g} needs an init image; add --init FILE")
+        _check_clips(self.clips)
+        if self.network is not None:
+            check_name(f"--{self.backend}", self.network, self.backend)
 
     @property
     def text(self) -> str:
@@ -108,6 +117,10 @@ class Job:
         record["prompts"] = [
             {"text": p.text, "weight": p.weight, "stop": None if p.stop == NO_STOP else p.stop} for p in self.prompts
         ]
+        record["clips"] = list(self.clips)
+        for name in ("clips", "network"):
+            if not record[name]:  # as records were before jobs could name models
+                del record[name]
         return record
 
     @classmethod
@@ -117,7 +130,10 @@ class Job:
         prompts = values.get("prompts")
         if not isinstance(prompts, list):
             raise UsageError(f"job: prompts must be a list, got {quoted(prompts)}")
-        return cls(**{**values, "prompts": tuple(map(_prompt_from_dict, prompts))})
+        clips = values.get("clips", [])
+        if not isinstance(clips, list):
+            raise UsageError(f"job: clips must be a list, got {quoted(clips)}")
+        return cls(**{**values, "prompts": tuple(map(_prompt_from_dict, prompts)), "clips": tuple(clips)})
 
     def to_json(self) -> str:
         """Return one line of ASCII."""
@@ -195,6 +211,15 @@ def _checked_text(text: object) -> str:
     if "|" in line:
         raise UsageError(f'a text cannot contain "|", which separates prompts, got {quoted(line)}')
     return line
+
+
+def _check_clips(names: Sequence[object]) -> None:
+    for name in names:
+        check_name("--clip", name, "clip")
+    if len(names) > MAX_CLIPS:
+        raise UsageError(f"--clip can be given up to {MAX_CLIPS} times, got {len(names)}")
+    if len(set(names)) < len(names):
+        raise UsageError("--clip names the same CLIP twice; name each once")
 
 
 def _check_prompts(prompts: object) -> None:

@@ -109,11 +109,6 @@ def build_perceptor(checkpoint: weights.Checkpoint) -> Perceptor:
     return perceptor
 
 
-def load_perceptor(name: str, device: torch.device | str) -> Perceptor:
-    """The frozen perceptor called `name` (see `weights.find`), on `device`."""
-    return build_perceptor(weights.read(weights.find(name))).eval().requires_grad_(False).to(device)
-
-
 def look(perceptors: Sequence[Perceptor], images: Tensor) -> Tensor:
     """Vectors (B, E) of whole images (B, 3, H, W) in [0, 1], perceptors side by side."""
     sizes = [(each.size, each.size) for each in perceptors]

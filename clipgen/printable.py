@@ -46,3 +46,10 @@ def readable_bytes(count: int) -> str:
 
 def _is_shown(mark: str) -> bool:
     return mark in _JOINERS or (mark.isprintable() and not _BLANK.match(mark))
+
+
+def readable_time(seconds: float) -> str:
+    """Say how long something takes, as nearly as an estimate can: "40 s", "12 min", "3.5 h"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

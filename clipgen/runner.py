@@ -5,29 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
-from clipgen import presets
+from clipgen import presets, resolving
 from clipgen.device import pick_device
-from clipgen.embedding_prior import load_embedding_prior
+from clipgen.embedding_prior import build_embedding_prior
 from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
-from clipgen.generators.networks import load_network
+from clipgen.generators.networks import build_network
 from clipgen.guidance import ScheduledPerceptor
 from clipgen.images import load_image, to_pil, to_tensor
 from clipgen.interrupts import Stop, held_back
 from clipgen.job import Job, parse_prompts
+from clipgen.library import Note, load
 from clipgen.memory import is_memory_error
-from clipgen.perceptor import load_perceptor
-from clipgen.prior import load_prior
-from clipgen.scene import Models, Scene, Snapshot
+from clipgen.perceptor import build_perceptor
+from clipgen.prior import build_prior
+from clipgen.sample import Models
+from clipgen.scene import Scene, Snapshot
 from clipgen.sinks.base import Outcome, Sink, Step
 
+Loaded = TypeVar("Loaded", bound=nn.Module)
+
 # Jobs that are made together may differ in everything else.
-SHARED = ("backend", "preset", "size", "steps", "lr", "cutouts", "init_weight")
+SHARED = ("backend", "preset", "size", "steps", "lr", "cutouts", "init_weight", "clips", "network")
 
 
 class Keeper(Protocol):
@@ -60,21 +64,30 @@ def generate(prompt: str | Job, *, device: str = "auto", sinks: Sequence[Sink] =
     """
     job = replace(prompt, **settings) if isinstance(prompt, Job) else Job(parse_prompts(prompt), **settings)
     init, init_notes = load_image(job.init) if job.init else (None, [])
-    job, job_notes = presets.resolve(job, init.size if init else None)
+    job, job_notes = resolving.resolve(job, init.size if init else None)
     result = run(job, load_models(job, device), sinks, init=init)
     return replace(result, notes=(*init_notes, *job_notes))
 
 
-def load_models(job: Job, device: str | torch.device = "auto") -> Models:
-    """Load what a job needs; `device` is as `--device` takes it."""
+def load_models(job: Job, device: str | torch.device = "auto", note: Note = lambda _line: None) -> Models:
+    """Load what a resolved job needs; `device` is as `--device` takes it, and `note` takes a line for the user.
+
+    Nothing is downloaded: WeightsMissingError, with the command that gets them, where files are missing.
+    """
     device = torch.device(pick_device(str(device)))
-    preset, _ = presets.choose(job.preset)
+    preset = resolving.models_of(job)
+
+    def ready(module: Loaded) -> Loaded:
+        return module.eval().requires_grad_(False).to(device)
+
     with _memory_errors(job):
-        network = load_network(preset.generators[job.backend].weights, device)
-        perceptors = tuple(ScheduledPerceptor(load_perceptor(row.weights, device), row) for row in preset.perceptors)
-        prior = load_prior(preset.prior.weights, device) if preset.prior else None
+        network = ready(build_network(load(preset.generators[job.backend].weights, note)))
+        perceptors = tuple(
+            ScheduledPerceptor(ready(build_perceptor(load(row.weights, note))), row) for row in preset.perceptors
+        )
+        prior = ready(build_prior(load(preset.prior.weights))) if preset.prior else None
         row = preset.embedding_prior
-        embedding_prior = load_embedding_prior(row.weights, device) if row else None
+        embedding_prior = ready(build_embedding_prior(load(row.weights))) if row else None
     return Models(network, perceptors, device, prior, embedding_prior)
 
 
@@ -147,7 +160,7 @@ def _resolved(jobs: Sequence[Job], inits: Sequence[Image.Image]) -> list[Job]:
     if len(inits) != sum(job.init is not None for job in jobs) or len(inits) not in (0, len(jobs)):
         raise UsageError("a job that names an init image must come with it, and of jobs made together all or none do")
     sizes = [init.size for init in inits] if inits else [None] * len(jobs)
-    resolved = [presets.resolve(job, size)[0] for job, size in zip(jobs, sizes, strict=True)]
+    resolved = [resolving.resolve(job, size)[0] for job, size in zip(jobs, sizes, strict=True)]
     for name in SHARED:
         values = {getattr(job, name) for job in resolved}
         if len(values) > 1:

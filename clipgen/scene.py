@@ -12,18 +12,15 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torch.utils.checkpoint import checkpoint
 
-from clipgen import generators, presets
-from clipgen.cutouts import draw_views
-from clipgen.embedding_prior import EmbeddingPrior
+from clipgen import generators, presets, resolving
 from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
-from clipgen.generators.networks import Network
-from clipgen.guidance import Guide, Imagination, Plausibility, ScheduledPerceptor, ViewPlan, see
+from clipgen.guidance import Guide, Imagination, Plausibility, ViewPlan
 from clipgen.job import Job
 from clipgen.losses import roughness
-from clipgen.memory import Need, Thrift, is_memory_error, kept_bytes, room
+from clipgen.memory import Thrift, is_memory_error, room
 from clipgen.optim import LatentOptimizer
 from clipgen.printable import readable_bytes
-from clipgen.prior import Prior
+from clipgen.sample import Models, Sample
 from clipgen.sinks.base import Step
 
 PATIENCE = 3
@@ -32,19 +29,6 @@ CHECKED = 5
 """Every so many steps it is looked how many were left out, and what was reached is remembered if none were."""
 RETREATS = 3
 """Times that a run goes back, each time to steps of half the length, before it is given up."""
-SMALL_CELLS = 8
-"""Latent cells a side of the picture by which the need of memory is measured."""
-
-
-@dataclass(frozen=True)
-class Models:
-    """The networks of one preset and backend, frozen, on one device; any number of runs may use them."""
-
-    network: Network
-    perceptors: tuple[ScheduledPerceptor, ...]
-    device: torch.device
-    prior: Prior | None = None
-    embedding_prior: EmbeddingPrior | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +70,7 @@ class Scene:
         self._size, self.total, self._lr, self._count = cast(
             tuple[presets.Size, int, float, int], (job.size, job.steps, job.lr, job.cutouts)
         )
-        self._preset, _ = presets.choose(job.preset)
+        self._preset = resolving.models_of(job)
         self._defaults = self._preset.generators[job.backend]
         self._network, self._seeds = models.network, [job.seed for job in jobs]
         self._retreats = 0
@@ -116,7 +100,7 @@ class Scene:
         self._growth = 0 if images is not None else int(self.total * self._defaults.small_until)
         if snapshot and snapshot.grown:
             self._growth = 0
-        self._draw_at_(presets.half(self._size, self._defaults.stride) if self._growth else self._size)
+        self._draw_at_(resolving.half(self._size, self._defaults.stride) if self._growth else self._size)
         if snapshot:
             self.done, self._lr = snapshot.done, snapshot.lr
             self._optimizer.lr = snapshot.lr
@@ -129,7 +113,7 @@ class Scene:
 
     def _affordable(self, models: Models) -> Thrift:
         """Return how to spare memory from the first step on; OutOfMemoryError where no way is enough."""
-        need, free = self._need(models), room(models.device)
+        need, free = Sample(self._job, models).need(len(self._seeds)), room(models.device)
         thrift = need.fitting(Thrift(self._count), free)
         if thrift is None:
             least = need.bytes(Thrift(1, decode_twice=True))
@@ -141,29 +125,13 @@ class Scene:
 
     def _smaller(self, share: float) -> str:
         """Spell a square size that has this share of the pixels."""
-        return presets.square(int(self._size[0] * self._size[1] * share), self._defaults.stride)
-
-    def _need(self, models: Models) -> Need:
-        """What a step keeps in memory, by what a small picture and one view of it do."""
-        weights = [
-            *models.network.parameters(),
-            *(p for each in models.perceptors for p in each.perceptor.parameters()),
-        ]
-        small = (SMALL_CELLS * self._defaults.stride,) * 2
-        generator = generators.create(self._job.backend, models.network, 1, small)
-        generator.start_from_noise_([0])
-        generator.set_step(0, 1, [0])
-        decoder = kept_bytes(lambda: [generator.decode()], weights)
-        pixels = len(self._seeds) * self._size[0] * self._size[1]
-        picture = torch.zeros(1, 3, *small, device=models.device, requires_grad=True)
-        draw = draw_views([0], 0, 1, small, self._preset.views)
-        perceptors = [each.perceptor for each in models.perceptors]
-        view = len(self._seeds) * kept_bytes(lambda: see(picture, draw, perceptors), weights)
-        return Need(decoder * pixels // (small[0] * small[1]), view)
+        return resolving.square(int(self._size[0] * self._size[1] * share), self._defaults.stride)
 
     def _draw_at_(self, size: presets.Size) -> None:
         """Have latents for pictures of that size, not yet started."""
-        self._generator = generators.create(self._job.backend, self._network, len(self._seeds), size)
+        self._generator = generators.create(
+            self._job.backend, self._network, len(self._seeds), size, self._defaults.levels
+        )
         self._optimizer = LatentOptimizer(self._generator.parameters(), self._lr, self._defaults.optimizer)
 
     def snapshot(self) -> Snapshot:

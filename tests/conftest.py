@@ -13,11 +13,17 @@ from clipgen.cli.app import app
 from clipgen.weights.cache import Cache
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the weights that this machine may have, or leaves any there."""
+    monkeypatch.setenv("CLIPGEN_CACHE", str(tmp_path_factory.getbasetemp() / "weights-of-nobody"))
+
+
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Types a command in an empty folder, on a machine whose models are the fakes."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runner, "load_models", lambda job, device: fake_models(job.backend))
+    monkeypatch.setattr(runner, "load_models", lambda job, device, note=None: fake_models(job.backend))
     return lambda *args, **settings: CliRunner().invoke(app, list(args), **settings)
 
 

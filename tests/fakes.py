@@ -12,7 +12,7 @@ from clipgen.guidance import ScheduledPerceptor
 from clipgen.job import Job, parse_prompts
 from clipgen.presets import PerceptorSettings
 from clipgen.runner import Result
-from clipgen.scene import Models
+from clipgen.sample import Models
 from clipgen.sinks.base import Outcome, Step
 
 STRIDE = 8

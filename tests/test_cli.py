@@ -146,7 +146,7 @@ def test_bad_input_is_one_line_with_exit_code_2_and_writes_nothing(
 
 
 def test_an_unwritable_folder_is_found_before_models_load(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "load_models", lambda job, device: pytest.fail("models were loaded"))
+    monkeypatch.setattr(runner, "load_models", lambda job, device, note=None: pytest.fail("models were loaded"))
     Path("file").write_text("in the way")
     result = cli("red", "-o", "file/inside", *SMALL)
     assert result.exit_code == 2
@@ -154,7 +154,7 @@ def test_an_unwritable_folder_is_found_before_models_load(cli: Cli, monkeypatch:
 
 
 def test_errors_of_the_run_have_their_exit_code_and_leave_no_file(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    def out_of_memory(job: Job, device: str) -> None:
+    def out_of_memory(*_: object) -> None:
         raise OutOfMemoryError("too large")
 
     monkeypatch.setattr(runner, "load_models", out_of_memory)
@@ -167,7 +167,7 @@ def test_errors_of_the_run_have_their_exit_code_and_leave_no_file(cli: Cli, monk
 def test_a_defect_is_one_line_and_a_traceback_only_with_debug(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, debug: bool
 ) -> None:
-    monkeypatch.setattr(runner, "load_models", lambda job, device: 1 / 0)
+    monkeypatch.setattr(runner, "load_models", lambda job, device, note=None: 1 / 0)
     result = cli("red", *SMALL, *["--debug"] * debug)
     assert result.exit_code == 1
     assert ("Traceback" in result.stderr) is debug
@@ -250,7 +250,7 @@ import sys
 from fakes import Cli, fake_models
 from clipgen import runner
 from clipgen.cli.app import app
-runner.load_models = lambda job, device: fake_models(job.backend)
+runner.load_models = lambda job, device, note=None: fake_models(job.backend)
 app(args=["red", "--seed", "1", "--steps", "100000", "--size", "32x32", "--cutouts", "2", "--mp4"], prog_name="clipgen")
 """
 

@@ -49,7 +49,9 @@ def test_a_full_disk_costs_neither_the_picture_nor_older_files(
     elsewhere.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
     publish = naming.publish
-    monkeypatch.setattr(naming, "publish", lambda part, path: (refuse if path.suffix == ".png" else publish)(part, path))
+    monkeypatch.setattr(
+        naming, "publish", lambda part, path: (refuse if path.suffix == ".png" else publish)(part, path)
+    )
     result = cli(*SMALL)
     assert result.exit_code == 1
     [saved] = elsewhere.glob("*.png")

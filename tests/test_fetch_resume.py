@@ -38,8 +38,8 @@ from clipgen.errors import ClipgenError, UsageError, WeightsMissingError
 from clipgen.weights import cache as cache_module
 from clipgen.weights import fetch as fetch_module
 from clipgen.weights.cache import Cache, cache_folder, sha256_of
+from clipgen.weights.catalogue import RECORDS
 from clipgen.weights.fetch import Fetcher, is_offline
-from clipgen.weights.records import RECORDS
 
 pytestmark = pytest.mark.usefixtures("plain_environment")
 

@@ -17,7 +17,7 @@ from clipgen.job import parse_prompts
 from clipgen.presets import CutoutSettings, EmbeddingPriorSettings
 from clipgen.prior import Prior
 from clipgen.runner import run
-from clipgen.scene import Models
+from clipgen.sample import Models
 from clipgen.starter.train.prior import CONFIG as PRIOR_CONFIG
 
 every_backend = pytest.mark.parametrize("backend", GENERATORS)

@@ -20,8 +20,8 @@ from clipgen.errors import UsageError
 from clipgen.images import MAX_PIXELS, load_image
 from clipgen.job import Job, parse_prompts
 from clipgen.perceptor import small_tokenizer
-from clipgen.presets import resolve
 from clipgen.printable import one_line
+from clipgen.resolving import resolve
 
 RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
 MAX_SECONDS = 5.0  # of processor time, for one case

@@ -30,7 +30,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setattr(fakes, "COLOURS", defaultdict(lambda: (1, -1, -1)))
-    monkeypatch.setattr(runner, "load_models", lambda job, device: fakes.fake_models(job.backend))
+    monkeypatch.setattr(runner, "load_models", lambda job, device, note=None: fakes.fake_models(job.backend))
     return lambda *args, **settings: CliRunner().invoke(app, list(args), **settings)
 
 

@@ -16,12 +16,13 @@ from loopback import HOST, Files, LoopbackServer, cuts, serves
 from typer.testing import CliRunner, Result
 
 import clipgen
+from clipgen.cli import downloads
 from clipgen.cli import models as models_cli
 from clipgen.cli.app import app
 from clipgen.cli.downloads import PlainDownload, download_progress
 from clipgen.weights import fetch
 from clipgen.weights.cache import Cache
-from clipgen.weights.records import RECORDS
+from clipgen.weights.catalogue import RECORDS
 
 CONTENT = bytes(range(256)) * 20
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -122,7 +123,7 @@ def test_a_pull_that_is_stopped_says_how_to_go_on(cli: Cli, monkeypatch: pytest.
     def stop(*_args: object, **_settings: object) -> Path:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(models_cli, "_pull", stop)
+    monkeypatch.setattr(downloads, "pull_one", stop)
     result = cli("pull", PINNED, "--json")
     assert result.exit_code == 130
     assert "goes on with it" in result.stderr
@@ -202,7 +203,7 @@ def test_rm_asks_in_a_terminal_and_needs_yes_elsewhere(
     assert "--yes" in refused.stderr
     dry = cli("rm", PINNED, "--dry-run")
     assert dry.stdout.splitlines() == [str(here(tmp_path)), f"{here(tmp_path)}.sha256"]
-    monkeypatch.setattr(models_cli, "_can_ask", lambda: True)
+    monkeypatch.setattr(models_cli, "can_ask", lambda: True)
     for answer in ("n\n", ""):
         declined = cli("rm", PINNED, input=answer)
         assert (declined.exit_code, declined.stdout) == (1, "")

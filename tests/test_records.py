@@ -8,8 +8,11 @@ import pytest
 import torch
 
 from clipgen.generators.networks import DVAENetwork, VQGANNetwork
+from clipgen.library import network_config
+from clipgen.perceptor import build_clip
 from clipgen.printable import readable_bytes
-from clipgen.weights.records import RECORDS, Record, describe_size
+from clipgen.weights.catalogue import RECORDS
+from clipgen.weights.records import Record, describe_size
 
 BY_KIND = {kind: [one for one in RECORDS.values() if one.kind == kind] for kind in ("vqgan", "dvae", "clip")}
 
@@ -58,16 +61,44 @@ def test_the_parts_of_the_dvae_have_as_many_parameters_as_was_published() -> Non
     assert sum(parameter.numel() for parameter in network.decoder.parameters()) == 43_829_766
 
 
-@pytest.mark.parametrize("record", BY_KIND["clip"], ids=name_of)
-def test_a_clip_is_what_open_clip_knows_under_its_name(record: Record) -> None:
+OPENAI = [record for record in BY_KIND["clip"] if record.name.startswith("clip/openai-")]
+LAION = [record for record in BY_KIND["clip"] if record not in OPENAI]
+
+
+@pytest.mark.parametrize("record", OPENAI, ids=name_of)
+def test_a_clip_of_openai_is_what_open_clip_knows_under_its_name(record: Record) -> None:
     known = open_clip.get_pretrained_cfg(record.config["model"], "openai")
     assert record.mirrors[0] == known["url"]
     assert record.sha256 in known["url"]
     assert known["quick_gelu"] is record.config["quick_gelu"] is True
-    assert record.config["mean"] == list(open_clip.OPENAI_DATASET_MEAN)
-    assert record.config["std"] == list(open_clip.OPENAI_DATASET_STD)
-    settings = open_clip.get_model_config(record.config["model"])
-    assert settings["vision_cfg"]["image_size"] == record.config["image_size"]
+
+
+@pytest.mark.parametrize("record", LAION, ids=name_of)
+def test_another_clip_is_what_open_clip_knows_under_its_tag(record: Record) -> None:
+    model = record.config["model"]
+    tag = record.name.removeprefix(f"clip/{model.lower()}-")
+    known = open_clip.get_pretrained_cfg(model, tag)
+    assert known.get("quick_gelu", False) is record.config["quick_gelu"]
+    assert record.hub is not None
+    assert f"{record.hub[0]}/" == known["hf_hub"]
+    assert all(f"/{record.hub[0]}/resolve/" in mirror and mirror.endswith(record.hub[1]) for mirror in record.mirrors)
+
+
+@pytest.mark.parametrize("record", BY_KIND["clip"], ids=name_of)
+def test_a_clip_gets_pictures_normalised_as_it_was_trained(record: Record) -> None:
+    tag = "openai" if record in OPENAI else record.name.removeprefix(f"clip/{record.config['model'].lower()}-")
+    known = open_clip.get_pretrained_cfg(record.config["model"], tag)
+    assert record.config["mean"] == list(known["mean"])
+    assert record.config["std"] == list(known["std"])
+
+
+@pytest.mark.parametrize("record", LAION, ids=name_of)
+def test_the_weights_of_a_clip_are_as_large_as_its_file(record: Record) -> None:
+    with torch.device("meta"):
+        tensors = build_clip(network_config(record)).state_dict().values()
+    size = sum(tensor.numel() * 4 for tensor in tensors)
+    published = record.size or (record.megabytes or 0) * 10**6
+    assert abs(published - size) < max(0.01 * size, 10**6)
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ import sys, time
 from fakes import Cli, fake_models
 from clipgen import runner, scene
 from clipgen.cli.app import app
-runner.load_models = lambda job, device: fake_models(job.backend)
+runner.load_models = lambda job, device, note=None: fake_models(job.backend)
 update = scene.Scene.update
 scene.Scene.update = lambda self: (time.sleep({pause}), update(self))[1]
 sys.argv[1:] = {arguments!r}

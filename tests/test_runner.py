@@ -189,7 +189,7 @@ def test_init_images_must_come_with_the_jobs_that_name_them() -> None:
 
 
 def test_generate_makes_a_picture_and_says_what_it_decided(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    monkeypatch.setattr(runner, "load_models", lambda job, device: fake_models(job.backend))
+    monkeypatch.setattr(runner, "load_models", lambda job, device, note=None: fake_models(job.backend))
     result = clipgen.generate("red", backend="dvae", steps=2, size=(30, 30))
     assert (result.job.backend, result.job.steps, result.image.size) == ("dvae", 2, (32, 32))
     assert any("rounded to 32x32" in note for note in result.notes)

@@ -21,7 +21,8 @@ from clipgen.job import Job, parse_prompts
 from clipgen.memory import Thrift, kept_bytes, room
 from clipgen.presets import CutoutSettings
 from clipgen.runner import run
-from clipgen.scene import Models, Scene, Snapshot
+from clipgen.sample import Models, Sample
+from clipgen.scene import Scene, Snapshot
 from clipgen.sinks.base import Outcome
 
 every_backend = pytest.mark.parametrize("backend", GENERATORS)
@@ -228,7 +229,7 @@ def test_looking_in_parts_gives_the_same_loss_and_gradient(size: int) -> None:
 
 def test_a_step_that_would_not_fit_spares_memory_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = job(size=(64, 64), cutouts=16)
-    need = Scene([asked], fake_models())._need(fake_models())
+    need = Sample(asked, fake_models()).need(1)
     assert need.decoder > 0 < need.view
     for thrift in (Thrift(16), Thrift(4), Thrift(1, decode_twice=True)):
         monkeypatch.setattr(scene, "room", lambda _device, thrift=thrift: need.bytes(thrift))
@@ -238,7 +239,7 @@ def test_a_step_that_would_not_fit_spares_memory_from_the_start(monkeypatch: pyt
 def test_a_picture_for_which_there_is_no_room_is_refused_with_the_size_that_fits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    need = Scene([job(size=(256, 256))], fake_models())._need(fake_models())
+    need = Sample(job(size=(256, 256)), fake_models()).need(1)
     monkeypatch.setattr(scene, "room", lambda _device: need.bytes(Thrift(1, decode_twice=True)) // 4)
     with pytest.raises(OutOfMemoryError, match=r"--size 256x256 needs about .* try --size 1[0-2][0-9]x1[0-2][0-9]"):
         run(job(size=(256, 256)), fake_models())

@@ -7,6 +7,7 @@ import typer
 
 from clipgen import __version__
 from clipgen.cli.batch import batch
+from clipgen.cli.doctor import doctor
 from clipgen.cli.evaluate import evaluate
 from clipgen.cli.group import DEBUG_FLAG, DEFAULT_COMMAND, PromptOrCommand
 from clipgen.cli.info import info
@@ -23,6 +24,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "resume": resume,
     "info": info,
     "replay": replay,
+    "doctor": doctor,
     "eval": evaluate,
     "world": world,
     "train": train,

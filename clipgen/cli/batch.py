@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clipgen.cli import options
+from clipgen.cli import choosing, options
 from clipgen.cli.failures import say
 from clipgen.cli.making import SAVE_SECONDS, Delivery, Studio, default_stem, film_suffixes
 from clipgen.cli.report import Notes, Results
@@ -50,6 +50,12 @@ def batch(
     steps: options.Steps = None,
     lr: options.LearningRate = None,
     cutouts: options.Cutouts = None,
+    clip: choosing.Clip = None,
+    clip_weights: choosing.ClipWeights = None,
+    vqgan: choosing.Vqgan = None,
+    vqgan_config: choosing.VqganConfig = None,
+    dvae: choosing.Dvae = None,
+    offline: choosing.Offline = False,
     device: options.Device = "auto",
     out: options.BatchOut = options.DEFAULT_FOLDER,
     video: options.Video = False,
@@ -64,6 +70,7 @@ def batch(
 
     Goes on past a line that fails, and skips pictures that an earlier batch has finished.
     """
+    notes = Notes(quiet=quiet or as_json)
     settings = Job(
         prompts=parse_prompts("the prompts follow"),
         backend=backend,
@@ -75,24 +82,15 @@ def batch(
         cutouts=cutouts,
         init=None if init is None else str(init),
         init_weight=init_weight,
+        **choosing.Choice(clip, clip_weights, vqgan, vqgan_config, dvae).for_job(backend, notes.note),
     )
     lines = _read_lines(file)
     results = Results(as_json=as_json)
     films = film_suffixes(video=video, mp4=mp4, gif=gif)
-    notes = Notes(quiet=quiet or as_json)
     delivery = Delivery(films, not no_metadata, save_every)
-    studio = Studio(settings, device=device, delivery=delivery, results=results, notes=notes)
+    studio = Studio(settings, device=device, delivery=delivery, results=results, notes=notes, offline=offline)
     make_folder(out)
-    work = _Batch(studio, out, films, notes)
-    try:
-        for place, (number, text) in enumerate(lines, start=1):
-            work.make(settings, number, text, f"[{place}/{len(lines)}]")
-    finally:
-        results.print_json({"pictures": results.pictures, "skipped": work.skipped, "failed": work.failed})
-    if work.failed:
-        shown = [str(failure["line"]) for failure in work.failed[:MAX_NAMED]]
-        failed = ", ".join([*shown, "..."][: len(work.failed)])
-        raise ClipgenError(f"{len(work.failed)} of {len(lines)} prompts failed, on line {failed}")
+    _Batch(studio, out, films, notes).make_all(settings, lines, results)
 
 
 class _Batch:
@@ -105,6 +103,18 @@ class _Batch:
         self._folder = folder
         self._films = films
         self._notes = notes
+
+    def make_all(self, settings: Job, lines: list[tuple[int, str]], results: Results) -> None:
+        """Make the pictures of all lines; ClipgenError at the end where one failed."""
+        try:
+            for place, (number, text) in enumerate(lines, start=1):
+                self.make(settings, number, text, f"[{place}/{len(lines)}]")
+        finally:
+            results.print_json({"pictures": results.pictures, "skipped": self.skipped, "failed": self.failed})
+        if self.failed:
+            shown = [str(failure["line"]) for failure in self.failed[:MAX_NAMED]]
+            failed = ", ".join([*shown, "..."][: len(self.failed)])
+            raise ClipgenError(f"{len(self.failed)} of {len(lines)} prompts failed, on line {failed}")
 
     def make(self, settings: Job, line: int, text: str, label: str) -> None:
         """Make the picture of one line, unless it is there; an error is said and noted, not raised."""

@@ -1,19 +1,64 @@
-"""The progress of a download on stderr: a bar in a terminal, plain lines elsewhere."""
+"""Downloads for the command line: what a run needs and is not here yet, and the progress of it on stderr."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from clipgen.cli.failures import say
+from clipgen.cli.report import Notes
+from clipgen.job import Job
 from clipgen.printable import readable_bytes
+from clipgen.resolving import networks_of
+from clipgen.weights import shelf
+
+if TYPE_CHECKING:
+    from clipgen.weights.fetch import Fetcher
+    from clipgen.weights.records import Record
 
 LINE_SECONDS = 10.0
 LINE_SHARE = 0.1
 
 Report = Callable[[int, int | None], None]
+
+
+def fetch_missing(job: Job, *, offline: bool, notes: Notes) -> None:
+    """Download what the models of a resolved job need and is not here.
+
+    Weights of which no hash is published are not among it: the user must have said once that they are trusted. Raises
+    WeightsMissingError, with the command that gets them, where something is still missing in the end.
+    """
+    from clipgen.weights.cache import Cache
+    from clipgen.weights.fetch import Fetcher
+
+    cache = Cache()
+    missing = shelf.missing(networks_of(job), cache)
+    for record in missing:
+        if cache.wanted(record) is None:
+            cache.find(record)
+    if missing:
+        total = sum(record.size or 0 for record in missing)
+        notes.note(f"preset {job.preset} needs {len(missing)} files that are not here yet, {readable_bytes(total)}")
+    fetcher = Fetcher(cache, offline=offline, note=notes.note)
+    try:
+        for record in missing:
+            pull_one(fetcher, record, trust=False, quiet=notes.quiet)
+    except KeyboardInterrupt:
+        say("what has arrived is kept; the same command goes on with it")
+        raise
+
+
+def pull_one(fetcher: "Fetcher", record: "Record", *, trust: bool, quiet: bool) -> Path:
+    """Download one file and show how that goes."""
+    if quiet:
+        return fetcher.fetch(record, trust_on_first_use=trust)
+    with download_progress(record.name, sys.stderr) as report:
+        return fetcher.fetch(record, report, trust_on_first_use=trust)
 
 
 @contextmanager

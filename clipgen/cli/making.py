@@ -6,22 +6,25 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from clipgen.cli.downloads import fetch_missing
 from clipgen.cli.failures import say
 from clipgen.cli.report import Notes, Results
 from clipgen.device import pick_device
 from clipgen.errors import ClipgenError, UsageError
 from clipgen.job import Job
 from clipgen.naming import reserved, slug
-from clipgen.presets import resolve
-from clipgen.printable import one_line
+from clipgen.presets import STARTER, Size
+from clipgen.printable import one_line, readable_time
+from clipgen.resolving import resolve
 from clipgen.starter.grammar import unknown_words
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from clipgen.scene import Models, Snapshot
+    from clipgen.sample import Models
+    from clipgen.scene import Snapshot
     from clipgen.sinks.base import Sink
     from clipgen.sinks.png import PngSink
     from clipgen.sinks.video import FilmSink
@@ -80,14 +83,24 @@ class Studio:
     `settings` is a job with everything but the prompt; it is checked here, before anything slow.
     """
 
-    def __init__(self, settings: Job, *, device: str, delivery: Delivery, results: Results, notes: Notes) -> None:
+    def __init__(
+        self,
+        settings: Job,
+        *,
+        device: str,
+        delivery: Delivery,
+        results: Results,
+        notes: Notes,
+        offline: bool = False,
+    ) -> None:
         self._delivery = delivery
         self._results = results
         self._notes = notes
         self._models: Models | None = None
         self._init, self._init_notes = _load_init(settings.init)
-        self._resolve(settings)
+        resolved, _ = self._resolve(settings)
         self._device = pick_device(device)
+        fetch_missing(resolved, offline=offline, notes=notes)
 
     def resolve(self, job: Job) -> Job:
         """Fill in every default of a job; says what was decided and what the models will not understand."""
@@ -164,9 +177,10 @@ class Studio:
         from clipgen.state import PeriodicKeeper
 
         job, delivery = workspace.order.job, self._delivery
-        self._models = self._models or load_models(job, self._device)
+        self._models = self._models or load_models(job, self._device, self._notes.note)
         self._notes.say(_unread_words(job, self._models))
         before = [*(film.keep for film in films), png.keep]
+        self._notes.say(_duration(job, self._models))
         keeper = PeriodicKeeper(workspace, delivery.save_every, before, last=delivery.keep_state)
         sinks: list[Sink] = [png, *films, *self._progress(label)]
         run(job, self._models, sinks, init=workspace.init, keeper=keeper, snapshot=snapshot)
@@ -189,6 +203,15 @@ class Studio:
 
         if sys.stderr is not None and not self._notes.quiet:  # None: the shell closed it
             yield progress_sink(one_line(label, MAX_LABEL), sys.stderr)
+
+
+def _duration(job: Job, models: "Models") -> Iterator[str]:
+    """Say about how long the run takes, with models that may take minutes or hours on this machine."""
+    if job.preset != STARTER:
+        from clipgen.sample import Sample
+
+        size, seconds = cast(Size, job.size), Sample(job, models).seconds()
+        yield f"{job.steps} steps at {size[0]}x{size[1]} take about {readable_time(seconds)} here"
 
 
 def _spared(record: Mapping[str, object]) -> Iterator[str]:
@@ -216,7 +239,7 @@ def _load_init(path: str | None) -> "tuple[Image | None, list[str]]":
 
 def _strange_words(job: Job) -> Iterator[str]:
     """Warn of the words that the starter models have never met."""
-    if job.preset != "starter":
+    if job.preset != STARTER:
         return
     strange = unknown_words(" ".join(prompt.text for prompt in job.prompts), MAX_STRANGE_WORDS + 1)
     for word, nearest in strange[:MAX_STRANGE_WORDS]:

@@ -4,14 +4,14 @@ Nothing is downloaded but by `pull`. Results go to stdout: names, paths, or one 
 """
 
 import json
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from clipgen.cli.asking import agreed, can_ask
 from clipgen.cli.failures import say
 from clipgen.cli.report import echo_path
 from clipgen.errors import ClipgenError, UsageError
@@ -52,14 +52,16 @@ models = typer.Typer(cls=HelpfulGroup, help="List, download, check and remove pr
 def list_models(as_json: Json = False) -> None:
     """List the weights that are known, and which of them are here."""
     from clipgen.weights.cache import Cache
-    from clipgen.weights.records import RECORDS
+    from clipgen.weights.catalogue import RECORDS
+    from clipgen.weights.shelf import kept
 
     cache = Cache()
     rows = [_describe(cache, record) for record in RECORDS.values()]
+    rows += [_describe_network(cache, name) for name in kept(cache) if name not in RECORDS]
     if as_json:
         _print_json({"folder": str(cache.folder), "models": rows})
         return
-    _print_table(("NAME", "KIND", "SIZE", "HERE", "SHA256", "LICENCE"), [_shown(row) for row in rows])
+    print_table(("NAME", "KIND", "SIZE", "HERE", "SHA256", "LICENCE"), [_shown(row) for row in rows])
 
 
 @models.command()
@@ -73,6 +75,7 @@ def pull(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="No progress, only errors.")] = False,
 ) -> None:
     """Download weights, or go on with a download that was stopped; prints their paths."""
+    from clipgen.cli.downloads import pull_one
     from clipgen.weights.fetch import Fetcher
 
     records = _records(names)
@@ -81,7 +84,7 @@ def pull(
     pulled: list[dict[str, Any]] = []
     try:
         for record in records:
-            path = _pull(fetcher.fetch, record, trust=trust, quiet=quiet)
+            path = pull_one(fetcher, record, trust=trust, quiet=quiet)
             digest = fetcher.cache.wanted(record)
             pulled.append({"name": record.name, "path": str(path), "sha256": digest, "licence": record.licence})
             note(f"{record.name}: {record.licence}; sha256 {digest}{'' if record.sha256 else ', recorded here'}")
@@ -103,14 +106,18 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Read weights again and compare their sha256; exit code 1 if a file is damaged."""
+    from clipgen.weights import shelf
     from clipgen.weights.cache import Cache
-    from clipgen.weights.records import RECORDS
+    from clipgen.weights.catalogue import RECORDS
 
     cache = Cache()
-    records = _records(names) if names else [one for one in RECORDS.values() if cache.path(one).is_file()]
+    made = [name for name in shelf.kept(cache) if not names or name in names]
+    records = _records(name for name in names if name not in made) if names else []
+    records += [one for one in RECORDS.values() if cache.path(one).is_file() and (not names or one.name in made)]
     for record in (one for one in records if not cache.path(one).is_file()):
         cache.find(record)
     found = {record.name: cache.damage(record) for record in records}
+    found |= {f"{name}, ready to use": shelf.network_damage(name, cache) for name in made}
     damaged = {name: reason for name, reason in found.items() if reason}
     if as_json:
         rows = [{"name": name, "ok": reason is None, "problem": reason} for name, reason in found.items()]
@@ -121,9 +128,10 @@ def verify(
         if not found:
             say(f"no weights are in {cache.folder}")
     if damaged:
-        name, reason = next(iter(damaged.items()))
+        shown, reason = next(iter(damaged.items()))
+        name = shown.split(",")[0]
         raise ClipgenError(
-            f"{len(damaged)} of {len(found)} files damaged, {name}: {reason}; get it again with: "
+            f"{len(damaged)} of {len(found)} files damaged, {shown}: {reason}; get it again with: "
             f"clipgen models rm {name} --yes && clipgen models pull {name}"
         )
 
@@ -131,10 +139,17 @@ def verify(
 @models.command()
 def path(name: Name, as_json: Json = False) -> None:
     """Print where weights are; exit code 3 if they are not here."""
+    from clipgen.weights import shelf
     from clipgen.weights.cache import Cache
+    from clipgen.weights.catalogue import RECORDS
 
-    (record,) = _records([name])
-    _print_path(record, Cache().find(record), as_json=as_json)
+    cache = Cache()
+    record = RECORDS.get(name)
+    if (record is None or not cache.has(record)) and name in shelf.kept(cache):
+        _print_path(name, shelf.network_path(name, cache), as_json=as_json)
+        return
+    for one in _records([name]):
+        _print_path(one.name, cache.find(one), as_json=as_json)
 
 
 @models.command()
@@ -146,9 +161,10 @@ def add(
 ) -> None:
     """Copy a file that you have already to where it is looked for, if its sha256 is right."""
     from clipgen.weights.cache import Cache
+    from clipgen.weights.catalogue import find_record
 
-    (record,) = _records([name])
-    _print_path(record, Cache().add(record, file, trust_on_first_use=trust), as_json=as_json)
+    record = find_record(name)
+    _print_path(record.name, Cache().add(record, file, trust_on_first_use=trust), as_json=as_json)
 
 
 @models.command()
@@ -165,37 +181,46 @@ def rm(
     """Remove weights, and what is left of their downloads; prints the paths that are gone."""
     from contextlib import ExitStack
 
-    from clipgen.weights.cache import Cache
+    from clipgen.weights.cache import Cache, plain_files
+    from clipgen.weights.catalogue import IN_PARTS, RECORDS
+    from clipgen.weights.shelf import kept
 
     cache = Cache()
-    records = _records(names)
+    made = [name for name in dict.fromkeys(names) if name in kept(cache) and name not in RECORDS]
+    records = _records(name for name in names if name not in made or name in IN_PARTS)
     with ExitStack() as held:
         present = [record for record in records if cache.files(record, forget=forget)]
         for record in present:
             held.enter_context(cache.claimed(record))
         doomed = [path for record in present for path in cache.files(record, forget=forget)]
+        doomed += [path for name in made for path in plain_files(cache.folder / name)]
         _remove(cache, "rm", doomed, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 @models.command()
 def prune(yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) -> None:
-    """Remove downloads that were broken off and files that no version of this list knows; prints their paths."""
+    """Remove what is not needed: broken-off downloads, files of old versions, and those that networks were made from.
+
+    Prints their paths.
+    """
     from clipgen.weights.cache import Cache
+    from clipgen.weights.shelf import prunable
 
     cache = Cache()
-    _remove(cache, "prune", cache.leftovers(), yes=yes, dry_run=dry_run, as_json=as_json)
+    _remove(cache, "prune", prunable(cache), yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 def _records(names: Iterable[str]) -> "list[Record]":
-    """Return the records of these names, each once; UsageError if there is none of a name."""
-    from clipgen.weights.records import find_record
+    """Return the files of these names, each once; UsageError if there is none of a name."""
+    from clipgen.weights.catalogue import files_of
 
-    return [find_record(name) for name in dict.fromkeys(names)]
+    return list({record.name: record for name in names for record in files_of(name)}.values())
 
 
 def _describe(cache: "Cache", record: "Record") -> dict[str, Any]:
     """Return a row of the list as JSON values."""
     from clipgen.weights.records import describe_size
+    from clipgen.weights.shelf import is_ready, network_of
 
     part = cache.part(record)
     return {
@@ -205,6 +230,7 @@ def _describe(cache: "Cache", record: "Record") -> dict[str, Any]:
         "bytes": record.size,
         "size": describe_size(record),
         "cached": cache.has(record),
+        "ready": is_ready(network_of(record.name), cache),
         "partial_bytes": part.stat().st_size if part.is_file() else 0,
         "sha256": cache.wanted(record),
         "needs_trust_on_first_use": cache.wanted(record) is None,
@@ -212,37 +238,51 @@ def _describe(cache: "Cache", record: "Record") -> dict[str, Any]:
     }
 
 
+def _describe_network(cache: "Cache", name: str) -> dict[str, Any]:
+    """Return a row for a network that is no file of the catalogue, such as one of the user's own."""
+    from clipgen.weights.cache import read_digest
+    from clipgen.weights.shelf import is_own, network_path, read_header
+
+    path = network_path(name, cache)
+    header, size = read_header(path), path.stat().st_size
+    files = [str(one.get("file")) for one in header.recipe.get("converted_from", [])] if header else []
+    return {
+        "name": name,
+        "kind": name.split("/")[0],
+        "summary": f"made from {' and '.join(files)}" if files else "made by clipgen",
+        "bytes": size,
+        "size": readable_bytes(size),
+        "cached": False,
+        "ready": True,
+        "partial_bytes": 0,
+        "sha256": read_digest(path),
+        "needs_trust_on_first_use": False,
+        "licence": "of your own file" if is_own(name) else "as its parts",
+    }
+
+
 def _shown(row: dict[str, Any]) -> tuple[str, ...]:
-    here = "yes" if row["cached"] else "in part" if row["partial_bytes"] else "no"
+    here = "ready" if row["ready"] else "yes" if row["cached"] else "in part" if row["partial_bytes"] else "no"
     trust = "--trust-on-first-use" if row["needs_trust_on_first_use"] else "known"
     return (row["name"], row["kind"], row["size"].replace("of unknown size", "?"), here, trust, row["licence"])
 
 
-def _print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+def print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Print rows under their heads, in columns."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     for row in (head, *rows):
         typer.echo("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _pull(fetch: Callable[..., Path], record: "Record", *, trust: bool, quiet: bool) -> Path:
-    """Download one file and show how that goes."""
-    from clipgen.cli.downloads import download_progress
-
-    if quiet:
-        return fetch(record, trust_on_first_use=trust)
-    with download_progress(record.name, sys.stderr) as report:
-        return fetch(record, report, trust_on_first_use=trust)
 
 
 def _remove(cache: "Cache", command: str, paths: list[Path], *, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Remove files after the user has agreed, in a terminal or by --yes."""
     size = sum(path.lstat().st_size for path in paths)
     if paths and not (yes or dry_run):
-        if as_json or not _can_ask():
+        if as_json or not can_ask():
             raise UsageError(f"models {command} removes files: give --yes, or --dry-run to see which")
         for path in paths:
             say(str(path))
-        if not _agreed(f"Remove these {len(paths)} files, {readable_bytes(size)}?"):
+        if not agreed(f"Remove these {len(paths)} files, {readable_bytes(size)}?"):
             raise ClipgenError("nothing was removed")
     if not dry_run:
         cache.delete(paths)
@@ -255,19 +295,9 @@ def _remove(cache: "Cache", command: str, paths: list[Path], *, yes: bool, dry_r
         say("there is nothing to remove")
 
 
-def _can_ask() -> bool:
-    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
-
-
-def _agreed(question: str) -> bool:
-    """Ask on stderr; Typer's own question puts a blank on stdout, where only results go."""
-    typer.echo(f"{question} [y/N] ", nl=False, err=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-def _print_path(record: "Record", path: Path, *, as_json: bool) -> None:
+def _print_path(name: str, path: Path, *, as_json: bool) -> None:
     if as_json:
-        _print_json({"name": record.name, "path": str(path)})
+        _print_json({"name": name, "path": str(path)})
     else:
         echo_path(path)
 

@@ -16,15 +16,14 @@ _DEFAULT = " [dim]\\[default: "
 
 
 def _preset_default(pick: Callable[[GeneratorDefaults], object]) -> str:
-    """Put the default of a setting that presets hold into words; one value where all agree."""
-    values = {
-        f"{preset.name} {backend}": str(pick(defaults))
-        for preset in PRESETS.values()
-        for backend, defaults in preset.generators.items()
-    }
-    if len(set(values.values())) == 1:
-        return next(iter(values.values()))
-    return ", ".join(f"{where} {value}" for where, value in values.items())
+    """Put the default of a setting that presets hold into words."""
+    by_preset = []
+    for preset in PRESETS.values():
+        values = {backend: str(pick(defaults)) for backend, defaults in preset.generators.items()}
+        same = len(set(values.values())) == 1
+        shown = next(iter(values.values())) if same else ", ".join(f"{name} {value}" for name, value in values.items())
+        by_preset.append(f"{preset.name} {shown}")
+    return "; ".join(by_preset)
 
 
 def _with_default(text: str, default: str) -> str:

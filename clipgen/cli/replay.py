@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipgen import __version__
-from clipgen.cli import options
+from clipgen.cli import choosing, options
 from clipgen.cli.making import SAVE_SECONDS, Delivery, Studio, film_suffixes
 from clipgen.cli.report import Notes, Results
 from clipgen.errors import UsageError
 from clipgen.job import Job, parse_prompts, parse_size
-from clipgen.presets import choose
 from clipgen.printable import quoted
+from clipgen.resolving import chosen_preset
 
 if TYPE_CHECKING:
     from clipgen.metadata import Recipe
@@ -33,6 +33,12 @@ def replay(
     steps: options.NewSteps = None,
     lr: options.NewLearningRate = None,
     cutouts: options.NewCutouts = None,
+    clip: choosing.Clip = None,
+    clip_weights: choosing.ClipWeights = None,
+    vqgan: choosing.Vqgan = None,
+    vqgan_config: choosing.VqganConfig = None,
+    dvae: choosing.Dvae = None,
+    offline: choosing.Offline = False,
     device: options.Device = "auto",
     out: options.Out = options.DEFAULT_FOLDER,
     video: options.Video = False,
@@ -61,14 +67,17 @@ def replay(
         "init_weight": init_weight,
     }
     recipe = _recipe_of(picture, init)
-    job = _changed(recipe.job, {name: value for name, value in changes.items() if value is not None})
     notes = Notes(quiet=quiet or as_json)
+    models = choosing.Choice(clip, clip_weights, vqgan, vqgan_config, dvae)
+    changes |= models.for_job(backend or recipe.job.backend, notes.note)
+    job = _changed(recipe.job, {name: value for name, value in changes.items() if value is not None})
     studio = Studio(
         job,
         device=device,
         delivery=Delivery(film_suffixes(video=video, mp4=mp4, gif=gif), not no_metadata, save_every, keep_state),
         results=Results(as_json=as_json),
         notes=notes,
+        offline=offline,
     )
     notes.say(_doubts(recipe, init))
     studio.make_alone(job, out)
@@ -90,8 +99,8 @@ def _recipe_of(picture: Path, init: Path | None) -> "Recipe":
 def _changed(job: Job, changes: Mapping[str, Any]) -> Job:
     """Return the job with changes; of other models the numbers that suited the first ones are dropped."""
     models = replace(job, **{name: changes[name] for name in ("backend", "preset") if name in changes})
-    if (models.backend, choose(models.preset)[0]) != (job.backend, choose(job.preset)[0]):
-        changes = {"steps": None, "lr": None, "cutouts": None, **changes}
+    if (models.backend, chosen_preset(models)[0]) != (job.backend, chosen_preset(job)[0]):
+        changes = {"steps": None, "lr": None, "cutouts": None, "clips": (), "network": None, **changes}
     return replace(job, **changes)
 
 

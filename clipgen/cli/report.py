@@ -48,6 +48,9 @@ class Notes:
         self.quiet = quiet
         self._said: set[str] = set()
 
+    def note(self, line: str) -> None:
+        self.say([line])
+
     def say(self, notes: Iterable[str]) -> None:
         for note in notes:
             if not self.quiet and note not in self._said:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clipgen.cli import options
+from clipgen.cli import choosing, options
 from clipgen.cli.making import SAVE_SECONDS, Delivery, Studio
 from clipgen.cli.report import Notes, Results
 from clipgen.errors import UsageError
@@ -41,6 +41,7 @@ def resume(
     device: options.Device = "auto",
     as_json: options.Json = False,
     quiet: options.Quiet = False,
+    offline: choosing.Offline = False,
     save_every: options.SaveEvery = SAVE_SECONDS,
     keep_state: options.KeepState = False,
 ) -> None:
@@ -58,7 +59,9 @@ def resume(
         paths = own_paths(workspace)
         settings = replace(order.job, init=None, init_weight=0.0)  # the init image is in the workspace
         notes = Notes(quiet=quiet or as_json)
-        studio = Studio(settings, device=device, delivery=delivery, results=Results(as_json=as_json), notes=notes)
+        studio = Studio(
+            settings, device=device, delivery=delivery, results=Results(as_json=as_json), notes=notes, offline=offline
+        )
         workspace.change(changed)
         resume_in(studio, workspace, paths, order.job.text)
     finally:

@@ -2,7 +2,7 @@
 
 import secrets
 
-from clipgen.cli import options
+from clipgen.cli import choosing, options
 from clipgen.cli.making import SAVE_SECONDS, Delivery, Studio, film_suffixes
 from clipgen.cli.report import Notes, Results
 from clipgen.job import Job, parse_prompts, parse_size
@@ -22,6 +22,12 @@ def run(
     steps: options.Steps = None,
     lr: options.LearningRate = None,
     cutouts: options.Cutouts = None,
+    clip: choosing.Clip = None,
+    clip_weights: choosing.ClipWeights = None,
+    vqgan: choosing.Vqgan = None,
+    vqgan_config: choosing.VqganConfig = None,
+    dvae: choosing.Dvae = None,
+    offline: choosing.Offline = False,
     device: options.Device = "auto",
     out: options.Out = options.DEFAULT_FOLDER,
     video: options.Video = False,
@@ -37,6 +43,7 @@ def run(
 
     Prints the path of the picture, and of its films, on stdout.
     """
+    notes = Notes(quiet=quiet or as_json)
     job = Job(
         prompts=parse_prompts(prompt),
         backend=backend,
@@ -48,12 +55,14 @@ def run(
         cutouts=cutouts,
         init=None if init is None else str(init),
         init_weight=init_weight,
+        **choosing.Choice(clip, clip_weights, vqgan, vqgan_config, dvae).for_job(backend, notes.note),
     )
     studio = Studio(
         job,
         device=device,
         delivery=Delivery(film_suffixes(video=video, mp4=mp4, gif=gif), not no_metadata, save_every, keep_state),
         results=Results(as_json=as_json),
-        notes=Notes(quiet=quiet or as_json),
+        notes=notes,
+        offline=offline,
     )
     studio.make_alone(job, out)

@@ -61,9 +61,12 @@ GENERATORS: dict[str, GeneratorRow] = {
 }
 
 
-def create(backend: str, network: nn.Module, batch: int, size: Size) -> Generator:
-    """Make the named generator with latents for `batch` pictures of `size` (width, height), not yet started."""
+def create(backend: str, network: nn.Module, batch: int, size: Size, levels: int | None = None) -> Generator:
+    """Make the named generator with latents for `batch` pictures of `size` (width, height), not yet started.
+
+    levels: resolutions that the latent is a sum of, in place of as many as the generator takes by itself.
+    """
     if backend not in GENERATORS:
         raise unknown_value("--backend", backend, GENERATORS)
     row = GENERATORS[backend]
-    return cast(Generator, getattr(import_module(row.module), row.class_name)(network, batch, size))
+    return cast(Generator, getattr(import_module(row.module), row.class_name)(network, batch, size, levels))

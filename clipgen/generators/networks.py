@@ -170,9 +170,3 @@ def build_network(checkpoint: weights.Checkpoint) -> Network:
     network = NETWORKS[checkpoint.kind](checkpoint.config)
     network.load_state_dict(checkpoint.tensors)
     return network
-
-
-def load_network(name: str, device: torch.device | str) -> Network:
-    """The frozen generator network called `name` (see `weights.find`), on `device`."""
-    network = build_network(weights.read(weights.find(name)))
-    return network.eval().requires_grad_(False).to(device)

@@ -24,10 +24,13 @@ from platformdirs import user_cache_dir
 from clipgen.errors import ClipgenError, UsageError, WeightsMissingError
 from clipgen.naming import publish, replacing
 from clipgen.printable import readable_bytes
-from clipgen.weights.records import RECORDS, Record, describe_size
+from clipgen.weights.catalogue import RECORDS
+from clipgen.weights.records import Record, describe_size
 
 VARIABLE = "CLIPGEN_CACHE"
 PART, ORIGIN, DIGEST = ".part", ".part.json", ".sha256"
+NETWORK = "network.safetensors"
+"""What a file was made into, see `clipgen.weights.shelf`."""
 SPARE = 50 * 10**6
 """Bytes that a download leaves free."""
 
@@ -56,14 +59,14 @@ class Cache:
 
     def part(self, record: Record) -> Path:
         """Return where a download puts what has arrived."""
-        return _beside(self.path(record), PART)
+        return beside(self.path(record), PART)
 
     def has(self, record: Record) -> bool:
         """Tell whether the file is here: checked when it came, and of the right size now."""
         path = self.path(record)
         if not path.is_file() or (record.size is not None and path.stat().st_size != record.size):
             return False
-        return _read_digest(path) is not None and _read_digest(path) == self.wanted(record)
+        return read_digest(path) is not None and read_digest(path) == self.wanted(record)
 
     def find(self, record: Record, because: str = "") -> Path:
         """Return the path of the file; WeightsMissingError with the command that gets it if it is not here."""
@@ -77,7 +80,7 @@ class Cache:
 
     def wanted(self, record: Record) -> str | None:
         """Return the hash that the file must have: the published one, or the one that it had at its first use."""
-        return record.sha256 or _read_digest(self.path(record))
+        return record.sha256 or read_digest(self.path(record))
 
     def check_trust(self, record: Record, trust_on_first_use: bool) -> None:
         """Raise UsageError where there is no hash to hold the file to, and the user has not said to go without."""
@@ -111,12 +114,16 @@ class Cache:
             lock.release()
 
     def check_room(self, record: Record, needed: int) -> None:
-        """Raise ClipgenError where so many more bytes do not fit."""
+        """Raise ClipgenError where so many more bytes of its file do not fit."""
+        self.check_space(record.name, self.path(record).parent, needed)
+
+    def check_space(self, name: str, folder: Path, needed: int) -> None:
+        """Raise ClipgenError where so many more bytes do not fit into a folder that exists."""
         with self.writing():
-            free = shutil.disk_usage(self.path(record).parent).free
+            free = shutil.disk_usage(folder).free
         if free < needed + SPARE:
             raise ClipgenError(
-                f"{record.name} needs {readable_bytes(needed)} more in {self.folder}, where {readable_bytes(free)} are "
+                f"{name} needs {readable_bytes(needed)} more in {self.folder}, where {readable_bytes(free)} are "
                 f"free; make room, or set {VARIABLE} to another folder"
             )
 
@@ -124,9 +131,9 @@ class Cache:
         """Give a complete file, whose hash was checked, its name."""
         path = self.path(record)
         with self.writing():
-            _write_digest(path, digest)
+            write_digest(path, digest)
             publish(partial, path)
-            _beside(path, ORIGIN).unlink(missing_ok=True)
+            beside(path, ORIGIN).unlink(missing_ok=True)
         return path
 
     def add(self, record: Record, file: Path, *, trust_on_first_use: bool = False) -> Path:
@@ -156,8 +163,8 @@ class Cache:
 
     def files(self, record: Record, *, forget: bool) -> list[Path]:
         """Return all that is here of a record; what it was at its first use only where that is to be forgotten."""
-        kept = None if forget or record.sha256 else _beside(self.path(record), DIGEST)
-        return [path for path in _plain_files(self.path(record).parent) if path != kept]
+        kept = None if forget or record.sha256 else beside(self.path(record), DIGEST)
+        return [path for path in plain_files(self.path(record).parent) if path != kept]
 
     def leftovers(self) -> list[Path]:
         """Return what nobody needs: downloads that were broken off, and files that came for a record that is gone.
@@ -167,14 +174,14 @@ class Cache:
         found: list[Path] = []
         for record in RECORDS.values():
             path = self.path(record)
-            parts = [part for part in (_beside(path, PART), _beside(path, ORIGIN)) if part.is_file()]
+            parts = [part for part in (beside(path, PART), beside(path, ORIGIN)) if part.is_file()]
             if parts and not self._is_busy(record):
                 found += parts
         known = {self.path(record) for record in RECORDS.values()}
         for digest in sorted(self.folder.glob(f"*/*/*{DIGEST}")):
             path = digest.with_name(digest.name.removesuffix(DIGEST))
-            if path not in known and _read_digest(path):
-                family = (path, digest, _beside(path, PART), _beside(path, ORIGIN))
+            if path not in known and path.name != NETWORK and read_digest(path):
+                family = (path, digest, beside(path, PART), beside(path, ORIGIN))
                 found += [one for one in family if one.is_file()]
         return found
 
@@ -219,25 +226,28 @@ class Cache:
             return True
 
 
-def _beside(path: Path, suffix: str) -> Path:
+def beside(path: Path, suffix: str) -> Path:
+    """Return the path of a file that belongs to another."""
     return path.with_name(path.name + suffix)
 
 
-def _plain_files(folder: Path) -> list[Path]:
+def plain_files(folder: Path) -> list[Path]:
+    """Return the files and links in a folder."""
     return sorted(path for path in folder.glob("*") if path.is_file() or path.is_symlink())
 
 
-def _read_digest(path: Path) -> str | None:
+def read_digest(path: Path) -> str | None:
     """Return the hash that was recorded for a file."""
     try:
-        text = _beside(path, DIGEST).read_text(encoding="utf-8")
+        text = beside(path, DIGEST).read_text(encoding="utf-8")
     except (OSError, ValueError):
         return None
     found = re.match(r"[0-9a-f]{64}(?=\s)", text)
     return found and found.group()
 
 
-def _write_digest(path: Path, digest: str) -> None:
-    target = _beside(path, DIGEST)
+def write_digest(path: Path, digest: str) -> None:
+    """Record the hash of a file beside it."""
+    target = beside(path, DIGEST)
     with replacing(target) as partial:
         partial.write_text(f"{digest}  {path.name}\n", encoding="utf-8")

@@ -135,14 +135,17 @@ class _Download:
 
     def run(self) -> Path:
         """Try one mirror after the other."""
-        reasons = []
+        reasons, offline = [], True
         for address in self._record.mirrors:
             host = urlsplit(address).hostname
             try:
                 return self._ask(address, f"{host}: ")
             except Trouble as trouble:
                 reasons.append(f"{host}: {trouble}")
+                offline = offline and isinstance(trouble.__cause__, Unreachable)
                 self._fetcher.note(reasons[-1])
+        if offline:
+            return self._cache.find(self._record, ", and none of the servers that have it can be reached")
         name = self._record.name
         anew = (
             "" if self._record.sha256 or not self._wanted else f"; to trust it anew: clipgen models rm {name} --forget"
