@@ -152,7 +152,8 @@ class Preset:
     size: Size = (256, 256)
     max_pixels: int = 2048 * 2048
     memory: int = 0
-    """Bytes that a run of these defaults needs, the models among them, vqgan backend; rounded up."""
+    """Bytes that a run of these defaults takes at full speed, the models among them, vqgan backend; with less, views are
+    looked at in parts."""
     smoothness: float = 0.0
     """Weight of the total variation of the picture in the loss."""
     views: CutoutSettings = CutoutSettings()
@@ -184,6 +185,7 @@ PRESETS: dict[str, Preset] = {
     for preset in (
         Preset(
             name=STARTER,
+            memory=5 * 10**8,
             summary="small models that ship inside the package: offline, fast on a CPU, knows the drawn world",
             perceptors=(PerceptorSettings("starter/clip"), PerceptorSettings("starter/clip-fine")),
             generators={
@@ -214,17 +216,17 @@ PRESETS: dict[str, Preset] = {
             400,
             32,
             ("vit-b-32", "vit-b-16"),
-            16,
+            15,
             "pretrained models, two CLIPs and four times the pixels: for a GPU",
         ),
         _pretrained(
             BEST,
             (512, 512),
             600,
-            64,
+            32,
             ("vit-b-32", "vit-b-16", "vit-l-14"),
-            24,
-            "pretrained models, three CLIPs and twice the views: for a large GPU",
+            30,
+            "pretrained models, three CLIPs and more steps: for a large GPU",
         ),
     )
 }

@@ -21,7 +21,7 @@ from clipgen.perceptor import Perceptor
 from clipgen.prior import Prior
 
 CELLS = 8
-"""Latent cells a side of the small picture."""
+"""Latent cells a side of the small picture, where the full one has as many."""
 VIEWS = 4
 """Views of it at most whose time is taken together."""
 
@@ -44,8 +44,9 @@ class Sample:
         preset = resolving.models_of(job)
         defaults = preset.generators[job.backend]
         self._models, self._views = models, preset.views
-        self._size = (CELLS * defaults.stride,) * 2
         self._full, self._steps, self._count = cast(tuple[presets.Size, int, int], (job.size, job.steps, job.cutouts))
+        width, height = (min(side, CELLS * defaults.stride) for side in self._full)
+        self._size = width, height
         self._mean_size = 1 - 0.75 * defaults.small_until
         self._generator = generators.create(job.backend, models.network, 1, self._size, defaults.levels)
         self._generator.start_from_noise_([0])
@@ -72,7 +73,7 @@ class Sample:
         return [each.perceptor for each in self._models.perceptors]
 
     def _look(self, views: int) -> tuple[Tensor, ...]:
-        picture = torch.zeros(1, 3, *self._size, device=self._models.device, requires_grad=True)
+        picture = torch.zeros(1, 3, self._size[1], self._size[0], device=self._models.device, requires_grad=True)
         return see(picture, draw_views([0], 0, views, self._size, self._views), self._perceptors())
 
     def _timed(self, compute: Callable[[], tuple[Tensor, ...]]) -> float:

@@ -14,7 +14,9 @@ from pretrained import CLIP, DVAE, SECOND_CLIP, VQGAN
 from typer.testing import CliRunner, Result
 
 from clipgen import generate, metadata, resolving
+from clipgen.cli import downloads, making
 from clipgen.cli.app import app
+from clipgen.cli.report import Notes, Results
 from clipgen.errors import UsageError, WeightsMissingError
 from clipgen.job import Job, parse_prompts
 from clipgen.library import load
@@ -247,3 +249,27 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(cli: Cli, monkeyp
     assert load(VQGAN, said.append).kind == "vqgan"
     assert "is read anew in every run, as it cannot be kept" in said[0]
     assert not shelf.is_ready(VQGAN)
+
+
+@pytest.mark.parametrize(("answer", "preset"), [("y", "standard"), ("n", "starter"), (None, "starter")])
+def test_on_a_gpu_the_download_is_offered_and_never_begun_unasked(
+    cli: Cli, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch, answer: str | None, preset: str
+) -> None:
+    monkeypatch.setattr(making, "pick_device", lambda _wish: "cuda")
+    monkeypatch.setattr(downloads, "can_ask", lambda: answer is not None)
+    monkeypatch.setattr(downloads, "agreed", lambda _question: answer == "y")
+    notes = Notes(quiet=False)
+    settings = Job(parse_prompts("a cat"))
+    monkeypatch.setitem(RECORDS, "clip/openai-vit-b-16", RECORDS[CLIP])
+    studio = making.Studio(
+        settings, device="auto", delivery=making.Delivery(), results=Results(as_json=False), notes=notes
+    )
+    assert studio.resolve(settings).preset == preset
+    assert bool(server.log) == (answer == "y")
+
+
+def test_the_terms_of_what_is_used_are_said(cli: Cli) -> None:
+    cli("models", "pull", DVAE, "--trust-on-first-use")
+    said = cli(*DRAFT, "--backend", "dvae").stderr
+    assert f"{DVAE}: modified MIT: say clearly that it was used" in said
+    assert f"{CLIP}: code MIT, no terms for the weights" in said

@@ -4,15 +4,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from clipgen.cli.asking import agreed, can_ask
 from clipgen.cli.failures import say
 from clipgen.cli.report import Notes
 from clipgen.job import Job
+from clipgen.presets import STANDARD
 from clipgen.printable import readable_bytes
 from clipgen.resolving import networks_of
 from clipgen.weights import shelf
@@ -25,6 +28,21 @@ LINE_SECONDS = 10.0
 LINE_SHARE = 0.1
 
 Report = Callable[[int, int | None], None]
+
+
+def offered_preset(job: Job, *, offline: bool, notes: Notes) -> str | None:
+    """Ask whether the models that suit a GPU shall be downloaded, and return their preset if so.
+
+    Where nobody is there to answer, only say that there are such.
+    """
+    missing = shelf.missing(networks_of(replace(job, preset=STANDARD)))
+    size = readable_bytes(sum(record.size or 0 for record in missing))
+    if any(record.sha256 is None for record in missing) or notes.quiet:
+        return None
+    if offline or not can_ask():
+        notes.note(f"a GPU is here: --preset {STANDARD} knows the world, after a download of {size}")
+        return None
+    return STANDARD if agreed(f"A GPU is here. Download the models of preset {STANDARD}, {size}?") else None
 
 
 def fetch_missing(job: Job, *, offline: bool, notes: Notes) -> None:

@@ -4,21 +4,23 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from clipgen.cli.downloads import fetch_missing
+from clipgen.cli.downloads import fetch_missing, offered_preset
 from clipgen.cli.failures import say
 from clipgen.cli.report import Notes, Results
 from clipgen.device import pick_device
 from clipgen.errors import ClipgenError, UsageError
 from clipgen.job import Job
 from clipgen.naming import reserved, slug
-from clipgen.presets import STARTER, Size
+from clipgen.presets import AUTO, STARTER, Size
 from clipgen.printable import one_line, readable_time
-from clipgen.resolving import resolve
+from clipgen.resolving import networks_of, resolve
 from clipgen.starter.grammar import unknown_words
+from clipgen.weights.catalogue import files_of
+from clipgen.weights.shelf import is_own
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -98,17 +100,22 @@ class Studio:
         self._notes = notes
         self._models: Models | None = None
         self._init, self._init_notes = _load_init(settings.init)
+        self._preset: str | None = None
         resolved, _ = self._resolve(settings)
         self._device = pick_device(device)
+        if settings.preset == AUTO and resolved.preset == STARTER and self._device != "cpu":
+            self._preset = offered_preset(settings, offline=offline, notes=notes)
+            resolved, _ = self._resolve(settings)
         fetch_missing(resolved, offline=offline, notes=notes)
 
     def resolve(self, job: Job) -> Job:
         """Fill in every default of a job; says what was decided and what the models will not understand."""
         resolved, notes = self._resolve(job)
-        self._notes.say([*self._init_notes, *notes, *_strange_words(resolved)])
+        self._notes.say([*self._init_notes, *notes, *_strange_words(resolved), *_terms(resolved)])
         return resolved
 
     def _resolve(self, job: Job) -> tuple[Job, list[str]]:
+        job = replace(job, preset=self._preset) if self._preset and job.preset == AUTO else job
         return resolve(job, self._init.size if self._init else None)
 
     def make_alone(self, job: Job, out: Path) -> None:
@@ -235,6 +242,13 @@ def _load_init(path: str | None) -> "tuple[Image | None, list[str]]":
     from clipgen.images import load_image
 
     return load_image(path)
+
+
+def _terms(job: Job) -> Iterator[str]:
+    """Name the published networks that are used, with what is known of their terms."""
+    for name in networks_of(job):
+        if not is_own(name):
+            yield f"{name}: {files_of(name)[0].licence}"
 
 
 def _strange_words(job: Job) -> Iterator[str]:
