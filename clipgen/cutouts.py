@@ -5,7 +5,7 @@ neighbours in a batch. All views of all pictures are then made in one call.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, radians
 
 import torch
@@ -38,6 +38,19 @@ class Draw:
     """(B·n,) standard deviations of the pixel noise."""
     seeds: tuple[int, ...]
     step: int
+    first: int = 0
+    """Of the views of each picture that were drawn, the first that is here."""
+    drawn: int = 0
+    """How many were drawn of each picture."""
+
+    def part(self, first: int, last: int) -> "Draw":
+        """Return the views from `first` to before `last` of each picture."""
+
+        def cut(values: Tensor) -> Tensor:
+            return values.view(len(self.seeds), -1, *values.shape[1:])[:, first:last].flatten(0, 1)
+
+        homographies, colour, noise = map(cut, (self.homographies, self.colour, self.noise))
+        return replace(self, homographies=homographies, colour=colour, noise=noise, first=self.first + first)
 
 
 def draw_views(seeds: Sequence[int], step: int, count: int, size: Size, settings: CutoutSettings) -> Draw:
@@ -55,6 +68,7 @@ def draw_views(seeds: Sequence[int], step: int, count: int, size: Size, settings
         noise=settings.noise * drawn["noise"] * altered,
         seeds=tuple(seeds),
         step=step,
+        drawn=count,
     )
 
 
@@ -151,7 +165,7 @@ def _sampling_grid(homographies: Tensor, size: int) -> Tensor:
 
 
 def _noise(draw: Draw, size: int) -> Tensor:
-    """Return the pixel noise (B·n, 3, size, size)."""
-    shape = (len(draw.noise) // len(draw.seeds), 3, size, size)
-    fields = [torch.randn(shape, generator=generator_for(seed, draw.step, "noise")) for seed in draw.seeds]
+    """Return the pixel noise (B·n, 3, size, size): of a part of the views, the same as of all of them."""
+    shape, here = (draw.drawn, 3, size, size), slice(draw.first, draw.first + len(draw.noise) // len(draw.seeds))
+    fields = [torch.randn(shape, generator=generator_for(seed, draw.step, "noise"))[here] for seed in draw.seeds]
     return torch.cat(fields) * draw.noise[:, None, None, None]

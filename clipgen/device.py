@@ -12,7 +12,7 @@ def pick_device(text: str) -> str:
         raise unknown_value("--device", text, ("auto", "cpu", "cuda", "cuda:0"))
     if text == "cpu":
         return text
-    gpus = _gpu_count()
+    gpus = gpu_count()
     if text == "auto":
         return "cuda" if gpus else "cpu"
     if not gpus:
@@ -22,7 +22,8 @@ def pick_device(text: str) -> str:
     return text
 
 
-def _gpu_count() -> int:
+def gpu_count() -> int:
+    """Return how many GPUs torch can use."""
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -164,8 +164,3 @@ def _waves(sigma: Tensor) -> Tensor:
 def build_embedding_prior(checkpoint: weights.Checkpoint) -> EmbeddingPrior:
     """The prior of a checkpoint with its weights in it. Raises ClipgenError if it is of another kind."""
     return weights.build(checkpoint, "embedding-prior", EmbeddingPrior)
-
-
-def load_embedding_prior(name: str, device: torch.device | str) -> EmbeddingPrior:
-    """The frozen prior called `name` (see `weights.find`), on `device`."""
-    return build_embedding_prior(weights.read(weights.find(name))).eval().requires_grad_(False).to(device)

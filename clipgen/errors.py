@@ -7,17 +7,22 @@
     ├── DivergedError         5    the optimisation left the finite numbers
     └── Interrupted         130    stopped by the user (143: by SIGTERM), after saving what was reached
 
-A message is one line that names the flag, the value and the way out.
+A message names the flag, the value and the way out; it is always one printable line, whatever the value holds.
 """
 
 import difflib
 from collections.abc import Iterable
+
+from clipgen.printable import MAX_QUOTED, one_line, quoted
 
 
 class ClipgenError(Exception):
     """Base of all errors that are shown as one line instead of a traceback."""
 
     exit_code: int = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class UsageError(ClipgenError):
@@ -59,6 +64,7 @@ class Terminated(KeyboardInterrupt):
 def unknown_value(flag: str, value: object, choices: Iterable[str]) -> UsageError:
     """Make the error for a value outside a list of choices: it names the list and the nearest choice."""
     names = sorted(choices)
-    nearest = difflib.get_close_matches(str(value).lower(), names, n=1, cutoff=0.5)
+    near = isinstance(value, str) and len(value) <= MAX_QUOTED
+    nearest = difflib.get_close_matches(str(value).lower(), names, n=1, cutoff=0.5) if near else []
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
-    return UsageError(f"{flag} must be one of {', '.join(names)}, got {value!r}{hint}")
+    return UsageError(f"{flag} must be one of {', '.join(names)}, got {quoted(value)}{hint}")

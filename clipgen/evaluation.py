@@ -21,8 +21,9 @@ from torch.nn.functional import interpolate
 
 from clipgen.images import to_tensor
 from clipgen.job import Job, parse_prompts
-from clipgen.perceptor import Perceptor, load_perceptor
-from clipgen.presets import resolve
+from clipgen.library import load
+from clipgen.perceptor import Perceptor, build_perceptor
+from clipgen.resolving import resolve
 from clipgen.runner import load_models, run
 from clipgen.starter import grammar
 from clipgen.starter.english import Claim, say
@@ -97,7 +98,7 @@ def embed(pictures: Sequence[Image.Image], perceptor: Perceptor) -> Tensor:
 @torch.no_grad()
 def measure(given: Sequence[Answer], device: str = "cpu") -> dict[str, float]:
     """Score answers by the judge; every share comes with its chance level."""
-    judge = load_perceptor(JUDGE, device)
+    judge = build_perceptor(load(JUDGE)).eval().requires_grad_(False).to(device)
     vectors = embed([answer.picture for answer in given], judge)
     cosines = vectors @ judge.encode_texts([answer.question.text for answer in given]).T
     own = float(cosines.diagonal().mean())

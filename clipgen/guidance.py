@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 from torch.nn.utils.rnn import pad_sequence
+from torch.utils.checkpoint import checkpoint
 
-from clipgen.cutouts import draw_views, make_views
+from clipgen.cutouts import Draw, draw_views, make_views
 from clipgen.embedding_prior import EmbeddingPrior, Start
 from clipgen.job import Prompt
 from clipgen.losses import prompt_loss, prompt_score
@@ -102,24 +103,44 @@ class Guide:
             pulls[row, ~pulling] = 0
         return aims, pulls
 
-    def compare(self, images: Tensor, step: int, total: int, insistence: float = 0.0) -> tuple[Tensor, Tensor]:
+    def compare(
+        self, images: Tensor, step: int, total: int, insistence: float = 0.0, views_at_once: int | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return losses (B,) and scores (B,) of images (B, 3, H, W), averaged over the perceptors that guide now.
 
         Loss and score are those of `prompt_loss`, which takes `insistence`, and `prompt_score`, over the views that
-        (seed, step) draws.
+        (seed, step) draws. With fewer `views_at_once` than there are, each part is made again for the gradient, so
+        that only one is in memory at a time.
         """
         draw = draw_views(self._seeds, step, self._plan.count, self._plan.size, self._plan.settings)
         progress = step / total
         now = [k for k, each in enumerate(self._perceptors) if each.settings.guides(progress)]
-        sizes = {self._perceptors[k].perceptor.size for k in now}
-        views = {size: make_views(images, draw, size) for size in sizes}
+        perceptors = [self._perceptors[k].perceptor for k in now]
+        if views_at_once is None or views_at_once >= self._plan.count:
+            seen = see(images, draw, perceptors)
+        else:
+            seen = see_in_parts(images, draw, perceptors, views_at_once)
         losses, scores = [], []
-        for k in now:
-            perceptor = self._perceptors[k].perceptor
-            vectors = perceptor.encode_images(views[perceptor.size]).view(len(images), self._plan.count, -1)
+        for k, vectors in zip(now, seen, strict=True):
             losses.append(prompt_loss(vectors, self._aims[k], self._pulls, self._stops, insistence))
             scores.append(prompt_score(vectors.detach(), self._texts[k], self._weights))
         return torch.stack(losses).mean(0), torch.stack(scores).mean(0)
+
+
+def see(images: Tensor, draw: Draw, perceptors: Sequence[Perceptor]) -> tuple[Tensor, ...]:
+    """Return the vectors (B, n, D) of the views of images (B, 3, H, W), as each perceptor sees them."""
+    views = {size: make_views(images, draw, size) for size in {perceptor.size for perceptor in perceptors}}
+    return tuple(
+        each.encode_images(views[each.size]).view(len(images), len(draw.noise) // len(images), -1)
+        for each in perceptors
+    )
+
+
+def see_in_parts(images: Tensor, draw: Draw, perceptors: Sequence[Perceptor], size: int) -> tuple[Tensor, ...]:
+    """Do so with `size` views of each picture in memory at a time."""
+    starts = range(0, draw.drawn, size)
+    parts = [checkpoint(see, images, draw.part(k, k + size), perceptors, use_reentrant=False) for k in starts]
+    return tuple(torch.cat(vectors, 1) for vectors in zip(*parts, strict=True))
 
 
 class Plausibility:

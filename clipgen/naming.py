@@ -7,7 +7,7 @@ import re
 import tempfile
 import unicodedata
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from clipgen.errors import UsageError
@@ -29,29 +29,61 @@ def make_folder(folder: Path, flag: str = "-o") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-    except OSError as error:
-        raise UsageError(f"{flag} {folder} cannot be written ({error.strerror}): choose another folder") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{flag} {folder} cannot be written ({_reason(error)}): choose another folder") from error
 
 
 @contextlib.contextmanager
-def reserved(folder: Path, stem: str, suffixes: Sequence[str], flag: str = "-o") -> Iterator[dict[str, Path]]:
+def reserved(
+    folder: Path, stem: str, suffixes: Sequence[str], flag: str = "-o", avoid: str | None = None
+) -> Iterator[dict[str, Path]]:
     """Hold one free name in `folder` for files of all `suffixes`; what is still empty afterwards is removed.
 
     Empty files stand for the names meanwhile, so that runs side by side never choose the same one. Where a name is
-    taken `-2`, `-3`, ... is added to the stem, the same for all suffixes.
+    taken, also where it is with the suffix `avoid`, `-2`, `-3`, ... is added to the stem, the same for all suffixes.
     """
     make_folder(folder, flag)
-    paths = next(filter(None, (_claim(folder, name, suffixes, flag) for name in _numbered(stem))))
+    free = (name for name in _numbered(stem) if not (avoid and (folder / f"{name}{avoid}").exists()))
+    paths = next(filter(None, (_claim(folder, name, suffixes, flag) for name in free)))
     try:
         yield paths
     finally:
-        for path in paths.values():
-            _remove_empty(path)
+        remove_empty(paths.values())
+
+
+def remove_empty(paths: Iterable[Path]) -> None:
+    """Remove those files that are empty."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_size == 0:
+                path.unlink()
 
 
 def partial_path(path: Path) -> Path:
     """Return a short temporary name beside `path`, with its suffix, that only this process uses."""
-    return path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.{os.getpid()}{path.suffix}")
+    return path.with_name(f"{_partial_stem(path)}.{os.getpid()}{path.suffix}")
+
+
+def remove_partials(path: Path) -> None:
+    """Remove what processes that were killed have left of a file that nobody writes any more."""
+    for partial in path.parent.glob(f"{_partial_stem(path)}.*{path.suffix}"):
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield the place to write a file to, which then takes the name in one step; after an error nothing is left."""
+    partial = partial_path(path)
+    try:
+        yield partial
+        publish(partial, path)
+    finally:
+        with contextlib.suppress(OSError):  # where it was published, or the folder is gone
+            partial.unlink()
+
+
+def _partial_stem(path: Path) -> str:
+    return f".{zlib.crc32(os.fsencode(path.name)):08x}"
 
 
 def publish(partial: Path, path: Path) -> None:
@@ -74,17 +106,16 @@ def _claim(folder: Path, stem: str, suffixes: Sequence[str], flag: str) -> dict[
         path = folder / f"{stem}{suffix}"
         try:
             path.touch(exist_ok=False)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             for mine in claimed.values():
                 mine.unlink()
             if isinstance(error, FileExistsError):
                 return None
-            raise UsageError(f"{flag} {path} cannot be written ({error.strerror}): choose another name") from error
+            raise UsageError(f"{flag} {path} cannot be written ({_reason(error)}): choose another name") from error
         claimed[suffix] = path
     return claimed
 
 
-def _remove_empty(path: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        if path.stat().st_size == 0:
-            path.unlink()
+def _reason(error: OSError | ValueError) -> str:
+    """Why a name cannot be used; `ValueError` is about its characters, which no file system got to see."""
+    return str(error.strerror) if isinstance(error, OSError) else str(error)

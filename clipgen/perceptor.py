@@ -8,15 +8,24 @@ from typing import Any
 import torch
 from open_clip import CLIP
 from open_clip.model import CLIPTextCfg, CLIPVisionCfg
-from open_clip.tokenizer import SimpleTokenizer
+from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH, SimpleTokenizer
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from clipgen import weights
 from clipgen.errors import ClipgenError
+from clipgen.printable import quoted
 from clipgen.towers import register_towers
 
 BYTE_TOKENS = 512  # every byte, alone and as the end of a word, comes before the merges
+_UNSUPPORTED = (
+    "custom_text",
+    "multimodal_cfg",
+    "hf_model_name",
+    "hf_tokenizer_name",
+    "tokenizer_kwargs",
+    "timm_model_pretrained",
+)
 
 
 def small_tokenizer(merges: int, context_length: int) -> SimpleTokenizer:
@@ -34,12 +43,22 @@ def small_tokenizer(merges: int, context_length: int) -> SimpleTokenizer:
 
 
 def build_clip(config: dict[str, Any]) -> CLIP:
-    """Build an open_clip CLIP from `embed_dim`, `vision_cfg` and `text_cfg`, as its model configs name them."""
+    """Build an open_clip CLIP from `embed_dim`, `vision_cfg`, `text_cfg` and `quick_gelu`, as its model configs do.
+
+    Raises ClipgenError if the config asks for what this class is not, or for parts that would be downloaded.
+    """
+    vision, text = config["vision_cfg"], config["text_cfg"]
+    other = [name for part in (config, vision, text) for name, value in part.items() if value and name in _UNSUPPORTED]
+    if ":" in (vision.get("timm_model_name") or ""):
+        other.append(vision["timm_model_name"])
+    if other:
+        raise ClipgenError(f"a CLIP with {quoted(other[0])} in its config is not supported: choose a plain one")
     register_towers()
     return CLIP(
         config["embed_dim"],
-        CLIPVisionCfg(**config["vision_cfg"]),
-        CLIPTextCfg(**config["text_cfg"]),
+        CLIPVisionCfg(**vision),
+        CLIPTextCfg(**text),
+        quick_gelu=config.get("quick_gelu", False),
         init_logit_bias=config.get("init_logit_bias"),
     )
 
@@ -47,7 +66,8 @@ def build_clip(config: dict[str, Any]) -> CLIP:
 class Perceptor(nn.Module):
     """A CLIP with its tokenizer, input size and normalisation.
 
-    config: what `build_clip` takes, and `merges` of the tokenizer, `mean` and `std` (per channel) of the input.
+    config: what `build_clip` takes, `mean` and `std` (per channel) of the input, and `merges` of the tokenizer, by
+    default all that OpenAI's has.
     """
 
     mean: Tensor
@@ -57,7 +77,9 @@ class Perceptor(nn.Module):
         super().__init__()
         self.clip = build_clip(config)
         self.size: int = config["vision_cfg"]["image_size"]
-        self.tokenizer = small_tokenizer(config["merges"], config["text_cfg"]["context_length"])
+        length = config["text_cfg"].get("context_length", DEFAULT_CONTEXT_LENGTH)
+        whole = "merges" not in config
+        self.tokenizer = SimpleTokenizer(context_length=length) if whole else small_tokenizer(config["merges"], length)
         self.register_buffer("mean", torch.tensor(config["mean"]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config["std"]).view(1, 3, 1, 1), persistent=False)
 
@@ -85,11 +107,6 @@ def build_perceptor(checkpoint: weights.Checkpoint) -> Perceptor:
     perceptor = Perceptor(checkpoint.config)
     perceptor.clip.load_state_dict(checkpoint.tensors)
     return perceptor
-
-
-def load_perceptor(name: str, device: torch.device | str) -> Perceptor:
-    """The frozen perceptor called `name` (see `weights.find`), on `device`."""
-    return build_perceptor(weights.read(weights.find(name))).eval().requires_grad_(False).to(device)
 
 
 def look(perceptors: Sequence[Perceptor], images: Tensor) -> Tensor:

@@ -1,24 +1,17 @@
-"""Presets: named bundles of models and defaults, and how a job is completed from one. Torch-free."""
+"""Presets: named bundles of models and the settings that suit them, as data. Torch-free."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from clipgen.errors import UsageError, unknown_value
-
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from clipgen.job import Job
-
 AUTO = "auto"
-
-MAX_ASPECT = 8.0
-"""Largest ratio of the sides that is taken over from an init image."""
+STARTER, DRAFT, STANDARD, BEST = "starter", "draft", "standard", "best"
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -63,7 +56,7 @@ class GeneratorDefaults:
     """The weights of one backend and the settings that suit them."""
 
     weights: str
-    """Name for `clipgen.weights.find`."""
+    """Name for `clipgen.library.load`."""
     stride: int
     """Pixels per latent cell of these weights."""
     steps: int
@@ -71,6 +64,8 @@ class GeneratorDefaults:
     cutouts: int
     optimizer: str = "adam"
     """One of `clipgen.optim.RULES`."""
+    levels: int | None = None
+    """Resolutions that the latent is a sum of; None for as many as its backend takes by itself."""
     prior_weight: float = 1.0
     """Of the prior's term in the loss, where the preset has a prior."""
     stop: float = -math.inf
@@ -89,7 +84,7 @@ class PerceptorSettings:
     """A perceptor that guides, and the part of the run in which it does, from `since` to `until` in [0, 1]."""
 
     weights: str
-    """Name for `clipgen.weights.find`."""
+    """Name for `clipgen.library.load`."""
     since: float = 0.0
     until: float = 1.0
 
@@ -106,7 +101,7 @@ class PriorSettings:
     """
 
     weights: str
-    """Name for `clipgen.weights.find`."""
+    """Name for `clipgen.library.load`."""
     noise: tuple[float, float]
     """Its standard deviation at the first step and at the last, for pixels in [-1, 1]; geometric in between."""
     scale: float = 1.0
@@ -131,7 +126,7 @@ class EmbeddingPriorSettings:
     """A prior over the vectors of pictures as the preset's perceptors see them: texts pull towards what it draws."""
 
     weights: str
-    """Name for `clipgen.weights.find`."""
+    """Name for `clipgen.library.load`."""
     scale: float = 1.0
     """How far it goes beyond what a text changes for it: 1 is no farther."""
     candidates: int = 32
@@ -156,16 +151,41 @@ class Preset:
     embedding_prior: EmbeddingPriorSettings | None = None
     size: Size = (256, 256)
     max_pixels: int = 2048 * 2048
+    memory: int = 0
+    """Bytes that a run of these defaults takes at full speed, the models among them, vqgan backend; with less, views are
+    looked at in parts."""
     smoothness: float = 0.0
     """Weight of the total variation of the picture in the loss."""
     views: CutoutSettings = CutoutSettings()
+
+
+def _pretrained(
+    name: str, size: Size, steps: int, cutouts: int, clips: tuple[str, ...], memory: float, summary: str
+) -> Preset:
+    """Describe a preset of OpenAI's CLIPs with the ImageNet VQGAN and DALL-E's dVAE.
+
+    Learning rates and a latent of one resolution are those of VQGAN-CLIP (Crowson et al., 2022, arXiv 2204.08583) and
+    of the notebooks that guided DALL-E's dVAE.
+    """
+    return Preset(
+        name,
+        summary,
+        tuple(PerceptorSettings(f"clip/openai-{clip}") for clip in clips),
+        {
+            "vqgan": GeneratorDefaults("vqgan/imagenet-f16-16384", 16, steps, 0.1, cutouts, levels=1),
+            "dvae": GeneratorDefaults("dvae/dall-e", 8, steps, 0.1, cutouts, levels=1),
+        },
+        size=size,
+        memory=int(memory * 10**9),
+    )
 
 
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
         Preset(
-            name="starter",
+            name=STARTER,
+            memory=5 * 10**8,
             summary="small models that ship inside the package: offline, fast on a CPU, knows the drawn world",
             perceptors=(PerceptorSettings("starter/clip"), PerceptorSettings("starter/clip-fine")),
             generators={
@@ -187,89 +207,28 @@ PRESETS: dict[str, Preset] = {
             embedding_prior=EmbeddingPriorSettings("starter/embedding-prior", scale=4.0),
             views=CutoutSettings(share_plain=0.0, share_whole=1.0),
         ),
+        _pretrained(
+            DRAFT, (256, 256), 200, 16, ("vit-b-32",), 4, "pretrained models, small and quick: knows the world"
+        ),
+        _pretrained(
+            STANDARD,
+            (512, 512),
+            400,
+            32,
+            ("vit-b-32", "vit-b-16"),
+            15,
+            "pretrained models, two CLIPs and four times the pixels: for a GPU",
+        ),
+        _pretrained(
+            BEST,
+            (512, 512),
+            600,
+            32,
+            ("vit-b-32", "vit-b-16", "vit-l-14"),
+            30,
+            "pretrained models, three CLIPs and more steps: for a large GPU",
+        ),
     )
 }
 
 BACKENDS: tuple[str, ...] = tuple(dict.fromkeys(name for preset in PRESETS.values() for name in preset.generators))
-
-
-def choose(name: str) -> tuple[Preset, str | None]:
-    """Return the preset of that name; for "auto" the one that suits this machine, with the reason as text."""
-    if name == AUTO:
-        return PRESETS["starter"], "preset starter: its models ship with clipgen, so it runs everywhere"
-    if name not in PRESETS:
-        raise unknown_value("--preset", name, (AUTO, *PRESETS))
-    return PRESETS[name], None
-
-
-def resolve(job: Job, init_size: Size | None = None) -> tuple[Job, list[str]]:
-    """Fill in every default of a job and fit its size to the latent grid.
-
-    `init_size` is the size of the init image, which gives the shape of the picture where the job names no size.
-    Returns the completed job and, one line each, what was decided on the user's behalf.
-    Resolving a resolved job changes nothing.
-    """
-    preset, reason = choose(job.preset)
-    if job.backend not in preset.generators:
-        raise unknown_value(f"--backend of preset {preset.name}", job.backend, preset.generators)
-    defaults = preset.generators[job.backend]
-    size, size_notes = _resolve_size(job, preset, defaults.stride, init_size)
-    resolved = replace(
-        job,
-        preset=preset.name,
-        size=size,
-        steps=defaults.steps if job.steps is None else job.steps,
-        lr=defaults.lr if job.lr is None else job.lr,
-        cutouts=defaults.cutouts if job.cutouts is None else job.cutouts,
-    )
-    return resolved, [*([reason] if reason else []), *_prompt_notes(job), *size_notes]
-
-
-def _resolve_size(job: Job, preset: Preset, stride: int, init_size: Size | None) -> tuple[Size, list[str]]:
-    """Return the size on the latent grid, and what to say about it."""
-    wanted = job.size or (preset.size if init_size is None else _same_area(preset.size, init_size))
-    if min(wanted) < stride:
-        raise UsageError(
-            f"--size {_text(wanted)} is smaller than one latent cell of {job.backend}; use at least {stride}x{stride}"
-        )
-    size = _to_grid(wanted[0], stride), _to_grid(wanted[1], stride)
-    if size[0] * size[1] > preset.max_pixels:
-        side = math.isqrt(preset.max_pixels)
-        raise UsageError(
-            f"--size {_text(wanted)} is too large for preset {preset.name}; "
-            f"use at most {preset.max_pixels} pixels, such as {side}x{side}"
-        )
-    if job.size is None and init_size is not None:
-        return size, [f"size {_text(size)}, from the shape of the init image"]
-    if size != wanted:
-        note = (
-            f"size {_text(wanted)} rounded to {_text(size)}: {job.backend} draws in cells of {stride}x{stride} pixels"
-        )
-        return size, [note]
-    return size, []
-
-
-def _same_area(area_of: Size, shape_of: Size) -> Size:
-    """Return a size with the area of one and the aspect ratio of the other, as far as that is no thin strip."""
-    area = area_of[0] * area_of[1]
-    aspect = min(max(shape_of[0] / shape_of[1], 1 / MAX_ASPECT), MAX_ASPECT)
-    return round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
-
-
-def _to_grid(side: int, stride: int) -> int:
-    """Return the nearest multiple of the stride, at least one."""
-    return max(round(side / stride), 1) * stride
-
-
-def _text(size: Size) -> str:
-    return f"{size[0]}x{size[1]}"
-
-
-def _prompt_notes(job: Job) -> list[str]:
-    """Say how a text such as "a ratio of 16:9" was read."""
-    return [
-        f'reading "{prompt.text}" with weight {prompt.weight:g}; '
-        f'to keep the colon as text write "{prompt.text}:{prompt.weight:g}:1:-inf"'
-        for prompt in job.prompts
-        if prompt.weight != 1.0 and re.search(r"(^|\s)\d+$", prompt.text)
-    ]

@@ -108,8 +108,3 @@ class Prior(nn.Module):
 def build_prior(checkpoint: weights.Checkpoint) -> Prior:
     """The prior of a checkpoint with its weights in it. Raises ClipgenError if it is of another kind."""
     return weights.build(checkpoint, "prior", Prior)
-
-
-def load_prior(name: str, device: torch.device | str) -> Prior:
-    """The frozen prior called `name` (see `weights.find`), on `device`."""
-    return build_prior(weights.read(weights.find(name))).eval().requires_grad_(False).to(device)

@@ -1,6 +1,6 @@
 """Small stand-ins for models, with the contracts of the real ones and results that can be worked out by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,13 @@ from torch.nn.functional import interpolate, normalize
 from clipgen.guidance import ScheduledPerceptor
 from clipgen.job import Job, parse_prompts
 from clipgen.presets import PerceptorSettings
-from clipgen.runner import Models, Result
+from clipgen.runner import Result
+from clipgen.sample import Models
 from clipgen.sinks.base import Outcome, Step
 
 STRIDE = 8
+Cli = Callable[..., Any]
+"""Types a command; returns what typer.testing does."""
 LEVELS = torch.tensor([0.0, 0.25, 0.4, 0.5, 0.6, 0.75, 1.0])
 PALETTE = torch.cartesian_prod(LEVELS, LEVELS, LEVELS)  # (343, 3)
 COLOURS = {"red": (1, -1, -1), "green": (-1, 1, -1), "blue": (-1, -1, 1), "white": (1, 1, 1), "black": (-1, -1, -1)}

@@ -5,35 +5,26 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fakes import COLOURS, fake_models
+from fakes import COLOURS, Cli
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 from clipgen import __version__, metadata, runner
-from clipgen.cli.app import COMMANDS, app
+from clipgen.cli.app import COMMANDS
 from clipgen.errors import OutOfMemoryError
 from clipgen.generators import GENERATORS
 from clipgen.job import Job, parse_prompts
 from clipgen.presets import PRESETS
+from clipgen.state import SUFFIX
 
 SMALL = ("--size", "32x32", "--steps", "3", "--cutouts", "2")
-Cli = Callable[..., Result]
-
-
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Types a command in an empty folder, on a machine whose models are the fakes."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runner, "load_models", lambda job, device: fake_models(job.backend))
-    return lambda *args, **settings: CliRunner().invoke(app, list(args), **settings)
 
 
 def files() -> list[str]:
-    return sorted(str(path) for path in Path().rglob("*") if path.is_file())
+    """All files but those of runs that can go on."""
+    return sorted(str(path) for path in Path().rglob("*") if path.is_file() and path.parent.suffix != SUFFIX)
 
 
 def test_a_prompt_alone_makes_a_picture_and_prints_its_path(cli: Cli) -> None:
@@ -155,7 +146,7 @@ def test_bad_input_is_one_line_with_exit_code_2_and_writes_nothing(
 
 
 def test_an_unwritable_folder_is_found_before_models_load(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "load_models", lambda job, device: pytest.fail("models were loaded"))
+    monkeypatch.setattr(runner, "load_models", lambda job, device, note=None: pytest.fail("models were loaded"))
     Path("file").write_text("in the way")
     result = cli("red", "-o", "file/inside", *SMALL)
     assert result.exit_code == 2
@@ -163,7 +154,7 @@ def test_an_unwritable_folder_is_found_before_models_load(cli: Cli, monkeypatch:
 
 
 def test_errors_of_the_run_have_their_exit_code_and_leave_no_file(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    def out_of_memory(job: Job, device: str) -> None:
+    def out_of_memory(*_: object) -> None:
         raise OutOfMemoryError("too large")
 
     monkeypatch.setattr(runner, "load_models", out_of_memory)
@@ -176,7 +167,7 @@ def test_errors_of_the_run_have_their_exit_code_and_leave_no_file(cli: Cli, monk
 def test_a_defect_is_one_line_and_a_traceback_only_with_debug(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, debug: bool
 ) -> None:
-    monkeypatch.setattr(runner, "load_models", lambda job, device: 1 / 0)
+    monkeypatch.setattr(runner, "load_models", lambda job, device, note=None: 1 / 0)
     result = cli("red", *SMALL, *["--debug"] * debug)
     assert result.exit_code == 1
     assert ("Traceback" in result.stderr) is debug
@@ -184,7 +175,7 @@ def test_a_defect_is_one_line_and_a_traceback_only_with_debug(
 
 
 def test_a_film_that_fails_keeps_the_picture_and_says_so(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clipgen.sinks.video._ffmpeg", lambda: "/nonexistent/ffmpeg")
+    monkeypatch.setattr("clipgen.sinks.ffmpeg._program", lambda: "/nonexistent/ffmpeg")
     result = cli("red", "--seed", "1", "--video", *SMALL)
     assert result.exit_code == 1
     assert result.stdout == "outputs/red-1.png\n"
@@ -197,7 +188,7 @@ def test_a_film_that_fails_in_a_stopped_run_is_said_too(cli: Cli, monkeypatch: p
         signal.raise_signal(signal.SIGINT)
         return "/nonexistent/ffmpeg"
 
-    monkeypatch.setattr("clipgen.sinks.video._ffmpeg", stop)
+    monkeypatch.setattr("clipgen.sinks.ffmpeg._program", stop)
     result = cli("red", "--seed", "1", "--mp4", *SMALL)
     assert (result.exit_code, files()) == (130, ["outputs/red-1.png"])
     assert "error: the film outputs/red-1.mp4 was not written" in result.stderr
@@ -256,10 +247,10 @@ def test_help_is_instant_because_torch_is_not_imported() -> None:
 
 STOPPED_RUN = """
 import sys
-from fakes import fake_models
+from fakes import Cli, fake_models
 from clipgen import runner
 from clipgen.cli.app import app
-runner.load_models = lambda job, device: fake_models(job.backend)
+runner.load_models = lambda job, device, note=None: fake_models(job.backend)
 app(args=["red", "--seed", "1", "--steps", "100000", "--size", "32x32", "--cutouts", "2", "--mp4"], prog_name="clipgen")
 """
 
@@ -286,4 +277,8 @@ def test_a_stopped_run_keeps_what_it_reached(tmp_path: Path, number: signal.Sign
     assert record is not None
     assert record["outcome"] == "interrupted"
     assert record["steps_done"] < 100000
-    assert sorted(path.name for path in (tmp_path / "outputs").iterdir()) == ["red-1.mp4", "red-1.png"]
+    assert sorted(path.name for path in (tmp_path / "outputs").iterdir()) == [
+        "red-1.clipgen",
+        "red-1.mp4",
+        "red-1.png",
+    ]

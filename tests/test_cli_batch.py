@@ -13,7 +13,7 @@ from clipgen import runner
 from clipgen.cli.app import app
 from clipgen.errors import DivergedError
 from clipgen.job import Job
-from clipgen.runner import Models
+from clipgen.sample import Models
 
 SMALL = ("--size", "32x32", "--steps", "2", "--cutouts", "2")
 PROMPTS = "# colours\n\nred\n  blue  \n# the end\ngreen:2|white:-0.5\n"
@@ -27,7 +27,7 @@ class Loader:
     def __init__(self) -> None:
         self.loads = 0
 
-    def __call__(self, job: Job, device: str) -> Models:
+    def __call__(self, job: Job, device: str, note: object) -> Models:
         self.loads += 1
         return fake_models(job.backend)
 

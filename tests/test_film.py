@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 
-from clipgen.sinks import video
+from clipgen.sinks import ffmpeg
 from clipgen.sinks.base import Outcome, Step
 from clipgen.sinks.video import FILM_SECONDS, FORMATS, HOLD_SECONDS, FilmSink, schedule
 
@@ -55,6 +55,7 @@ def test_a_film_holds_all_frames_and_the_last_for_a_while(tmp_path: Path, suffix
         frames = decode(path)
         plan = schedule(total, FORMATS[suffix].max_fps)
         assert frames.shape == (len(plan.steps) + HOLD_SECONDS * plan.fps, SIZE[1], SIZE[0], 3)
+        assert f" {plan.fps} fps" in probe(path)
         assert frames[0].mean() < 8
         assert frames[-1].mean() > 247
         assert (np.diff(frames.mean((1, 2, 3))) > -1).all()
@@ -142,13 +143,14 @@ def write_program(path: Path, text: str) -> str:
         ("echo 'No space left on device' >&2; exit 1", "No space left on device"),
         ("cat > /dev/null; echo 'last words' >&2; exit 3", "last words"),
         ("cat > /dev/null; exit 3", "ffmpeg ended with status 3"),
+        ("head -c 20000 > /dev/null; kill -9 $$", "[Errno 32] Broken pipe"),
     ],
 )
 def test_a_failing_ffmpeg_is_reported_and_harms_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, reason: str
 ) -> None:
     fake = write_program(tmp_path / "ffmpeg", program)
-    monkeypatch.setattr(video, "_ffmpeg", lambda: fake)
+    monkeypatch.setattr(ffmpeg, "_program", lambda: fake)
     sink = film(tmp_path / "film.mp4", 60)
     assert sink.problem == f"the film {tmp_path / 'film.mp4'} was not written: {reason}"
     assert [file.name for file in tmp_path.iterdir()] == ["ffmpeg"]
@@ -164,7 +166,30 @@ def test_a_missing_ffmpeg_is_reported(tmp_path: Path, monkeypatch: pytest.Monkey
     assert sink.problem.endswith("no ffmpeg program was found")
 
 
+def test_an_ffmpeg_that_is_stopped_while_it_is_tried_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries, find = [], imageio_ffmpeg.get_ffmpeg_exe
+
+    def stopped_at_first() -> str:
+        tries.append(1)
+        if len(tries) == 1:
+            raise RuntimeError("no exe")
+        return find()
+
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", stopped_at_first)
+    assert film(tmp_path / "film.gif", 3).problem is None
+
+
 def test_a_name_cannot_become_a_command_or_an_option(tmp_path: Path) -> None:
     path = tmp_path / "-y; touch pwned %d.mp4"
     assert film(path, 2).problem is None
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_folder_cannot_become_an_option_or_a_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in (Path("-y"), Path("http:x")):
+        folder.mkdir()
+        assert film(folder / "film.mp4", 2).problem is None
+        assert [file.name for file in folder.iterdir()] == ["film.mp4"]

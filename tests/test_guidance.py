@@ -16,7 +16,8 @@ from clipgen.guidance import Guide, ViewPlan
 from clipgen.job import parse_prompts
 from clipgen.presets import CutoutSettings, EmbeddingPriorSettings
 from clipgen.prior import Prior
-from clipgen.runner import Models, run
+from clipgen.runner import run
+from clipgen.sample import Models
 from clipgen.starter.train.prior import CONFIG as PRIOR_CONFIG
 
 every_backend = pytest.mark.parametrize("backend", GENERATORS)
@@ -65,7 +66,7 @@ def test_latents_are_brought_back_into_range_after_every_update() -> None:
 
 
 class Measured(FakeVQGAN):
-    """Keeps the width and height of what it draws."""
+    """Keeps the width and height of what it draws; the first is that by which the need of memory is measured."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +82,7 @@ def test_pictures_from_noise_are_small_at_first_and_shown_large() -> None:
     network, recorder = Measured(), Recorder()
     until = int(20 * presets.PRESETS["starter"].generators["vqgan"].small_until)
     result = run(job(steps=20), replace(fake_models(), network=network), [recorder])
-    assert network.sizes == [(24, 16)] * (until + 1) + [(48, 32)] * (21 - until)
+    assert network.sizes[1:] == [(24, 16)] * (until + 1) + [(48, 32)] * (21 - until)
     assert {tuple(step.image.shape) for step in recorder.steps} == {(1, 3, 32, 48)}
     red, green, blue = colour(result)
     assert red > 170 > 90 > max(green, blue)
@@ -97,7 +98,7 @@ def test_even_a_short_run_ends_at_its_own_size(steps: int) -> None:
 def test_pictures_from_an_init_image_are_large_from_the_start() -> None:
     network = Measured()
     run(job(init="a.png"), replace(fake_models(), network=network), init=Image.new("RGB", (48, 32)))
-    assert set(network.sizes) == {(48, 32)}
+    assert set(network.sizes[1:]) == {(48, 32)}
 
 
 def test_several_perceptors_are_averaged() -> None:

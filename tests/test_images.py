@@ -151,7 +151,7 @@ def encoded(kind: str, **options: object) -> bytes:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "is not one of PNG, JPEG, WEBP, BMP, GIF, TIFF, AVIF; convert it to PNG"),
+        (b"", "is not one of PNG, JPEG, WEBP, BMP, GIF, TIFF, AVIF, or is damaged; convert it to PNG"),
         (b"just text", "is not one of"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is not one of"),
         (encoded("EPS"), "is not one of"),

@@ -12,7 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from clipgen.job import Job, Prompt, parse_prompts
 from clipgen.metadata import CHUNK, WEB_UI_CHUNK, describe_job, describe_run, is_done, png_chunks, read, web_ui_text
-from clipgen.presets import resolve
+from clipgen.resolving import resolve
 from clipgen.sinks.base import Outcome
 
 # How web UIs find the pairs in the last line (A1111's infotext_utils.py).

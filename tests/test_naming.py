@@ -1,5 +1,6 @@
 """Output names are safe on every file system, unique, and never stand for half a file."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipgen.errors import UsageError
-from clipgen.naming import MAX_SLUG_BYTES, make_folder, partial_path, publish, reserved, slug
+from clipgen.naming import MAX_SLUG_BYTES, make_folder, partial_path, publish, remove_partials, reserved, slug
 
 
 @pytest.mark.parametrize(
@@ -115,3 +116,13 @@ def test_a_name_that_is_too_long_is_refused_before_anything_is_made(tmp_path: Pa
         partial.write_text("new")
         publish(partial, paths[".png"])
     assert [path.read_text() for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_what_killed_processes_have_left_of_a_file_goes(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    mine, other = partial_path(path), partial_path(tmp_path / "b.png")
+    dead = mine.with_name(mine.name.replace(str(os.getpid()), "123456"))
+    for file in (mine, dead, other, path):
+        file.touch()
+    remove_partials(path)
+    assert sorted(tmp_path.iterdir()) == sorted([other, path])

@@ -9,6 +9,7 @@ from typer.main import get_command
 
 from clipgen import errors
 from clipgen.cli.app import app
+from clipgen.presets import PRESETS, Preset
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -45,3 +46,17 @@ def test_every_exit_code_is_in_the_table() -> None:
     codes = {kind.exit_code for kind in vars(errors).values() if hasattr(kind, "exit_code")}
     listed = {int(code) for row in re.findall(r"^\| ([\d, ]+) \|", README, re.MULTILINE) for code in row.split(",")}
     assert listed == codes | {0, 130, 143}
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
+def test_the_table_of_presets_is_that_of_the_program(preset: Preset) -> None:
+    found = re.search(rf"^\| {preset.name} \| (.*) \|$", README, re.MULTILINE)
+    assert found
+    size, steps, cutouts, clips, memory = found[1].split(" | ")
+    assert size == f"{preset.size[0]}x{preset.size[1]}"
+    for backend, row in preset.generators.items():
+        assert str(row.steps) == (re.search(rf"\({backend} (\d+)\)", steps) or re.match(r"(\d+)", steps))[1]  # type: ignore[index]
+        assert str(row.cutouts) == cutouts
+    named = [f"clip/openai-{clip.lower()}" for clip in clips.split(", ")]
+    assert named == [row.weights for row in preset.perceptors] or preset.name == "starter"
+    assert memory == f"{preset.memory / 10**9:g} GB"

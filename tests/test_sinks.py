@@ -10,10 +10,9 @@ from PIL import Image
 from rich.console import Console
 from torch import Tensor
 
-from clipgen import metadata
+from clipgen import metadata, naming
 from clipgen.errors import ClipgenError
 from clipgen.job import Job, parse_prompts
-from clipgen.sinks import png
 from clipgen.sinks.base import Outcome, Sink, Step
 from clipgen.sinks.png import PngSink
 from clipgen.sinks.preview import half_blocks
@@ -83,7 +82,7 @@ def test_a_full_disk_leaves_the_old_file_and_one_clear_line(tmp_path: Path, monk
     def full(partial: Path, path: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(png, "publish", full)
+    monkeypatch.setattr(naming, "publish", full)
     (tmp_path / "a.png").write_text("old")
     sink = PngSink(tmp_path / "a.png", JOB)
     sink.on_step(step_at(1))

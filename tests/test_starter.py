@@ -2,20 +2,24 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from clipgen import generate, weights
-from clipgen.embedding_prior import load_embedding_prior
+from clipgen.cutouts import draw_views
+from clipgen.embedding_prior import build_embedding_prior
 from clipgen.evaluation import JUDGE, embed
-from clipgen.generators.networks import load_network
-from clipgen.perceptor import Perceptor, load_perceptor
-from clipgen.presets import PRESETS
-from clipgen.prior import load_prior
+from clipgen.generators.networks import build_network
+from clipgen.guidance import see_in_parts
+from clipgen.library import load
+from clipgen.perceptor import Perceptor, build_perceptor
+from clipgen.presets import PRESETS, CutoutSettings
+from clipgen.prior import build_prior
 from clipgen.starter.english import say
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.reconstruction import quality
@@ -24,6 +28,11 @@ from clipgen.starter.train.zero_shot import zero_shot
 GUIDES = tuple(row.weights for row in PRESETS["starter"].perceptors)
 NAMES = (*GUIDES, JUDGE, "starter/vqgan", "starter/dvae", "starter/prior-text", "starter/embedding-prior")
 MEBIBYTE = 2**20
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def frozen(module: Module) -> Module:
+    return module.eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +43,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def judge() -> Perceptor:
-    return load_perceptor(JUDGE, "cpu")
+    return frozen(build_perceptor(load(JUDGE)))
 
 
 def test_files_are_small_and_say_how_they_were_made() -> None:
@@ -63,8 +72,8 @@ def test_the_judge_names_what_fresh_pictures_show(judge: Perceptor, data: Path) 
 
 
 def test_what_is_imagined_of_a_text_is_what_both_guides_call_so() -> None:
-    prior = load_embedding_prior("starter/embedding-prior", "cpu")
-    guides = [load_perceptor(name, "cpu") for name in GUIDES]
+    prior = frozen(build_embedding_prior(load("starter/embedding-prior")))
+    guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
     said = ["a house", "a car", "a mushroom", "a city", "the sea at sunset", "a neon sign of a heart"]
     texts = [guide.encode_texts(said) for guide in guides]
     for k in range(len(said)):
@@ -76,7 +85,7 @@ def test_what_is_imagined_of_a_text_is_what_both_guides_call_so() -> None:
 
 @pytest.mark.parametrize(("name", "decibels"), [("vqgan", 23.0), ("dvae", 19.0)])
 def test_autoencoders_give_fresh_pictures_back(name: str, decibels: float, data: Path) -> None:
-    scores = quality(load_network(f"starter/{name}", "cpu"), data, count=16)
+    scores = quality(frozen(build_network(load(f"starter/{name}"))), data, count=16)
     assert scores["psnr"] >= decibels
     assert scores["perplexity"] >= 100
 
@@ -89,7 +98,7 @@ def fresh(data: Path) -> Tensor:
 
 def prior_error(clean: Tensor, sigma: float, texts: Tensor | None = None) -> float:
     """The prior's mean squared error at a noise."""
-    prior = load_prior("starter/prior-text", "cpu")
+    prior = frozen(build_prior(load("starter/prior-text")))
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     denoised = prior.denoise(clean + sigma * noise, torch.full((len(clean),), sigma), texts)
     return float((denoised - clean).square().mean())
@@ -107,7 +116,7 @@ def test_the_prior_takes_noise_off_fresh_pictures(sigma: float, data: Path) -> N
 def test_under_much_noise_a_true_text_helps_the_prior_and_a_wrong_one_hurts(sigma: float, data: Path) -> None:
     rng = np.random.default_rng(0)
     texts = [say({k: v for k, v in asdict(truth).items() if v}, rng) for truth in truths(96, 32)]
-    true = load_perceptor("starter/clip", "cpu").encode_texts(texts)
+    true = frozen(build_perceptor(load("starter/clip"))).encode_texts(texts)
     told, untold, wrong = (prior_error(fresh(data), sigma, vectors) for vectors in (true, None, true.roll(7, 0)))
     assert told < 0.97 * untold
     assert wrong > 1.03 * untold
@@ -126,6 +135,18 @@ def test_a_short_run_moves_the_picture_towards_the_prompt_in_the_eyes_of_the_jud
         )
         gains.append(float((embed([after.image], judge) - embed([before.image], judge)) @ text.T))
     assert np.mean(gains) > 0.05
+
+
+@pytest.mark.parametrize("name", [*GUIDES, JUDGE])
+def test_views_seen_in_parts_give_the_gradient_of_all_at_once(name: str) -> None:
+    perceptor, settings = frozen(build_perceptor(load(name))), CutoutSettings()
+    slopes = []
+    for count in (5, 2):
+        images = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0), requires_grad=True)
+        parts = see_in_parts(images, draw_views([1], 3, 5, (96, 96), settings), [perceptor], count)
+        aim = torch.linspace(-1, 1, parts[0].shape[-1])
+        slopes.append(torch.autograd.grad((parts[0] * aim).sum(), images)[0])
+    assert (slopes[1] - slopes[0]).norm() <= 1e-6 * slopes[0].norm()
 
 
 @pytest.mark.parametrize("backend", ["vqgan", "dvae"])

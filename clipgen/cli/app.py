@@ -7,8 +7,13 @@ import typer
 
 from clipgen import __version__
 from clipgen.cli.batch import batch
+from clipgen.cli.doctor import doctor
 from clipgen.cli.evaluate import evaluate
 from clipgen.cli.group import DEBUG_FLAG, DEFAULT_COMMAND, PromptOrCommand
+from clipgen.cli.info import info
+from clipgen.cli.models import models
+from clipgen.cli.replay import replay
+from clipgen.cli.resume import resume
 from clipgen.cli.run import run
 from clipgen.cli.train import train
 from clipgen.cli.world import world
@@ -16,6 +21,10 @@ from clipgen.cli.world import world
 COMMANDS: dict[str, Callable[..., None]] = {
     DEFAULT_COMMAND: run,
     "batch": batch,
+    "resume": resume,
+    "info": info,
+    "replay": replay,
+    "doctor": doctor,
     "eval": evaluate,
     "world": world,
     "train": train,
@@ -30,6 +39,7 @@ app = typer.Typer(
 )
 for name, command in COMMANDS.items():
     app.command(name)(command)
+app.add_typer(models, name="models")
 
 
 def _print_version(wanted: bool) -> None:

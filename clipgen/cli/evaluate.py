@@ -8,6 +8,7 @@ import typer
 
 from clipgen.cli import options
 from clipgen.cli.failures import say
+from clipgen.cli.report import echo_path
 from clipgen.device import pick_device
 from clipgen.errors import UsageError
 from clipgen.job import Job, parse_prompts, parse_size
@@ -76,7 +77,7 @@ def _write(template: Job, made: "list[Answer]", paths: dict[str, Path], device: 
     paths[".json"].write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     contact_sheet([answer.picture for answer in made], texts, COLUMNS).save(paths[".png"], format="PNG")
     for path in paths.values():
-        typer.echo(str(path))
+        echo_path(path)
 
 
 def _print_table(title: str, scores: dict[str, float], ideal: dict[str, float]) -> None:

@@ -10,6 +10,7 @@ from typing import NoReturn
 import typer
 
 from clipgen.errors import ClipgenError, Interrupted, Terminated
+from clipgen.printable import one_line
 
 
 def exit_code_of(command: Callable[[], object], *, debug: bool) -> int:
@@ -37,8 +38,8 @@ def describe(error: Exception) -> tuple[str, int]:
 
 
 def say(message: str) -> None:
-    """One line on stderr."""
-    typer.echo(" ".join(message.split()), err=True)
+    """One printable line on stderr."""
+    typer.echo(one_line(message), err=True)
 
 
 @contextmanager

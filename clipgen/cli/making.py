@@ -1,25 +1,41 @@
-"""From jobs to files: what `run` and `batch` share. Torch and the models are loaded when the first picture is made."""
+"""From jobs to files: what the commands that make pictures share. Torch and the models are loaded for the first one."""
 
+import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from clipgen.cli.downloads import fetch_missing, offered_preset
 from clipgen.cli.failures import say
 from clipgen.cli.report import Notes, Results
 from clipgen.device import pick_device
 from clipgen.errors import ClipgenError, UsageError
 from clipgen.job import Job
 from clipgen.naming import reserved, slug
-from clipgen.presets import resolve
+from clipgen.presets import AUTO, STARTER, Size
+from clipgen.printable import one_line, readable_time
+from clipgen.resolving import networks_of, resolve
 from clipgen.starter.words import unknown_words
+from clipgen.weights.catalogue import files_of
+from clipgen.weights.shelf import is_own
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from clipgen.runner import Models
+    from clipgen.sample import Models
+    from clipgen.scene import Snapshot
     from clipgen.sinks.base import Sink
+    from clipgen.sinks.png import PngSink
     from clipgen.sinks.video import FilmSink
+    from clipgen.state import Workspace
+
+SAVE_SECONDS = 30.0
+MAX_SECONDS = 86_400.0
+MAX_LABEL = 100
+MAX_STRANGE_WORDS = 10
 
 # What a user may expect -o to write, and does not get.
 _OTHER_FORMATS = {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".mp4", ".tif", ".tiff", ".webp"}
@@ -47,62 +63,168 @@ def destination(out: Path, job: Job) -> tuple[Path, str]:
     return out, default_stem(job)
 
 
+@dataclass(frozen=True)
+class Delivery:
+    """What is to be written of a run, beside the picture."""
+
+    films: tuple[str, ...] = ()
+    metadata: bool = True
+    save_every: float = SAVE_SECONDS
+    """Seconds between two saves of the state from which a killed run goes on."""
+    keep_state: bool = False
+    """Whether that state stays when the run has finished, for more steps."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.save_every <= MAX_SECONDS:
+            raise UsageError(f"--save-every must be from 0 to {MAX_SECONDS:g} seconds, got {self.save_every:g}")
+
+
 class Studio:
     """Makes pictures that differ only in prompt and seed, with models and init image loaded once.
 
     `settings` is a job with everything but the prompt; it is checked here, before anything slow.
     """
 
-    def __init__(self, settings: Job, *, device: str, films: tuple[str, ...], results: Results, notes: Notes) -> None:
-        self._films = films
+    def __init__(
+        self,
+        settings: Job,
+        *,
+        device: str,
+        delivery: Delivery,
+        results: Results,
+        notes: Notes,
+        offline: bool = False,
+    ) -> None:
+        self._delivery = delivery
         self._results = results
         self._notes = notes
         self._models: Models | None = None
         self._init, self._init_notes = _load_init(settings.init)
-        self._resolve(settings)
+        self._preset: str | None = None
+        resolved, _ = self._resolve(settings)
         self._device = pick_device(device)
+        if settings.preset == AUTO and resolved.preset == STARTER and self._device != "cpu":
+            self._preset = offered_preset(settings, offline=offline, notes=notes)
+            resolved, _ = self._resolve(settings)
+        fetch_missing(resolved, offline=offline, notes=notes)
 
     def resolve(self, job: Job) -> Job:
         """Fill in every default of a job; says what was decided and what the models will not understand."""
         resolved, notes = self._resolve(job)
-        self._notes.say([*self._init_notes, *notes, *_strange_words(resolved)])
+        self._notes.say([*self._init_notes, *notes, *_strange_words(resolved), *_terms(resolved)])
         return resolved
 
     def _resolve(self, job: Job) -> tuple[Job, list[str]]:
+        job = replace(job, preset=self._preset) if self._preset and job.preset == AUTO else job
         return resolve(job, self._init.size if self._init else None)
 
-    def make(self, job: Job, folder: Path, stem: str, label: str) -> None:
-        """Make the picture of a resolved job, with its films; `ClipgenError` where a part of that failed."""
-        from clipgen.runner import load_models, run
+    def make_alone(self, job: Job, out: Path) -> None:
+        """Make the picture of the one job there is, where `-o` says, and print its JSON document if asked to."""
+        folder, stem = destination(out, job)
+        try:
+            with self.claimed(self.resolve(job), folder, stem) as (workspace, paths):
+                self.make(workspace, paths, job.text)
+        finally:
+            self.print_json()
+
+    def print_json(self) -> None:
+        """Print the JSON document of the one picture there is, if asked to."""
+        for picture in self._results.pictures:
+            self._results.print_json(picture)
+
+    @contextmanager
+    def claimed(self, job: Job, folder: Path, stem: str) -> "Iterator[tuple[Workspace, dict[str, Path]]]":
+        """Hold free names for the files of a resolved job, and a place for its state."""
+        from clipgen.state import SUFFIX, Order, Workspace
+
+        order = Order.of(job, self._delivery.films, metadata=self._delivery.metadata)
+        with reserved(folder, stem, (".png", *order.films), avoid=SUFFIX) as paths:
+            workspace = Workspace.create(paths[".png"].with_suffix(SUFFIX), order, self._init)
+            try:
+                yield workspace, paths
+            finally:
+                if workspace.is_held and not workspace.has_snapshot:  # stopped before there was anything to go on from
+                    workspace.discard()
+
+    def make(self, workspace: "Workspace", paths: dict[str, Path], label: str) -> None:
+        """Make the picture of a workspace, from the start or from where it was stopped, with its films.
+
+        `ClipgenError` where a part of that failed. What is needed to go on stays if the run does not finish.
+        """
         from clipgen.sinks.png import PngSink
         from clipgen.sinks.video import FilmSink
 
-        with reserved(folder, stem, (".png", *self._films)) as paths:
-            picture, *film_paths = paths.values()
-            films = [FilmSink(path) for path in film_paths]
-            sinks: list[Sink] = [PngSink(picture, job), *films, *self._progress(label)]
-            self._models = self._models or load_models(job, self._device)
-            self._notes.say(_unread_words(job, self._models))
-            try:
-                run(job, self._models, sinks, init=self._init)
-            except KeyboardInterrupt:
-                if problems := _problems(films):
-                    say(f"error: {problems}")
-                raise
-            finally:
-                self._results.add(picture, film_paths)  # after Ctrl-C too: what was reached is there
-        if problems := _problems(films):
+        order = workspace.order
+        picture, *film_paths = paths.values()
+        png = PngSink(picture, order.job, asked=order.asked, metadata=order.metadata)
+        films: list[FilmSink] = []
+        try:
+            snapshot = workspace.snapshot()
+            done = snapshot.done if snapshot else 0
+            films += [FilmSink(path, workspace.folder, done) for path in film_paths]
+            self._run(workspace, snapshot, png, films, label)
+        finally:
+            self._leave(workspace, png)
+            self._results.add(picture, film_paths, png.record)  # after Ctrl-C too: what was reached is there
+            problems = "; ".join(film.problem for film in films if film.problem)
+            if problems and sys.exc_info()[0] is not None:
+                say(f"error: {problems}")
+        if problems:
             raise ClipgenError(problems)
+
+    def _run(
+        self,
+        workspace: "Workspace",
+        snapshot: "Snapshot | None",
+        png: "PngSink",
+        films: "list[FilmSink]",
+        label: str,
+    ) -> None:
+        from clipgen.runner import load_models, run
+        from clipgen.state import PeriodicKeeper
+
+        job, delivery = workspace.order.job, self._delivery
+        self._models = self._models or load_models(job, self._device, self._notes.note)
+        self._notes.say(_unread_words(job, self._models))
+        before = [*(film.keep for film in films), png.keep]
+        self._notes.say(_duration(job, self._models))
+        keeper = PeriodicKeeper(workspace, delivery.save_every, before, last=delivery.keep_state)
+        sinks: list[Sink] = [png, *films, *self._progress(label)]
+        run(job, self._models, sinks, init=workspace.init, keeper=keeper, snapshot=snapshot)
+        self._notes.say(_spared(png.record))
+        self._notes.say([f"warning: {keeper.problem}"] if keeper.problem else [])
+
+    def _leave(self, workspace: "Workspace", png: "PngSink") -> None:
+        """Let go of the workspace, which stays only where it is of use."""
+        outcome = png.record.get("outcome")
+        finished = outcome in ("finished", "diverged") and not self._delivery.keep_state
+        if finished or not workspace.has_snapshot:
+            workspace.discard()
+            return
+        workspace.release()
+        if outcome != "finished":
+            say(f"go on with: clipgen resume {shlex.quote(str(png.path))}")
 
     def _progress(self, label: str) -> Iterator["Sink"]:
         from clipgen.sinks.progress import progress_sink
 
-        if not self._notes.quiet:
-            yield progress_sink(label, sys.stderr)
+        if sys.stderr is not None and not self._notes.quiet:  # None: the shell closed it
+            yield progress_sink(one_line(label, MAX_LABEL), sys.stderr)
 
 
-def _problems(films: "Sequence[FilmSink]") -> str:
-    return "; ".join(film.problem for film in films if film.problem)
+def _duration(job: Job, models: "Models") -> Iterator[str]:
+    """Say about how long the run takes, with models that may take minutes or hours on this machine."""
+    if job.preset != STARTER:
+        from clipgen.sample import Sample
+
+        size, seconds = cast(Size, job.size), Sample(job, models).seconds()
+        yield f"{job.steps} steps at {size[0]}x{size[1]} take about {readable_time(seconds)} here"
+
+
+def _spared(record: Mapping[str, object]) -> Iterator[str]:
+    """Say that memory was short, where it was."""
+    if at_once := record.get("views_at_once"):
+        yield f"memory was short: the views were looked at {at_once} at a time, which takes longer"
 
 
 def _unread_words(job: Job, models: "Models") -> Iterator[str]:
@@ -110,7 +232,8 @@ def _unread_words(job: Job, models: "Models") -> Iterator[str]:
     reader = models.perceptors[0].perceptor
     for prompt in job.prompts:
         if over := reader.overlong(prompt.text):
-            yield f'warning: the last words of "{prompt.text}" are not read: it is {over} tokens too long'
+            text = one_line(prompt.text, MAX_LABEL)
+            yield f'warning: the last words of "{text}" are not read: it is {over} tokens too long'
 
 
 def _load_init(path: str | None) -> "tuple[Image | None, list[str]]":
@@ -121,10 +244,20 @@ def _load_init(path: str | None) -> "tuple[Image | None, list[str]]":
     return load_image(path)
 
 
+def _terms(job: Job) -> Iterator[str]:
+    """Name the published networks that are used, with what is known of their terms."""
+    for name in networks_of(job):
+        if not is_own(name):
+            yield f"{name}: {files_of(name)[0].licence}"
+
+
 def _strange_words(job: Job) -> Iterator[str]:
-    """Warn of each word that the starter models have never met."""
-    if job.preset != "starter":
+    """Warn of the words that the starter models have never met."""
+    if job.preset != STARTER:
         return
-    for word, nearest in unknown_words(" ".join(prompt.text for prompt in job.prompts)):
+    strange = unknown_words(" ".join(prompt.text for prompt in job.prompts), MAX_STRANGE_WORDS + 1)
+    for word, nearest in strange[:MAX_STRANGE_WORDS]:
         hint = f'; the nearest that it knows is "{nearest}"' if nearest else ""
         yield f'warning: the starter set does not know the word "{word}"{hint}'
+    if len(strange) > MAX_STRANGE_WORDS:
+        yield "warning: there are more words that the starter set does not know"

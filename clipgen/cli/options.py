@@ -1,6 +1,7 @@
 """The options that commands share, each with its help; defaults and choices are read from where they are held."""
 
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,28 +12,36 @@ from clipgen.presets import AUTO, PRESETS, GeneratorDefaults
 
 PICTURE, ENGINE, OUTPUT = "Picture", "Engine", "Output"
 DEFAULT_FOLDER = Path("outputs")
+_DEFAULT = " [dim]\\[default: "
 
 
 def _preset_default(pick: Callable[[GeneratorDefaults], object]) -> str:
-    """Put the default of a setting that presets hold into words; one value where all agree."""
-    values = {
-        f"{preset.name} {backend}": str(pick(defaults))
-        for preset in PRESETS.values()
-        for backend, defaults in preset.generators.items()
-    }
-    if len(set(values.values())) == 1:
-        return next(iter(values.values()))
-    return ", ".join(f"{where} {value}" for where, value in values.items())
+    """Put the default of a setting that presets hold into words."""
+    by_preset = []
+    for preset in PRESETS.values():
+        values = {backend: str(pick(defaults)) for backend, defaults in preset.generators.items()}
+        same = len(set(values.values())) == 1
+        shown = next(iter(values.values())) if same else ", ".join(f"{name} {value}" for name, value in values.items())
+        by_preset.append(f"{preset.name} {shown}")
+    return "; ".join(by_preset)
 
 
 def _with_default(text: str, default: str) -> str:
     """End a help text as Typer does where the default is a plain value of the option."""
-    return f"{text} [dim]\\[default: {default}][/dim]"
+    return f"{text}{_DEFAULT}{default}][/dim]"
 
 
 def _output_flag(*names: str, text: str) -> Any:
     """Declare a switch; without an empty metavar Typer calls it "<bool>"."""
     return typer.Option(*names, metavar="", help=text, rich_help_panel=OUTPUT)
+
+
+def _kept(option: Any, default: str = "the picture's") -> Any:
+    """Declare the option of `run` again, for a command that takes its default from a picture."""
+    info = copy(option.__metadata__[0])
+    info.help = _with_default(info.help.split(_DEFAULT)[0], default)
+    info.show_default = False
+    return info
 
 
 _SIZES = ", ".join(f"{preset.name} {preset.size[0]}x{preset.size[1]}" for preset in PRESETS.values())
@@ -180,3 +189,61 @@ Mp4 = Annotated[bool, _output_flag("--mp4", text="Also write the film as MP4.")]
 Gif = Annotated[bool, _output_flag("--gif", text="Also write the film as GIF.")]
 Json = Annotated[bool, _output_flag("--json", text="Print one JSON document instead of paths.")]
 Quiet = Annotated[bool, _output_flag("-q", "--quiet", text="Say nothing but errors.")]
+SaveEvery = Annotated[
+    float,
+    typer.Option(
+        "--save-every",
+        metavar="SECONDS",
+        help="How often the state is saved from which `clipgen resume` goes on after a crash.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+KeepState = Annotated[
+    bool,
+    _output_flag("--keep-state", text="Keep that state when the run has finished, to go on with more steps later."),
+]
+NoMetadata = Annotated[
+    bool,
+    _output_flag("--no-metadata", text="Write no recipe into the picture: the file holds pixels and nothing else."),
+]
+BatchNoMetadata = Annotated[
+    bool,
+    _output_flag(
+        "--no-metadata",
+        text="Write no recipe into the pictures. A later batch then cannot tell what they are and makes them again.",
+    ),
+]
+InfoJson = Annotated[bool, _output_flag("--json", text="Print one JSON document instead of lines.")]
+
+Picture = Annotated[
+    Path, typer.Argument(metavar="PICTURE.png", help="A picture that clipgen made.", show_default=False)
+]
+NewPrompt = Annotated[
+    str | None,
+    typer.Option(
+        "--prompt",
+        metavar="TEXT",
+        help=_with_default("What to draw.", "the picture's"),
+        rich_help_panel=PICTURE,
+        show_default=False,
+    ),
+]
+NewInit = Annotated[
+    Path | None,
+    typer.Option(
+        "--init",
+        metavar="FILE",
+        help="Start from this picture. Needed where the first run had one: a recipe holds its name and hash only.",
+        rich_help_panel=PICTURE,
+        show_default=False,
+    ),
+]
+_OF_OTHER_MODELS = "the picture's; with another --backend or --preset what suits that"
+NewInitWeight = Annotated[float | None, _kept(InitWeight)]
+NewSize = Annotated[str | None, _kept(Size)]
+NewSeed = Annotated[int | None, _kept(Seed)]
+NewBackend = Annotated[str | None, _kept(Backend)]
+NewPreset = Annotated[str | None, _kept(Preset)]
+NewSteps = Annotated[int | None, _kept(Steps, _OF_OTHER_MODELS)]
+NewLearningRate = Annotated[float | None, _kept(LearningRate, _OF_OTHER_MODELS)]
+NewCutouts = Annotated[int | None, _kept(Cutouts, _OF_OTHER_MODELS)]

@@ -1,13 +1,22 @@
 """What commands say: results on stdout, as paths or as one JSON document; notes on stderr, each once."""
 
 import json
-from collections.abc import Iterable
+import os
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from clipgen.cli.failures import say
+from clipgen.printable import visible
+
+
+def echo_path(path: Path) -> None:
+    """Print the path of a result: printable in a terminal; to a program the very bytes that open the file."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    typer.echo(visible(str(path)) if terminal else os.fsencode(path))
 
 
 class Results:
@@ -17,14 +26,14 @@ class Results:
         self._as_json = as_json
         self.pictures: list[dict[str, Any]] = []
 
-    def add(self, picture: Path, films: Iterable[Path]) -> None:
-        """Take the files of one run; those that are empty were not written."""
-        written = [path for path in (picture, *films) if path.stat().st_size > 0]
+    def add(self, picture: Path, films: Iterable[Path], record: Mapping[str, Any]) -> None:
+        """Take the files of one run and what is known of it; files that are empty were not written."""
+        written = [path for path in (picture, *films) if path.exists() and path.stat().st_size > 0]
         if self._as_json and picture in written:
-            self.pictures.append(_picture_record(picture, written[1:]))
+            self.pictures.append({"path": str(picture), "films": [str(film) for film in written[1:]], **record})
         elif not self._as_json:
             for path in written:
-                typer.echo(str(path))
+                echo_path(path)
 
     def print_json(self, document: object) -> None:
         """Print the document, where JSON was asked for."""
@@ -39,14 +48,11 @@ class Notes:
         self.quiet = quiet
         self._said: set[str] = set()
 
+    def note(self, line: str) -> None:
+        self.say([line])
+
     def say(self, notes: Iterable[str]) -> None:
         for note in notes:
             if not self.quiet and note not in self._said:
                 self._said.add(note)
                 say(note)
-
-
-def _picture_record(picture: Path, films: list[Path]) -> dict[str, Any]:
-    from clipgen.metadata import read
-
-    return {"path": str(picture), "films": [str(film) for film in films], **(read(picture) or {})}

@@ -2,8 +2,8 @@
 
 import secrets
 
-from clipgen.cli import options
-from clipgen.cli.making import Studio, destination, film_suffixes
+from clipgen.cli import choosing, options
+from clipgen.cli.making import SAVE_SECONDS, Delivery, Studio, film_suffixes
 from clipgen.cli.report import Notes, Results
 from clipgen.job import Job, parse_prompts, parse_size
 
@@ -22,6 +22,12 @@ def run(
     steps: options.Steps = None,
     lr: options.LearningRate = None,
     cutouts: options.Cutouts = None,
+    clip: choosing.Clip = None,
+    clip_weights: choosing.ClipWeights = None,
+    vqgan: choosing.Vqgan = None,
+    vqgan_config: choosing.VqganConfig = None,
+    dvae: choosing.Dvae = None,
+    offline: choosing.Offline = False,
     device: options.Device = "auto",
     out: options.Out = options.DEFAULT_FOLDER,
     video: options.Video = False,
@@ -29,11 +35,15 @@ def run(
     gif: options.Gif = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
+    no_metadata: options.NoMetadata = False,
+    save_every: options.SaveEvery = SAVE_SECONDS,
+    keep_state: options.KeepState = False,
 ) -> None:
     """Turn a sentence into a picture.
 
     Prints the path of the picture, and of its films, on stdout.
     """
+    notes = Notes(quiet=quiet or as_json)
     job = Job(
         prompts=parse_prompts(prompt),
         backend=backend,
@@ -45,13 +55,14 @@ def run(
         cutouts=cutouts,
         init=None if init is None else str(init),
         init_weight=init_weight,
+        **choosing.Choice(clip, clip_weights, vqgan, vqgan_config, dvae).for_job(backend, notes.note),
     )
-    folder, stem = destination(out, job)
-    results = Results(as_json=as_json)
-    films = film_suffixes(video=video, mp4=mp4, gif=gif)
-    studio = Studio(job, device=device, films=films, results=results, notes=Notes(quiet=quiet or as_json))
-    try:
-        studio.make(studio.resolve(job), folder, stem, job.text)
-    finally:
-        for picture in results.pictures:
-            results.print_json(picture)
+    studio = Studio(
+        job,
+        device=device,
+        delivery=Delivery(film_suffixes(video=video, mp4=mp4, gif=gif), not no_metadata, save_every, keep_state),
+        results=Results(as_json=as_json),
+        notes=notes,
+        offline=offline,
+    )
+    studio.make_alone(job, out)

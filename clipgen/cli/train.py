@@ -8,6 +8,7 @@ import typer
 
 from clipgen.cli import options
 from clipgen.cli.failures import say
+from clipgen.cli.report import echo_path
 from clipgen.device import pick_device
 from clipgen.errors import UsageError, unknown_value
 
@@ -60,4 +61,4 @@ def train(
     recipe = RECIPES[name]
     plan = replace(recipe.plan, **{key: value for key, value in given.items() if value is not None})
     recipe = replace(recipe, plan=plan, pictures=pictures or recipe.pictures)
-    typer.echo(str(run_recipe(name, recipe, Bench(runs, torch.device(pick_device(device)), say))))
+    echo_path(run_recipe(name, recipe, Bench(runs, torch.device(pick_device(device)), say)))

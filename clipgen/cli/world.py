@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from clipgen.cli.report import echo_path
 from clipgen.errors import UsageError
 
 
@@ -24,4 +25,4 @@ def world(
 
     with reserved(sheet.parent, sheet.stem, (".png",), "--sheet") as paths:
         world_sheet(count, seed, size).save(paths[".png"], format="PNG")
-        typer.echo(str(paths[".png"]))
+        echo_path(paths[".png"])

@@ -21,6 +21,9 @@ class Generator(Protocol):
     def parameters(self) -> Iterable[Tensor]:
         """Return the tensors to optimise, each with the pictures on axis 0."""
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all that starting and optimising has changed, by name: copied into another generator, it is this."""
+
     def start_from_noise_(self, seeds: Sequence[int]) -> None:
         """Start each picture at a random latent that its seed decides."""
 
@@ -58,9 +61,12 @@ GENERATORS: dict[str, GeneratorRow] = {
 }
 
 
-def create(backend: str, network: nn.Module, batch: int, size: Size) -> Generator:
-    """Make the named generator with latents for `batch` pictures of `size` (width, height), not yet started."""
+def create(backend: str, network: nn.Module, batch: int, size: Size, levels: int | None = None) -> Generator:
+    """Make the named generator with latents for `batch` pictures of `size` (width, height), not yet started.
+
+    levels: resolutions that the latent is a sum of, in place of as many as the generator takes by itself.
+    """
     if backend not in GENERATORS:
         raise unknown_value("--backend", backend, GENERATORS)
     row = GENERATORS[backend]
-    return cast(Generator, getattr(import_module(row.module), row.class_name)(network, batch, size))
+    return cast(Generator, getattr(import_module(row.module), row.class_name)(network, batch, size, levels))

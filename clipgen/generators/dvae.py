@@ -32,17 +32,20 @@ class DVAEGenerator:
     are tried, at the end the picture is the likeliest code everywhere.
     """
 
-    def __init__(self, network: "DVAENetwork", batch: int, size: Size) -> None:
+    def __init__(self, network: "DVAENetwork", batch: int, size: Size, levels: int | None = None) -> None:
         device = next(network.parameters()).device
         shape = (batch, network.vocab_size, size[1] // network.stride, size[0] // network.stride)
         self._network = network
-        self._logits = Pyramid(shape, device, DEPTH)
+        self._logits = Pyramid(shape, device, levels or DEPTH)
         self._start = self._logits.value().detach()
         self._noise = torch.zeros_like(self._start)
         self._temperature = START_TEMPERATURE
 
     def parameters(self) -> Iterable[Tensor]:
         return self._logits.levels
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"start": self._start} | {f"level{k}": level for k, level in enumerate(self._logits.levels)}
 
     def start_from_noise_(self, seeds: Sequence[int]) -> None:
         """Start at normal noise on a coarse grid, stretched: where nothing pulls, patches look better than a grain."""

@@ -1,6 +1,7 @@
 """The two autoencoders as their authors' own layers, wrapped so that pictures are RGB in [0, 1] at the seam.
 
-VQGAN: taming-transformers (Esser et al., 2021), state-dict keys as its VQModel. dVAE: DALL-E (Ramesh et al., 2021).
+VQGAN: taming-transformers (Esser et al., 2021), state-dict keys as its VQModel and GumbelVQ; the first stages of
+latent-diffusion (Rombach et al., 2022) are the same networks. dVAE: DALL-E (Ramesh et al., 2021).
 Each takes an optional `space_to_depth` of n: the network then sees n x n blocks of pixels as channels, which makes a
 small one much faster at the same width. Pretrained networks have 1.
 """
@@ -31,21 +32,62 @@ class _Codebook(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(codes, width)
 
+    @property
+    def codes(self) -> Tensor:
+        """The codes (K, D)."""
+        return self.embedding.weight
+
+    def latent(self, features: Tensor) -> Tensor:
+        """What the encoder makes of a picture (B, D, h, w), in the space of the codes: it is there already."""
+        return features
+
+
+class _GumbelCodebook(nn.Module):
+    """Holds the codes under the keys of taming's GumbelVQ: `quantize.embed`, and `quantize.proj` that chooses them."""
+
+    def __init__(self, codes: int, width: int):
+        super().__init__()
+        self.proj = nn.Conv2d(width, codes, 1)
+        self.embed = nn.Embedding(codes, width)
+
+    @property
+    def codes(self) -> Tensor:
+        """The codes (K, D)."""
+        return self.embed.weight
+
+    def latent(self, features: Tensor) -> Tensor:
+        """Turn what the encoder makes of a picture (B, D, h, w) into the likeliest codes.
+
+        taming draws one at random by those chances, also when it does not train.
+        """
+        codes: Tensor = self.embed(self.proj(features).argmax(1))
+        return codes.permute(0, 3, 1, 2)
+
+
+_QUANTIZERS: dict[str, type[_Codebook] | type[_GumbelCodebook]] = {"nearest": _Codebook, "gumbel": _GumbelCodebook}
+_ATTENTION = ("vanilla", "none")
+
 
 class VQGANNetwork(nn.Module):
-    """taming's VQModel without its losses: encoder, codebook, decoder.
+    """taming's VQModel or GumbelVQ without its losses: encoder, codebook, decoder.
 
-    config: `embed_dim`, `n_embed` and `ddconfig` as in taming's YAML files; `space_to_depth`, by default 1.
+    config: `embed_dim`, `n_embed` and `ddconfig` as in taming's and latent-diffusion's YAML files, where `attn_type`
+    "none" leaves out the attention in the middle; `quantizer` "nearest", the default, or "gumbel"; `space_to_depth`,
+    by default 1.
     """
 
     def __init__(self, config: dict[str, Any]):
         super().__init__()
         shape, self.block = config["ddconfig"], config.get("space_to_depth", 1)
-        width = config["embed_dim"]
+        width, attention = config["embed_dim"], shape.get("attn_type", "vanilla")
+        if attention not in _ATTENTION:
+            raise ClipgenError(f"attn_type of a VQGAN must be one of {', '.join(_ATTENTION)}, got {attention!r}")
         with contextlib.redirect_stdout(io.StringIO()):  # taming prints its latent's shape
             self.encoder = TamingEncoder(**shape)
             self.decoder = TamingDecoder(**shape)
-        self.quantize = _Codebook(config["n_embed"], width)
+        if attention == "none":  # taming ignores what latent-diffusion added
+            self.encoder.mid.attn_1 = self.decoder.mid.attn_1 = nn.Identity()
+        self.quantize = _QUANTIZERS[config.get("quantizer", "nearest")](config["n_embed"], width)
         self.quant_conv = nn.Conv2d(shape["z_channels"], width, 1)
         self.post_quant_conv = nn.Conv2d(width, shape["z_channels"], 1)
         self.stride = self.block * 2 ** (len(shape["ch_mult"]) - 1)
@@ -53,12 +95,11 @@ class VQGANNetwork(nn.Module):
     @property
     def codebook(self) -> Tensor:
         """The codes (K, D)."""
-        return self.quantize.embedding.weight
+        return self.quantize.codes
 
     def encode(self, images: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) in [0, 1] to the latent (B, D, h, w) before quantisation."""
-        latent: Tensor = self.quant_conv(self.encoder(pixel_unshuffle(images * 2 - 1, self.block)))
-        return latent
+        """Pictures (B, 3, H, W) in [0, 1] to the latent (B, D, h, w), before quantisation where it is by distance."""
+        return self.quantize.latent(self.quant_conv(self.encoder(pixel_unshuffle(images * 2 - 1, self.block))))
 
     def nearest(self, latent: Tensor) -> Tensor:
         """Index (B, h, w) of the code nearest to each cell."""
@@ -95,6 +136,7 @@ class DVAENetwork(nn.Module):
         self.vocab_size: int = config["vocab_size"]
         channels = 3 * self.block**2
         common = {name: config[name] for name in ("vocab_size", "n_hid", "n_blk_per_group")}
+        common["device"] = torch.get_default_device()  # dall_e would take the CPU whatever torch was told
         self.encoder = DallEEncoder(input_channels=channels, **common)
         self.decoder = DallEDecoder(output_channels=channels, n_init=config["n_init"], **common)
         self.stride = 8 * self.block
@@ -128,9 +170,3 @@ def build_network(checkpoint: weights.Checkpoint) -> Network:
     network = NETWORKS[checkpoint.kind](checkpoint.config)
     network.load_state_dict(checkpoint.tensors)
     return network
-
-
-def load_network(name: str, device: torch.device | str) -> Network:
-    """The frozen generator network called `name` (see `weights.find`), on `device`."""
-    network = build_network(weights.read(weights.find(name)))
-    return network.eval().requires_grad_(False).to(device)

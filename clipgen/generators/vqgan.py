@@ -31,17 +31,20 @@ class VQGANGenerator:
     another is nearer. Kept inside the box that the codebook spans, it never wanders off.
     """
 
-    def __init__(self, network: "VQGANNetwork", batch: int, size: Size) -> None:
+    def __init__(self, network: "VQGANNetwork", batch: int, size: Size, levels: int | None = None) -> None:
         codebook = network.codebook
         self._network = network
         self._low = codebook.amin(0)[None, :, None, None]
         self._high = codebook.amax(0)[None, :, None, None]
         shape = (batch, codebook.shape[1], size[1] // network.stride, size[0] // network.stride)
-        self._latent = Pyramid(shape, codebook.device, DEPTH)
+        self._latent = Pyramid(shape, codebook.device, levels or DEPTH)
         self._start = self._latent.value().detach()
 
     def parameters(self) -> Iterable[Tensor]:
         return self._latent.levels
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"start": self._start} | {f"level{k}": level for k, level in enumerate(self._latent.levels)}
 
     def start_from_noise_(self, seeds: Sequence[int]) -> None:
         """Start at random codes on a coarse grid, stretched and drawn towards the mean code.

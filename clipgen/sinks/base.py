@@ -28,7 +28,9 @@ class Step:
     terms: Mapping[str, Tensor]
     """Each () part of the loss by name."""
     image: Tensor
-    """(B, 3, H, W) RGB in [0, 1]."""
+    """(B, 3, H, W) RGB in [0, 1], all of it finite."""
+    views_at_once: int = 0
+    """Of each picture: fewer than there are cutouts where memory ran out."""
 
 
 class Outcome(Enum):
@@ -37,6 +39,8 @@ class Outcome(Enum):
     FINISHED = "finished"
     INTERRUPTED = "interrupted"
     """Stopped by the user; the last step that was reported is what it had reached."""
+    DIVERGED = "diverged"
+    """The numbers went bad; the last step that was reported has the last pictures that are worth keeping."""
     FAILED = "failed"
     """Nothing of the run is worth keeping."""
 

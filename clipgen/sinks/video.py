@@ -1,19 +1,20 @@
-"""The film of a run, H.264 or GIF: frames are streamed to ffmpeg as they are made, none is kept."""
+"""The film of a run, H.264 or GIF: frames go to disk as they are made, and become the film when the run ends."""
 
-import contextlib
-import subprocess
+import io
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, cast
+from typing import cast
 
-import imageio_ffmpeg
 from torch import Tensor
 
 from clipgen.images import to_pil
 from clipgen.naming import partial_path, publish
 from clipgen.sinks.base import Outcome, Step
+from clipgen.sinks.ffmpeg import Encoder
+from clipgen.sinks.footage import PNG_STREAM, Footage
 
 FILM_SECONDS = 8
 HOLD_SECONDS = 1
@@ -30,7 +31,6 @@ _PALETTE = (
 # Without the explicit matrix ffmpeg converts by BT.601 and players assume BT.709, which shifts the colours.
 _YUV = "crop=trunc(iw/2)*2:trunc(ih/2)*2,scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"
 _BT709 = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv")
-_NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # there on Windows only, which needs it
 
 
 @dataclass(frozen=True)
@@ -69,124 +69,104 @@ def schedule(total: int, max_fps: int) -> Schedule:
 class FilmSink:
     """Writes the film of a run to `path`, whose suffix picks the format.
 
+    `footage` is the folder, the caller's, that holds the frames, so that the film of a run that was stopped and
+    resumed, however often, is the film of a run that never was. A resumed run names the same folder and says in
+    `done` after how many updates it goes on; a fresh one says 0. Without a folder the frames are
+    in a private one, and the film of a resumed run begins where that began.
+
     A film that cannot be written never harms the run: `problem` then says why, and nothing is left at `path`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, footage: Path | None = None, done: int = 0) -> None:
         self.path = path
         self.problem: str | None = None
         self._partial = partial_path(path)
         self._format = FORMATS[path.suffix]
-        self._encoder: _Encoder | None = None
         self._last: Step | None = None
-        self._written = -1
+        self._filmed = -1
+        self._private: tempfile.TemporaryDirectory[str] | None = None
+        self._footage: Footage | None = None
+        if footage is not None:
+            self._attempt(lambda: self._open(footage, done))
 
     def on_step(self, step: Step) -> None:
+        self._film_last()
         self._last = step
-        if step.index in schedule(step.total, self._format.max_fps).steps:
-            self._write(step)
+
+    def keep(self, done: int) -> None:
+        """Make the frames before index `done` safe on disk.
+
+        To be called when the state after `done` updates is complete and just before it is saved: killed in between,
+        the run goes on from the state before, and the frames since then are made again.
+        """
+        if self._last is not None and self._last.index < done:
+            self._film_last()
+        self._attempt(self._keep)
 
     def close(self, outcome: Outcome) -> None:
         try:
-            if self._last is not None and outcome is not Outcome.FAILED:
-                self._hold(self._last)
-                self._finish()
+            if (last := self._last) is not None and outcome is not Outcome.FAILED:
+                self._attempt(self._keep)
+                self._attempt(lambda: self._publish(last))
         finally:
-            if self._encoder is not None:
-                self._encoder.stop()
-            self._partial.unlink(missing_ok=True)
+            self._clear()
 
-    def _hold(self, step: Step) -> None:
-        """Show the last picture for a while; it may not have been due as a frame."""
-        fps = schedule(step.total, self._format.max_fps).fps
-        self._write(step, HOLD_SECONDS * fps + (self._written != step.index))
-
-    def _write(self, step: Step, copies: int = 1) -> None:
+    def _attempt(self, act: Callable[[], None]) -> None:
+        """Do that unless there is a `problem` already; an `OSError` becomes one."""
         if self.problem is not None:
             return
         try:
-            self._encoder = self._encoder or self._start(step)
-            self._encoder.write(frame_bytes(step.image), copies)
-            self._written = step.index
+            act()
         except OSError as error:
-            self._fail(error)
+            self.problem = f"the film {self.path} was not written: {error}"
 
-    def _start(self, step: Step) -> "_Encoder":
-        height, width = step.image.shape[-2:]
-        fps = schedule(step.total, self._format.max_fps).fps
-        return _Encoder(self._partial, width, height, fps, self._format)
+    def _open(self, folder: Path, done: int) -> None:
+        self._footage = Footage(folder, self.path.suffix.removeprefix("."), done)
 
-    def _finish(self) -> None:
-        if self.problem is not None or self._encoder is None:
+    def _film_last(self) -> None:
+        """Add the last step to the footage, if it is due.
+
+        This waits until the run has gone on: the step at which it is stopped shows its final picture, and that is none
+        which the resumed run passes through.
+        """
+        step = self._last
+        if step is None or step.index <= self._filmed:
             return
-        try:
-            self._encoder.finish()
-            publish(self._partial, self.path)
-        except OSError as error:
-            self._fail(error)
+        if step.index in schedule(step.total, self._format.max_fps).steps:
+            self._attempt(lambda: self._film(step))
 
-    def _fail(self, error: OSError) -> None:
-        reason = (self._encoder.complaint() if self._encoder else "") or str(error)
-        self.problem = f"the film {self.path} was not written: {reason}"
+    def _film(self, step: Step) -> None:
+        if self._footage is None:
+            self._private = tempfile.TemporaryDirectory(prefix="clipgen-", ignore_cleanup_errors=True)
+            self._open(Path(self._private.name), 0)
+        cast(Footage, self._footage).add(step.index, to_pil(step.image[0]))
+        self._filmed = step.index
 
+    def _keep(self) -> None:
+        if self._footage is not None:
+            self._footage.keep()
 
-def frame_bytes(image: Tensor) -> bytes:
-    """Turn the first picture of `image` (B 3 H W, [0, 1]) into rows of 8-bit RGB."""
-    return to_pil(image[0]).tobytes()
+    def _publish(self, last: Step) -> None:
+        """Write the film of all footage, with the `last` step shown for a while at its end."""
+        fps = schedule(last.total, self._format.max_fps).fps
+        with Encoder((*PNG_STREAM, "-r", str(fps)), self._format.arguments, self._partial) as encoder:
+            for segment in self._footage.segments() if self._footage else ():
+                encoder.write_file(segment)
+            encoder.write(_png(last.image), HOLD_SECONDS * fps + (self._filmed != last.index))
+            encoder.finish()
+        publish(self._partial, self.path)
 
-
-class _Encoder:
-    """A running ffmpeg that reads raw frames from a pipe. Every failure surfaces as an `OSError`."""
-
-    def __init__(self, path: Path, width: int, height: int, fps: int, form: Format) -> None:
-        source = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(fps), "-i", "-")
-        command = [_ffmpeg(), "-loglevel", "error", "-nostdin", "-y", *source, "-an", *form.arguments, str(path)]
-        with contextlib.ExitStack() as on_error:
-            self._complaints = on_error.enter_context(tempfile.TemporaryFile())
-            # A group of its own, so that Ctrl-C reaches only Python, which then ends the film properly.
-            self._process = subprocess.Popen(  # noqa: S603 - a fixed program and an argument list, no shell
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=self._complaints,
-                process_group=0,
-                creationflags=_NEW_GROUP,
-            )
-            on_error.pop_all()
-        self._pipe = cast(IO[bytes], self._process.stdin)
-
-    def write(self, frame: bytes, copies: int) -> None:
-        for _ in range(copies):
-            self._pipe.write(frame)
-
-    def finish(self) -> None:
-        """Wait until the file is complete; `OSError` where ffmpeg says that it is not."""
-        self._pipe.close()
-        status = self._process.wait()
-        if status != 0:
-            raise OSError(f"ffmpeg ended with status {status}")
-
-    def complaint(self) -> str:
-        """Return the last line that ffmpeg wrote about its failure, or nothing."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=5)  # its last words may still be on the way
-        self._complaints.seek(0)
-        lines = self._complaints.read().decode("utf-8", "replace").strip().splitlines()
-        return lines[-1] if lines else ""
-
-    def stop(self) -> None:
-        """End ffmpeg, if it still runs, and let go of all that belongs to it."""
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-        with contextlib.suppress(OSError):
-            self._pipe.close()
-        self._complaints.close()
+    def _clear(self) -> None:
+        """Leave nothing but the film and the footage that a resumed run goes on from."""
+        if self._footage is not None:
+            self._footage.close()
+        if self._private is not None:
+            self._private.cleanup()
+        self._partial.unlink(missing_ok=True)
 
 
-def _ffmpeg() -> str:
-    """Find the ffmpeg program that comes with imageio-ffmpeg."""
-    try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as error:
-        raise OSError("no ffmpeg program was found") from error
+def _png(image: Tensor) -> bytes:
+    """Turn the first picture of `image` (B 3 H W, [0, 1]) into a PNG file."""
+    file = io.BytesIO()
+    to_pil(image[0]).save(file, "PNG")
+    return file.getvalue()

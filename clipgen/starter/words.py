@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from itertools import islice
 
 COLOURS: dict[str, tuple[str, ...]] = {
     "red": ("red", "crimson", "scarlet"),
@@ -243,8 +244,11 @@ def _words(text: str) -> list[str]:
     return re.findall(r"[^\W\d_]+", text.lower())
 
 
-def unknown_words(text: str) -> list[tuple[str, str | None]]:
-    """Words of the text that the world has never seen, each with the nearest that it has (None if nothing is near)."""
+def unknown_words(text: str, limit: int | None = None) -> list[tuple[str, str | None]]:
+    """The first `limit` words of the text that the world has never seen, each with the nearest that it has, if any."""
     known = vocabulary()
     strange = dict.fromkeys(word for word in _words(text) if word not in known and word.rstrip("s") not in known)
-    return [(word, next(iter(difflib.get_close_matches(word, sorted(known), 1, 0.6)), None)) for word in strange]
+    return [
+        (word, next(iter(difflib.get_close_matches(word, sorted(known), 1, 0.6)), None))
+        for word in islice(strange, limit)
+    ]

@@ -1,0 +1,136 @@
+"""The options that choose models other than the preset's, and what they mean for a job."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from clipgen.errors import UsageError, unknown_value
+from clipgen.weights.shelf import networks
+
+MODELS = "Models"
+HUB_PREFIX = "hf-hub:"
+
+Clip = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--clip",
+        metavar="NAME",
+        help="A CLIP that guides, in place of the preset's; given several times, their losses are averaged. "
+        "ViT-B-32, RN50, another name of `clipgen models list`, or hf-hub:OWNER/NAME.",
+        rich_help_panel=MODELS,
+        show_default=False,
+    ),
+]
+ClipWeights = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--clip-weights",
+        metavar="FILE",
+        help="Weights of your own for the --clip that it names the architecture of; as many as there are --clip.",
+        rich_help_panel=MODELS,
+        show_default=False,
+    ),
+]
+Vqgan = Annotated[
+    str | None,
+    typer.Option(
+        "--vqgan",
+        metavar="NAME|FILE",
+        help="The VQGAN, in place of the preset's: a name of `clipgen models list`, or a checkpoint of your own.",
+        rich_help_panel=MODELS,
+        show_default=False,
+    ),
+]
+VqganConfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--vqgan-config",
+        metavar="FILE.yaml",
+        help="The config of that checkpoint; without it the shapes of its tensors tell.",
+        rich_help_panel=MODELS,
+        show_default=False,
+    ),
+]
+Dvae = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--dvae",
+        metavar="FILE",
+        help="A dVAE of your own, in place of the preset's: given twice, its encoder and its decoder.",
+        rich_help_panel=MODELS,
+        show_default=False,
+    ),
+]
+Offline = Annotated[
+    bool,
+    typer.Option("--offline", metavar="", help="Download nothing; fail where weights miss.", rich_help_panel=MODELS),
+]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was typed of models; a file is brought into the cache when it is asked what the choice means."""
+
+    clip: list[str] | None
+    clip_weights: list[Path] | None
+    vqgan: str | None
+    vqgan_config: Path | None
+    dvae: list[Path] | None
+
+    def for_job(self, backend: str, note: Callable[[str], None]) -> dict[str, Any]:
+        """Return the fields of a job that name the models; none where nothing was typed. Raises UsageError."""
+        for name, value in (("vqgan", self.vqgan), ("dvae", self.dvae)):
+            if value and backend != name:
+                raise UsageError(f"--{name} goes with --backend {name}, not with {backend}")
+        if self.vqgan_config and not self.vqgan:
+            raise UsageError(f"--vqgan-config {self.vqgan_config} needs the checkpoint that it is of; add --vqgan FILE")
+        clips = tuple(self._clips(note))
+        network = self._network(note)
+        return ({"clips": clips} if clips else {}) | ({"network": network} if network else {})
+
+    def _network(self, note: Callable[[str], None]) -> str | None:
+        if self.dvae:
+            from clipgen.local import adopt_dvae
+
+            return adopt_dvae(self.dvae, note)
+        if self.vqgan is None:
+            return None
+        if name := _known("vqgan", self.vqgan):
+            return name
+        if not Path(self.vqgan).exists():
+            raise unknown_value("--vqgan, where it names no file,", self.vqgan, networks("vqgan"))
+        from clipgen.local import adopt_vqgan
+
+        return adopt_vqgan(Path(self.vqgan), self.vqgan_config, note)
+
+    def _clips(self, note: Callable[[str], None]) -> list[str]:
+        names, files = self.clip or [], self.clip_weights or []
+        if not files:
+            return [_clip(name, note) for name in names]
+        if names and len(names) != len(files):
+            raise UsageError(f"--clip-weights is given {len(files)} times and --clip {len(names)}: give each a partner")
+        from clipgen.local import adopt_clip
+
+        models: list[str | None] = [*names] if names else [None for _ in files]
+        return [adopt_clip(name, file, note) for name, file in zip(models, files, strict=True)]
+
+
+def _clip(text: str, note: Callable[[str], None]) -> str:
+    if text.startswith(HUB_PREFIX):
+        from clipgen.local import adopt_hub
+
+        return adopt_hub(text, note)
+    if name := _known("clip", text):
+        return name
+    raise unknown_value("--clip", text, networks("clip"))
+
+
+def _known(kind: str, text: str) -> str | None:
+    """Return the name of the published network that a text means: "ViT-B/32" is "clip/openai-vit-b-32"."""
+    plain = text.lower().replace("/", "-").replace(":", "-").replace("@", "-").removesuffix("px")
+    names = networks(kind)
+    short = {name: name.removeprefix(f"{kind}/").removeprefix("openai-") for name in names}
+    return next((name for name in names if text == name or plain in (name.removeprefix(f"{kind}/"), short[name])), None)

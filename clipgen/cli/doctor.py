@@ -1,0 +1,132 @@
+"""`clipgen doctor`: what this machine has, what is here of the models, and what would run now."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, cast
+
+import typer
+
+from clipgen import __version__
+from clipgen.cli import options
+from clipgen.cli.models import print_table
+from clipgen.device import pick_device
+from clipgen.job import Job, parse_prompts
+from clipgen.presets import PRESETS, Preset, Size
+from clipgen.printable import readable_bytes, readable_time
+from clipgen.resolving import networks_of, resolve
+from clipgen.weights import shelf
+from clipgen.weights.cache import Cache
+
+PACKAGES = ("torch", "torchvision", "open_clip_torch", "kornia", "dall-e", "taming-transformers-rom1504", "pillow")
+EXAMPLE = "a cat"
+
+
+def doctor(
+    backend: options.Backend = Job.backend,
+    preset: options.Preset = Job.preset,
+    device: options.Device = "auto",
+    as_json: options.InfoJson = False,
+) -> None:
+    """Show what this machine has, which models are here, and what would run now and how fast.
+
+    Asks nothing of any server.
+    """
+    job = Job(parse_prompts(EXAMPLE), backend=backend, preset=preset)
+    machine = {**_versions(), **_machine(device), **_cache()}
+    presets = [_described(row, backend) for row in PRESETS.values()]
+    now = _now(job, device)
+    if as_json:
+        typer.echo(json.dumps({"machine": machine, "presets": presets, "now": now}, indent=2))
+        return
+    width = max(map(len, machine))
+    for name, value in machine.items():
+        typer.echo(f"{name:{width}}  {value}")
+    typer.echo()
+    head = ("preset", "size", "steps", "cutouts", "memory", "weights", "clips")
+    print_table(tuple(name.upper() for name in head), [tuple(str(row[name]) for name in head) for row in presets])
+    typer.echo(f"\nnow: {now['summary']}")
+
+
+def _versions() -> dict[str, str]:
+    def installed(package: str) -> str:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            return "missing"
+
+    return {"clipgen": __version__, "python": platform.python_version()} | {name: installed(name) for name in PACKAGES}
+
+
+def _machine(wish: str) -> dict[str, str]:
+    import imageio_ffmpeg
+    import psutil
+    import torch
+
+    memory = psutil.virtual_memory()
+    rows = {
+        "ffmpeg": imageio_ffmpeg.get_ffmpeg_version(),
+        "device": pick_device(wish),
+        "cpu": f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores, "
+        f"{torch.get_num_threads()} threads",
+        "memory": f"{readable_bytes(memory.available)} free of {readable_bytes(memory.total)}",
+    }
+    for k in range(torch.cuda.device_count()):
+        free, total = torch.cuda.mem_get_info(k)
+        name = torch.cuda.get_device_name(k)
+        rows[f"cuda:{k}"] = f"{name}, {readable_bytes(free)} free of {readable_bytes(total)}"
+    return rows
+
+
+def _cache() -> dict[str, str]:
+    cache = Cache()
+    used = sum(path.stat().st_size for path in cache.folder.rglob("*") if path.is_file())
+    home = next(path for path in (cache.folder, *cache.folder.parents) if path.exists())
+    free = shutil.disk_usage(home).free
+    return {"cache": f"{cache.folder}, {readable_bytes(used)} used, {readable_bytes(free)} free"}
+
+
+def _described(preset: Preset, backend: str) -> dict[str, Any]:
+    """Return a row of the table as JSON values."""
+    defaults = preset.generators[backend]
+    return {
+        "preset": preset.name,
+        "size": f"{preset.size[0]}x{preset.size[1]}",
+        "steps": defaults.steps,
+        "cutouts": defaults.cutouts,
+        "memory": readable_bytes(preset.memory),
+        "weights": _weights(preset, backend),
+        "generator": defaults.weights,
+        "clips": ", ".join(row.weights.removeprefix("clip/") for row in preset.perceptors),
+    }
+
+
+def _weights(preset: Preset, backend: str) -> str:
+    missing = shelf.missing(networks_of(Job(parse_prompts(EXAMPLE), backend=backend, preset=preset.name)))
+    if not missing:
+        return "here"
+    known = sum(record.size or (record.megabytes or 0) * 10**6 for record in missing)
+    return f"{readable_bytes(known)} to get"
+
+
+def _now(job: Job, wish: str) -> dict[str, Any]:
+    """Return what a run without any option would be, and about how long it takes: measured, where it can run."""
+    resolved, notes = resolve(job)
+    size, device = cast(Size, resolved.size), pick_device(wish)
+    what = f"{resolved.backend} on {device}, {size[0]}x{size[1]}, {resolved.steps} steps"
+    missing = shelf.missing(networks_of(resolved))
+    seconds = None if missing else _seconds(resolved, device)
+    took = f"about {readable_time(seconds)}" if seconds else f"{len(missing)} files have to be downloaded first"
+    summary = "; ".join([*notes, what, took] if notes else [f"preset {resolved.preset}", what, took])
+    return {"summary": summary, "preset": resolved.preset, "device": device, "seconds": seconds}
+
+
+def _seconds(job: Job, device: str) -> float:
+    from clipgen.runner import load_models
+    from clipgen.sample import Sample
+
+    return Sample(job, load_models(job, device)).seconds()

@@ -1,0 +1,111 @@
+"""Downloads for the command line: what a run needs and is not here yet, and the progress of it on stderr."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from clipgen.cli.asking import agreed, can_ask
+from clipgen.cli.failures import say
+from clipgen.cli.report import Notes
+from clipgen.job import Job
+from clipgen.presets import STANDARD
+from clipgen.printable import readable_bytes
+from clipgen.resolving import networks_of
+from clipgen.weights import shelf
+
+if TYPE_CHECKING:
+    from clipgen.weights.fetch import Fetcher
+    from clipgen.weights.records import Record
+
+LINE_SECONDS = 10.0
+LINE_SHARE = 0.1
+
+Report = Callable[[int, int | None], None]
+
+
+def offered_preset(job: Job, *, offline: bool, notes: Notes) -> str | None:
+    """Ask whether the models that suit a GPU shall be downloaded, and return their preset if so.
+
+    Where nobody is there to answer, only say that there are such.
+    """
+    missing = shelf.missing(networks_of(replace(job, preset=STANDARD)))
+    size = readable_bytes(sum(record.size or 0 for record in missing))
+    if any(record.sha256 is None for record in missing) or notes.quiet:
+        return None
+    if offline or not can_ask():
+        notes.note(f"a GPU is here: --preset {STANDARD} knows the world, after a download of {size}")
+        return None
+    return STANDARD if agreed(f"A GPU is here. Download the models of preset {STANDARD}, {size}?") else None
+
+
+def fetch_missing(job: Job, *, offline: bool, notes: Notes) -> None:
+    """Download what the models of a resolved job need and is not here.
+
+    Weights of which no hash is published are not among it: the user must have said once that they are trusted. Raises
+    WeightsMissingError, with the command that gets them, where something is still missing in the end.
+    """
+    from clipgen.weights.cache import Cache
+    from clipgen.weights.fetch import Fetcher
+
+    cache = Cache()
+    missing = shelf.missing(networks_of(job), cache)
+    for record in missing:
+        if cache.wanted(record) is None:
+            cache.find(record)
+    if missing:
+        total = sum(record.size or 0 for record in missing)
+        notes.note(f"preset {job.preset} needs {len(missing)} files that are not here yet, {readable_bytes(total)}")
+    fetcher = Fetcher(cache, offline=offline, note=notes.note)
+    try:
+        for record in missing:
+            pull_one(fetcher, record, trust=False, quiet=notes.quiet)
+    except KeyboardInterrupt:
+        say("what has arrived is kept; the same command goes on with it")
+        raise
+
+
+def pull_one(fetcher: "Fetcher", record: "Record", *, trust: bool, quiet: bool) -> Path:
+    """Download one file and show how that goes."""
+    if quiet:
+        return fetcher.fetch(record, trust_on_first_use=trust)
+    with download_progress(record.name, sys.stderr) as report:
+        return fetcher.fetch(record, report, trust_on_first_use=trust)
+
+
+@contextmanager
+def download_progress(label: str, stream: TextIO) -> Iterator[Report]:
+    """Show the bytes that are reported until the end; nothing moves where `stream` is no terminal."""
+    console = Console(file=stream)
+    if not stream.isatty() or console.is_dumb_terminal:
+        yield PlainDownload(label, stream)
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
+    with Progress(*columns, TransferSpeedColumn(), TimeRemainingColumn(), console=console, transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+class PlainDownload:
+    """One line at the start, then whenever a tenth of the file or ten seconds have passed."""
+
+    def __init__(self, label: str, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._label, self._stream, self._clock = label, stream, clock
+        self._next_done = 0.0
+        self._next_time = 0.0
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """Say how many bytes are here, if that is worth a line."""
+        if done < self._next_done and self._clock() < self._next_time and done != total:
+            return
+        self._next_time = self._clock() + LINE_SECONDS
+        self._next_done = done + LINE_SHARE * total if total else float("inf")
+        of_all = f" of {readable_bytes(total)}, {100 * done / total:.0f} %" if total else ""
+        self._stream.write(f"{self._label}: {readable_bytes(done)}{of_all}\n")
+        self._stream.flush()

@@ -1,0 +1,310 @@
+"""`clipgen models`: the pretrained weights that can be downloaded, and those that are here.
+
+Nothing is downloaded but by `pull`. Results go to stdout: names, paths, or one JSON document.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from clipgen.cli.asking import agreed, can_ask
+from clipgen.cli.failures import say
+from clipgen.cli.report import echo_path
+from clipgen.errors import ClipgenError, UsageError
+from clipgen.printable import readable_bytes
+
+if TYPE_CHECKING:
+    from clipgen.weights.cache import Cache
+    from clipgen.weights.records import Record
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="As `clipgen models list` shows it.", show_default=False)]
+Names = Annotated[
+    list[str], typer.Argument(metavar="NAME...", help="As `clipgen models list` shows them.", show_default=False)
+]
+Json = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON document.")]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust-on-first-use",
+        metavar="",
+        help="Take a file of which no sha256 is published, and hold it ever after to the one that it has then.",
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", metavar="", help="Only print what would be removed.")]
+
+
+class HelpfulGroup(TyperGroup):
+    """Shows its help where no command is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args or ["--help"])
+
+
+models = typer.Typer(cls=HelpfulGroup, help="List, download, check and remove pretrained weights.")
+
+
+@models.command("list")
+def list_models(as_json: Json = False) -> None:
+    """List the weights that are known, and which of them are here."""
+    from clipgen.weights.cache import Cache
+    from clipgen.weights.catalogue import RECORDS
+    from clipgen.weights.shelf import kept
+
+    cache = Cache()
+    rows = [_describe(cache, record) for record in RECORDS.values()]
+    rows += [_describe_network(cache, name) for name in kept(cache) if name not in RECORDS]
+    if as_json:
+        _print_json({"folder": str(cache.folder), "models": rows})
+        return
+    print_table(("NAME", "KIND", "SIZE", "HERE", "SHA256", "LICENCE"), [_shown(row) for row in rows])
+
+
+@models.command()
+def pull(
+    names: Names,
+    trust: Trust = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", metavar="", help="Download nothing; fail if it is not here.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="No progress, only errors.")] = False,
+) -> None:
+    """Download weights, or go on with a download that was stopped; prints their paths."""
+    from clipgen.cli.downloads import pull_one
+    from clipgen.weights.fetch import Fetcher
+
+    records = _records(names)
+    note = _silent if quiet else say
+    fetcher = Fetcher(offline=offline, note=note)
+    pulled: list[dict[str, Any]] = []
+    try:
+        for record in records:
+            path = pull_one(fetcher, record, trust=trust, quiet=quiet)
+            digest = fetcher.cache.wanted(record)
+            pulled.append({"name": record.name, "path": str(path), "sha256": digest, "licence": record.licence})
+            note(f"{record.name}: {record.licence}; sha256 {digest}{'' if record.sha256 else ', recorded here'}")
+            if not as_json:
+                echo_path(path)
+    except KeyboardInterrupt:
+        say("what has arrived is kept; the same command goes on with it")
+        raise
+    finally:
+        if as_json:
+            _print_json({"models": pulled})
+
+
+@models.command()
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Which; all that are here.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Read weights again and compare their sha256; exit code 1 if a file is damaged."""
+    from clipgen.weights import shelf
+    from clipgen.weights.cache import Cache
+    from clipgen.weights.catalogue import RECORDS
+
+    cache = Cache()
+    made = [name for name in shelf.kept(cache) if not names or name in names]
+    records = _records(name for name in names if name not in made) if names else []
+    records += [one for one in RECORDS.values() if cache.path(one).is_file() and (not names or one.name in made)]
+    for record in (one for one in records if not cache.path(one).is_file()):
+        cache.find(record)
+    found = {record.name: cache.damage(record) for record in records}
+    found |= {f"{name}, ready to use": shelf.network_damage(name, cache) for name in made}
+    damaged = {name: reason for name, reason in found.items() if reason}
+    if as_json:
+        rows = [{"name": name, "ok": reason is None, "problem": reason} for name, reason in found.items()]
+        _print_json({"models": rows})
+    else:
+        for name, reason in found.items():
+            typer.echo(f"{'damaged' if reason else 'ok':8} {name}")
+        if not found:
+            say(f"no weights are in {cache.folder}")
+    if damaged:
+        shown, reason = next(iter(damaged.items()))
+        name = shown.split(",")[0]
+        raise ClipgenError(
+            f"{len(damaged)} of {len(found)} files damaged, {shown}: {reason}; get it again with: "
+            f"clipgen models rm {name} --yes && clipgen models pull {name}"
+        )
+
+
+@models.command()
+def path(name: Name, as_json: Json = False) -> None:
+    """Print where weights are; exit code 3 if they are not here."""
+    from clipgen.weights import shelf
+    from clipgen.weights.cache import Cache
+    from clipgen.weights.catalogue import RECORDS
+
+    cache = Cache()
+    record = RECORDS.get(name)
+    if (record is None or not cache.has(record)) and name in shelf.kept(cache):
+        _print_path(name, shelf.network_path(name, cache), as_json=as_json)
+        return
+    for one in _records([name]):
+        _print_path(one.name, cache.find(one), as_json=as_json)
+
+
+@models.command()
+def add(
+    name: Name,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file that you have.", show_default=False)],
+    trust: Trust = False,
+    as_json: Json = False,
+) -> None:
+    """Copy a file that you have already to where it is looked for, if its sha256 is right."""
+    from clipgen.weights.cache import Cache
+    from clipgen.weights.catalogue import find_record
+
+    record = find_record(name)
+    _print_path(record.name, Cache().add(record, file, trust_on_first_use=trust), as_json=as_json)
+
+
+@models.command()
+def rm(
+    names: Names,
+    forget: Annotated[
+        bool,
+        typer.Option("--forget", metavar="", help="Also the sha256 from the first use, to trust another file."),
+    ] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Remove weights, and what is left of their downloads; prints the paths that are gone."""
+    from contextlib import ExitStack
+
+    from clipgen.weights.cache import Cache, plain_files
+    from clipgen.weights.catalogue import IN_PARTS, RECORDS
+    from clipgen.weights.shelf import kept
+
+    cache = Cache()
+    made = [name for name in dict.fromkeys(names) if name in kept(cache) and name not in RECORDS]
+    records = _records(name for name in names if name not in made or name in IN_PARTS)
+    with ExitStack() as held:
+        present = [record for record in records if cache.files(record, forget=forget)]
+        for record in present:
+            held.enter_context(cache.claimed(record))
+        doomed = [path for record in present for path in cache.files(record, forget=forget)]
+        doomed += [path for name in made for path in plain_files(cache.folder / name)]
+        _remove(cache, "rm", doomed, yes=yes, dry_run=dry_run, as_json=as_json)
+
+
+@models.command()
+def prune(yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) -> None:
+    """Remove what is not needed: broken-off downloads, files of old versions, and those that networks were made from.
+
+    Prints their paths.
+    """
+    from clipgen.weights.cache import Cache
+    from clipgen.weights.shelf import prunable
+
+    cache = Cache()
+    _remove(cache, "prune", prunable(cache), yes=yes, dry_run=dry_run, as_json=as_json)
+
+
+def _records(names: Iterable[str]) -> "list[Record]":
+    """Return the files of these names, each once; UsageError if there is none of a name."""
+    from clipgen.weights.catalogue import files_of
+
+    return list({record.name: record for name in names for record in files_of(name)}.values())
+
+
+def _describe(cache: "Cache", record: "Record") -> dict[str, Any]:
+    """Return a row of the list as JSON values."""
+    from clipgen.weights.records import describe_size
+    from clipgen.weights.shelf import is_ready, network_of
+
+    part = cache.part(record)
+    return {
+        "name": record.name,
+        "kind": record.kind,
+        "summary": record.summary,
+        "bytes": record.size,
+        "size": describe_size(record),
+        "cached": cache.has(record),
+        "ready": is_ready(network_of(record.name), cache),
+        "partial_bytes": part.stat().st_size if part.is_file() else 0,
+        "sha256": cache.wanted(record),
+        "needs_trust_on_first_use": cache.wanted(record) is None,
+        "licence": record.licence,
+    }
+
+
+def _describe_network(cache: "Cache", name: str) -> dict[str, Any]:
+    """Return a row for a network that is no file of the catalogue, such as one of the user's own."""
+    from clipgen.weights.cache import read_digest
+    from clipgen.weights.shelf import is_own, network_path, read_header
+
+    path = network_path(name, cache)
+    header, size = read_header(path), path.stat().st_size
+    files = [str(one.get("file")) for one in header.recipe.get("converted_from", [])] if header else []
+    return {
+        "name": name,
+        "kind": name.split("/")[0],
+        "summary": f"made from {' and '.join(files)}" if files else "made by clipgen",
+        "bytes": size,
+        "size": readable_bytes(size),
+        "cached": False,
+        "ready": True,
+        "partial_bytes": 0,
+        "sha256": read_digest(path),
+        "needs_trust_on_first_use": False,
+        "licence": "of your own file" if is_own(name) else "as its parts",
+    }
+
+
+def _shown(row: dict[str, Any]) -> tuple[str, ...]:
+    here = "ready" if row["ready"] else "yes" if row["cached"] else "in part" if row["partial_bytes"] else "no"
+    trust = "--trust-on-first-use" if row["needs_trust_on_first_use"] else "known"
+    return (row["name"], row["kind"], row["size"].replace("of unknown size", "?"), here, trust, row["licence"])
+
+
+def print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Print rows under their heads, in columns."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        typer.echo("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _remove(cache: "Cache", command: str, paths: list[Path], *, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Remove files after the user has agreed, in a terminal or by --yes."""
+    size = sum(path.lstat().st_size for path in paths)
+    if paths and not (yes or dry_run):
+        if as_json or not can_ask():
+            raise UsageError(f"models {command} removes files: give --yes, or --dry-run to see which")
+        for path in paths:
+            say(str(path))
+        if not agreed(f"Remove these {len(paths)} files, {readable_bytes(size)}?"):
+            raise ClipgenError("nothing was removed")
+    if not dry_run:
+        cache.delete(paths)
+    if as_json:
+        _print_json({"removed": [str(path) for path in paths], "bytes": size, "dry_run": dry_run})
+        return
+    for path in paths:
+        echo_path(path)
+    if not paths:
+        say("there is nothing to remove")
+
+
+def _print_path(name: str, path: Path, *, as_json: bool) -> None:
+    if as_json:
+        _print_json({"name": name, "path": str(path)})
+    else:
+        echo_path(path)
+
+
+def _print_json(document: object) -> None:
+    typer.echo(json.dumps(document, indent=2))
+
+
+def _silent(_line: str) -> None:
+    pass

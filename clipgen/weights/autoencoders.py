@@ -1,0 +1,255 @@
+"""Published VQGANs, and DALL-E's dVAE in its two parts.
+
+The networks' arguments are written out here, so that no YAML file of a stranger is ever needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from clipgen.weights.records import CODE_MIT, HUB, PYTTI, Record
+
+HEIBOX = "https://heibox.uni-heidelberg.de"
+SOMNAI = f"{HUB}/Somnai/pytti-vqgan-checkpoints/resolve/debc22c8f285c7734980c464ff992d335dde6e9a"
+PIXRAY = "https://github.com/pixray/pixray/releases/download/v1.7.1"
+ELEIBER = "https://github.com/Eleiber/VQGAN-Mirrors/releases/download/0.0.1"
+OMMER = "https://ommer-lab.com/files/latent-diffusion"
+
+UNSTATED = "no terms for the weights"
+DALL_E = "modified MIT: say clearly that it was used"
+
+
+def _autoencoder(
+    codes: int,
+    width: int,
+    multipliers: Sequence[int],
+    attention: Sequence[int],
+    *,
+    gumbel: bool = False,
+) -> dict[str, Any]:
+    """Arguments of taming's VQModel or GumbelVQ; what all of the published ones have in common is said here."""
+    shape = {
+        "double_z": False,
+        "z_channels": width,
+        "resolution": 256,
+        "in_channels": 3,
+        "out_ch": 3,
+        "ch": 128,
+        "ch_mult": list(multipliers),
+        "num_res_blocks": 2,
+        "attn_resolutions": list(attention),
+        "dropout": 0.0,
+    }
+    return {"embed_dim": width, "n_embed": codes, "ddconfig": shape} | ({"quantizer": "gumbel"} if gumbel else {})
+
+
+def _f16(codes: int) -> dict[str, Any]:
+    return _autoencoder(codes, 256, (1, 1, 2, 2, 4), (16,))
+
+
+def _gumbel() -> dict[str, Any]:
+    return _autoencoder(8192, 256, (1, 1, 2, 4), (32,), gumbel=True)
+
+
+def _without_attention(config: dict[str, Any]) -> dict[str, Any]:
+    """The middle block has attention whatever `attn_resolutions` says, unless its type is "none"."""
+    return {**config, "ddconfig": {**config["ddconfig"], "attn_type": "none"}}
+
+
+def _zipped(name: str, size: int | None, config: dict[str, Any], summary: str, *mirrors: str) -> Record:
+    """Describe an autoencoder of the latent-diffusion authors, who put checkpoint and YAML into a zip archive."""
+    address = f"{OMMER}/vq-{name}.zip"
+    return Record(
+        f"vqgan/ldm-{name}",
+        "vqgan",
+        f"vq-{name}.zip",
+        None,
+        None,
+        (address, *mirrors),
+        CODE_MIT,
+        config,
+        summary,
+        size,
+        member="model.ckpt",
+    )
+
+
+def _dalle(part: str, megabytes: int) -> Record:
+    return Record(
+        f"dvae/dall-e-{part}",
+        "dvae",
+        f"{part}.pkl",
+        None,
+        None,
+        (f"https://cdn.openai.com/dall-e/{part}.pkl",),
+        DALL_E,
+        {"vocab_size": 8192, "n_hid": 256, "n_blk_per_group": 2, "n_init": 128},
+        f"DALL-E's dVAE, its {part}: 8192 codes, f8",
+        megabytes,
+    )
+
+
+VQGANS = (
+    Record(
+        "vqgan/imagenet-f16-1024",
+        "vqgan",
+        "last.ckpt",
+        None,
+        None,
+        (
+            f"{HEIBOX}/d/8088892a516d4e3baf92/files/?p=%2Fckpts%2Flast.ckpt&dl=1",
+            f"{HEIBOX}/f/140747ba53464f49b476/?dl=1",
+            f"{HUB}/markweber/taming_vqgan/resolve/main/taming_vqgan.ckpt",
+            f"{HUB}/Nehc/vqgan_imagenet_f16_1024/resolve/main/ckpts/last.ckpt",
+        ),
+        CODE_MIT,
+        _f16(1024),
+        "ImageNet, 1024 codes, f16",
+        958,
+    ),
+    Record(
+        "vqgan/imagenet-f16-16384",
+        "vqgan",
+        "last.ckpt",
+        980092370,
+        "845a68805098cb666420d5db93df53f3a3b6dd443e6dd85c05759c5b998cd663",
+        (
+            f"{HEIBOX}/d/a7530b09fed84f80a887/files/?p=%2Fckpts%2Flast.ckpt&dl=1",
+            f"{HEIBOX}/f/867b05fc8c4841768640/?dl=1",
+            f"{SOMNAI}/imagenet/imagenet.ckpt",
+            f"{PYTTI}/vqgan/imagenet.ckpt",
+        ),
+        CODE_MIT,
+        _f16(16384),
+        "ImageNet, 16384 codes, f16",
+    ),
+    Record(
+        "vqgan/openimages-gumbel-f8-8192",
+        "vqgan",
+        "last.ckpt",
+        376581823,
+        "5cd6c74810ab97e00e942c25403f73afc081e8b19987b31ec0d9ff5b68e7ab14",
+        (
+            f"{HEIBOX}/d/2e5662443a6b4307b470/files/?p=%2Fckpts%2Flast.ckpt&dl=1",
+            f"{SOMNAI}/openimages/openimages.ckpt",
+            f"{HUB}/neggles/vaedump/resolve/115a6c7eb8a93cf3114544421f1dbe1b725a99e7/taming/vq-gumbel-f8-8192/model.ckpt",
+            f"{PYTTI}/vqgan/openimages.ckpt",
+        ),
+        CODE_MIT,
+        _gumbel(),
+        "OpenImages, Gumbel, 8192 codes, f8",
+    ),
+    Record(
+        "vqgan/sber-gumbel-f8-8192",
+        "vqgan",
+        "vqgan.gumbelf8-sber.model.ckpt",
+        None,
+        "7be00096299fe50bbcc1a2ed01fe28561464de5020c7c6b5b4a728d3b515c3fb",
+        (
+            f"{HUB}/ai-forever/Sber-VQGAN/resolve/main/vqgan.gumbelf8-sber.model.ckpt",
+            f"{HUB}/shonenkov/rudalle-utils/resolve/2b0666815f19de86332d67bf4f1f3c9bfe60fbad/vqgan.gumbelf8-sber.model.ckpt",
+        ),
+        UNSTATED,
+        _gumbel(),
+        "ruDALL-E's, Gumbel, 8192 codes, f8",
+        346,
+    ),
+    Record(
+        "vqgan/wikiart-f16-1024",
+        "vqgan",
+        "wikiart_1024.ckpt",
+        None,
+        None,
+        (f"{PIXRAY}/vqgan_wikiart_1024.ckpt", f"{ELEIBER}/wikiart_1024.ckpt"),
+        UNSTATED,
+        _f16(1024),
+        "WikiArt paintings, 1024 codes, f16",
+        958,
+    ),
+    Record(
+        "vqgan/wikiart-f16-16384",
+        "vqgan",
+        "wikiart_16384.ckpt",
+        1005327541,
+        "bd08bb46301f98be1712bb2be9f8868cea30b53137cd985d4d6e8da8b3e02c36",
+        (
+            f"{SOMNAI}/wikiart/wikiart.ckpt",
+            f"{PIXRAY}/vqgan_wikiart_16384.ckpt",
+            f"{ELEIBER}/wikiart_16384.ckpt",
+            f"{PYTTI}/vqgan/wikiart.ckpt",
+        ),
+        UNSTATED,
+        _f16(16384),
+        "WikiArt paintings, 16384 codes, f16",
+    ),
+    Record(
+        "vqgan/coco-f16-8192",
+        "vqgan",
+        "coco_first_stage.ckpt",
+        296030214,
+        "106cc20fde571df14afc4349d62218d8213cf47177c682ecaa78a8c28b12f9de",
+        (
+            f"{SOMNAI}/coco/coco.ckpt",
+            f"{PYTTI}/vqgan/coco_first_stage.ckpt",
+            "https://batbot.ai/models/VQGAN/coco_first_stage.ckpt",
+        ),
+        UNSTATED,
+        _f16(8192),  # the number of codes follows from the size of the file
+        "COCO, 8192 codes, f16",
+    ),
+    Record(
+        "vqgan/faceshq-f16-1024",
+        "vqgan",
+        "last.ckpt",
+        None,
+        "3274bba51bd565c90990bbcf7bb5dad0b9b95a6a77011980afc4c3cfc4d1cad1",
+        (
+            f"{SOMNAI}/faceshq/faceshq.ckpt",
+            "https://app.koofr.net/content/links/a04deec9-0c59-4673-8b37-3d696fe63a5d/files/get/last.ckpt"
+            "?path=%2F2020-11-13T21-41-45_faceshq_transformer%2Fcheckpoints%2Flast.ckpt",
+        ),
+        CODE_MIT,
+        _f16(1024),
+        "FacesHQ, out of a transformer's checkpoint, 1024 codes, f16",
+    ),
+    Record(
+        "vqgan/sflckr-f16-1024",
+        "vqgan",
+        "last.ckpt",
+        4263525412,
+        "8a8adea3da8dab412675772831370dd948e0aa97bb11a9488a2f328b58dbc929",
+        (
+            f"{HEIBOX}/d/73487ab6e5314cb5adba/files/?p=%2Fcheckpoints%2Flast.ckpt&dl=1",
+            f"{SOMNAI}/sflickr/sflickr.ckpt",
+            f"{PYTTI}/vqgan/sflckr.ckpt",
+        ),
+        CODE_MIT,
+        _f16(1024),  # no YAML of this one was seen; taken to be as that of FacesHQ
+        "S-FLCKR, out of a transformer's checkpoint, 1024 codes, f16",
+    ),
+    _zipped(
+        "f4",
+        756,
+        _autoencoder(8192, 3, (1, 2, 4), ()),
+        "latent diffusion's, 8192 codes, f4",
+    ),
+    _zipped(
+        "f4-noattn",
+        None,
+        _without_attention(_autoencoder(8192, 3, (1, 2, 4), ())),
+        "latent diffusion's, 8192 codes, f4, without attention",
+        f"{HEIBOX}/f/9c6681f64bb94338a069/?dl=1",
+    ),
+    _zipped("f8", 880, _autoencoder(16384, 4, (1, 2, 2, 4), (32,)), "latent diffusion's, 16384 codes, f8"),
+    _zipped("f8-n256", 904, _autoencoder(256, 4, (1, 2, 2, 4), (32,)), "latent diffusion's, 256 codes, f8"),
+    _zipped(
+        "f16",
+        902,
+        _autoencoder(16384, 8, (1, 1, 2, 2, 4), (16,)),
+        "latent diffusion's, 16384 codes, f16",
+        f"{HEIBOX}/f/0e42b04e2e904890a9b6/?dl=1",
+    ),
+)
+
+DALL_E_PARTS = (_dalle("encoder", 215), _dalle("decoder", 175))

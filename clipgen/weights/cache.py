@@ -1,0 +1,253 @@
+"""The folder with downloaded weights: what is in it was checked against a hash before it got its name.
+
+For the record "vqgan/imagenet-f16-16384" it holds, in the folder of that name:
+
+    last.ckpt             the file
+    last.ckpt.sha256      the hash that it had then, as sha256sum writes it
+    last.ckpt.part        what has arrived of it so far
+    last.ckpt.part.json   from where
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from platformdirs import user_cache_dir
+
+from clipgen.errors import ClipgenError, UsageError, WeightsMissingError
+from clipgen.naming import publish, replacing
+from clipgen.printable import readable_bytes
+from clipgen.weights.catalogue import RECORDS
+from clipgen.weights.records import Record, describe_size
+
+VARIABLE = "CLIPGEN_CACHE"
+PART, ORIGIN, DIGEST = ".part", ".part.json", ".sha256"
+NETWORK = "network.safetensors"
+"""What a file was made into, see `clipgen.weights.shelf`."""
+SPARE = 50 * 10**6
+"""Bytes that a download leaves free."""
+
+
+def cache_folder() -> Path:
+    """Return the folder of the environment variable CLIPGEN_CACHE, or the one that the system has for caches."""
+    named = os.environ.get(VARIABLE)
+    return Path(named).expanduser().absolute() if named else Path(user_cache_dir("clipgen")) / "weights"
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hash of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Cache:
+    """The downloaded weights in one folder, which need not exist yet."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or cache_folder()
+
+    def path(self, record: Record) -> Path:
+        """Return where the file is, or will be."""
+        return self.folder / record.name / record.file
+
+    def part(self, record: Record) -> Path:
+        """Return where a download puts what has arrived."""
+        return beside(self.path(record), PART)
+
+    def has(self, record: Record) -> bool:
+        """Tell whether the file is here: checked when it came, and of the right size now."""
+        path = self.path(record)
+        if not path.is_file() or (record.size is not None and path.stat().st_size != record.size):
+            return False
+        return read_digest(path) is not None and read_digest(path) == self.wanted(record)
+
+    def find(self, record: Record, because: str = "") -> Path:
+        """Return the path of the file; WeightsMissingError with the command that gets it if it is not here."""
+        if self.has(record):
+            return self.path(record)
+        trust = "" if self.wanted(record) else " --trust-on-first-use"
+        raise WeightsMissingError(
+            f"the weights {record.name} are not here: the file {record.file}, {describe_size(record)}{because}; "
+            f"get it with: clipgen models pull {record.name}{trust}"
+        )
+
+    def wanted(self, record: Record) -> str | None:
+        """Return the hash that the file must have: the published one, or the one that it had at its first use."""
+        return record.sha256 or read_digest(self.path(record))
+
+    def check_trust(self, record: Record, trust_on_first_use: bool) -> None:
+        """Raise UsageError where there is no hash to hold the file to, and the user has not said to go without."""
+        if not (trust_on_first_use or self.wanted(record)):
+            raise UsageError(
+                f"no sha256 of {record.name} is published: --trust-on-first-use takes what comes, and holds the file "
+                "to that ever after"
+            )
+
+    def lock(self, record: Record) -> FileLock:
+        """Return the lock that a process holds while it writes the file; it dies with the process."""
+        with self.writing():
+            self.path(record).parent.mkdir(parents=True, exist_ok=True)
+            # Never removed: a process that waits for it would be left with a lock that excludes nobody.
+            locks = self.folder / ".locks"
+            locks.mkdir(exist_ok=True)
+            return FileLock(locks / f"{record.name.replace('/', '--')}.lock")
+
+    @contextmanager
+    def claimed(self, record: Record) -> Iterator[None]:
+        """Hold the lock, or raise ClipgenError if another process does."""
+        lock = self.lock(record)
+        with self.writing():
+            try:
+                lock.acquire(blocking=False)
+            except Timeout as error:
+                raise ClipgenError(f"another process is downloading {record.name}; wait for it, or stop it") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def check_room(self, record: Record, needed: int) -> None:
+        """Raise ClipgenError where so many more bytes of its file do not fit."""
+        self.check_space(record.name, self.path(record).parent, needed)
+
+    def check_space(self, name: str, folder: Path, needed: int) -> None:
+        """Raise ClipgenError where so many more bytes do not fit into a folder that exists."""
+        with self.writing():
+            free = shutil.disk_usage(folder).free
+        if free < needed + SPARE:
+            raise ClipgenError(
+                f"{name} needs {readable_bytes(needed)} more in {self.folder}, where {readable_bytes(free)} are "
+                f"free; make room, or set {VARIABLE} to another folder"
+            )
+
+    def install(self, record: Record, partial: Path, digest: str) -> Path:
+        """Give a complete file, whose hash was checked, its name."""
+        path = self.path(record)
+        with self.writing():
+            write_digest(path, digest)
+            publish(partial, path)
+            beside(path, ORIGIN).unlink(missing_ok=True)
+        return path
+
+    def add(self, record: Record, file: Path, *, trust_on_first_use: bool = False) -> Path:
+        """Copy a file that the user has into the cache, if its hash is right. Raises UsageError if not."""
+        self.check_trust(record, trust_on_first_use)
+        self._check_offered(record, file)
+        with self.claimed(record):
+            part = self.part(record)
+            self.check_room(record, file.stat().st_size)
+            with self.writing():
+                shutil.copyfile(file, part)
+            digest = sha256_of(part)  # of the copy: the file may have changed since, and a disk may fail
+            if self.wanted(record) not in (None, digest):
+                part.unlink()
+                raise ClipgenError(f"{file} changed while it was copied; try again")
+            return self.install(record, part, digest)
+
+    def damage(self, record: Record) -> str | None:
+        """Read the whole file and say what is wrong with it; None if nothing is."""
+        path, wanted = self.path(record), self.wanted(record)
+        if not path.is_file():
+            return "it is not here"
+        if wanted is None:
+            return "it was never checked"
+        found = sha256_of(path)
+        return None if found == wanted else f"its sha256 is {found}, not {wanted}"
+
+    def files(self, record: Record, *, forget: bool) -> list[Path]:
+        """Return all that is here of a record; what it was at its first use only where that is to be forgotten."""
+        kept = None if forget or record.sha256 else beside(self.path(record), DIGEST)
+        return [path for path in plain_files(self.path(record).parent) if path != kept]
+
+    def leftovers(self) -> list[Path]:
+        """Return what nobody needs: downloads that were broken off, and files that came for a record that is gone.
+
+        A file that this program did not record here is left alone: the folder may be one with a user's own files.
+        """
+        found: list[Path] = []
+        for record in RECORDS.values():
+            path = self.path(record)
+            parts = [part for part in (beside(path, PART), beside(path, ORIGIN)) if part.is_file()]
+            if parts and not self._is_busy(record):
+                found += parts
+        known = {self.path(record) for record in RECORDS.values()}
+        for digest in sorted(self.folder.glob(f"*/*/*{DIGEST}")):
+            path = digest.with_name(digest.name.removesuffix(DIGEST))
+            if path not in known and path.name != NETWORK and read_digest(path):
+                family = (path, digest, beside(path, PART), beside(path, ORIGIN))
+                found += [one for one in family if one.is_file()]
+        return found
+
+    def delete(self, paths: Iterable[Path]) -> None:
+        """Remove files, and their folders where nothing else is in them."""
+        with self.writing():
+            for path in paths:
+                path.unlink(missing_ok=True)
+                for folder in (path.parent, path.parent.parent):
+                    with suppress(OSError):
+                        folder.rmdir()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turn what the disk refuses into a ClipgenError with the way out."""
+        try:
+            yield
+        except OSError as error:
+            raise ClipgenError(
+                f"{self.folder} cannot be written ({error.strerror or error}); what has arrived is kept: make room, "
+                f"or set {VARIABLE} to another folder"
+            ) from error
+
+    def _check_offered(self, record: Record, file: Path) -> None:
+        try:
+            if not file.is_file():
+                raise UsageError(f"{file} is no file; name the {record.file} that you have")
+            size, found = file.stat().st_size, sha256_of(file)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise UsageError(f"{file} cannot be read ({reason}); check the path") from error
+        wanted = self.wanted(record)
+        if wanted not in (None, found):
+            known = "" if record.size in (None, size) else f" ({size} bytes, not {record.size})"
+            raise UsageError(f"{file} is not {record.name}{known}: its sha256 is {found}, not {wanted}")
+
+    def _is_busy(self, record: Record) -> bool:
+        try:
+            with self.claimed(record):
+                return False
+        except ClipgenError:
+            return True
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """Return the path of a file that belongs to another."""
+    return path.with_name(path.name + suffix)
+
+
+def plain_files(folder: Path) -> list[Path]:
+    """Return the files and links in a folder."""
+    return sorted(path for path in folder.glob("*") if path.is_file() or path.is_symlink())
+
+
+def read_digest(path: Path) -> str | None:
+    """Return the hash that was recorded for a file."""
+    try:
+        text = beside(path, DIGEST).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+    found = re.match(r"[0-9a-f]{64}(?=\s)", text)
+    return found and found.group()
+
+
+def write_digest(path: Path, digest: str) -> None:
+    """Record the hash of a file beside it."""
+    target = beside(path, DIGEST)
+    with replacing(target) as partial:
+        partial.write_text(f"{digest}  {path.name}\n", encoding="utf-8")

@@ -1,0 +1,246 @@
+"""Pickles as data: an interpreter of pickle's instructions that imports nothing and calls nothing of the file's choice.
+
+Python's own unpicklers call what the file names, and the restricted ones, torch.load's with weights_only among them,
+still hash whatever it uses as a key: three megabytes of nested tuples end the process. Here a class is a name, an
+instance of it a `Stub`, and a key is plain.
+"""
+
+from __future__ import annotations
+
+import pickletools
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+MAX_INSTRUCTIONS = 2_000_000
+"""The largest known checkpoints have 100 000; a file with more wants to keep the machine busy."""
+MAX_KEY = 2**60
+"""Larger integers share their hashes, and a million of those as keys would take hours."""
+MAX_PARTS = 16
+"""Longest tuple that is a key: one that is hashed again and again must be short."""
+MAX_NAME = 500
+"""Longest name of a class: the file could join two long strings to a name again and again."""
+
+BROKEN = (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, struct.error)
+"""What reading a broken file raises, from deep inside."""
+
+
+class UnreadableError(Exception):
+    """A file is not data that this package reads; the message ends the sentence "the file cannot be read: "."""
+
+
+class Stream(Protocol):
+    """What pickles are read from."""
+
+    def read(self, count: int = ..., /) -> bytes: ...
+    def readline(self) -> bytes: ...
+    def tell(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A class or a function, as the file names it: "collections.OrderedDict"."""
+
+    text: str
+
+
+@dataclass(eq=False, repr=False, slots=True)
+class Stub:
+    """What a pickle says of an object whose class is none of ours; it does nothing, not even print its parts."""
+
+    name: str
+    arguments: object = ()
+    state: object = None
+    items: list[object] = field(default_factory=list)
+
+
+Builder = Callable[..., object]
+"""Turns the arguments that a file gives to one known function into data; checks them itself."""
+
+
+class Interpreter:
+    """The stack machine of pickle, for data only.
+
+    builders: what may be made, by the name of the function or class that the file asks for; all else becomes a Stub.
+    persistent: turns a persistent id, torch's reference to a storage, into data.
+    """
+
+    def __init__(self, builders: Mapping[str, Builder], persistent: Builder):
+        self.builders = builders
+        self.persistent = persistent
+
+    def read(self, stream: Stream) -> Any:
+        """Read one pickle, and leave the stream behind it. Raises UnreadableError or one of `BROKEN`."""
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, object] = {}
+        for count, (instruction, argument, _) in enumerate(pickletools.genops(stream)):  # type: ignore[arg-type]
+            if instruction.name == "STOP":
+                return self.stack.pop()
+            if count >= MAX_INSTRUCTIONS:
+                raise UnreadableError(f"its pickle has more than {MAX_INSTRUCTIONS} instructions")
+            if instruction.name not in _STEPS:
+                raise UnreadableError(f"its pickle has the instruction {instruction.name}")
+            _STEPS[instruction.name](self, argument)
+        raise UnreadableError("its pickle has no end")
+
+    def pop_to_mark(self) -> list[Any]:
+        """Take what lies above the last mark off the stack."""
+        start = self.marks.pop()
+        items = self.stack[start:]
+        del self.stack[start:]
+        return items
+
+    def make(self, what: object, arguments: object) -> object:
+        """What a known builder makes of the arguments, or a Stub."""
+        if not isinstance(what, Name):
+            return Stub(type(what).__name__, (what, arguments))
+        builder = self.builders.get(what.text)
+        return builder(*arguments) if builder and isinstance(arguments, tuple) else Stub(what.text, arguments)
+
+
+def plain_dict(pairs: Iterable[Any]) -> dict[Any, Any]:
+    """Make a dict of pairs. Raises UnreadableError for keys that are not plain values, or flat tuples of them."""
+    made = {}
+    for key, value in pairs:
+        parts = key if isinstance(key, tuple) else (key,)
+        if len(parts) > MAX_PARTS or not all(_is_plain(part) for part in parts):
+            raise UnreadableError(f"a key of type {type(key).__name__} in its pickle is no plain value")
+        made[key] = value
+    return made
+
+
+def _is_plain(key: object) -> bool:
+    return -MAX_KEY < key < MAX_KEY if isinstance(key, int) else isinstance(key, str | bytes | Name | Stub | None)
+
+
+def _push(machine: Interpreter, value: object) -> None:
+    machine.stack.append(value)
+
+
+def _pushes(make: Callable[[], object]) -> Callable[[Interpreter, Any], None]:
+    return lambda machine, _: machine.stack.append(make())
+
+
+def _tuple_of(count: int) -> Callable[[Interpreter, Any], None]:
+    def step(machine: Interpreter, _: object) -> None:
+        machine.stack[-count:] = [tuple(machine.stack[-count:])]
+
+    return step
+
+
+def _from_mark(make: Callable[[list[Any]], object]) -> Callable[[Interpreter, Any], None]:
+    return lambda machine, _: machine.stack.append(make(machine.pop_to_mark()))
+
+
+def _extend(machine: Interpreter, items: list[Any]) -> None:
+    target = machine.stack[-1]
+    if not isinstance(target, list | Stub):
+        raise UnreadableError("its pickle appends to what is no list")
+    (target if isinstance(target, list) else target.items).extend(items)
+
+
+def _update(machine: Interpreter, flat: list[Any]) -> None:
+    target, pairs = machine.stack[-1], list(zip(flat[::2], flat[1::2], strict=True))
+    if isinstance(target, Stub):
+        target.items.extend(pairs)
+    elif isinstance(target, dict):
+        target.update(plain_dict(pairs))
+    else:
+        raise UnreadableError("its pickle sets items of what is no dict")
+
+
+def _pairs(flat: list[Any]) -> dict[Any, Any]:
+    return plain_dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _pop_pair(machine: Interpreter) -> list[Any]:
+    value, key = machine.stack.pop(), machine.stack.pop()
+    return [key, value]
+
+
+def _memoise(machine: Interpreter, place: int | None) -> None:
+    machine.memo[len(machine.memo) if place is None else place] = machine.stack[-1]
+
+
+def _reduce(machine: Interpreter, _: object) -> None:
+    arguments, what = machine.stack.pop(), machine.stack.pop()
+    machine.stack.append(machine.make(what, arguments))
+
+
+def _new_with_keywords(machine: Interpreter, _: object) -> None:
+    keywords, arguments, what = (machine.stack.pop() for _ in range(3))
+    machine.stack.append(Stub(what.text if isinstance(what, Name) else "object", (arguments, keywords)))
+
+
+def _instance(machine: Interpreter, name: str) -> None:
+    machine.stack.append(Stub(name[:MAX_NAME].replace(" ", "."), tuple(machine.pop_to_mark())))
+
+
+def _object(machine: Interpreter, _: object) -> None:
+    what, *arguments = machine.pop_to_mark()
+    machine.stack.append(Stub(what.text if isinstance(what, Name) else "object", tuple(arguments)))
+
+
+def _build(machine: Interpreter, _: object) -> None:
+    """Give a Stub its state; what else may have one, a dict with attributes or a parameter, needs none here."""
+    state = machine.stack.pop()
+    if isinstance(machine.stack[-1], Stub):
+        machine.stack[-1].state = state
+
+
+def _global(machine: Interpreter, name: str) -> None:
+    """Push a name, given as pickletools gives it: a module, a space, a name in it."""
+    if len(name) > MAX_NAME:
+        raise UnreadableError("its pickle names a class at endless length")
+    machine.stack.append(Name(name.replace(" ", ".")))
+
+
+def _stack_global(machine: Interpreter, _: object) -> None:
+    _global(machine, " ".join(_pop_pair(machine)))
+
+
+_VALUES = """INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE
+    BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8"""
+
+# Sets become lists, so that nothing in them is hashed. Extension codes and out-of-band buffers are nobody's weights.
+_STEPS: dict[str, Callable[[Interpreter, Any], None]] = {
+    **dict.fromkeys(_VALUES.split(), _push),
+    "NONE": _pushes(lambda: None),
+    "NEWTRUE": _pushes(lambda: True),
+    "NEWFALSE": _pushes(lambda: False),
+    "EMPTY_LIST": _pushes(list),
+    "EMPTY_SET": _pushes(list),
+    "EMPTY_DICT": _pushes(dict),
+    "EMPTY_TUPLE": _pushes(tuple),
+    "TUPLE1": _tuple_of(1),
+    "TUPLE2": _tuple_of(2),
+    "TUPLE3": _tuple_of(3),
+    "MARK": lambda machine, _: machine.marks.append(len(machine.stack)),
+    "TUPLE": _from_mark(tuple),
+    "LIST": _from_mark(list),
+    "FROZENSET": _from_mark(list),
+    "DICT": _from_mark(_pairs),
+    "APPEND": lambda machine, _: _extend(machine, [machine.stack.pop()]),
+    "APPENDS": lambda machine, _: _extend(machine, machine.pop_to_mark()),
+    "ADDITEMS": lambda machine, _: _extend(machine, machine.pop_to_mark()),
+    "SETITEM": lambda machine, _: _update(machine, _pop_pair(machine)),
+    "SETITEMS": lambda machine, _: _update(machine, machine.pop_to_mark()),
+    "POP": lambda machine, _: machine.stack.pop(),
+    "POP_MARK": lambda machine, _: machine.pop_to_mark().clear(),
+    "DUP": lambda machine, _: machine.stack.append(machine.stack[-1]),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), _memoise),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), lambda machine, place: _push(machine, machine.memo[place])),
+    "GLOBAL": _global,
+    "STACK_GLOBAL": _stack_global,
+    "REDUCE": _reduce,
+    "NEWOBJ": _reduce,
+    "NEWOBJ_EX": _new_with_keywords,
+    "INST": _instance,
+    "OBJ": _object,
+    "BUILD": _build,
+    "PERSID": lambda machine, key: _push(machine, machine.persistent(key)),
+    "BINPERSID": lambda machine, _: _push(machine, machine.persistent(machine.stack.pop())),
+    **dict.fromkeys(("PROTO", "FRAME"), lambda *_: None),
+}

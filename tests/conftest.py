@@ -1,0 +1,49 @@
+"""What several test files set up in the same way."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fakes import Cli, fake_models
+from loopback import CONTENT, SHA256, Files, LoopbackServer, serves
+from typer.testing import CliRunner
+
+from clipgen import runner
+from clipgen.cli.app import app
+from clipgen.weights.cache import Cache
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the weights that this machine may have, or leaves any there."""
+    monkeypatch.setenv("CLIPGEN_CACHE", str(tmp_path_factory.getbasetemp() / "weights-of-nobody"))
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Types a command in an empty folder, on a machine whose models are the fakes."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runner, "load_models", lambda job, device, note=None: fake_models(job.backend))
+    return lambda *args, **settings: CliRunner().invoke(app, list(args), **settings)
+
+
+@pytest.fixture
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy and no offline switch of this machine changes what is asked of a server."""
+    for name in ("HF_HUB_OFFLINE", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def files() -> Iterator[Files]:
+    """A server on this machine that has one good file."""
+    with LoopbackServer() as server:
+        server.routes["/good"] = serves(CONTENT)
+        yield Files(server, CONTENT, SHA256)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    """An empty cache of weights."""
+    return Cache(tmp_path / "weights")
