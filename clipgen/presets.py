@@ -152,8 +152,7 @@ class Preset:
     size: Size = (256, 256)
     max_pixels: int = 2048 * 2048
     memory: int = 0
-    """Bytes that a run of these defaults takes at full speed, the models among them, vqgan backend; with less, views are
-    looked at in parts."""
+    """Bytes that a run of these defaults takes at full speed, vqgan backend; with less, views are seen in parts."""
     smoothness: float = 0.0
     """Weight of the total variation of the picture in the loss."""
     views: CutoutSettings = CutoutSettings()
