@@ -82,7 +82,8 @@ class Delivery:
 class Studio:
     """Makes pictures that differ only in prompt and seed, with models and init image loaded once.
 
-    `settings` is a job with everything but the prompt; it is checked here, before anything slow.
+    `settings` is a job with everything but the prompt; it is checked here, before anything slow. Models that `typed`
+    names are downloaded if need be: a job of which all was typed by the user, and no file told.
     """
 
     def __init__(
@@ -94,29 +95,34 @@ class Studio:
         results: Results,
         notes: Notes,
         offline: bool = False,
+        typed: Job | None = None,
     ) -> None:
         self._delivery = delivery
         self._results = results
         self._notes = notes
         self._models: Models | None = None
+        self._is_timed = notes.quiet
         self._init, self._init_notes = _load_init(settings.init)
-        self._preset: str | None = None
-        resolved, _ = self._resolve(settings)
+        self._wish = device
+        resolved, self._reasons = self._resolve(settings)
         self._device = pick_device(device)
         if settings.preset == AUTO and resolved.preset == STARTER and self._device != "cpu":
-            self._preset = offered_preset(settings, offline=offline, notes=notes)
-            resolved, _ = self._resolve(settings)
-        fetch_missing(resolved, offline=offline, notes=notes)
+            offered = offered_preset(settings, offline=offline, notes=notes)
+            if offered:
+                typed = replace(settings, preset=offered)
+                resolved, self._reasons = self._resolve(typed)
+        self._preset = resolved.preset  # for all jobs, whatever else changes on this machine
+        fetch_missing(resolved, typed, offline=offline, notes=notes)
 
     def resolve(self, job: Job) -> Job:
         """Fill in every default of a job; says what was decided and what the models will not understand."""
-        resolved, notes = self._resolve(job)
-        self._notes.say([*self._init_notes, *notes, *_strange_words(resolved), *_terms(resolved)])
+        reasons = self._reasons if job.preset == AUTO else []
+        resolved, notes = self._resolve(replace(job, preset=self._preset))
+        self._notes.say([*self._init_notes, *reasons, *notes, *_strange_words(resolved), *_terms(resolved)])
         return resolved
 
     def _resolve(self, job: Job) -> tuple[Job, list[str]]:
-        job = replace(job, preset=self._preset) if self._preset and job.preset == AUTO else job
-        return resolve(job, self._init.size if self._init else None)
+        return resolve(job, self._init.size if self._init else None, self._wish)
 
     def make_alone(self, job: Job, out: Path) -> None:
         """Make the picture of the one job there is, where `-o` says, and print its JSON document if asked to."""
@@ -187,12 +193,29 @@ class Studio:
         self._models = self._models or load_models(job, self._device, self._notes.note)
         self._notes.say(_unread_words(job, self._models))
         before = [*(film.keep for film in films), png.keep]
-        self._notes.say(_duration(job, self._models))
+        self._say_duration(job, self._models, snapshot.done if snapshot else 0)
         keeper = PeriodicKeeper(workspace, delivery.save_every, before, last=delivery.keep_state)
         sinks: list[Sink] = [png, *films, *self._progress(label)]
         run(job, self._models, sinks, init=workspace.init, keeper=keeper, snapshot=snapshot)
         self._notes.say(_spared(png.record))
         self._notes.say([f"warning: {keeper.problem}"] if keeper.problem else [])
+
+    def _say_duration(self, job: Job, models: "Models", done: int) -> None:
+        """Say once about how long a run takes, with models that may take minutes or hours on this machine."""
+        from clipgen.memory import is_memory_error
+        from clipgen.sample import Sample
+
+        if self._is_timed or (job.preset == STARTER and not job.network):
+            return
+        self._is_timed = True
+        size, steps = cast(Size, job.size), cast(int, job.steps)
+        try:
+            seconds = Sample(job, models).seconds() * (steps - done) / steps
+        except (MemoryError, RuntimeError) as error:
+            if is_memory_error(error):
+                return  # the run itself says so, and knows what to do
+            raise
+        self._notes.note(f"{steps - done} steps at {size[0]}x{size[1]} take about {readable_time(seconds)} here")
 
     def _leave(self, workspace: "Workspace", png: "PngSink") -> None:
         """Let go of the workspace, which stays only where it is of use."""
@@ -210,15 +233,6 @@ class Studio:
 
         if sys.stderr is not None and not self._notes.quiet:  # None: the shell closed it
             yield progress_sink(one_line(label, MAX_LABEL), sys.stderr)
-
-
-def _duration(job: Job, models: "Models") -> Iterator[str]:
-    """Say about how long the run takes, with models that may take minutes or hours on this machine."""
-    if job.preset != STARTER:
-        from clipgen.sample import Sample
-
-        size, seconds = cast(Size, job.size), Sample(job, models).seconds()
-        yield f"{job.steps} steps at {size[0]}x{size[1]} take about {readable_time(seconds)} here"
 
 
 def _spared(record: Mapping[str, object]) -> Iterator[str]:

@@ -55,7 +55,7 @@ def run(
         cutouts=cutouts,
         init=None if init is None else str(init),
         init_weight=init_weight,
-        **choosing.Choice(clip, clip_weights, vqgan, vqgan_config, dvae).for_job(backend, notes.note),
+        **choosing.Choice(clip, clip_weights, vqgan, vqgan_config, dvae).for_job(backend),
     )
     studio = Studio(
         job,
@@ -64,5 +64,6 @@ def run(
         results=Results(as_json=as_json),
         notes=notes,
         offline=offline,
+        typed=job,
     )
     studio.make_alone(job, out)
