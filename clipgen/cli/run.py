@@ -17,6 +17,8 @@ def run(
     init_weight: options.InitWeight = Job.init_weight,
     size: options.Size = None,
     seed: options.Seed = None,
+    candidates: options.Candidates = 1,
+    keep: options.Keep = 1,
     backend: options.Backend = Job.backend,
     preset: options.Preset = Job.preset,
     steps: options.Steps = None,
@@ -66,4 +68,4 @@ def run(
         offline=offline,
         typed=job,
     )
-    studio.make_alone(job, out)
+    studio.make_best(job, out, candidates, keep)
