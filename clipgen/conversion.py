@@ -17,9 +17,15 @@ from torch import Tensor, nn
 
 from clipgen.errors import ClipgenError
 from clipgen.generators.networks import DVAENetwork, VQGANNetwork
-from clipgen.perceptor import build_clip
+from clipgen.perceptor import Perceptor
+from clipgen.printable import one_line
 from clipgen.weights import Checkpoint
 from clipgen.weights.foreign import read_foreign
+
+COUNTS = ("layers", "num_res_blocks", "n_blk_per_group", "ch_mult", "space_to_depth")
+"""Arguments that say how many parts a network has, or how many pixels are one of its own."""
+MAX_COUNT = 256
+MAX_REASON = 120
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,9 @@ SOURCES: dict[str, Source] = {
     # OpenAI's archives hold the config as tensors, and those of open_clip a mask that it makes itself. What was trained
     # on several GPUs is a network inside `module.`.
     "clip": Source(
-        build_clip, wrapper="module.", dropped=("input_resolution", "context_length", "vocab_size", "attn_mask")
+        lambda config: Perceptor(config).clip,
+        wrapper="module.",
+        dropped=("input_resolution", "context_length", "vocab_size", "attn_mask"),
     ),
 }
 
@@ -72,6 +80,15 @@ def convert(files: Path | Sequence[Path], kind: str, config: dict[str, Any]) -> 
     return Checkpoint(kind, config, tensors, {"converted_from": [_identity(path) for path in paths]})
 
 
+def checked(checkpoint: Checkpoint, path: Path) -> Checkpoint:
+    """Return a checkpoint of clipgen's own kind, which may come from a stranger, if it is what its config describes.
+
+    Raises ClipgenError if not. The recipe names the file with its size and sha256.
+    """
+    tensors = _matched(checkpoint.tensors, _expected(SOURCES[checkpoint.kind], checkpoint.config, path.name), path.name)
+    return Checkpoint(checkpoint.kind, checkpoint.config, tensors, {"converted_from": [_identity(path)]})
+
+
 def useful(state: dict[str, Tensor], source: Source) -> dict[str, Tensor]:
     """Leave out what a source drops, inside its wrapper and outside; what else is outside gets no network's name."""
     wrapper = source.wrapper
@@ -87,12 +104,25 @@ def useful(state: dict[str, Tensor], source: Source) -> dict[str, Tensor]:
 def _expected(source: Source, config: dict[str, Any], names: str) -> dict[str, Tensor]:
     """The state dict of a network, as tensors without content."""
     try:
+        _check_counts(config)
         with torch.device("meta"):
             return source.make(config).state_dict()
-    except (KeyError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError) as error:
-        raise ClipgenError(
-            f"the config for {names} describes no network: {error!r}; compare it with a known"
-        ) from error
+    except ClipgenError:
+        raise
+    except Exception as error:  # whatever a network stumbles on that is built of a stranger's numbers
+        reason = one_line(repr(error), MAX_REASON)
+        raise ClipgenError(f"the config for {names} describes no network: {reason}; compare it with another") from error
+
+
+def _check_counts(config: Mapping[str, Any]) -> None:
+    """Refuse a config of more layers than any network has, before they are built."""
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            _check_counts(value)
+        elif name in COUNTS:
+            counts = [*value, len(value)] if isinstance(value, list) else [value]
+            if not all(isinstance(count, int) and 0 < count <= MAX_COUNT for count in counts):
+                raise ValueError(f"{name} is {value}")
 
 
 def _matched(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], names: str) -> dict[str, Tensor]:

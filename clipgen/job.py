@@ -5,7 +5,7 @@ import math
 import os
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NoReturn, Self
 
@@ -101,7 +101,7 @@ class Job:
         object.__setattr__(self, "init_weight", checked_number("--init-weight", self.init_weight, 0.0, MAX_WEIGHT))
         if self.init_weight and self.init is None:
             raise UsageError(f"--init-weight {self.init_weight:g} needs an init image; add --init FILE")
-        _check_clips(self.clips)
+        object.__setattr__(self, "clips", _checked_clips(self.clips))
         if self.network is not None:
             check_name(f"--{self.backend}", self.network, self.backend)
 
@@ -130,10 +130,7 @@ class Job:
         prompts = values.get("prompts")
         if not isinstance(prompts, list):
             raise UsageError(f"job: prompts must be a list, got {quoted(prompts)}")
-        clips = values.get("clips", [])
-        if not isinstance(clips, list):
-            raise UsageError(f"job: clips must be a list, got {quoted(clips)}")
-        return cls(**{**values, "prompts": tuple(map(_prompt_from_dict, prompts)), "clips": tuple(clips)})
+        return cls(**{**values, "prompts": tuple(map(_prompt_from_dict, prompts))})
 
     def to_json(self) -> str:
         """Return one line of ASCII."""
@@ -213,13 +210,17 @@ def _checked_text(text: object) -> str:
     return line
 
 
-def _check_clips(names: Sequence[object]) -> None:
+def _checked_clips(names: object) -> tuple[str, ...]:
+    """Return the names of CLIPs, each once, as a tuple; `UsageError` for anything else."""
+    if not isinstance(names, list | tuple):
+        raise UsageError(f"--clip must be a list of names, got {quoted(names)}")
     for name in names:
         check_name("--clip", name, "clip")
     if len(names) > MAX_CLIPS:
         raise UsageError(f"--clip can be given up to {MAX_CLIPS} times, got {len(names)}")
     if len(set(names)) < len(names):
         raise UsageError("--clip names the same CLIP twice; name each once")
+    return tuple(names)
 
 
 def _check_prompts(prompts: object) -> None:

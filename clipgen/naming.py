@@ -64,9 +64,14 @@ def partial_path(path: Path) -> Path:
     return path.with_name(f"{_partial_stem(path)}.{os.getpid()}{path.suffix}")
 
 
+def partials(path: Path) -> list[Path]:
+    """Return what processes are writing, or have left when they were killed, of a file."""
+    return sorted(path.parent.glob(f"{_partial_stem(path)}.*{path.suffix}"))
+
+
 def remove_partials(path: Path) -> None:
     """Remove what processes that were killed have left of a file that nobody writes any more."""
-    for partial in path.parent.glob(f"{_partial_stem(path)}.*{path.suffix}"):
+    for partial in partials(path):
         partial.unlink(missing_ok=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,6 +64,13 @@ def build_clip(config: dict[str, Any]) -> CLIP:
     )
 
 
+def _check_input(config: dict[str, Any]) -> None:
+    """Raise ClipgenError unless mean and standard deviation of the input are three usable numbers each."""
+    mean, std = config["mean"], config["std"]
+    if not (len(mean) == len(std) == 3 and all(math.isfinite(x) for x in mean) and all(0 < x < math.inf for x in std)):
+        raise ClipgenError(f"a CLIP's mean and std must be three numbers each, got {quoted(mean)} and {quoted(std)}")
+
+
 class Perceptor(nn.Module):
     """A CLIP with its tokenizer, input size and normalisation.
 
@@ -75,11 +83,14 @@ class Perceptor(nn.Module):
 
     def __init__(self, config: dict[str, Any]):
         super().__init__()
+        _check_input(config)
         self.clip = build_clip(config)
         self.size: int = config["vision_cfg"]["image_size"]
         length = config["text_cfg"].get("context_length", DEFAULT_CONTEXT_LENGTH)
         whole = "merges" not in config
         self.tokenizer = SimpleTokenizer(context_length=length) if whole else small_tokenizer(config["merges"], length)
+        if self.tokenizer.vocab_size > (known := config["text_cfg"].get("vocab_size", CLIPTextCfg.vocab_size)):
+            raise ClipgenError(f"a CLIP must know the {self.tokenizer.vocab_size} tokens of its tokenizer, not {known}")
         self.register_buffer("mean", torch.tensor(config["mean"]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config["std"]).view(1, 3, 1, 1), persistent=False)
 

@@ -149,6 +149,8 @@ class Preset:
     """By backend."""
     prior: PriorSettings | None = None
     embedding_prior: EmbeddingPriorSettings | None = None
+    judge: str | None = None
+    """Name of a CLIP that does not guide and can choose between pictures; None where the guides have to."""
     size: Size = (256, 256)
     max_pixels: int = 2048 * 2048
     memory: int = 0
@@ -204,6 +206,7 @@ PRESETS: dict[str, Preset] = {
             },
             prior=PriorSettings("starter/prior-text", noise=(8.0, 0.2), scale=3.0, init_noise=1.0),
             embedding_prior=EmbeddingPriorSettings("starter/embedding-prior", scale=4.0),
+            judge="starter/judge",
             views=CutoutSettings(share_plain=0.0, share_whole=1.0),
         ),
         _pretrained(

@@ -19,14 +19,15 @@ MAX_ASPECT = 8.0
 """Largest ratio of the sides that is taken over from an init image."""
 
 
-def resolve(job: Job, init_size: Size | None = None) -> tuple[Job, list[str]]:
+def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tuple[Job, list[str]]:
     """Fill in every default of a job and fit its size to the latent grid.
 
-    `init_size` is the size of the init image, which gives the shape of the picture where the job names no size.
+    `init_size` is the size of the init image, which gives the shape of the picture where the job names no size;
+    `device` is where the job is to run, as `--device` takes it.
     Returns the completed job and, one line each, what was decided on the user's behalf.
     Resolving a resolved job changes nothing.
     """
-    name, reason = chosen_preset(job)
+    name, reason = chosen_preset(job, device)
     preset = models_of(replace(job, preset=name))
     defaults = preset.generators[job.backend]
     size, size_notes = _resolve_size(job, preset, defaults.stride, init_size)
@@ -61,7 +62,13 @@ def networks_of(job: Job) -> tuple[str, ...]:
     return (preset.generators[job.backend].weights, *(one.weights for one in preset.perceptors), *priors)
 
 
-def chosen_preset(job: Job) -> tuple[str, str | None]:
+def named_networks(job: Job) -> tuple[str, ...]:
+    """Return the names of the networks that a job asks for by naming a preset or a published model."""
+    names = (*job.clips, *([job.network] if job.network else []))
+    return () if job.preset == AUTO and all(map(shelf.is_own, names)) else networks_of(job)
+
+
+def chosen_preset(job: Job, device: str = "auto") -> tuple[str, str | None]:
     """Return the name of the preset that a job means on this machine, and for "auto" why it is that one."""
     if job.clips and job.preset == STARTER:
         raise UsageError(
@@ -73,10 +80,10 @@ def chosen_preset(job: Job) -> tuple[str, str | None]:
     if not (named or _is_ready(job, DRAFT)):
         return STARTER, f"preset {STARTER}: its models ship with clipgen, so it runs everywhere"
     why = "models are named" if named else "its weights are here"
-    if not gpu_count():
-        return DRAFT, f"preset {DRAFT}: {why}, and there is no GPU; --preset {STARTER} is quicker"
+    if device == "cpu" or not gpu_count():
+        return DRAFT, f"preset {DRAFT}: {why}, and it runs on the CPU; --preset {STARTER} is quicker"
     name = STANDARD if named or _is_ready(job, STANDARD) else DRAFT
-    return name, f"preset {name}: {why}, and there is a GPU"
+    return name, f"preset {name}: {why}, and it runs on the GPU"
 
 
 def _is_ready(job: Job, preset: str) -> bool:

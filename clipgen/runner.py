@@ -64,7 +64,7 @@ def generate(prompt: str | Job, *, device: str = "auto", sinks: Sequence[Sink] =
     """
     job = replace(prompt, **settings) if isinstance(prompt, Job) else Job(parse_prompts(prompt), **settings)
     init, init_notes = load_image(job.init) if job.init else (None, [])
-    job, job_notes = resolving.resolve(job, init.size if init else None)
+    job, job_notes = resolving.resolve(job, init.size if init else None, device)
     result = run(job, load_models(job, device), sinks, init=init)
     return replace(result, notes=(*init_notes, *job_notes))
 

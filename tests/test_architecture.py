@@ -22,7 +22,7 @@ LEVELS = [
     {"guidance", "starter", "conversion"},
     {"sample", "library"},
     {"scene", "runner", "state", "local"},
-    {"evaluation"},
+    {"evaluation", "candidates"},
     {"cli", "__main__"},
 ]
 NEIGHBOURS = {

@@ -1,6 +1,7 @@
 """Networks out of a user's own files: what they are is told by their content, and jobs name them without a path."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,10 +46,6 @@ def cli(*args: str) -> Result:
     return CliRunner().invoke(app, list(args))
 
 
-def silent(_line: str) -> None:
-    pass
-
-
 def saved(config: dict[str, Any], path: Path = Path("my.ckpt"), layout: str = "plain") -> Path:
     references.save_vqgan(references.vqgan(config), path, layout)
     return path
@@ -82,7 +79,7 @@ def test_the_shapes_of_the_tensors_tell_the_config(name: str, layout: str) -> No
 def test_a_yaml_file_gives_the_config(name: str, layout: str) -> None:
     path = saved(VQGANS[name], layout=layout)
     Path("model.yaml").write_text(as_yaml(VQGANS[name], layout))
-    found = load(adopt_vqgan(path, Path("model.yaml"), silent))
+    found = load(adopt_vqgan(path, Path("model.yaml")))
     assert {key: found.config[key] for key in VQGANS[name]} == VQGANS[name]
 
 
@@ -93,7 +90,8 @@ def test_a_yaml_file_gives_the_config(name: str, layout: str) -> None:
         ("model: {params: {embed_dim: 3}}", "is no config of a VQGAN"),
         ("[1, 2]", "is no config of a VQGAN"),
         ("a: &a [x, x]\nb: &b [*a, *a]\nmodel: {target: VQModel, params: {embed_dim: *b, n_embed: 1, ddconfig: {}}}",
-         "neither a number nor a list"),
+         "it has aliases"),
+        ("model: {target: VQModel, params: {embed_dim: {}, n_embed: 1, ddconfig: {}}}", "neither a number nor a list"),
         ("model: {target: os.system, params: {embed_dim: 3, n_embed: 8, ddconfig: {}}}", "is of a 'system'"),
         ("\x00\x01", "cannot be read as YAML"),
         ("x" * 200_000, "larger than 100000 bytes"),
@@ -103,7 +101,7 @@ def test_a_hostile_yaml_file_is_one_line(content: str, message: str) -> None:
     path = saved(VQGANS["taming"])
     Path("model.yaml").write_text(content)
     with pytest.raises(UsageError, match=message):
-        adopt_vqgan(path, Path("model.yaml"), silent)
+        adopt_vqgan(path, Path("model.yaml"))
     assert not Path("marker").exists()
 
 
@@ -111,19 +109,19 @@ def test_a_hostile_yaml_file_is_one_line(content: str, message: str) -> None:
 def test_a_file_without_a_vqgan_is_one_line(content: bytes) -> None:
     Path("my.ckpt").write_bytes(content)
     with pytest.raises(ClipgenError, match=r"my\.ckpt"):
-        adopt_vqgan(Path("my.ckpt"), None, silent)
+        adopt_vqgan(Path("my.ckpt"), None)
     torch.save({"state_dict": {"w": torch.ones(2)}}, "other.ckpt")
     with pytest.raises(UsageError, match=r"other\.ckpt has no VQGAN in it"):
-        adopt_vqgan(Path("other.ckpt"), None, silent)
+        adopt_vqgan(Path("other.ckpt"), None)
     assert not Path("marker").exists()
 
 
 def test_a_file_keeps_its_name_and_other_content_gets_another() -> None:
-    first = adopt_vqgan(saved(VQGANS["taming"]), None, silent)
+    first = adopt_vqgan(saved(VQGANS["taming"]), None)
     Path("my.ckpt").rename("renamed.ckpt")
-    assert adopt_vqgan(Path("renamed.ckpt"), None, silent) == first
+    assert adopt_vqgan(Path("renamed.ckpt"), None) == first
     torch.manual_seed(1)
-    assert adopt_vqgan(saved(VQGANS["taming"]), None, silent) != first
+    assert adopt_vqgan(saved(VQGANS["taming"]), None) != first
     assert shelf.stride(first) == 4
 
 
@@ -133,9 +131,9 @@ def test_the_dvae_comes_in_two_files_in_order() -> None:
         references.save_module(encoder, Path("e.pkl"), True),
         references.save_module(decoder, Path("d.pkl"), False),
     ]
-    assert load(adopt_dvae(files, silent)).config == pretrained.DVAE_CONFIG
+    assert load(adopt_dvae(files)).config == pretrained.DVAE_CONFIG
     with pytest.raises(ClipgenError, match=r"d\.pkl"):
-        adopt_dvae(files[::-1], silent)
+        adopt_dvae(files[::-1])
 
 
 def test_openais_archives_get_their_quick_gelu_and_others_what_the_model_says() -> None:
@@ -143,13 +141,13 @@ def test_openais_archives_get_their_quick_gelu_and_others_what_the_model_says() 
     model = references.clip(config)
     save_file(model.state_dict(), "mine.safetensors")
     references.save_openai(model, config, Path("openai.pt"))
-    plain, openai = (load(adopt_clip("tiny-vit", Path(file), silent)) for file in ("mine.safetensors", "openai.pt"))
+    plain, openai = (load(adopt_clip("tiny-vit", Path(file))) for file in ("mine.safetensors", "openai.pt"))
     assert plain.config.get("quick_gelu", False) is False
     assert openai.config["quick_gelu"] is True
     with pytest.raises(UsageError, match="open_clip has no model 'tiny-vitt'; the nearest are tiny-vit,"):
-        adopt_clip("tiny-vitt", Path("mine.safetensors"), silent)
+        adopt_clip("tiny-vitt", Path("mine.safetensors"))
     with pytest.raises(ClipgenError, match=r"mine\.safetensors: .*missing"):
-        adopt_clip("tiny-resnet", Path("mine.safetensors"), silent)
+        adopt_clip("tiny-resnet", Path("mine.safetensors"))
 
 
 def hub_folder(folder: Path) -> dict[str, Any]:
@@ -167,8 +165,8 @@ def test_a_config_beside_the_weights_is_taken_and_so_is_one_of_the_hub(monkeypat
     Path("hub/models--org--robust/refs").mkdir()
     Path("hub/models--org--robust/refs/main").write_text("abc")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(Path("hub").absolute()))
-    beside = adopt_clip(None, Path("hub/models--org--robust/snapshots/abc/open_clip_model.safetensors"), silent)
-    assert local.adopt_hub("hf-hub:org/robust", silent) == beside
+    beside = adopt_clip(None, Path("hub/models--org--robust/snapshots/abc/open_clip_model.safetensors"))
+    assert local.adopt_hub("hf-hub:org/robust") == beside
     assert load(beside).config == config
 
 
@@ -179,15 +177,15 @@ def test_a_hostile_config_beside_the_weights_is_one_line(content: str) -> None:
     hub_folder(Path("mine"))
     Path("mine/open_clip_config.json").write_text(content)
     with pytest.raises(UsageError, match=r"open_clip_config\.json is no config of open_clip"):
-        adopt_clip(None, Path("mine/open_clip_model.safetensors"), silent)
+        adopt_clip(None, Path("mine/open_clip_model.safetensors"))
 
 
 def test_what_clipgen_trained_is_taken_as_it_is() -> None:
     path = weights.find("starter/vqgan")
-    name = adopt_vqgan(path, None, silent)
+    name = adopt_vqgan(path, None)
     assert load(name).config == weights.read(path).config
     with pytest.raises(UsageError, match="holds a 'vqgan', not a dvae"):
-        adopt_dvae([path], silent)
+        adopt_dvae([path])
 
 
 def test_a_run_on_own_files_names_none_of_them(tmp_path: Path) -> None:
@@ -216,7 +214,7 @@ def test_a_run_on_own_files_names_none_of_them(tmp_path: Path) -> None:
     assert cli("models", "rm", recipe.job.network, "--yes").exit_code == 0
     gone = cli("replay", str(picture), "-o", "gone.png")
     assert gone.exit_code == 3
-    assert "was made from a file of yours and is not here: add --vqgan FILE" in gone.stderr
+    assert "was made from a file of yours and is not here: name the file again" in gone.stderr
 
 
 def test_a_batch_takes_own_models_too() -> None:
@@ -225,3 +223,99 @@ def test_a_batch_takes_own_models_too() -> None:
     result = cli("batch", "prompts.txt", *SMALL[1:], "--vqgan", "my.ckpt", "--preset", "starter", "--json")
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["pictures"][0]["job"]["network"].startswith("vqgan/local-")
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("vqgan", {}),
+        ("vqgan", {**VQGANS["taming"], "space_to_depth": 0}),
+        ("vqgan", {**VQGANS["taming"], "ddconfig": {**VQGANS["taming"]["ddconfig"], "ch_mult": []}}),
+        ("vqgan", {**VQGANS["taming"], "ddconfig": {**VQGANS["taming"]["ddconfig"], "num_res_blocks": 10**9}}),
+        ("vqgan", {**VQGANS["taming"], "ddconfig": {**VQGANS["taming"]["ddconfig"], "in_channels": 4}}),
+        ("clip", {**pretrained.CLIP_CONFIGS["tiny-vit"], "text_cfg": pretrained.TEXT, "mean": [0.5], "std": [1, 1, 0]}),
+        ("clip", {"embed_dim": 1, "vision_cfg": {"patch_size": 0}, "text_cfg": {}, "mean": [0] * 3, "std": [1] * 3}),
+        ("clip", {"embed_dim": 1, "vision_cfg": {"layers": 10**9}, "text_cfg": {}, "mean": [0] * 3, "std": [1] * 3}),
+        ("dvae", {"vocab_size": 8, "n_hid": 8, "n_blk_per_group": 10**9, "n_init": 8}),
+    ],
+)
+def test_a_hostile_config_in_clipgens_own_form_is_one_line(kind: str, config: dict[str, Any]) -> None:
+    weights.write(Path("mine.safetensors"), weights.Checkpoint(kind, config, {"w": torch.ones(2)}, {"recipe": []}))
+    flags = {"vqgan": "--vqgan", "dvae": "--dvae", "clip": "--clip-weights"}
+    backend = "dvae" if kind == "dvae" else "vqgan"
+    result = cli(*SMALL, flags[kind], "mine.safetensors", "--backend", backend)
+    assert result.exit_code == 1
+    assert re.match(r"error: (a CLIP|a VQGAN|the config for mine\.safetensors|tensors of mine)", result.stderr)
+    assert len(result.stderr.splitlines()) == 1
+    assert not list(Path("cache").rglob("network.safetensors"))
+
+
+@pytest.mark.parametrize(
+    "header", [b"[" * 5000, b'{"__metadata__": 3}', b'{"__metadata__": {"kind": "vqgan", "config": "3"}}']
+)
+def test_a_hostile_header_is_one_line(header: bytes) -> None:
+    Path("mine.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(ClipgenError, match=r"mine\.safetensors"):
+        adopt_vqgan(Path("mine.safetensors"), None)
+
+
+@pytest.mark.parametrize("name", ["encoder.conv_out.weight", "encoder.conv_in.weight", "decoder.conv_in.weight"])
+@pytest.mark.parametrize("shape", [(), (0, 3, 3, 3)])
+def test_hostile_shapes_are_one_line(name: str, shape: tuple[int, ...]) -> None:
+    state = references.vqgan(VQGANS["taming"]).state_dict() | {name: torch.zeros(shape)}
+    torch.save(state, "my.ckpt")
+    with pytest.raises(ClipgenError, match=r"my\.ckpt"):
+        adopt_vqgan(Path("my.ckpt"), None)
+
+
+@pytest.mark.parametrize("model", ["hf-hub:org/name", "local-dir:/etc", "ViT-B-33"])
+def test_no_name_of_a_model_makes_open_clip_open_or_fetch_anything(model: str) -> None:
+    save_file({"w": torch.ones(2)}, "my.safetensors")
+    with pytest.raises(UsageError, match="open_clip has no model"):
+        adopt_clip(model, Path("my.safetensors"))
+
+
+@pytest.mark.parametrize("path", [".", "/", "x" * 300, "none.ckpt"])
+def test_what_is_no_file_is_one_line(path: str) -> None:
+    for flags in (("--vqgan", path), ("--clip", "tiny-vit", "--clip-weights", path)):
+        result = cli(*SMALL, *flags)
+        assert result.exit_code == 2
+        assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_config_where_none_is_needed_is_refused() -> None:
+    Path("a.yaml").write_text("model: {}")
+    for vqgan in ("imagenet-f16-1024", str(weights.find("starter/vqgan"))):
+        result = cli(*SMALL, "--vqgan", vqgan, "--vqgan-config", "a.yaml")
+        assert result.exit_code == 2
+        assert "--vqgan-config" in result.stderr
+
+
+def test_a_network_of_ones_own_can_be_named_by_its_name() -> None:
+    name = adopt_vqgan(weights.find("starter/vqgan"), None)
+    result = cli(*SMALL, "--vqgan", name, "--preset", "starter")
+    assert result.exit_code == 0, result.stderr
+
+
+def test_own_networks_are_verified_and_a_damaged_one_says_the_way_out() -> None:
+    name = adopt_vqgan(saved(VQGANS["taming"]), None)
+    assert cli("models", "verify", name).stdout == f"ok       {name}, ready to use\n"
+    path = shelf.network_path(name)
+    path.write_bytes(path.read_bytes()[:-1])
+    result = cli("models", "verify")
+    assert result.exit_code == 1
+    assert result.stderr.strip().endswith(f"clipgen models rm {name} --yes, then name your file again")
+    assert cli("models", "rm", name, "--yes").exit_code == 0
+    assert adopt_vqgan(Path("my.ckpt"), None) == name
+    assert cli("models", "verify").exit_code == 0
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = saved(VQGANS["taming"])
+    monkeypatch.setattr("clipgen.weights.checkpoint.save_file", full)
+    with pytest.raises(ClipgenError, match=r"cannot be written \(No space left on device\)"):
+        adopt_vqgan(path, None)
+    assert not [each for each in Path("cache").rglob("*") if each.is_file()]

@@ -8,9 +8,12 @@ from typing import Any
 
 import pretrained
 import pytest
+import references
+import torch
 from loopback import LoopbackServer
 from PIL import Image
 from pretrained import CLIP, DVAE, SECOND_CLIP, VQGAN
+from safetensors import SafetensorError
 from typer.testing import CliRunner, Result
 
 from clipgen import generate, metadata, resolving
@@ -20,6 +23,7 @@ from clipgen.cli.report import Notes, Results
 from clipgen.errors import UsageError, WeightsMissingError
 from clipgen.job import Job, parse_prompts
 from clipgen.library import load
+from clipgen.naming import partial_path
 from clipgen.weights import shelf
 from clipgen.weights.cache import Cache
 from clipgen.weights.catalogue import RECORDS
@@ -54,7 +58,7 @@ def cli(server: LoopbackServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_the_first_run_downloads_and_the_next_asks_nobody(cli: Cli, server: LoopbackServer) -> None:
     first = cli(*DRAFT)
     assert first.exit_code == 0, first.stderr
-    assert "preset draft needs 2 files that are not here yet" in first.stderr
+    assert re.search(r"2 files have to be downloaded first, \d+ [kM]B", first.stderr)
     assert re.search(r"2 steps at 32x32 take about \d+ s here", first.stderr)
     assert [asked.path for asked in server.log] == ["/vqgan-imagenet-f16-16384", "/clip-openai-vit-b-32"]
     again = cli(*DRAFT, "--offline")
@@ -97,7 +101,7 @@ def test_a_network_that_was_damaged_is_named_by_verify(cli: Cli) -> None:
     result = cli("models", "verify")
     assert result.exit_code == 1
     assert f"damaged  {VQGAN}, ready to use" in result.stdout
-    assert f"clipgen models rm {VQGAN} --yes && clipgen models pull {VQGAN}" in result.stderr
+    assert f"clipgen models rm {VQGAN} --yes, then clipgen models pull {VQGAN}" in result.stderr
 
 
 def test_a_file_that_changed_since_it_came_is_not_opened(cli: Cli) -> None:
@@ -111,12 +115,83 @@ def test_a_file_that_changed_since_it_came_is_not_opened(cli: Cli) -> None:
     assert "last.ckpt is damaged: its sha256 is no longer" in result.stderr
 
 
-def test_a_network_made_of_another_file_is_made_anew(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_made_of_another_file_is_made_anew(
+    cli: Cli, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     cli(*DRAFT)
-    changed = {**RECORDS[VQGAN].__dict__, "sha256": "0" * 64}
-    monkeypatch.setitem(RECORDS, VQGAN, type(RECORDS[VQGAN])(**changed))
-    assert not shelf.is_ready(VQGAN)
-    assert shelf.is_ready(CLIP)
+    before = shelf.network_path(VQGAN).read_bytes()
+    other = files[VQGAN].with_name("other.ckpt")
+    torch.manual_seed(1)
+    references.save_vqgan(references.vqgan(pretrained.VQGAN_CONFIG), other, "plain")
+    with pretrained.served({VQGAN: other}, pretrained.CONFIGS, monkeypatch):
+        assert (shelf.is_ready(VQGAN), shelf.is_ready(CLIP)) == (False, True)
+        assert cli(*DRAFT).exit_code == 0
+    assert shelf.network_path(VQGAN).read_bytes() != before
+    assert cli("models", "verify").exit_code == 0
+
+
+def test_a_network_that_cannot_be_read_says_the_way_out(cli: Cli) -> None:
+    cli(*DRAFT)
+    path = shelf.network_path(VQGAN)
+    path.write_bytes(path.read_bytes()[:-100])
+    result = cli(*DRAFT)
+    assert result.exit_code == 1
+    assert f"{VQGAN} is damaged" in result.stderr
+    assert f"clipgen models rm {VQGAN} --yes, then type the same command again" in result.stderr
+    assert cli("models", "prune", "--dry-run").stdout.splitlines()[0].endswith("ViT-B-32.pt")
+    assert "last.ckpt" not in cli("models", "prune", "--dry-run").stdout
+    assert cli("models", "rm", VQGAN, "--yes").exit_code == 0
+    assert cli(*DRAFT).exit_code == 0
+
+
+def test_prune_leaves_a_users_files_alone_and_takes_what_a_kill_left(cli: Cli) -> None:
+    cli("models", "pull", VQGAN)
+    mine = Cache().folder / "foo" / "bar"
+    mine.mkdir(parents=True)
+    (mine / "network.safetensors").write_bytes(b"mine")
+    (mine / "thesis.txt").write_text("mine")
+    left = partial_path(shelf.network_path(VQGAN))
+    left.write_bytes(b"half")
+    assert cli("models", "prune", "--yes").stdout.splitlines() == [str(left)]
+
+
+def test_a_replay_downloads_nothing_that_only_the_picture_names(cli: Cli, server: LoopbackServer) -> None:
+    picture = cli(*SMALL, "--clip", "RN50").stdout.strip()
+    assert cli("models", "rm", SECOND_CLIP, "--yes").exit_code == 0
+    asked = len(server.log)
+    result = cli("replay", picture, "-o", "again.png")
+    assert result.exit_code == 3
+    assert f"clipgen models pull {SECOND_CLIP}" in result.stderr
+    assert len(server.log) == asked
+    assert cli("replay", picture, "-o", "again.png", "--clip", "RN50").exit_code == 0
+    assert len(server.log) == asked + 1
+
+
+def test_an_own_network_brings_no_download_with_it(cli: Cli, files: dict[str, Path], server: LoopbackServer) -> None:
+    result = cli(*SMALL, "--vqgan", str(files[VQGAN]))
+    assert result.exit_code == 3
+    assert f"clipgen models pull {CLIP}" in result.stderr
+    assert server.log == []
+
+
+def test_a_replay_with_another_backend_or_preset_leaves_named_models_behind(cli: Cli) -> None:
+    picture = cli(*DRAFT, "--vqgan", "imagenet-f16-16384", "--clip", "RN50").stdout.strip()
+    cli("models", "pull", DVAE, CLIP, "--trust-on-first-use")
+    for flags in (("--backend", "dvae"), ("--preset", "starter")):
+        result = cli("replay", picture, "--size", "32x32", "--steps", "1", *flags)
+        assert result.exit_code == 0, result.stderr
+        job = metadata.read_recipe(Path(result.stdout.strip())).job
+        assert (job.clips, job.network) == ((), None)
+
+
+def test_all_lines_of_a_batch_have_the_models_of_the_first(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Job(parse_prompts("a cat"))
+    studio = making.Studio(
+        settings, device="cpu", delivery=making.Delivery(), results=Results(as_json=False), notes=Notes(quiet=True)
+    )
+    cli("models", "pull", VQGAN, CLIP)
+    assert resolving.resolve(settings)[0].preset == "draft"
+    assert studio.resolve(settings).preset == "starter"
 
 
 @pytest.mark.parametrize("how", ["offline", "variable", "no server"])
@@ -166,12 +241,13 @@ def test_auto_takes_what_is_here_and_says_why(cli: Cli, monkeypatch: pytest.Monk
     cli("models", "pull", VQGAN, CLIP)
     resolved, notes = resolving.resolve(job)
     assert resolved.preset == "draft"
-    assert notes == ["preset draft: its weights are here, and there is no GPU; --preset starter is quicker"]
+    assert notes == ["preset draft: its weights are here, and it runs on the CPU; --preset starter is quicker"]
     monkeypatch.setattr(resolving, "gpu_count", lambda: 1)
     assert resolving.resolve(job)[0].preset == "draft"
     monkeypatch.setitem(RECORDS, "clip/openai-vit-b-16", RECORDS[CLIP])
     resolved, notes = resolving.resolve(job)
-    assert (resolved.preset, notes) == ("standard", ["preset standard: its weights are here, and there is a GPU"])
+    assert (resolved.preset, notes) == ("standard", ["preset standard: its weights are here, and it runs on the GPU"])
+    assert resolving.resolve(job, device="cpu")[0].preset == "draft"
 
 
 def test_doctor_says_what_would_run_now(cli: Cli, server: LoopbackServer) -> None:
@@ -187,18 +263,17 @@ def test_doctor_says_what_would_run_now(cli: Cli, server: LoopbackServer) -> Non
     assert re.search(r"now: preset draft: .* vqgan on cpu, 256x256, 200 steps; about \d", result.stdout)
 
 
-def test_several_clips_guide_together(cli: Cli, server: LoopbackServer) -> None:
-    result = cli(*SMALL, "--clip", "ViT-B/32", "--clip", "RN50")
-    assert result.exit_code == 0, result.stderr
-    assert "preset draft: models are named" in result.stderr
-    recipe = metadata.read_recipe(Path(result.stdout.strip()))
-    assert recipe.job.clips == (CLIP, SECOND_CLIP)
-    alone = cli(*SMALL, "--clip", "RN50", "-o", "alone.png")
-    again = cli("replay", "alone.png", "--clip", "RN50", "--clip", "ViT-B-32", "-o", "again.png", "--offline")
-    assert (alone.exit_code, again.exit_code) == (0, 0)
-    with Image.open("alone.png") as one, Image.open("again.png") as other, Image.open(result.stdout.strip()) as both:
-        assert one.tobytes() != other.tobytes()
-        assert both.size == other.size
+def test_several_clips_guide_together(cli: Cli) -> None:
+    def made_by(*clips: str) -> tuple[float, float]:
+        result = cli(*DRAFT, *(flag for clip in clips for flag in ("--clip", clip)))
+        assert result.exit_code == 0, result.stderr
+        recipe = metadata.read_recipe(Path(result.stdout.strip()))
+        assert recipe.job.clips == tuple({"ViT-B/32": CLIP, "RN50": SECOND_CLIP}[clip] for clip in clips)
+        return recipe.loss, recipe.score
+
+    both = made_by("ViT-B/32", "RN50")
+    assert made_by("RN50", "ViT-B/32") == pytest.approx(both)
+    assert len({both, made_by("ViT-B/32"), made_by("RN50")}) == 3
 
 
 @pytest.mark.parametrize(
@@ -209,12 +284,12 @@ def test_several_clips_guide_together(cli: Cli, server: LoopbackServer) -> None:
         (("--clip", "RN50", "--preset", "starter"), "--clip cannot guide with preset starter"),
         (("--clip", "RN50", "--clip", "ViT-B-32", "--clip-weights", "a.pt"), "give each a partner"),
         (("--clip-weights", "none.pt", "--clip", "tiny-vit"), "--clip-weights 'none.pt' is no file"),
-        (("--clip-weights", "none.pt"), "say whose weights these are"),
+        (("--clip-weights", __file__), "say whose weights these are"),
         (("--vqgan", "imagenet"), "did you mean vqgan/imagenet-f16-1024?"),
         (("--vqgan", "imagenet-f16-1024", "--backend", "dvae"), "--vqgan goes with --backend vqgan, not with dvae"),
         (("--vqgan-config", "a.yaml"), "needs the checkpoint that it is of"),
         (("--dvae", "a.pkl"), "--dvae goes with --backend dvae"),
-        (("--dvae", "a.pkl", "--backend", "dvae"), "--dvae takes two files"),
+        (("--dvae", __file__, "--backend", "dvae"), "--dvae takes two files"),
         (("--clip", "hf-hub:nobody/nothing"), "hf download nobody/nothing open_clip_config.json"),
         (("--clip", "hf-hub:../x y"), "is no repository of the Hugging Face hub"),
     ],
@@ -243,11 +318,15 @@ def test_a_job_without_named_models_reads_as_it_always_did() -> None:
 
 
 def test_a_cache_that_cannot_be_written_costs_nothing_but_time(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise SafetensorError("No space left on device")
+
     assert cli("models", "pull", VQGAN, CLIP).exit_code == 0
     said: list[str] = []
-    monkeypatch.setattr(Cache, "check_space", lambda *_: (_ for _ in ()).throw(OSError(30, "Read-only file system")))
+    monkeypatch.setattr("clipgen.weights.checkpoint.save_file", full)
     assert load(VQGAN, said.append).kind == "vqgan"
     assert "is read anew in every run, as it cannot be kept" in said[0]
+    assert "No space left on device" in said[0]
     assert not shelf.is_ready(VQGAN)
 
 
@@ -262,7 +341,7 @@ def test_on_a_gpu_the_download_is_offered_and_never_begun_unasked(
     settings = Job(parse_prompts("a cat"))
     monkeypatch.setitem(RECORDS, "clip/openai-vit-b-16", RECORDS[CLIP])
     studio = making.Studio(
-        settings, device="auto", delivery=making.Delivery(), results=Results(as_json=False), notes=notes
+        settings, device="auto", delivery=making.Delivery(), results=Results(as_json=False), notes=notes, typed=settings
     )
     assert studio.resolve(settings).preset == preset
     assert bool(server.log) == (answer == "y")

@@ -82,13 +82,21 @@ def batch(
         cutouts=cutouts,
         init=None if init is None else str(init),
         init_weight=init_weight,
-        **choosing.Choice(clip, clip_weights, vqgan, vqgan_config, dvae).for_job(backend, notes.note),
+        **choosing.Choice(clip, clip_weights, vqgan, vqgan_config, dvae).for_job(backend),
     )
     lines = _read_lines(file)
     results = Results(as_json=as_json)
     films = film_suffixes(video=video, mp4=mp4, gif=gif)
     delivery = Delivery(films, not no_metadata, save_every)
-    studio = Studio(settings, device=device, delivery=delivery, results=results, notes=notes, offline=offline)
+    studio = Studio(
+        settings,
+        device=device,
+        delivery=delivery,
+        results=results,
+        notes=notes,
+        offline=offline,
+        typed=settings,
+    )
     make_folder(out)
     _Batch(studio, out, films, notes).make_all(settings, lines, results)
 

@@ -1,6 +1,5 @@
 """The options that choose models other than the preset's, and what they mean for a job."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,10 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from clipgen.errors import UsageError, unknown_value
-from clipgen.weights.shelf import networks
+from clipgen.weights.shelf import HUB_PREFIX, LOCAL, networks
 
 MODELS = "Models"
-HUB_PREFIX = "hf-hub:"
 
 Clip = Annotated[
     list[str] | None,
@@ -80,57 +78,68 @@ class Choice:
     vqgan_config: Path | None
     dvae: list[Path] | None
 
-    def for_job(self, backend: str, note: Callable[[str], None]) -> dict[str, Any]:
+    def for_job(self, backend: str) -> dict[str, Any]:
         """Return the fields of a job that name the models; none where nothing was typed. Raises UsageError."""
         for name, value in (("vqgan", self.vqgan), ("dvae", self.dvae)):
             if value and backend != name:
                 raise UsageError(f"--{name} goes with --backend {name}, not with {backend}")
         if self.vqgan_config and not self.vqgan:
             raise UsageError(f"--vqgan-config {self.vqgan_config} needs the checkpoint that it is of; add --vqgan FILE")
-        clips = tuple(self._clips(note))
-        network = self._network(note)
+        clips, network = tuple(self._clips()), self._network()
         return ({"clips": clips} if clips else {}) | ({"network": network} if network else {})
 
-    def _network(self, note: Callable[[str], None]) -> str | None:
+    def _network(self) -> str | None:
         if self.dvae:
             from clipgen.local import adopt_dvae
 
-            return adopt_dvae(self.dvae, note)
-        if self.vqgan is None:
-            return None
-        if name := _known("vqgan", self.vqgan):
+            return adopt_dvae(self.dvae)
+        return self._vqgan(self.vqgan) if self.vqgan else None
+
+    def _vqgan(self, text: str) -> str:
+        if name := _known("vqgan", text):
+            if self.vqgan_config:
+                raise UsageError(f"--vqgan-config goes with a checkpoint of your own; the config of {name} is known")
             return name
-        if not Path(self.vqgan).exists():
-            raise unknown_value("--vqgan, where it names no file,", self.vqgan, networks("vqgan"))
+        if not _exists(text):
+            raise unknown_value("--vqgan, where it names no file,", text, networks("vqgan"))
         from clipgen.local import adopt_vqgan
 
-        return adopt_vqgan(Path(self.vqgan), self.vqgan_config, note)
+        return adopt_vqgan(Path(text), self.vqgan_config)
 
-    def _clips(self, note: Callable[[str], None]) -> list[str]:
+    def _clips(self) -> list[str]:
         names, files = self.clip or [], self.clip_weights or []
         if not files:
-            return [_clip(name, note) for name in names]
+            return [_clip(name) for name in names]
         if names and len(names) != len(files):
             raise UsageError(f"--clip-weights is given {len(files)} times and --clip {len(names)}: give each a partner")
         from clipgen.local import adopt_clip
 
         models: list[str | None] = [*names] if names else [None for _ in files]
-        return [adopt_clip(name, file, note) for name, file in zip(models, files, strict=True)]
+        return [adopt_clip(name, file) for name, file in zip(models, files, strict=True)]
 
 
-def _clip(text: str, note: Callable[[str], None]) -> str:
+def _clip(text: str) -> str:
     if text.startswith(HUB_PREFIX):
         from clipgen.local import adopt_hub
 
-        return adopt_hub(text, note)
+        return adopt_hub(text)
     if name := _known("clip", text):
         return name
     raise unknown_value("--clip", text, networks("clip"))
 
 
 def _known(kind: str, text: str) -> str | None:
-    """Return the name of the published network that a text means: "ViT-B/32" is "clip/openai-vit-b-32"."""
+    """Return the name of the network that a text means, "ViT-B/32" is "clip/openai-vit-b-32"; None if it means none."""
+    if LOCAL.fullmatch(text) and text.startswith(f"{kind}/"):
+        return text
     plain = text.lower().replace("/", "-").replace(":", "-").replace("@", "-").removesuffix("px")
     names = networks(kind)
     short = {name: name.removeprefix(f"{kind}/").removeprefix("openai-") for name in names}
     return next((name for name in names if text == name or plain in (name.removeprefix(f"{kind}/"), short[name])), None)
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # no file can have such a name
+        return False

@@ -13,7 +13,7 @@ import typer
 
 from clipgen import __version__
 from clipgen.cli import options
-from clipgen.cli.models import print_table
+from clipgen.cli.inventory import print_table
 from clipgen.device import pick_device
 from clipgen.job import Job, parse_prompts
 from clipgen.presets import PRESETS, Preset, Size
@@ -21,6 +21,7 @@ from clipgen.printable import readable_bytes, readable_time
 from clipgen.resolving import networks_of, resolve
 from clipgen.weights import shelf
 from clipgen.weights.cache import Cache
+from clipgen.weights.records import describe_sizes
 
 PACKAGES = ("torch", "torchvision", "open_clip_torch", "kornia", "dall-e", "taming-transformers-rom1504", "pillow")
 EXAMPLE = "a cat"
@@ -109,13 +110,12 @@ def _weights(preset: Preset, backend: str) -> str:
     missing = shelf.missing(networks_of(Job(parse_prompts(EXAMPLE), backend=backend, preset=preset.name)))
     if not missing:
         return "here"
-    known = sum(record.size or (record.megabytes or 0) * 10**6 for record in missing)
-    return f"{readable_bytes(known)} to get"
+    return f"{describe_sizes(missing)} to get"
 
 
 def _now(job: Job, wish: str) -> dict[str, Any]:
     """Return what a run without any option would be, and about how long it takes: measured, where it can run."""
-    resolved, notes = resolve(job)
+    resolved, notes = resolve(job, device=wish)
     size, device = cast(Size, resolved.size), pick_device(wish)
     what = f"{resolved.backend} on {device}, {size[0]}x{size[1]}, {resolved.steps} steps"
     missing = shelf.missing(networks_of(resolved))

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +17,9 @@ from clipgen.cli.report import Notes
 from clipgen.job import Job
 from clipgen.presets import STANDARD
 from clipgen.printable import readable_bytes
-from clipgen.resolving import networks_of
+from clipgen.resolving import named_networks, networks_of
 from clipgen.weights import shelf
+from clipgen.weights.records import describe_sizes
 
 if TYPE_CHECKING:
     from clipgen.weights.fetch import Fetcher
@@ -36,36 +37,41 @@ def offered_preset(job: Job, *, offline: bool, notes: Notes) -> str | None:
     Where nobody is there to answer, only say that there are such.
     """
     missing = shelf.missing(networks_of(replace(job, preset=STANDARD)))
-    size = readable_bytes(sum(record.size or 0 for record in missing))
-    if any(record.sha256 is None for record in missing) or notes.quiet:
+    if notes.quiet or any(record.sha256 is None for record in missing):
         return None
+    size = describe_sizes(missing)
     if offline or not can_ask():
         notes.note(f"a GPU is here: --preset {STANDARD} knows the world, after a download of {size}")
         return None
     return STANDARD if agreed(f"A GPU is here. Download the models of preset {STANDARD}, {size}?") else None
 
 
-def fetch_missing(job: Job, *, offline: bool, notes: Notes) -> None:
-    """Download what the models of a resolved job need and is not here.
+def fetch_missing(job: Job, typed: Job | None, *, offline: bool, notes: Notes) -> None:
+    """Download what the models of a resolved job need and is not here, as far as the user has typed their names.
 
     Weights of which no hash is published are not among it: the user must have said once that they are trusted. Raises
-    WeightsMissingError, with the command that gets them, where something is still missing in the end.
+    WeightsMissingError, with the command that gets them, where something stays missing.
     """
     from clipgen.weights.cache import Cache
     from clipgen.weights.fetch import Fetcher
 
-    cache = Cache()
-    missing = shelf.missing(networks_of(job), cache)
+    cache, asked = Cache(), named_networks(typed) if typed else ()
+    needed = networks_of(job)
+    for record in shelf.missing([name for name in needed if name not in asked], cache):
+        cache.find(record)
+    missing = shelf.missing(needed, cache)
     for record in missing:
         if cache.wanted(record) is None:
             cache.find(record)
     if missing:
-        total = sum(record.size or 0 for record in missing)
-        notes.note(f"preset {job.preset} needs {len(missing)} files that are not here yet, {readable_bytes(total)}")
-    fetcher = Fetcher(cache, offline=offline, note=notes.note)
+        notes.note(f"{len(missing)} files have to be downloaded first, {describe_sizes(missing)}")
+    pull(Fetcher(cache, offline=offline, note=notes.note), missing, quiet=notes.quiet)
+
+
+def pull(fetcher: "Fetcher", records: "Sequence[Record]", *, quiet: bool, trust: bool = False) -> list[Path]:
+    """Download files one after the other; after Ctrl-C what has arrived is kept."""
     try:
-        for record in missing:
-            pull_one(fetcher, record, trust=False, quiet=notes.quiet)
+        return [pull_one(fetcher, record, trust=trust, quiet=quiet) for record in records]
     except KeyboardInterrupt:
         say("what has arrived is kept; the same command goes on with it")
         raise

@@ -2,29 +2,28 @@
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from clipgen.cli import remarks
 from clipgen.cli.downloads import fetch_missing, offered_preset
 from clipgen.cli.failures import say
 from clipgen.cli.report import Notes, Results
 from clipgen.device import pick_device
 from clipgen.errors import ClipgenError, UsageError
-from clipgen.job import Job
+from clipgen.job import Job, check_whole
 from clipgen.naming import reserved, slug
 from clipgen.presets import AUTO, STARTER, Size
 from clipgen.printable import one_line, readable_time
-from clipgen.resolving import networks_of, resolve
-from clipgen.starter.words import unknown_words
-from clipgen.weights.catalogue import files_of
-from clipgen.weights.shelf import is_own
+from clipgen.resolving import resolve
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from clipgen.candidates import Candidate
     from clipgen.sample import Models
     from clipgen.scene import Snapshot
     from clipgen.sinks.base import Sink
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 SAVE_SECONDS = 30.0
 MAX_SECONDS = 86_400.0
 MAX_LABEL = 100
-MAX_STRANGE_WORDS = 10
+MAX_CANDIDATES = 64
 
 # What a user may expect -o to write, and does not get.
 _OTHER_FORMATS = {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".mp4", ".tif", ".tiff", ".webp"}
@@ -82,7 +81,8 @@ class Delivery:
 class Studio:
     """Makes pictures that differ only in prompt and seed, with models and init image loaded once.
 
-    `settings` is a job with everything but the prompt; it is checked here, before anything slow.
+    `settings` is a job with everything but the prompt; it is checked here, before anything slow. Models that `typed`
+    names are downloaded if need be: a job of which all was typed by the user, and no file told.
     """
 
     def __init__(
@@ -94,29 +94,36 @@ class Studio:
         results: Results,
         notes: Notes,
         offline: bool = False,
+        typed: Job | None = None,
     ) -> None:
         self._delivery = delivery
         self._results = results
         self._notes = notes
         self._models: Models | None = None
+        self._is_timed = notes.quiet
         self._init, self._init_notes = _load_init(settings.init)
-        self._preset: str | None = None
-        resolved, _ = self._resolve(settings)
+        self._wish = device
+        resolved, self._reasons = self._resolve(settings)
         self._device = pick_device(device)
         if settings.preset == AUTO and resolved.preset == STARTER and self._device != "cpu":
-            self._preset = offered_preset(settings, offline=offline, notes=notes)
-            resolved, _ = self._resolve(settings)
-        fetch_missing(resolved, offline=offline, notes=notes)
+            offered = offered_preset(settings, offline=offline, notes=notes)
+            if offered:
+                typed = replace(settings, preset=offered)
+                resolved, self._reasons = self._resolve(typed)
+        self._preset = resolved.preset  # for all jobs, whatever else changes on this machine
+        fetch_missing(resolved, typed, offline=offline, notes=notes)
 
     def resolve(self, job: Job) -> Job:
         """Fill in every default of a job; says what was decided and what the models will not understand."""
-        resolved, notes = self._resolve(job)
-        self._notes.say([*self._init_notes, *notes, *_strange_words(resolved), *_terms(resolved)])
+        reasons = self._reasons if job.preset == AUTO else []
+        resolved, notes = self._resolve(replace(job, preset=self._preset))
+        self._notes.say(
+            [*self._init_notes, *reasons, *notes, *remarks.strange_words(resolved), *remarks.terms(resolved)]
+        )
         return resolved
 
     def _resolve(self, job: Job) -> tuple[Job, list[str]]:
-        job = replace(job, preset=self._preset) if self._preset and job.preset == AUTO else job
-        return resolve(job, self._init.size if self._init else None)
+        return resolve(job, self._init.size if self._init else None, self._wish)
 
     def make_alone(self, job: Job, out: Path) -> None:
         """Make the picture of the one job there is, where `-o` says, and print its JSON document if asked to."""
@@ -126,6 +133,30 @@ class Studio:
                 self.make(workspace, paths, job.text)
         finally:
             self.print_json()
+
+    def make_best(self, job: Job, out: Path, candidates: int, keep: int) -> None:
+        """Make pictures of the seeds that are best among some candidates, the best first."""
+        check_whole("--candidates", candidates, 1, MAX_CANDIDATES)
+        check_whole("--keep", keep, 1, candidates)
+        if candidates == 1:
+            self.make_alone(job, out)
+            return
+        best = self._best(self.resolve(job), candidates)
+        self._notes.say(f"seed {each.job.seed}: {each.score:.3f} by the judge" for each in best)
+        try:
+            for place, each in enumerate(best[:keep], start=1):
+                folder, stem = destination(out, each.job)
+                with self.claimed(each.job, folder, stem) as (workspace, paths):
+                    self.make(workspace, paths, f"[{place}/{keep}] {each.job.text}" if keep > 1 else each.job.text)
+        finally:
+            self._results.print_json({"pictures": self._results.pictures})
+
+    def _best(self, job: Job, count: int) -> "list[Candidate]":
+        from clipgen.candidates import best_seeds
+        from clipgen.runner import load_models
+
+        self._models = self._models or load_models(job, self._device, self._notes.note)
+        return best_seeds(job, count, self._models, self._progress, init=self._init)
 
     def print_json(self) -> None:
         """Print the JSON document of the one picture there is, if asked to."""
@@ -185,14 +216,31 @@ class Studio:
 
         job, delivery = workspace.order.job, self._delivery
         self._models = self._models or load_models(job, self._device, self._notes.note)
-        self._notes.say(_unread_words(job, self._models))
+        self._notes.say(remarks.unread_words(job, self._models))
         before = [*(film.keep for film in films), png.keep]
-        self._notes.say(_duration(job, self._models))
+        self._say_duration(job, self._models, snapshot.done if snapshot else 0)
         keeper = PeriodicKeeper(workspace, delivery.save_every, before, last=delivery.keep_state)
         sinks: list[Sink] = [png, *films, *self._progress(label)]
         run(job, self._models, sinks, init=workspace.init, keeper=keeper, snapshot=snapshot)
-        self._notes.say(_spared(png.record))
+        self._notes.say(remarks.spared(png.record))
         self._notes.say([f"warning: {keeper.problem}"] if keeper.problem else [])
+
+    def _say_duration(self, job: Job, models: "Models", done: int) -> None:
+        """Say once about how long a run takes, with models that may take minutes or hours on this machine."""
+        from clipgen.memory import is_memory_error
+        from clipgen.sample import Sample
+
+        if self._is_timed or (job.preset == STARTER and not job.network):
+            return
+        self._is_timed = True
+        size, steps = cast(Size, job.size), cast(int, job.steps)
+        try:
+            seconds = Sample(job, models).seconds() * (steps - done) / steps
+        except (MemoryError, RuntimeError) as error:
+            if is_memory_error(error):
+                return  # the run itself says so, and knows what to do
+            raise
+        self._notes.note(f"{steps - done} steps at {size[0]}x{size[1]} take about {readable_time(seconds)} here")
 
     def _leave(self, workspace: "Workspace", png: "PngSink") -> None:
         """Let go of the workspace, which stays only where it is of use."""
@@ -212,52 +260,9 @@ class Studio:
             yield progress_sink(one_line(label, MAX_LABEL), sys.stderr)
 
 
-def _duration(job: Job, models: "Models") -> Iterator[str]:
-    """Say about how long the run takes, with models that may take minutes or hours on this machine."""
-    if job.preset != STARTER:
-        from clipgen.sample import Sample
-
-        size, seconds = cast(Size, job.size), Sample(job, models).seconds()
-        yield f"{job.steps} steps at {size[0]}x{size[1]} take about {readable_time(seconds)} here"
-
-
-def _spared(record: Mapping[str, object]) -> Iterator[str]:
-    """Say that memory was short, where it was."""
-    if at_once := record.get("views_at_once"):
-        yield f"memory was short: the views were looked at {at_once} at a time, which takes longer"
-
-
-def _unread_words(job: Job, models: "Models") -> Iterator[str]:
-    """Warn of each text that is longer than the models read."""
-    reader = models.perceptors[0].perceptor
-    for prompt in job.prompts:
-        if over := reader.overlong(prompt.text):
-            text = one_line(prompt.text, MAX_LABEL)
-            yield f'warning: the last words of "{text}" are not read: it is {over} tokens too long'
-
-
 def _load_init(path: str | None) -> "tuple[Image | None, list[str]]":
     if path is None:
         return None, []
     from clipgen.images import load_image
 
     return load_image(path)
-
-
-def _terms(job: Job) -> Iterator[str]:
-    """Name the published networks that are used, with what is known of their terms."""
-    for name in networks_of(job):
-        if not is_own(name):
-            yield f"{name}: {files_of(name)[0].licence}"
-
-
-def _strange_words(job: Job) -> Iterator[str]:
-    """Warn of the words that the starter models have never met."""
-    if job.preset != STARTER:
-        return
-    strange = unknown_words(" ".join(prompt.text for prompt in job.prompts), MAX_STRANGE_WORDS + 1)
-    for word, nearest in strange[:MAX_STRANGE_WORDS]:
-        hint = f'; the nearest that it knows is "{nearest}"' if nearest else ""
-        yield f'warning: the starter set does not know the word "{word}"{hint}'
-    if len(strange) > MAX_STRANGE_WORDS:
-        yield "warning: there are more words that the starter set does not know"

@@ -4,7 +4,7 @@ Nothing is downloaded but by `pull`. Results go to stdout: names, paths, or one 
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,17 +51,15 @@ models = typer.Typer(cls=HelpfulGroup, help="List, download, check and remove pr
 @models.command("list")
 def list_models(as_json: Json = False) -> None:
     """List the weights that are known, and which of them are here."""
+    from clipgen.cli.inventory import HEAD, inventory, print_table, shown
     from clipgen.weights.cache import Cache
-    from clipgen.weights.catalogue import RECORDS
-    from clipgen.weights.shelf import kept
 
     cache = Cache()
-    rows = [_describe(cache, record) for record in RECORDS.values()]
-    rows += [_describe_network(cache, name) for name in kept(cache) if name not in RECORDS]
+    rows = inventory(cache)
     if as_json:
         _print_json({"folder": str(cache.folder), "models": rows})
         return
-    print_table(("NAME", "KIND", "SIZE", "HERE", "SHA256", "LICENCE"), [_shown(row) for row in rows])
+    print_table(HEAD, [shown(row) for row in rows])
 
 
 @models.command()
@@ -75,24 +73,19 @@ def pull(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="No progress, only errors.")] = False,
 ) -> None:
     """Download weights, or go on with a download that was stopped; prints their paths."""
-    from clipgen.cli.downloads import pull_one
+    from clipgen.cli import downloads
     from clipgen.weights.fetch import Fetcher
 
-    records = _records(names)
     note = _silent if quiet else say
-    fetcher = Fetcher(offline=offline, note=note)
-    pulled: list[dict[str, Any]] = []
+    fetcher, pulled = Fetcher(offline=offline, note=note), []
     try:
-        for record in records:
-            path = pull_one(fetcher, record, trust=trust, quiet=quiet)
+        for record in _records(names):
+            [path] = downloads.pull(fetcher, [record], trust=trust, quiet=quiet)
             digest = fetcher.cache.wanted(record)
             pulled.append({"name": record.name, "path": str(path), "sha256": digest, "licence": record.licence})
             note(f"{record.name}: {record.licence}; sha256 {digest}{'' if record.sha256 else ', recorded here'}")
             if not as_json:
                 echo_path(path)
-    except KeyboardInterrupt:
-        say("what has arrived is kept; the same command goes on with it")
-        raise
     finally:
         if as_json:
             _print_json({"models": pulled})
@@ -111,14 +104,7 @@ def verify(
     from clipgen.weights.catalogue import RECORDS
 
     cache = Cache()
-    made = [name for name in shelf.kept(cache) if not names or name in names]
-    records = _records(name for name in names if name not in made) if names else []
-    records += [one for one in RECORDS.values() if cache.path(one).is_file() and (not names or one.name in made)]
-    for record in (one for one in records if not cache.path(one).is_file()):
-        cache.find(record)
-    found = {record.name: cache.damage(record) for record in records}
-    found |= {f"{name}, ready to use": shelf.network_damage(name, cache) for name in made}
-    damaged = {name: reason for name, reason in found.items() if reason}
+    found = _damages(cache, names or [*shelf.kept(cache), *(one.name for one in RECORDS.values() if cache.has(one))])
     if as_json:
         rows = [{"name": name, "ok": reason is None, "problem": reason} for name, reason in found.items()]
         _print_json({"models": rows})
@@ -127,13 +113,31 @@ def verify(
             typer.echo(f"{'damaged' if reason else 'ok':8} {name}")
         if not found:
             say(f"no weights are in {cache.folder}")
+    damaged = [name for name, reason in found.items() if reason]
     if damaged:
-        shown, reason = next(iter(damaged.items()))
-        name = shown.split(",")[0]
+        name = damaged[0].split(",")[0]
+        again = "name your file again" if shelf.is_own(name) else f"clipgen models pull {name}"
         raise ClipgenError(
-            f"{len(damaged)} of {len(found)} files damaged, {shown}: {reason}; get it again with: "
-            f"clipgen models rm {name} --yes && clipgen models pull {name}"
+            f"{len(damaged)} of {len(found)} files damaged, {damaged[0]}: {found[damaged[0]]}; get it again with: "
+            f"clipgen models rm {name} --yes, then {again}"
         )
+
+
+def _damages(cache: "Cache", names: Iterable[str]) -> dict[str, str | None]:
+    """Say for each file of these names, and each network made of one, what is wrong with it; None if nothing is."""
+    from clipgen.weights import shelf
+
+    found: dict[str, str | None] = {}
+    made = shelf.kept(cache)
+    for name in dict.fromkeys(names):
+        if name in made:
+            found[f"{name}, ready to use"] = shelf.network_damage(name, cache)
+        for record in [] if shelf.is_own(name) else _records([name]):
+            if cache.path(record).is_file():
+                found[record.name] = cache.damage(record)
+            elif name not in made:
+                cache.find(record)  # raises
+    return found
 
 
 @models.command()
@@ -149,7 +153,7 @@ def path(name: Name, as_json: Json = False) -> None:
         _print_path(name, shelf.network_path(name, cache), as_json=as_json)
         return
     for one in _records([name]):
-        _print_path(one.name, cache.find(one), as_json=as_json)
+        _print_path(one.name, shelf.held(one, cache) or cache.find(one), as_json=as_json)
 
 
 @models.command()
@@ -215,63 +219,6 @@ def _records(names: Iterable[str]) -> "list[Record]":
     from clipgen.weights.catalogue import files_of
 
     return list({record.name: record for name in names for record in files_of(name)}.values())
-
-
-def _describe(cache: "Cache", record: "Record") -> dict[str, Any]:
-    """Return a row of the list as JSON values."""
-    from clipgen.weights.records import describe_size
-    from clipgen.weights.shelf import is_ready, network_of
-
-    part = cache.part(record)
-    return {
-        "name": record.name,
-        "kind": record.kind,
-        "summary": record.summary,
-        "bytes": record.size,
-        "size": describe_size(record),
-        "cached": cache.has(record),
-        "ready": is_ready(network_of(record.name), cache),
-        "partial_bytes": part.stat().st_size if part.is_file() else 0,
-        "sha256": cache.wanted(record),
-        "needs_trust_on_first_use": cache.wanted(record) is None,
-        "licence": record.licence,
-    }
-
-
-def _describe_network(cache: "Cache", name: str) -> dict[str, Any]:
-    """Return a row for a network that is no file of the catalogue, such as one of the user's own."""
-    from clipgen.weights.cache import read_digest
-    from clipgen.weights.shelf import is_own, network_path, read_header
-
-    path = network_path(name, cache)
-    header, size = read_header(path), path.stat().st_size
-    files = [str(one.get("file")) for one in header.recipe.get("converted_from", [])] if header else []
-    return {
-        "name": name,
-        "kind": name.split("/")[0],
-        "summary": f"made from {' and '.join(files)}" if files else "made by clipgen",
-        "bytes": size,
-        "size": readable_bytes(size),
-        "cached": False,
-        "ready": True,
-        "partial_bytes": 0,
-        "sha256": read_digest(path),
-        "needs_trust_on_first_use": False,
-        "licence": "of your own file" if is_own(name) else "as its parts",
-    }
-
-
-def _shown(row: dict[str, Any]) -> tuple[str, ...]:
-    here = "ready" if row["ready"] else "yes" if row["cached"] else "in part" if row["partial_bytes"] else "no"
-    trust = "--trust-on-first-use" if row["needs_trust_on_first_use"] else "known"
-    return (row["name"], row["kind"], row["size"].replace("of unknown size", "?"), here, trust, row["licence"])
-
-
-def print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Print rows under their heads, in columns."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for row in (head, *rows):
-        typer.echo("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _remove(cache: "Cache", command: str, paths: list[Path], *, yes: bool, dry_run: bool, as_json: bool) -> None:

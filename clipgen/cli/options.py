@@ -91,6 +91,19 @@ Seed = Annotated[
         show_default=False,
     ),
 ]
+Candidates = Annotated[
+    int,
+    typer.Option(
+        "--candidates",
+        metavar="NUMBER",
+        help="Seeds to try a short way, from --seed on; a judge that does not guide picks the best.",
+        rich_help_panel=PICTURE,
+    ),
+]
+Keep = Annotated[
+    int,
+    typer.Option("--keep", metavar="NUMBER", help="How many of them become pictures.", rich_help_panel=PICTURE),
+]
 BatchSeed = Annotated[
     int,
     typer.Option("--seed", metavar="NUMBER", help="The seed of every picture.", rich_help_panel=PICTURE),

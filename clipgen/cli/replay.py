@@ -50,11 +50,8 @@ def replay(
     save_every: options.SaveEvery = SAVE_SECONDS,
     keep_state: options.KeepState = False,
 ) -> None:
-    """Make a picture again from the recipe inside it; the options change parts of it.
-
-    The same recipe gives the same picture.
-    """
-    changes = {
+    """Make a picture again from the recipe inside it; the options change parts of it."""
+    changes: dict[str, Any] = {
         "prompts": None if prompt is None else parse_prompts(prompt),
         "backend": backend,
         "preset": preset,
@@ -68,9 +65,9 @@ def replay(
     }
     recipe = _recipe_of(picture, init)
     notes = Notes(quiet=quiet or as_json)
-    models = choosing.Choice(clip, clip_weights, vqgan, vqgan_config, dvae)
-    changes |= models.for_job(backend or recipe.job.backend, notes.note)
-    job = _changed(recipe.job, {name: value for name, value in changes.items() if value is not None})
+    named = choosing.Choice(clip, clip_weights, vqgan, vqgan_config, dvae).for_job(backend or recipe.job.backend)
+    changes = {name: value for name, value in changes.items() if value is not None} | named
+    job = _changed(recipe.job, changes)
     studio = Studio(
         job,
         device=device,
@@ -78,6 +75,7 @@ def replay(
         results=Results(as_json=as_json),
         notes=notes,
         offline=offline,
+        typed=_typed(job, changes),
     )
     notes.say(_doubts(recipe, init))
     studio.make_alone(job, out)
@@ -97,11 +95,17 @@ def _recipe_of(picture: Path, init: Path | None) -> "Recipe":
 
 
 def _changed(job: Job, changes: Mapping[str, Any]) -> Job:
-    """Return the job with changes; of other models the numbers that suited the first ones are dropped."""
-    models = replace(job, **{name: changes[name] for name in ("backend", "preset") if name in changes})
+    """Return the job with changes; of another backend or preset, what suited the first one is dropped."""
+    bare = replace(job, clips=(), network=None)
+    models = replace(bare, **{name: changes[name] for name in ("backend", "preset") if name in changes})
     if (models.backend, chosen_preset(models)[0]) != (job.backend, chosen_preset(job)[0]):
         changes = {"steps": None, "lr": None, "cutouts": None, "clips": (), "network": None, **changes}
-    return replace(job, **changes)
+    return replace(bare, **{"clips": job.clips, "network": job.network, **changes})
+
+
+def _typed(job: Job, changes: Mapping[str, Any]) -> Job:
+    """Return a job that names the models that were typed, and none that only the picture names."""
+    return Job(job.prompts, job.backend, **{k: v for k, v in changes.items() if k in ("preset", "clips", "network")})
 
 
 def _doubts(recipe: "Recipe", init: Path | None) -> Iterator[str]:

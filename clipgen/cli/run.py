@@ -17,6 +17,8 @@ def run(
     init_weight: options.InitWeight = Job.init_weight,
     size: options.Size = None,
     seed: options.Seed = None,
+    candidates: options.Candidates = 1,
+    keep: options.Keep = 1,
     backend: options.Backend = Job.backend,
     preset: options.Preset = Job.preset,
     steps: options.Steps = None,
@@ -55,7 +57,7 @@ def run(
         cutouts=cutouts,
         init=None if init is None else str(init),
         init_weight=init_weight,
-        **choosing.Choice(clip, clip_weights, vqgan, vqgan_config, dvae).for_job(backend, notes.note),
+        **choosing.Choice(clip, clip_weights, vqgan, vqgan_config, dvae).for_job(backend),
     )
     studio = Studio(
         job,
@@ -64,5 +66,6 @@ def run(
         results=Results(as_json=as_json),
         notes=notes,
         offline=offline,
+        typed=job,
     )
-    studio.make_alone(job, out)
+    studio.make_best(job, out, candidates, keep)

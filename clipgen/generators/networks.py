@@ -82,6 +82,8 @@ class VQGANNetwork(nn.Module):
         width, attention = config["embed_dim"], shape.get("attn_type", "vanilla")
         if attention not in _ATTENTION:
             raise ClipgenError(f"attn_type of a VQGAN must be one of {', '.join(_ATTENTION)}, got {attention!r}")
+        if not shape["in_channels"] == shape["out_ch"] == 3 * self.block**2:
+            raise ClipgenError(f"a VQGAN must have {3 * self.block**2} channels of pixels, got {shape['in_channels']}")
         with contextlib.redirect_stdout(io.StringIO()):  # taming prints its latent's shape
             self.encoder = TamingEncoder(**shape)
             self.decoder = TamingDecoder(**shape)

@@ -22,13 +22,15 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_dir
 
 from clipgen.errors import ClipgenError, UsageError, WeightsMissingError
-from clipgen.naming import publish, replacing
+from clipgen.naming import partials, publish, replacing
 from clipgen.printable import readable_bytes
 from clipgen.weights.catalogue import RECORDS
 from clipgen.weights.records import Record, describe_size
 
 VARIABLE = "CLIPGEN_CACHE"
 PART, ORIGIN, DIGEST = ".part", ".part.json", ".sha256"
+UNPACKED = ".unpacked"
+"""What is taken out of a zip archive for a moment."""
 NETWORK = "network.safetensors"
 """What a file was made into, see `clipgen.weights.shelf`."""
 SPARE = 50 * 10**6
@@ -174,10 +176,11 @@ class Cache:
         found: list[Path] = []
         for record in RECORDS.values():
             path = self.path(record)
-            parts = [part for part in (beside(path, PART), beside(path, ORIGIN)) if part.is_file()]
+            parts = [part for part in (beside(path, each) for each in (PART, ORIGIN, UNPACKED)) if part.is_file()]
             if parts and not self._is_busy(record):
                 found += parts
         known = {self.path(record) for record in RECORDS.values()}
+        found += [part for folder in self.folder.glob("*/*") for part in partials(folder / NETWORK)]
         for digest in sorted(self.folder.glob(f"*/*/*{DIGEST}")):
             path = digest.with_name(digest.name.removesuffix(DIGEST))
             if path not in known and path.name != NETWORK and read_digest(path):

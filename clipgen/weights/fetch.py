@@ -135,7 +135,7 @@ class _Download:
 
     def run(self) -> Path:
         """Try one mirror after the other."""
-        reasons, offline = [], True
+        name, reasons, offline = self._record.name, [], True
         for address in self._record.mirrors:
             host = urlsplit(address).hostname
             try:
@@ -145,8 +145,8 @@ class _Download:
                 offline = offline and isinstance(trouble.__cause__, Unreachable)
                 self._fetcher.note(reasons[-1])
         if offline:
-            return self._cache.find(self._record, ", and none of the servers that have it can be reached")
-        name = self._record.name
+            hint = f", and no server that has it can be reached (one that you have: clipgen models add {name} FILE)"
+            return self._cache.find(self._record, hint)
         anew = (
             "" if self._record.sha256 or not self._wanted else f"; to trust it anew: clipgen models rm {name} --forget"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,15 @@ class Record:
     """Of a zip archive: the file inside that holds the weights."""
     hub: tuple[str, str] | None = None
     """Repository and file on the Hugging Face hub, whose own cache may hold the file already."""
+
+
+def describe_sizes(records: Sequence[Record]) -> str:
+    """Say how large files are together: "1.33 GB", or "346 MB and 1 file of unknown size"."""
+    known = [record.size or (record.megabytes or 0) * 10**6 for record in records]
+    unknown = known.count(0)
+    total = readable_bytes(sum(known)) if any(known) else ""
+    rest = f"{unknown} {'file' if unknown == 1 else 'files'} of unknown size" if unknown else ""
+    return " and ".join(filter(None, (total, rest)))
 
 
 def describe_size(record: Record) -> str:

@@ -22,14 +22,15 @@ from typing import Any
 
 from clipgen.errors import UsageError, WeightsMissingError, unknown_value
 from clipgen.printable import quoted
-from clipgen.weights.cache import DIGEST, NETWORK, Cache, beside, plain_files, read_digest, sha256_of
+from clipgen.weights.cache import DIGEST, NETWORK, Cache, beside, read_digest, sha256_of
 from clipgen.weights.catalogue import IN_PARTS, RECORDS, files_of
 from clipgen.weights.records import Record
 
 STARTER = "starter/"
+HUB_PREFIX = "hf-hub:"
+"""Before the name of a repository of the Hugging Face hub, where the name of a CLIP is asked for."""
 MAX_HEADER = 10_000_000
-_LOCAL = re.compile(r"(vqgan|dvae|clip)/local-[0-9a-f]{16}")
-_LATENT_KINDS = ("vqgan", "dvae")
+LOCAL = re.compile(r"(vqgan|dvae|clip)/local-[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def check_name(flag: str, name: object, kind: str) -> None:
     if not isinstance(name, str):
         raise UsageError(f"{flag} must be a name, got {quoted(name)}")
     known = networks(kind)
-    if name not in known and not (_LOCAL.fullmatch(name) and name.startswith(f"{kind}/")):
+    if name not in known and not (LOCAL.fullmatch(name) and name.startswith(f"{kind}/")):
         raise unknown_value(flag, name, known)
 
 
@@ -77,9 +78,14 @@ def network_path(name: str, cache: Cache | None = None) -> Path:
 def is_ready(name: str, cache: Cache | None = None) -> bool:
     """Tell whether a network is here, made from the very files that the catalogue names."""
     cache = cache or Cache()
-    header = read_header(network_path(name, cache))
-    if header is None or is_own(name):
+    path = network_path(name, cache)
+    header = read_header(path)
+    if name.startswith(STARTER):
         return header is not None
+    if header is None or read_digest(path) is None:  # the hash is written last
+        return False
+    if is_own(name):
+        return True
     made_from = [one.get("sha256") for one in header.recipe.get("converted_from", [])]
     records = files_of(name)
     return len(made_from) == len(records) and all(
@@ -96,7 +102,7 @@ def missing(names: Iterable[str], cache: Cache | None = None) -> list[Record]:
 
 def is_own(name: str) -> bool:
     """Tell whether a network needs no download: one that ships with clipgen, or of a user's own file."""
-    return name.startswith(STARTER) or _LOCAL.fullmatch(name) is not None
+    return name.startswith(STARTER) or LOCAL.fullmatch(name) is not None
 
 
 def held(record: Record, cache: Cache) -> Path | None:
@@ -133,13 +139,15 @@ def network_damage(name: str, cache: Cache) -> str | None:
 def prunable(cache: Cache) -> list[Path]:
     """Return what is not needed: what is left of downloads and of old versions, and files that networks were made from.
 
-    The hash that a file had at its first use stays, to hold another download to it.
+    The hash that a file had at its first use stays, to hold another download to it. Files that are not clipgen's stay.
     """
     found = cache.leftovers()
     for name in kept(cache):
+        path = network_path(name, cache)
         if not (is_own(name) or name in IN_PARTS or name in RECORDS):
-            found += plain_files(cache.folder / name)
-        elif not is_own(name) and is_ready(name, cache):
+            if read_header(path) and read_digest(path):
+                found += [path, beside(path, DIGEST)]
+        elif not is_own(name) and is_ready(name, cache) and network_damage(name, cache) is None:
             originals = [record for record in files_of(name) if cache.has(record)]
             found += [cache.path(record) for record in originals]
             found += [beside(cache.path(record), DIGEST) for record in originals if record.sha256]
@@ -151,7 +159,7 @@ def stride(name: str) -> int:
     header = read_header(network_path(name))
     if header is not None:
         kind, config = header.kind, header.config
-    elif _LOCAL.fullmatch(name):
+    elif LOCAL.fullmatch(name):
         raise missing_local(name)
     else:
         kind, config = name.split("/")[0], files_of(name)[0].config
@@ -162,8 +170,11 @@ def stride(name: str) -> int:
 def missing_local(name: str) -> WeightsMissingError:
     """Say that a network of a user's own file is not here."""
     kind = name.split("/")[0]
-    flag = {"clip": "--clip-weights FILE"}.get(kind, f"--{kind} FILE")
-    return WeightsMissingError(f"the network {name} was made from a file of yours and is not here: add {flag}")
+    flag = {"clip": "--clip with --clip-weights"}.get(kind, f"--{kind}")
+    return WeightsMissingError(
+        f"the network {name} was made from a file of yours and is not here: name the file again, by {flag} of a run or "
+        "of `clipgen replay`"
+    )
 
 
 def read_header(path: Path) -> Header | None:
@@ -174,6 +185,7 @@ def read_header(path: Path) -> Header | None:
             if size > MAX_HEADER:
                 return None
             said = json.loads(file.read(size))["__metadata__"]
-        return Header(said["kind"], json.loads(said["config"]), json.loads(said.get("recipe", "{}")))
-    except (OSError, ValueError, KeyError, TypeError):
+        header = Header(said["kind"], json.loads(said["config"]), json.loads(said.get("recipe", "{}")))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+    return header if isinstance(header.config, dict) and isinstance(header.recipe, dict) else None

@@ -1,0 +1,84 @@
+"""Several seeds a short way, and the best of them the whole way.
+
+DALL-E drew many pictures and let CLIP choose (Ramesh et al., 2021, section 2.6); FuseDream started from the best of
+many (Liu et al., 2021, arXiv 2112.01573). A judge that does not guide chooses, where the preset has one: the guides are
+the last to see that they were fooled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from PIL import Image
+from torch.nn.functional import normalize
+
+from clipgen.images import to_tensor
+from clipgen.job import MAX_SEED, Job
+from clipgen.library import load
+from clipgen.perceptor import Perceptor, build_perceptor, look
+from clipgen.resolving import models_of
+from clipgen.runner import run_together
+from clipgen.sample import Models
+from clipgen.sinks.base import Sink
+
+SHARE = 0.2
+"""Of the steps of a job, in which a candidate is made from the first to the last."""
+TOGETHER = 4
+"""Candidates that are made in lockstep."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A job with its own seed, and how well the judge finds that a quick run of it shows the prompt."""
+
+    job: Job
+    score: float
+    """Mean cosine between picture and texts, by their weights."""
+
+
+def best_seeds(
+    job: Job,
+    count: int,
+    models: Models,
+    progress: Callable[[str], Iterable[Sink]] = lambda _label: (),
+    *,
+    init: Image.Image | None = None,
+) -> list[Candidate]:
+    """Try `count` seeds of a resolved job, from its own on, and return them with the best first.
+
+    A quick run has the whole schedule in fewer steps, so that what is judged is a picture. `progress` makes the sinks
+    of one that is called so.
+    """
+    judges = _judges(job, models)
+    jobs = [replace(job, seed=(job.seed + k) % (MAX_SEED + 1)) for k in range(count)]
+    steps = max(round(cast(int, job.steps) * SHARE), 1)
+    found: list[Candidate] = []
+    for start in range(0, count, TOGETHER):
+        group = jobs[start : start + TOGETHER]
+        quick = [replace(each, steps=steps) for each in group]
+        sinks = list(progress(f"candidates {start + 1} to {start + len(group)} of {count}"))
+        results = run_together(quick, models, sinks, inits=[init] * len(group) if init else [])
+        scores = [judged(result.image, job, judges, models.device) for result in results]
+        found += [Candidate(each, score) for each, score in zip(group, scores, strict=True)]
+    return sorted(found, key=lambda candidate: -candidate.score)
+
+
+@torch.no_grad()
+def judged(picture: Image.Image, job: Job, judges: Sequence[Perceptor], device: torch.device) -> float:
+    """Return the mean cosine between a picture and the texts of a job, by their weights, as the judges see them."""
+    image = to_tensor(picture, picture.size).to(device)
+    weights = torch.tensor([prompt.weight for prompt in job.prompts], device=device)
+    weights = weights / weights.abs().sum().clamp(min=1e-6)
+    texts = [prompt.text for prompt in job.prompts]
+    cosines = [normalize(look([judge], image), dim=1) @ judge.encode_texts(texts).T @ weights for judge in judges]
+    return float(torch.stack(cosines).mean())
+
+
+def _judges(job: Job, models: Models) -> list[Perceptor]:
+    name = models_of(job).judge
+    if name is None:
+        return [each.perceptor for each in models.perceptors]
+    return [build_perceptor(load(name)).eval().requires_grad_(False).to(models.device)]

@@ -1,0 +1,78 @@
+"""What is known of weights and which are here, as rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from clipgen.printable import readable_bytes
+from clipgen.weights import shelf
+from clipgen.weights.cache import read_digest
+from clipgen.weights.catalogue import RECORDS
+from clipgen.weights.records import describe_size
+
+if TYPE_CHECKING:
+    from clipgen.weights.cache import Cache
+    from clipgen.weights.records import Record
+
+HEAD = ("NAME", "KIND", "SIZE", "HERE", "SHA256", "LICENCE")
+
+
+def inventory(cache: Cache) -> list[dict[str, Any]]:
+    """Return a row of JSON values for every file that can be downloaded, and for every other network that is here."""
+    rows = [_describe(cache, record) for record in RECORDS.values()]
+    return rows + [_describe_network(cache, name) for name in shelf.kept(cache) if name not in RECORDS]
+
+
+def _describe(cache: Cache, record: Record) -> dict[str, Any]:
+    """Return a row of the list as JSON values."""
+    part = cache.part(record)
+    return {
+        "name": record.name,
+        "kind": record.kind,
+        "summary": record.summary,
+        "bytes": record.size,
+        "size": describe_size(record),
+        "cached": shelf.held(record, cache) is not None,
+        "ready": shelf.is_ready(shelf.network_of(record.name), cache),
+        "partial_bytes": part.stat().st_size if part.is_file() else 0,
+        "sha256": cache.wanted(record),
+        "needs_trust_on_first_use": cache.wanted(record) is None,
+        "licence": record.licence,
+    }
+
+
+def _describe_network(cache: Cache, name: str) -> dict[str, Any]:
+    """Return a row for a network that is no file of the catalogue, such as one of the user's own."""
+    path = shelf.network_path(name, cache)
+    header, size = shelf.read_header(path), path.stat().st_size
+    files = [str(one.get("file")) for one in header.recipe.get("converted_from", [])] if header else []
+    return {
+        "name": name,
+        "kind": name.split("/")[0],
+        "summary": f"made from {' and '.join(files)}" if files else "made by clipgen",
+        "bytes": size,
+        "size": readable_bytes(size),
+        "cached": False,
+        "ready": True,
+        "partial_bytes": 0,
+        "sha256": read_digest(path),
+        "needs_trust_on_first_use": False,
+        "licence": "of your own file" if shelf.is_own(name) else "as its parts",
+    }
+
+
+def shown(row: dict[str, Any]) -> tuple[str, ...]:
+    """Return a row as the cells under `HEAD`."""
+    here = "ready" if row["ready"] else "yes" if row["cached"] else "in part" if row["partial_bytes"] else "no"
+    trust = "--trust-on-first-use" if row["needs_trust_on_first_use"] else "known"
+    return (row["name"], row["kind"], row["size"].replace("of unknown size", "?"), here, trust, row["licence"])
+
+
+def print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Print rows under their heads, in columns."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        typer.echo("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())

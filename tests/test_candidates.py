@@ -1,0 +1,93 @@
+"""Several seeds a short way: the judge's order, the whole way for the best, and the pictures that runs alone make."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from fakes import Cli, FakePerceptor, Recorder, fake_models, job
+from PIL import Image
+
+from clipgen import candidates, metadata
+from clipgen.candidates import TOGETHER, best_seeds, judged
+from clipgen.job import MAX_SEED
+from clipgen.resolving import resolve
+from clipgen.runner import run
+
+CPU = torch.device("cpu")
+SMALL = ("red", "--size", "32x32", "--steps", "10", "--cutouts", "2", "--seed", "3")
+
+
+@pytest.fixture(autouse=True)
+def _judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candidates, "_judges", lambda _job, _models: [FakePerceptor()])
+
+
+def test_candidates_are_quick_runs_in_the_order_of_the_judge() -> None:
+    asked, models, recorders = resolve(job(seed=5))[0], fake_models(), []
+
+    def progress(label: str) -> list[Recorder]:
+        recorders.append((label, Recorder()))
+        return [recorders[-1][1]]
+
+    found = best_seeds(asked, TOGETHER + 1, models, progress)
+    assert sorted(each.job.seed for each in found) == list(range(5, 5 + TOGETHER + 1))
+    assert [each.score for each in found] == sorted((each.score for each in found), reverse=True)
+    assert all(each.job.steps == asked.steps for each in found)
+    for each in found:
+        alone = run(job(seed=each.job.seed, steps=2), models)
+        assert judged(alone.image, asked, [FakePerceptor()], CPU) == pytest.approx(each.score, abs=1e-3)
+    assert [label for label, _ in recorders] == ["candidates 1 to 4 of 5", "candidates 5 to 5 of 5"]
+    assert [recorder.steps[-1].total for _, recorder in recorders] == [2, 2]
+
+
+def test_the_judge_goes_by_the_weights_of_the_texts() -> None:
+    red, blue = (Image.new("RGB", (32, 32), colour) for colour in ("red", "blue"))
+    judges = [FakePerceptor()]
+    for text, better, worse in (("red", red, blue), ("red:0.2|blue", blue, red), ("red:-1|white:0.1", blue, red)):
+        assert judged(better, job(text), judges, CPU) > judged(worse, job(text), judges, CPU)
+
+
+def test_seeds_go_round_at_the_largest() -> None:
+    found = best_seeds(resolve(job(seed=MAX_SEED))[0], 2, fake_models())
+    assert {each.job.seed for each in found} == {MAX_SEED, 0}
+
+
+def test_the_best_become_pictures_as_if_they_had_been_asked_for(cli: Cli) -> None:
+    result = cli(*SMALL, "--candidates", "3", "--keep", "2")
+    assert result.exit_code == 0, result.stderr
+    order = [line.split()[1].rstrip(":") for line in result.stderr.splitlines() if line.startswith("seed ")]
+    assert len(order) == 3
+    pictures = [Path(line) for line in result.stdout.split()]
+    assert [picture.name for picture in pictures] == [f"red-{seed}.png" for seed in order[:2]]
+    for picture, seed in zip(pictures, order, strict=False):
+        assert metadata.read_recipe(picture).job.seed == int(seed)
+        alone = cli(*SMALL[:-1], seed, "-o", f"alone-{seed}.png").stdout.strip()
+        with Image.open(picture) as best, Image.open(alone) as other:
+            assert best.tobytes() == other.tobytes()
+
+
+def test_with_one_name_for_several_all_get_a_number_and_one_document(cli: Cli) -> None:
+    result = cli(*SMALL, "--candidates", "2", "--keep", "2", "-o", "best.png", "--json")
+    assert [picture["path"] for picture in json.loads(result.stdout)["pictures"]] == ["best.png", "best-2.png"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--candidates", "0"), "--candidates must be a whole number from 1 to 64"),
+        (("--candidates", "65"), "--candidates must be a whole number from 1 to 64"),
+        (("--candidates", "3", "--keep", "4"), "--keep must be a whole number from 1 to 3"),
+        (("--keep", "2"), "--keep must be a whole number from 1 to 1"),
+    ],
+)
+def test_impossible_numbers_are_refused_before_anything(cli: Cli, flags: tuple[str, ...], message: str) -> None:
+    result = cli(*SMALL, *flags)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_init_image_is_that_of_every_candidate(cli: Cli) -> None:
+    Image.new("RGB", (32, 32), "blue").save("init.png")
+    assert cli(*SMALL, "--init", "init.png", "--candidates", "2").exit_code == 0
