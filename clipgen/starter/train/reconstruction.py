@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from kornia.metrics import ssim
 from torch import Tensor
 from torch.nn.functional import interpolate, mse_loss, one_hot
 
@@ -48,17 +49,19 @@ def reconstruct(network: Network, pictures: np.ndarray, size: int) -> np.ndarray
 
 
 def quality(network: Network, data: Path, count: int = 96) -> dict[str, float]:
-    """Mean PSNR in dB on fresh pictures, and how many codes carry how much (their perplexity)."""
-    decibels, used = [], []
+    """Mean PSNR in dB and SSIM (Wang et al., 2004) on fresh pictures; how many codes are used, and their perplexity."""
+    decibels, likeness, used = [], [], []
     for images in _batches(drawn_set(data, count, 256, FRESH_SEED), next(network.parameters()).device):
         indices = code_indices(network, images)
         used.append(indices.flatten())
-        errors = [mse_loss(a, b) for a, b in zip(decode_indices(network, indices), images, strict=True)]
-        decibels += [float(-10 * torch.log10(error)) for error in errors]
+        drawn = decode_indices(network, indices)
+        decibels += [float(-10 * torch.log10(mse_loss(a, b))) for a, b in zip(drawn, images, strict=True)]
+        likeness += ssim(drawn, images, window_size=11).mean((1, 2, 3)).tolist()
     share = torch.bincount(torch.cat(used)).float()
     share = share[share > 0] / share.sum()
     return {
         "psnr": round(float(np.mean(decibels)), 2),
+        "ssim": round(float(np.mean(likeness)), 3),
         "codes_used": float(len(share)),
         "perplexity": round(float(torch.exp(-(share * share.log()).sum())), 1),
     }
