@@ -4,9 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clipgen.weights.checkpoint import STARTER, Checkpoint, build, find, read, write
+    from clipgen.weights.checkpoint import Checkpoint, build, find, read, write
 
-__all__ = ["STARTER", "Checkpoint", "build", "find", "read", "write"]
+__all__ = ["Checkpoint", "build", "find", "read", "write"]
 
 
 def __getattr__(name: str) -> Any:

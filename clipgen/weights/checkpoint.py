@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,8 +15,7 @@ from torch import Tensor, nn
 
 from clipgen.errors import ClipgenError, WeightsMissingError
 from clipgen.naming import replacing
-
-STARTER = "starter/"
+from clipgen.weights.shelf import STARTER, network_path
 
 Built = TypeVar("Built", bound=nn.Module)
 
@@ -43,10 +41,7 @@ def find(name: str) -> Path:
 
     Raises WeightsMissingError if there is no such file.
     """
-    if name.startswith(STARTER):
-        path = Path(str(files("clipgen.starter"))) / "weights" / f"{name.removeprefix(STARTER)}.safetensors"
-    else:
-        path = Path(name)
+    path = network_path(name) if name.startswith(STARTER) else Path(name)
     if not path.is_file():
         raise WeightsMissingError(f"the weights '{name}' are missing: there is no file {path.name}; reinstall clipgen")
     return path
