@@ -26,6 +26,7 @@ from clipgen.starter.train.prior import LAYOUT, PriorTrainer, readings
 from clipgen.starter.train.reconstruction import quality, reconstruct
 from clipgen.starter.train.vqgan import VQGANTrainer
 from clipgen.starter.train.zero_shot import zero_shot
+from clipgen.weights.shelf import STARTER
 
 CLIP_SEED, LARGE_SEED = 1, 2  # of the sets of drawn pictures, 128 px and 256 px
 
@@ -106,7 +107,7 @@ class Bench:
 
         Raises WeightsMissingError, naming the command that makes them.
         """
-        if name.startswith(weights.STARTER):
+        if name.startswith(STARTER):
             return weights.read(weights.find(name))
         path = self.runs / f"{name}.safetensors"
         if not path.exists():
