@@ -56,7 +56,7 @@ class Recipe:
 
 RECIPES: dict[str, Recipe] = {
     "vqgan": Recipe(
-        "the VQGAN", Plan(3000, 4, 0.0006, seed=61, brief=True), 6000, "starter/vqgan", ("starter/clip-fine",)
+        "the VQGAN", Plan(6000, 4, 0.0012, seed=71, brief=True), 6000, None, ("starter/clip-fine",)
     ),
     "dvae": Recipe("the dVAE", Plan(3000, 6, 0.0004, seed=62), 6000, "starter/dvae", ("starter/clip-fine",)),
     "prior": Recipe("the prior", Plan(3600, 32, 0.001, seed=13), 48_000),
