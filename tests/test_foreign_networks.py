@@ -261,10 +261,12 @@ def report(name: str, start: float, file: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("name", FULL_VQGANS)
-def test_vqgans_at_full_size(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "layout"), [*((name, "plain") for name in FULL_VQGANS), ("imagenet f16 1024", "transformer")]
+)
+def test_vqgans_at_full_size(tmp_path: Path, name: str, layout: str) -> None:
     model, config = references.vqgan(FULL_VQGANS[name]), FULL_VQGANS[name]
-    references.save_vqgan(model, tmp_path / "last.ckpt", "plain")
+    references.save_vqgan(model, tmp_path / "last.ckpt", layout)
     start = time.monotonic()
     checkpoint = convert(tmp_path / "last.ckpt", "vqgan", config)
     report(name, start, tmp_path / "last.ckpt")
@@ -298,3 +300,6 @@ def test_clip_at_full_size(tmp_path: Path) -> None:
     perceptor = build_perceptor(convert(tmp_path / "ViT-B-32.pt", "clip", config)).eval()
     report("ViT-B/32", start, tmp_path / "ViT-B-32.pt")
     check_clip(perceptor, model, ["a cat", "a city in the style of Van Gogh"])
+    save_file(model.state_dict(), tmp_path / "open_clip_model.safetensors")
+    again = convert(tmp_path / "open_clip_model.safetensors", "clip", config)
+    assert all(torch.equal(value, again.tensors[name]) for name, value in perceptor.clip.state_dict().items())

@@ -27,7 +27,7 @@ ClipWeights = Annotated[
     typer.Option(
         "--clip-weights",
         metavar="FILE",
-        help="Weights of your own for the --clip that it names the architecture of; as many as there are --clip.",
+        help="Your own weights for a --clip, which then names their architecture; one for each.",
         rich_help_panel=MODELS,
         show_default=False,
     ),
@@ -64,7 +64,9 @@ Dvae = Annotated[
 ]
 Offline = Annotated[
     bool,
-    typer.Option("--offline", metavar="", help="Download nothing; fail where weights miss.", rich_help_panel=MODELS),
+    typer.Option(
+        "--offline", metavar="", help="Download nothing; missing weights are an error.", rich_help_panel=MODELS
+    ),
 ]
 
 
