@@ -113,7 +113,7 @@ class Latents:
 
     def draw(self, cells: Tensor) -> Tensor:
         """The nearest codes, decoded."""
-        return clamp_with_grad(self.network.decode(self.network.straight_through(cells)))
+        return clamp_with_grad(self.network.decode(self.network.straight_through(cells)).float())
 
     def legal(self, cells: Tensor) -> Tensor:
         """Within the box that the codes span."""
