@@ -13,7 +13,6 @@ from typing import cast
 
 import torch
 from PIL import Image
-from torch.nn.functional import normalize
 
 from clipgen.images import to_tensor
 from clipgen.job import MAX_SEED, Job
@@ -61,20 +60,24 @@ def best_seeds(
         quick = [replace(each, steps=steps) for each in group]
         sinks = list(progress(f"candidates {start + 1} to {start + len(group)} of {count}"))
         results = run_together(quick, models, sinks, inits=[init] * len(group) if init else [])
-        scores = [judged(result.image, job, judges, models.device) for result in results]
+        scores = judged([result.image for result in results], job, judges, models.device)
         found += [Candidate(each, score) for each, score in zip(group, scores, strict=True)]
     return sorted(found, key=lambda candidate: -candidate.score)
 
 
 @torch.no_grad()
-def judged(picture: Image.Image, job: Job, judges: Sequence[Perceptor], device: torch.device) -> float:
-    """Return the mean cosine between a picture and the texts of a job, by their weights, as the judges see them."""
-    image = to_tensor(picture, picture.size).to(device)
+def judged(pictures: Sequence[Image.Image], job: Job, judges: Sequence[Perceptor], device: torch.device) -> list[float]:
+    """Return for each picture the mean cosine with the texts of a job, by their weights, as the judges see them.
+
+    The pictures are of one size.
+    """
+    images = torch.cat([to_tensor(picture, picture.size) for picture in pictures]).to(device)
     weights = torch.tensor([prompt.weight for prompt in job.prompts], device=device)
     weights = weights / weights.abs().sum().clamp(min=1e-6)
     texts = [prompt.text for prompt in job.prompts]
-    cosines = [normalize(look([judge], image), dim=1) @ judge.encode_texts(texts).T @ weights for judge in judges]
-    return float(torch.stack(cosines).mean())
+    cosines = [look([judge], images) @ judge.encode_texts(texts).T @ weights for judge in judges]
+    scores: list[float] = torch.stack(cosines).mean(0).tolist()
+    return scores
 
 
 def _judges(job: Job, models: Models) -> list[Perceptor]:

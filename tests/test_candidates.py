@@ -36,7 +36,7 @@ def test_candidates_are_quick_runs_in_the_order_of_the_judge() -> None:
     assert all(each.job.steps == asked.steps for each in found)
     for each in found:
         alone = run(job(seed=each.job.seed, steps=2), models)
-        assert judged(alone.image, asked, [FakePerceptor()], CPU) == pytest.approx(each.score, abs=1e-3)
+        assert judged([alone.image], asked, [FakePerceptor()], CPU) == pytest.approx([each.score], abs=1e-3)
     assert [label for label, _ in recorders] == ["candidates 1 to 4 of 5", "candidates 5 to 5 of 5"]
     assert [recorder.steps[-1].total for _, recorder in recorders] == [2, 2]
 
@@ -45,7 +45,8 @@ def test_the_judge_goes_by_the_weights_of_the_texts() -> None:
     red, blue = (Image.new("RGB", (32, 32), colour) for colour in ("red", "blue"))
     judges = [FakePerceptor()]
     for text, better, worse in (("red", red, blue), ("red:0.2|blue", blue, red), ("red:-1|white:0.1", blue, red)):
-        assert judged(better, job(text), judges, CPU) > judged(worse, job(text), judges, CPU)
+        first, second = judged([better, worse], job(text), judges, CPU)
+        assert first > second
 
 
 def test_seeds_go_round_at_the_largest() -> None:

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ import clipgen
 from clipgen.cli import downloads
 from clipgen.cli import models as models_cli
 from clipgen.cli.app import app
-from clipgen.cli.downloads import PlainDownload, download_progress
 from clipgen.weights import fetch
 from clipgen.weights.cache import Cache
 from clipgen.weights.catalogue import RECORDS
@@ -274,32 +272,3 @@ def test_a_prompt_about_models_is_a_prompt(cli: Cli) -> None:
     assert "--steps must be" in result.stderr
     assert "models" in CliRunner().invoke(app, ["--help"]).stdout
     assert 'looks like the command "models"' in CliRunner().invoke(app, ["model"]).stderr
-
-
-def test_plain_progress_is_a_line_for_each_tenth() -> None:
-    stream, now = StringIO(), [0.0]
-    report = PlainDownload("x", stream, lambda: now[0])
-    for done in range(1001):
-        report(done * 1000, 10**6)
-    lines = stream.getvalue().splitlines()
-    assert (lines[0], lines[-1]) == ("x: 0 B of 1 MB, 0 %", "x: 1 MB of 1 MB, 100 %")
-    assert 10 <= len(lines) <= 12
-    stream.truncate(0)
-    report = PlainDownload("x", stream, lambda: now[0])
-    for done in (1, 2, 3):
-        report(done, None)
-        now[0] += 6
-    assert stream.getvalue().replace("\0", "").splitlines() == ["x: 1 B", "x: 3 B"]
-
-
-def test_a_terminal_gets_a_bar() -> None:
-    class Terminal(StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    stream = Terminal()
-    with download_progress("the file", stream) as report:
-        report(500, 1000)
-        report(1000, 1000)
-    assert "the file" in stream.getvalue()
-    assert "\x1b" in stream.getvalue()
