@@ -23,7 +23,8 @@ def say(claim: Claim, rng: np.random.Generator) -> str:
     if "backdrop" in claim:
         backdrop = _one_of(words.COLOURS[claim["backdrop"]], rng)
         things = f"{things} {_one_of(words.BACKDROP_FORMS, rng).format(backdrop)}"
-    return _one_of(forms, rng).format(" ".join([things, *_around(claim, rng)]))
+    sentence = _one_of(forms, rng).format(" ".join([things, *_around(claim, rng)]))
+    return sentence.replace(",,", ",").rstrip(",")
 
 
 def _statement(claim: Claim, rng: np.random.Generator) -> str:

@@ -17,7 +17,7 @@ from clipgen.starter.train.augment import half_cosine
 from clipgen.starter.train.crops import FEATURE_STAGES, FeatureDistance, crops, edge_distance
 from clipgen.starter.train.loop import Losses, Plan
 
-CONFIG: dict[str, Any] = {"space_to_depth": 2, "vocab_size": 1024, "n_hid": 64, "n_blk_per_group": 1, "n_init": 128}
+CONFIG: dict[str, Any] = {"vocab_size": 1024, "n_hid": 24, "n_blk_per_group": 1, "n_init": 128}
 COLDEST = 1 / 16
 COOLED = 0.75  # share of the steps after which the temperature has reached its lowest
 KL = 0.0005
@@ -111,7 +111,7 @@ class DVAETrainer:
         target = crops(self.pictures, self.plan.batch, self.plan.seed, step).to(self.device)
         if step % SPLIT_EVERY == 0 and step < SPLIT_UNTIL * self.plan.steps:
             self.network.split()
-        logits = self.network.encode(target)
+        logits = self.network.encode(target).float()  # also where the rest is brief: dall_e takes no other
         self.network.follow(logits)
         soft = gumbel_softmax(logits, tau=self.temperature(step), dim=1)
         mean, log_scale = self.network.statistics(soft)

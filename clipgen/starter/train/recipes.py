@@ -58,7 +58,7 @@ RECIPES: dict[str, Recipe] = {
     "vqgan": Recipe(
         "the VQGAN", Plan(6000, 4, 0.0012, seed=71, brief=True), 6000, None, ("starter/clip-fine",)
     ),
-    "dvae": Recipe("the dVAE", Plan(3000, 6, 0.0004, seed=62), 6000, "starter/dvae", ("starter/clip-fine",)),
+    "dvae": Recipe("the dVAE", Plan(4000, 6, 0.0008, seed=72), 6000, None, ("starter/clip-fine",)),
     "prior": Recipe("the prior", Plan(3600, 32, 0.001, seed=13), 48_000),
     "clip-wide": Recipe(
         "both guides, before they dream", Plan(4000, 64, 0.0015, seed=67, brief=True), 48_000,
