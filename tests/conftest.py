@@ -12,6 +12,8 @@ from clipgen import runner
 from clipgen.cli.app import app
 from clipgen.weights.cache import Cache
 
+pytest.register_assert_rewrite("recipes")  # its checks, too, show the values when they fail
+
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
