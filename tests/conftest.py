@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import pretrained
 import pytest
 from fakes import Cli, fake_models
 from loopback import CONTENT, SHA256, Files, LoopbackServer, serves
@@ -49,3 +50,9 @@ def files() -> Iterator[Files]:
 def cache(tmp_path: Path) -> Cache:
     """An empty cache of weights."""
     return Cache(tmp_path / "weights")
+
+
+@pytest.fixture(scope="session")
+def tiny_clips(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Small CLIPs are among the models that open_clip knows."""
+    pretrained.know_tiny_clips(tmp_path_factory.mktemp("open_clip") / "configs")
