@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pretrained
 import pytest
+import torch
 from fakes import Cli, fake_models
 from loopback import CONTENT, SHA256, Files, LoopbackServer, serves
 from typer.testing import CliRunner
@@ -50,6 +51,14 @@ def files() -> Iterator[Files]:
 def cache(tmp_path: Path) -> Cache:
     """An empty cache of weights."""
     return Cache(tmp_path / "weights")
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test runs in an empty folder, with the cache of weights in it and the same random numbers every time."""
+    monkeypatch.setenv("CLIPGEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
