@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import pretrained
 import pytest
+import torch
 from fakes import Cli, fake_models
 from loopback import CONTENT, SHA256, Files, LoopbackServer, serves
 from typer.testing import CliRunner
@@ -11,6 +13,8 @@ from typer.testing import CliRunner
 from clipgen import runner
 from clipgen.cli.app import app
 from clipgen.weights.cache import Cache
+
+pytest.register_assert_rewrite("recipes")  # its checks, too, show the values when they fail
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +51,17 @@ def files() -> Iterator[Files]:
 def cache(tmp_path: Path) -> Cache:
     """An empty cache of weights."""
     return Cache(tmp_path / "weights")
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test runs in an empty folder, with the cache of weights in it and the same random numbers every time."""
+    monkeypatch.setenv("CLIPGEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def tiny_clips(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Small CLIPs are among the models that open_clip knows."""
+    pretrained.know_tiny_clips(tmp_path_factory.mktemp("open_clip") / "configs")

@@ -13,13 +13,18 @@ import open_clip
 import pytest
 import references
 import torch
+from fakes import Cli
 from loopback import HOST, LoopbackServer, serves
+from typer.testing import CliRunner
 
+from clipgen.cli.app import app
 from clipgen.weights import fetch
 from clipgen.weights.cache import Cache
 from clipgen.weights.catalogue import RECORDS
 
 VQGAN, CLIP, SECOND_CLIP, DVAE = "vqgan/imagenet-f16-16384", "clip/openai-vit-b-32", "clip/openai-rn50", "dvae/dall-e"
+SMALL = ("a cat", "--size", "32x32", "--steps", "2", "--cutouts", "2", "--seed", "1")
+DRAFT = (*SMALL, "--preset", "draft")
 STRIDE = 16
 VQGAN_CONFIG: dict[str, Any] = {
     "embed_dim": 8,
@@ -95,3 +100,25 @@ CONFIGS: dict[str, dict[str, Any]] = {
     f"{DVAE}-encoder": DVAE_CONFIG,
     f"{DVAE}-decoder": DVAE_CONFIG,
 }
+
+
+@pytest.fixture(scope="session")
+def files(tiny_clips: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return save_files(tmp_path_factory.mktemp("published"))
+
+
+@pytest.fixture
+def server(
+    files: dict[str, Path], plain_environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LoopbackServer]:
+    """All of the files can be had from it, and none is in the cache."""
+    monkeypatch.setenv("CLIPGEN_CACHE", str(tmp_path / "cache"))
+    with served(files, CONFIGS, monkeypatch) as server:
+        yield server
+
+
+@pytest.fixture
+def cli(server: LoopbackServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Types a command in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *args: CliRunner().invoke(app, list(args))

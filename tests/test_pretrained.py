@@ -1,26 +1,23 @@
-"""Runs on pretrained models: downloaded once, used without a network ever after, and what the flags for models mean."""
+"""Runs on pretrained models: downloaded once and only when asked, and used without a network ever after."""
 
 import json
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pretrained
 import pytest
 import references
 import torch
+from fakes import Cli
 from loopback import LoopbackServer
 from PIL import Image
-from pretrained import CLIP, DVAE, SECOND_CLIP, VQGAN
+from pretrained import CLIP, DRAFT, DVAE, SECOND_CLIP, SMALL, VQGAN
 from safetensors import SafetensorError
-from typer.testing import CliRunner, Result
 
-from clipgen import generate, metadata, resolving
+from clipgen import generate
 from clipgen.cli import downloads, making
-from clipgen.cli.app import app
 from clipgen.cli.report import Notes, Results
-from clipgen.errors import UsageError, WeightsMissingError
+from clipgen.errors import WeightsMissingError
 from clipgen.job import Job, parse_prompts
 from clipgen.library import load
 from clipgen.naming import partial_path
@@ -28,31 +25,7 @@ from clipgen.weights import shelf
 from clipgen.weights.cache import Cache
 from clipgen.weights.catalogue import RECORDS
 
-Cli = Callable[..., Result]
-SMALL = ("a cat", "--size", "32x32", "--steps", "2", "--cutouts", "2", "--seed", "1")
-DRAFT = (*SMALL, "--preset", "draft")
-
-
-@pytest.fixture(scope="session")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("published")
-    pretrained.know_tiny_clips(folder / "configs")
-    return pretrained.save_files(folder)
-
-
-@pytest.fixture
-def server(
-    files: dict[str, Path], plain_environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[LoopbackServer]:
-    monkeypatch.setenv("CLIPGEN_CACHE", str(tmp_path / "cache"))
-    with pretrained.served(files, pretrained.CONFIGS, monkeypatch) as server:
-        yield server
-
-
-@pytest.fixture
-def cli(server: LoopbackServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    monkeypatch.chdir(tmp_path)
-    return lambda *args: CliRunner().invoke(app, list(args))
+files, server, cli = pretrained.files, pretrained.server, pretrained.cli  # fixtures
 
 
 def test_the_first_run_downloads_and_the_next_asks_nobody(cli: Cli, server: LoopbackServer) -> None:
@@ -174,26 +147,6 @@ def test_an_own_network_brings_no_download_with_it(cli: Cli, files: dict[str, Pa
     assert server.log == []
 
 
-def test_a_replay_with_another_backend_or_preset_leaves_named_models_behind(cli: Cli) -> None:
-    picture = cli(*DRAFT, "--vqgan", "imagenet-f16-16384", "--clip", "RN50").stdout.strip()
-    cli("models", "pull", DVAE, CLIP, "--trust-on-first-use")
-    for flags in (("--backend", "dvae"), ("--preset", "starter")):
-        result = cli("replay", picture, "--size", "32x32", "--steps", "1", *flags)
-        assert result.exit_code == 0, result.stderr
-        job = metadata.read_recipe(Path(result.stdout.strip())).job
-        assert (job.clips, job.network) == ((), None)
-
-
-def test_all_lines_of_a_batch_have_the_models_of_the_first(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Job(parse_prompts("a cat"))
-    studio = making.Studio(
-        settings, device="cpu", delivery=making.Delivery(), results=Results(as_json=False), notes=Notes(quiet=True)
-    )
-    cli("models", "pull", VQGAN, CLIP)
-    assert resolving.resolve(settings)[0].preset == "draft"
-    assert studio.resolve(settings).preset == "starter"
-
-
 @pytest.mark.parametrize("how", ["offline", "variable", "no server"])
 def test_without_weights_and_network_the_error_says_how_to_get_them(
     cli: Cli, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch, how: str
@@ -233,88 +186,6 @@ def test_python_never_downloads(server: LoopbackServer) -> None:
     with pytest.raises(WeightsMissingError, match=f"clipgen models pull {VQGAN}"):
         generate("a cat", preset="draft", size=(32, 32), steps=1, device="cpu")
     assert server.log == []
-
-
-def test_auto_takes_what_is_here_and_says_why(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = Job(parse_prompts("a cat"))
-    assert resolving.resolve(job)[0].preset == "starter"
-    cli("models", "pull", VQGAN, CLIP)
-    resolved, notes = resolving.resolve(job)
-    assert resolved.preset == "draft"
-    assert notes == ["preset draft: its weights are here, and it runs on the CPU; --preset starter is quicker"]
-    monkeypatch.setattr(resolving, "gpu_count", lambda: 1)
-    assert resolving.resolve(job)[0].preset == "draft"
-    monkeypatch.setitem(RECORDS, "clip/openai-vit-b-16", RECORDS[CLIP])
-    resolved, notes = resolving.resolve(job)
-    assert (resolved.preset, notes) == ("standard", ["preset standard: its weights are here, and it runs on the GPU"])
-    assert resolving.resolve(job, device="cpu")[0].preset == "draft"
-
-
-def test_doctor_says_what_would_run_now(cli: Cli, server: LoopbackServer) -> None:
-    rows = {row["preset"]: row for row in json.loads(cli("doctor", "--json").stdout)["presets"]}
-    assert (rows["starter"]["weights"], rows["draft"]["clips"]) == ("here", "openai-vit-b-32")
-    assert rows["draft"]["weights"].endswith(" to get")
-    missing = json.loads(cli("doctor", "--preset", "draft", "--json").stdout)["now"]
-    assert missing["summary"].endswith("2 files have to be downloaded first")
-    assert server.log == []
-    cli("models", "pull", VQGAN, CLIP)
-    result = cli("doctor", "--device", "cpu")
-    assert result.exit_code == 0
-    assert re.search(r"now: preset draft: .* vqgan on cpu, 256x256, 200 steps; about \d", result.stdout)
-
-
-def test_several_clips_guide_together(cli: Cli) -> None:
-    def made_by(*clips: str) -> tuple[float, float]:
-        result = cli(*DRAFT, *(flag for clip in clips for flag in ("--clip", clip)))
-        assert result.exit_code == 0, result.stderr
-        recipe = metadata.read_recipe(Path(result.stdout.strip()))
-        assert recipe.job.clips == tuple({"ViT-B/32": CLIP, "RN50": SECOND_CLIP}[clip] for clip in clips)
-        return recipe.loss, recipe.score
-
-    both = made_by("ViT-B/32", "RN50")
-    assert made_by("RN50", "ViT-B/32") == pytest.approx(both)
-    assert len({both, made_by("ViT-B/32"), made_by("RN50")}) == 3
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (("--clip", "ViT-B-33"), "--clip must be one of"),
-        (("--clip", "ViT-B-32", "--clip", CLIP), "--clip names the same CLIP twice"),
-        (("--clip", "RN50", "--preset", "starter"), "--clip cannot guide with preset starter"),
-        (("--clip", "RN50", "--clip", "ViT-B-32", "--clip-weights", "a.pt"), "give each a partner"),
-        (("--clip-weights", "none.pt", "--clip", "tiny-vit"), "--clip-weights 'none.pt' is no file"),
-        (("--clip-weights", __file__), "say whose weights these are"),
-        (("--vqgan", "imagenet"), "did you mean vqgan/imagenet-f16-1024?"),
-        (("--vqgan", "imagenet-f16-1024", "--backend", "dvae"), "--vqgan goes with --backend vqgan, not with dvae"),
-        (("--vqgan-config", "a.yaml"), "needs the checkpoint that it is of"),
-        (("--dvae", "a.pkl"), "--dvae goes with --backend dvae"),
-        (("--dvae", __file__, "--backend", "dvae"), "--dvae takes two files"),
-        (("--clip", "hf-hub:nobody/nothing"), "hf download nobody/nothing open_clip_config.json"),
-        (("--clip", "hf-hub:../x y"), "is no repository of the Hugging Face hub"),
-    ],
-)
-def test_a_wrong_flag_for_models_is_one_line(cli: Cli, flags: tuple[str, ...], message: str) -> None:
-    result = cli(*SMALL, *flags)
-    assert result.exit_code in (2, 3)
-    assert message in result.stderr
-    assert len(result.stderr.splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("clips", ["../../etc/passwd"]), ("clips", "clip/openai-rn50"), ("network", "/etc/passwd"), ("network", CLIP),
-     ("clips", ["clip/local-zz"]), ("network", 3)],
-)  # fmt: skip
-def test_a_job_names_models_and_no_paths(field: str, value: Any) -> None:
-    with pytest.raises(UsageError):
-        Job.from_dict({"prompts": [{"text": "a cat"}], field: value})
-
-
-def test_a_job_without_named_models_reads_as_it_always_did() -> None:
-    assert not {"clips", "network"} & Job(parse_prompts("a cat")).to_dict().keys()
-    named = Job(parse_prompts("a cat"), clips=(CLIP,), network="vqgan/local-0123456789abcdef")
-    assert Job.from_json(named.to_json()) == named
 
 
 def test_a_cache_that_cannot_be_written_costs_nothing_but_time(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

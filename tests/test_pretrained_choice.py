@@ -1,0 +1,123 @@
+"""Which pretrained models a run takes: those that are here, and what flags, jobs and pictures name."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pretrained
+import pytest
+from fakes import Cli
+from loopback import LoopbackServer
+from pretrained import CLIP, DRAFT, DVAE, SECOND_CLIP, SMALL, VQGAN
+
+from clipgen import metadata, resolving
+from clipgen.cli import making
+from clipgen.cli.report import Notes, Results
+from clipgen.errors import UsageError
+from clipgen.job import Job, parse_prompts
+from clipgen.weights.catalogue import RECORDS
+
+files, server, cli = pretrained.files, pretrained.server, pretrained.cli  # fixtures
+
+
+def test_a_replay_with_another_backend_or_preset_leaves_named_models_behind(cli: Cli) -> None:
+    picture = cli(*DRAFT, "--vqgan", "imagenet-f16-16384", "--clip", "RN50").stdout.strip()
+    cli("models", "pull", DVAE, CLIP, "--trust-on-first-use")
+    for flags in (("--backend", "dvae"), ("--preset", "starter")):
+        result = cli("replay", picture, "--size", "32x32", "--steps", "1", *flags)
+        assert result.exit_code == 0, result.stderr
+        job = metadata.read_recipe(Path(result.stdout.strip())).job
+        assert (job.clips, job.network) == ((), None)
+
+
+def test_all_lines_of_a_batch_have_the_models_of_the_first(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Job(parse_prompts("a cat"))
+    studio = making.Studio(
+        settings, device="cpu", delivery=making.Delivery(), results=Results(as_json=False), notes=Notes(quiet=True)
+    )
+    cli("models", "pull", VQGAN, CLIP)
+    assert resolving.resolve(settings)[0].preset == "draft"
+    assert studio.resolve(settings).preset == "starter"
+
+
+def test_auto_takes_what_is_here_and_says_why(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Job(parse_prompts("a cat"))
+    assert resolving.resolve(job)[0].preset == "starter"
+    cli("models", "pull", VQGAN, CLIP)
+    resolved, notes = resolving.resolve(job)
+    assert resolved.preset == "draft"
+    assert notes == ["preset draft: its weights are here, and it runs on the CPU; --preset starter is quicker"]
+    monkeypatch.setattr(resolving, "gpu_count", lambda: 1)
+    assert resolving.resolve(job)[0].preset == "draft"
+    monkeypatch.setitem(RECORDS, "clip/openai-vit-b-16", RECORDS[CLIP])
+    resolved, notes = resolving.resolve(job)
+    assert (resolved.preset, notes) == ("standard", ["preset standard: its weights are here, and it runs on the GPU"])
+    assert resolving.resolve(job, device="cpu")[0].preset == "draft"
+
+
+def test_doctor_says_what_would_run_now(cli: Cli, server: LoopbackServer) -> None:
+    rows = {row["preset"]: row for row in json.loads(cli("doctor", "--json").stdout)["presets"]}
+    assert (rows["starter"]["weights"], rows["draft"]["clips"]) == ("here", "openai-vit-b-32")
+    assert rows["draft"]["weights"].endswith(" to get")
+    missing = json.loads(cli("doctor", "--preset", "draft", "--json").stdout)["now"]
+    assert missing["summary"].endswith("2 files have to be downloaded first")
+    assert server.log == []
+    cli("models", "pull", VQGAN, CLIP)
+    result = cli("doctor", "--device", "cpu")
+    assert result.exit_code == 0
+    assert re.search(r"now: preset draft: .* vqgan on cpu, 256x256, 200 steps; about \d", result.stdout)
+
+
+def test_several_clips_guide_together(cli: Cli) -> None:
+    def made_by(*clips: str) -> tuple[float, float]:
+        result = cli(*DRAFT, *(flag for clip in clips for flag in ("--clip", clip)))
+        assert result.exit_code == 0, result.stderr
+        recipe = metadata.read_recipe(Path(result.stdout.strip()))
+        assert recipe.job.clips == tuple({"ViT-B/32": CLIP, "RN50": SECOND_CLIP}[clip] for clip in clips)
+        return recipe.loss, recipe.score
+
+    both = made_by("ViT-B/32", "RN50")
+    assert made_by("RN50", "ViT-B/32") == pytest.approx(both)
+    assert len({both, made_by("ViT-B/32"), made_by("RN50")}) == 3
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--clip", "ViT-B-33"), "--clip must be one of"),
+        (("--clip", "ViT-B-32", "--clip", CLIP), "--clip names the same CLIP twice"),
+        (("--clip", "RN50", "--preset", "starter"), "--clip cannot guide with preset starter"),
+        (("--clip", "RN50", "--clip", "ViT-B-32", "--clip-weights", "a.pt"), "give each a partner"),
+        (("--clip-weights", "none.pt", "--clip", "tiny-vit"), "--clip-weights 'none.pt' is no file"),
+        (("--clip-weights", __file__), "say whose weights these are"),
+        (("--vqgan", "imagenet"), "did you mean vqgan/imagenet-f16-1024?"),
+        (("--vqgan", "imagenet-f16-1024", "--backend", "dvae"), "--vqgan goes with --backend vqgan, not with dvae"),
+        (("--vqgan-config", "a.yaml"), "needs the checkpoint that it is of"),
+        (("--dvae", "a.pkl"), "--dvae goes with --backend dvae"),
+        (("--dvae", __file__, "--backend", "dvae"), "--dvae takes two files"),
+        (("--clip", "hf-hub:nobody/nothing"), "hf download nobody/nothing open_clip_config.json"),
+        (("--clip", "hf-hub:../x y"), "is no repository of the Hugging Face hub"),
+    ],
+)
+def test_a_wrong_flag_for_models_is_one_line(cli: Cli, flags: tuple[str, ...], message: str) -> None:
+    result = cli(*SMALL, *flags)
+    assert result.exit_code in (2, 3)
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("clips", ["../../etc/passwd"]), ("clips", "clip/openai-rn50"), ("network", "/etc/passwd"), ("network", CLIP),
+     ("clips", ["clip/local-zz"]), ("network", 3)],
+)  # fmt: skip
+def test_a_job_names_models_and_no_paths(field: str, value: Any) -> None:
+    with pytest.raises(UsageError):
+        Job.from_dict({"prompts": [{"text": "a cat"}], field: value})
+
+
+def test_a_job_without_named_models_reads_as_it_always_did() -> None:
+    assert not {"clips", "network"} & Job(parse_prompts("a cat")).to_dict().keys()
+    named = Job(parse_prompts("a cat"), clips=(CLIP,), network="vqgan/local-0123456789abcdef")
+    assert Job.from_json(named.to_json()) == named
