@@ -17,10 +17,17 @@ MAX_SLUG_BYTES = 80
 
 
 def slug(text: str) -> str:
-    """Join the letters and digits of `text`, in any script, by hyphens; at most `MAX_SLUG_BYTES` bytes of UTF-8."""
-    words = re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", text).lower())
-    short = "-".join(words).encode("utf-8", "ignore")[:MAX_SLUG_BYTES].decode("utf-8", "ignore")
+    """Join the words of `text`, in any script, by hyphens; at most `MAX_SLUG_BYTES` bytes of UTF-8."""
+    normal = unicodedata.normalize("NFKC", text).lower()
+    spelled = "".join(character if character.isalnum() or _is_sign(character) else " " for character in normal)
+    words = ("".join(itertools.dropwhile(_is_sign, word)) for word in spelled.split())
+    short = "-".join(filter(None, words)).encode("utf-8", "ignore")[:MAX_SLUG_BYTES].decode("utf-8", "ignore")
     return short.strip("-") or "picture"
+
+
+def _is_sign(character: str) -> bool:
+    """Whether it belongs to the letter before it, as the vowels of Hindi do; not what chooses between emoji."""
+    return unicodedata.category(character) in ("Mn", "Mc") and not "\ufe00" <= character <= "\ufe0f"
 
 
 def make_folder(folder: Path, flag: str = "-o") -> None:
