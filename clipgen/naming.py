@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import os
-import re
 import tempfile
 import unicodedata
 import zlib
