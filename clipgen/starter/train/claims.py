@@ -80,3 +80,9 @@ HELD = {
     (a, b): np.array([[grammar.held_out({a: one, b: two}) for two in DOMAINS[b]] for one in DOMAINS[a]])
     for a, b in PAIRED
 }
+
+
+def groups() -> list[list[int]]:
+    """Which texts of `grammar.bank` are about the same attribute, by their places in it."""
+    names = [next(iter(claim)) for _, claim in grammar.bank()]
+    return [[k for k, name in enumerate(names) if name == group] for group in dict.fromkeys(names)]

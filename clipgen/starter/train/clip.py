@@ -17,7 +17,7 @@ from clipgen.starter import grammar
 from clipgen.starter.english import say
 from clipgen.starter.grammar import Truth
 from clipgen.starter.train.augment import distort, scramble
-from clipgen.starter.train.claims import NOUN, THINGS, UNSTATED, codes, codes_shown, matches, untried
+from clipgen.starter.train.claims import NOUN, THINGS, UNSTATED, codes, codes_shown, groups, matches, untried
 from clipgen.starter.train.data import truths
 from clipgen.starter.train.dreams import NOTHING, Canvas, Dreams
 from clipgen.starter.train.loop import Losses, Plan
@@ -63,13 +63,13 @@ def contrast(logits: Tensor, match: Tensor, known: Tensor) -> Tensor:
     return -(logsigmoid(signs * logits) * known).sum(1).mean()
 
 
-def choice(logits: Tensor, match: Tensor, known: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
+def choice(logits: Tensor, match: Tensor, known: Tensor, attributes: Sequence[Sequence[int]]) -> Tensor:
     """Softmax loss over the values of each attribute where some are true; attributes of more values weigh more.
 
     All are (pictures, texts); pairs that are not known are left out.
     """
     total = logits.new_zeros(())
-    for columns in groups:
+    for columns in attributes:
         told = match[:, columns].any(1)
         if told.any():
             right = match[told][:, columns].to(logits)
@@ -148,8 +148,7 @@ class ClipTrainer:
         self.plan, self.sources, self.radius, self.dreams = plan, sources, radius, dreams
         dreamt = Dreams(DREAMING * dreams, canvas, _wishes(WISHES, plan.seed)) if canvas else None
         self.learner = Learner(perceptor, len(self.bank), dreamt).to(memory_format=torch.channels_last)
-        names = [next(iter(claim)) for _, claim in self.bank]
-        self.groups = [[k for k, name in enumerate(names) if name == group] for group in dict.fromkeys(names)]
+        self.groups = groups()
         self.device = next(perceptor.parameters()).device
         self.learner.to(self.device)
 

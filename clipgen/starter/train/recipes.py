@@ -23,6 +23,7 @@ from clipgen.starter.train.dvae import DVAETrainer
 from clipgen.starter.train.embedding import EmbeddingTrainer, looks
 from clipgen.starter.train.loop import Plan, Report, train_module
 from clipgen.starter.train.prior import LAYOUT, PriorTrainer, readings
+from clipgen.starter.train.reading import ReadingTrainer
 from clipgen.starter.train.reconstruction import quality, reconstruct
 from clipgen.starter.train.vqgan import VQGANTrainer
 from clipgen.starter.train.zero_shot import zero_shot
@@ -74,17 +75,28 @@ RECIPES: dict[str, Recipe] = {
         Plan(300, 32, 0.0004, seed=64, average=0.99, brief=True), 48_000,
         "clip-wide", ("vqgan",), (1.0, 1.0), ("latents", 8),
     ),
+    "clip-texts": Recipe(
+        "how the guides read", Plan(1200, 256, 0.001, seed=82, average=0.99, brief=True), 48_000,
+        "clip", ("clip", "clip-fine"),
+    ),
+    "clip-fine-texts": Recipe(
+        "how the other guide reads", Plan(1200, 256, 0.001, seed=83, average=0.99, brief=True), 48_000,
+        "clip-fine", ("clip-fine",),
+    ),
     "prior-text": Recipe(
-        "the prior, told texts as the guide reads them", Plan(4000, 32, 0.0008, seed=65, brief=True), 48_000,
-        "starter/prior-text", ("clip-wide",),
+        "the prior, told texts as the guide reads them", Plan(900, 32, 0.0004, seed=66, brief=True), 48_000,
+        "starter/prior-text", ("clip-texts",),
     ),
     "embedding-prior": Recipe(
-        "the prior from texts to pictures as the guides see them", Plan(16_000, 512, 0.001, seed=50), 48_000,
-        None, ("clip", "clip-fine"),
+        "the prior from texts to pictures as the guides see them", Plan(12_000, 512, 0.001, seed=50, brief=True),
+        48_000, None, ("clip-texts", "clip-fine-texts"),
     ),
     "judge": Recipe(
         "the judge: reconstructions, no adversary", Plan(5000, 64, 0.0015, seed=68, brief=True), 48_000,
         "starter/judge", ("starter/vqgan",),
+    ),
+    "judge-texts": Recipe(
+        "how the judge reads", Plan(1200, 256, 0.001, seed=81, average=0.99, brief=True), 48_000, "judge", ("judge",)
     ),
 }  # fmt: skip
 
@@ -119,6 +131,7 @@ def train(name: str, recipe: Recipe, bench: Bench) -> Path:
     """Run a recipe, or go on with it; leaves `<name>.safetensors` in the folder of runs and returns its path."""
     makers = {
         **dict.fromkeys(AUTOENCODERS, _autoencoder),
+        **dict.fromkeys(("judge-texts", "clip-texts", "clip-fine-texts"), _texts),
         "prior": _prior,
         "prior-text": _prior_text,
         "embedding-prior": _embedding_prior,
@@ -147,10 +160,24 @@ def _clip(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     canvas = _canvas(recipe, bench) if dreams else None
     trainer = ClipTrainer(perceptor, recipe.plan, sources, recipe.radius, canvas, dreams, texts=not dreams)
     learner = train_module(bench.runs / name, trainer.learner, recipe.plan, trainer.losses_at, bench.report)
-    averaged = learner.perceptor
-    metrics = {"zero_shot": zero_shot(averaged, bench.data), "held_out": zero_shot(averaged, bench.data, held=True)}
+    return _tried(learner.perceptor, config, bench)
+
+
+def _texts(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
+    start = bench.trained(str(recipe.start))
+    pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
+    guides = [build_perceptor(bench.trained(each)).eval().to(bench.device) for each in recipe.needs]
+    seen = [looks([guide], pictures) for guide in guides]
+    perceptor = build_perceptor(start).to(bench.device)
+    trainer = ReadingTrainer(perceptor, recipe.plan, seen, truths(CLIP_SEED, recipe.pictures))
+    reader = train_module(bench.runs / name, perceptor, recipe.plan, trainer.losses_at, bench.report)
+    return _tried(reader, start.config, bench)
+
+
+def _tried(perceptor: Perceptor, config: dict[str, Any], bench: Bench) -> weights.Checkpoint:
+    metrics = {"zero_shot": zero_shot(perceptor, bench.data), "held_out": zero_shot(perceptor, bench.data, held=True)}
     bench.report(str(metrics))
-    return weights.Checkpoint("clip", config, averaged.clip.state_dict(), metrics)
+    return weights.Checkpoint("clip", config, perceptor.clip.state_dict(), metrics)
 
 
 def _canvas(recipe: Recipe, bench: Bench) -> Canvas:

@@ -1,0 +1,72 @@
+"""Learning to read: texts come to their pictures, pictures stay, and what is true of a picture is no rival."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from clipgen.perceptor import Perceptor
+from clipgen.starter import grammar
+from clipgen.starter.train.clip import CONFIGS, LEAST
+from clipgen.starter.train.data import truths
+from clipgen.starter.train.loop import Plan
+from clipgen.starter.train.reading import ReadingTrainer
+
+SHOWN = truths(5, 80)
+
+
+def trainer() -> ReadingTrainer:
+    torch.manual_seed(0)
+    pictures = normalize(torch.randn(len(SHOWN), 128), dim=1)
+    return ReadingTrainer(Perceptor(CONFIGS["clip"]), Plan(30, 24, 0.001, seed=4), [pictures.repeat(2, 1)] * 2, SHOWN)
+
+
+def test_texts_come_to_their_pictures_and_pictures_stay() -> None:
+    learning = trainer()
+    clip = learning.perceptor.clip
+    before = {name: tensor.clone() for name, tensor in clip.state_dict().items()}
+    optimiser = torch.optim.Adam([p for p in clip.parameters() if p.requires_grad], 0.002)
+    losses = []
+    for step in range(30):
+        loss = learning.losses_at(step)["loss"]
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        losses.append(loss.item())
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+    moved = {name for name, tensor in clip.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert moved
+    assert not any(name.startswith("visual.") for name in moved)
+
+
+def chosen(match: Tensor, known: Tensor, rival: float) -> float:
+    """The loss where two pictures have a caption each, and the second's is this much better for the first."""
+    learning = trainer()
+    words = len(learning.bank)
+    logits = torch.tensor([[0.0, rival], [LEAST, 0.0]])
+    told = torch.cat([match, torch.zeros(2, words, dtype=torch.bool)], 1)
+    certain = torch.cat([known, torch.zeros(2, words, dtype=torch.bool)], 1)
+    return float(learning._chosen(torch.cat([logits, torch.zeros(2, words)], 1), told, certain))
+
+
+def test_only_what_is_known_to_be_false_is_a_rival() -> None:
+    own, both = torch.eye(2) > 0, torch.ones(2, 2) > 0
+    assert chosen(own, both, rival=9.0) > 8
+    assert chosen(both, both, rival=9.0) < 0.01
+    assert chosen(own, own, rival=9.0) < 0.01
+
+
+def test_what_has_two_things_swapped_is_a_rival_of_its_own_picture() -> None:
+    learning = trainer()
+    claims, bound = learning._claims(SHOWN, np.random.default_rng(3))
+    assert len(bound)
+    for row, right, wrong in bound.tolist():
+        assert grammar.is_true(claims[right], SHOWN[row])
+        assert not grammar.is_true(claims[wrong], SHOWN[row])
+
+
+def test_held_out_combinations_are_never_read() -> None:
+    learning = trainer()
+    for seed in range(5):
+        claims, _ = learning._claims(SHOWN, np.random.default_rng(seed))
+        assert not any(grammar.held_out(claim) for claim in claims)
