@@ -74,6 +74,9 @@ class GeneratorDefaults:
     small_until: float = 0.0
     """Progress up to which a picture that starts at noise is made at half the size, in a quarter of the time: its cells
     are then larger parts of it, so that it is laid out and divided more boldly."""
+    restored: tuple[float, ...] = ()
+    """Progress in (0, 1) at which the latent becomes what the backend's encoder makes of the picture: an encoder that
+    has learned to see through blur gives it the edges of pictures that the decoder knows."""
     insistence: float = 0.0
     """At the last step, rising evenly to it: how much harder a text pulls the farther it is from its stop, see
     `clipgen.losses.prompt_loss`. So what is hard to draw is drawn all the same, when what is easy is long done."""

@@ -97,6 +97,9 @@ class Scene:
 
     def _start(self, images: Tensor | None, snapshot: Snapshot | None) -> None:
         """Start at the images or at noise, or where the snapshot was taken."""
+        done = snapshot.done if snapshot else 0
+        moments = [int(self.total * share) for share in self._defaults.restored]
+        self._restorations = [moment for moment in moments if moment >= max(done, 1)]
         self._growth = 0 if images is not None else int(self.total * self._defaults.small_until)
         if snapshot and snapshot.grown:
             self._growth = 0
@@ -184,6 +187,9 @@ class Scene:
             if self._growth and self.done >= self._growth:
                 self._grow()
             self._generator.set_step(self.done, self.total, self._seeds)
+            if self._restorations and self.done >= self._restorations[0]:
+                self._generator.restore_()
+                self._restorations = self._restorations[1:]
             measured = self._measure()
             self._optimizer.gather(measured.losses)
         except (MemoryError, RuntimeError) as error:

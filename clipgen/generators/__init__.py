@@ -30,6 +30,9 @@ class Generator(Protocol):
     def start_from_images_(self, images: Tensor) -> None:
         """Start at the latents of images (B, 3, H, W)."""
 
+    def restore_(self) -> None:
+        """Make the latents what the encoder makes of the pictures as they are; they still started where they did."""
+
     def set_step(self, step: int, total: int, seeds: Sequence[int]) -> None:
         """Prepare for decoding after `step` of `total` updates: sets schedules and makes the draws of (seed, step)."""
 

@@ -60,9 +60,11 @@ class DVAEGenerator:
         So the likeliest codes stay as they are, and one learning rate suits this start and the one from noise.
         """
         with torch.no_grad():
-            logits = self._network.encode(images)
-            centred = logits - logits.mean(1, keepdim=True)
-            self._start_from_(centred / centred.std(1, keepdim=True).clamp_min(1e-6))
+            self._start_from_(self._standardised(images))
+
+    def restore_(self) -> None:
+        with torch.no_grad():
+            self._logits.set_(self._standardised(self.decode()))
 
     def set_step(self, step: int, total: int, seeds: Sequence[int]) -> None:
         progress = step / total
@@ -85,6 +87,11 @@ class DVAEGenerator:
 
     def init_distance(self) -> Tensor:
         return (self._logits.value() - self._start).square().mean(dim=(1, 2, 3))
+
+    def _standardised(self, images: Tensor) -> Tensor:
+        logits = self._network.encode(images)
+        centred = logits - logits.mean(1, keepdim=True)
+        return centred / centred.std(1, keepdim=True).clamp_min(1e-6)
 
     def _start_from_(self, logits: Tensor) -> None:
         self._logits.set_(logits)

@@ -62,6 +62,11 @@ class VQGANGenerator:
         with torch.no_grad():
             self._start_from_(self._network.encode(images))
 
+    def restore_(self) -> None:
+        with torch.no_grad():
+            self._latent.set_(self._network.encode(self.decode()))
+        self.project_()
+
     def set_step(self, step: int, total: int, seeds: Sequence[int]) -> None:
         """Do nothing: decoding draws nothing at random."""
 

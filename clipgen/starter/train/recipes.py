@@ -25,6 +25,7 @@ from clipgen.starter.train.loop import Plan, Report, train_module
 from clipgen.starter.train.prior import LAYOUT, PriorTrainer, readings
 from clipgen.starter.train.reading import ReadingTrainer
 from clipgen.starter.train.reconstruction import quality, reconstruct
+from clipgen.starter.train.restoring import RestorationTrainer
 from clipgen.starter.train.vqgan import VQGANTrainer
 from clipgen.starter.train.zero_shot import zero_shot
 from clipgen.weights.shelf import STARTER
@@ -58,6 +59,10 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "vqgan": Recipe(
         "the VQGAN", Plan(6000, 4, 0.0012, seed=71, brief=True), 6000, None, ("starter/clip-fine",)
+    ),
+    "vqgan-restoring": Recipe(
+        "the VQGAN's encoder, which learns to see through blur",
+        Plan(2500, 8, 0.0008, seed=91, average=0.99, brief=True), 6000, "vqgan",
     ),
     "dvae": Recipe("the dVAE", Plan(4000, 6, 0.0008, seed=72), 6000, None, ("starter/clip-fine",)),
     "prior": Recipe("the prior", Plan(3600, 32, 0.001, seed=13), 48_000),
@@ -132,6 +137,7 @@ def train(name: str, recipe: Recipe, bench: Bench) -> Path:
     makers = {
         **dict.fromkeys(AUTOENCODERS, _autoencoder),
         **dict.fromkeys(("judge-texts", "clip-texts", "clip-fine-texts"), _texts),
+        "vqgan-restoring": _restoring,
         "prior": _prior,
         "prior-text": _prior_text,
         "embedding-prior": _embedding_prior,
@@ -212,6 +218,15 @@ def _autoencoder(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     kept = NETWORKS[name](config).state_dict().keys()  # leaves out what only the training needs
     tensors = {key: network.state_dict()[key] for key in kept}
     return weights.Checkpoint(name, config, tensors, {"reconstruction": quality(network, bench.data)})
+
+
+def _restoring(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
+    start = bench.trained(str(recipe.start))
+    network = cast(VQGANNetwork, build_network(start)).to(bench.device).to(memory_format=torch.channels_last)
+    trainer = RestorationTrainer(network, recipe.plan, drawn_set(bench.data, recipe.pictures, 256, LARGE_SEED))
+    restoring = train_module(bench.runs / name, network, recipe.plan, trainer.losses_at, bench.report)
+    metrics = {"reconstruction": quality(restoring, bench.data)}
+    return weights.Checkpoint("vqgan", start.config, restoring.state_dict(), metrics)
 
 
 def _prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
