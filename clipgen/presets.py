@@ -204,6 +204,7 @@ PRESETS: dict[str, Preset] = {
                     stop=0.0,
                     insistence=12.0,
                     small_until=0.5,
+                    restored=(0.9,),
                 ),
                 "dvae": GeneratorDefaults("starter/dvae", 16, 160, 0.25, 3, prior_weight=1.7),
             },

@@ -83,6 +83,16 @@ def test_starting_at_a_picture_shows_it_at_the_last_step(backend: str) -> None:
 
 
 @every_backend
+def test_restoring_makes_the_latents_what_the_encoder_makes_of_the_pictures(backend: str) -> None:
+    generator, encoded = started(backend, (1, 2), 10), create(backend, NETWORKS[backend](), 2, SIZE)
+    encoded.start_from_images_(generator.decode().detach())
+    encoded.set_step(10, 10, (1, 2))
+    generator.restore_()
+    assert torch.equal(generator.decode(), encoded.decode())
+    assert generator.init_distance().min() > 0  # it still started where it did
+
+
+@every_backend
 def test_the_init_distance_grows_for_the_picture_that_moves(backend: str) -> None:
     generator = started(backend, (1, 2))
     latent, *_ = generator.parameters()

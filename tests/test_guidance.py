@@ -80,9 +80,10 @@ class Measured(FakeVQGAN):
 
 def test_pictures_from_noise_are_small_at_first_and_shown_large() -> None:
     network, recorder = Measured(), Recorder()
-    until = int(20 * presets.PRESETS["starter"].generators["vqgan"].small_until)
+    row = presets.PRESETS["starter"].generators["vqgan"]
+    until = int(20 * row.small_until)
     result = run(job(steps=20), replace(fake_models(), network=network), [recorder])
-    assert network.sizes[1:] == [(24, 16)] * (until + 1) + [(48, 32)] * (21 - until)
+    assert network.sizes[1:] == [(24, 16)] * (until + 1) + [(48, 32)] * (21 - until + len(row.restored))
     assert {tuple(step.image.shape) for step in recorder.steps} == {(1, 3, 32, 48)}
     red, green, blue = colour(result)
     assert red > 170 > 90 > max(green, blue)

@@ -16,10 +16,11 @@ from torch import Tensor
 from clipgen import scene
 from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
 from clipgen.generators import GENERATORS
+from clipgen.generators.vqgan import VQGANGenerator
 from clipgen.guidance import Guide, ViewPlan
 from clipgen.job import Job, parse_prompts
 from clipgen.memory import Thrift, kept_bytes, room
-from clipgen.presets import CutoutSettings
+from clipgen.presets import PRESETS, CutoutSettings
 from clipgen.runner import run
 from clipgen.sample import Models, Sample
 from clipgen.scene import Scene, Snapshot
@@ -58,7 +59,7 @@ def stopped(asked: Job, done: int, **settings: Any) -> tuple[Snapshot, list[byte
 
 
 @every_backend
-@pytest.mark.parametrize("done", [1, 6, 11])
+@pytest.mark.parametrize("done", [1, 6, 10, 11])
 @pytest.mark.parametrize("init", [None, PHOTO])
 def test_a_run_that_goes_on_ends_as_if_it_had_never_stopped(backend: str, done: int, init: Image.Image | None) -> None:
     asked = job("red|blue:0.5", backend=backend, init="x.png" if init else None, init_weight=0.1 if init else 0.0)
@@ -69,6 +70,31 @@ def test_a_run_that_goes_on_ends_as_if_it_had_never_stopped(backend: str, done: 
     assert resumed.image.tobytes() == result.image.tobytes()
     assert before + frames(rest) == frames(whole)
     assert [step.index for step in rest.steps] == list(range(done, 13))
+
+
+def restored(moments: tuple[float, ...], **settings: Any) -> list[int]:
+    """The steps before which a run of 12 steps restored its picture."""
+    starter = PRESETS["starter"]
+    rows = {name: replace(row, restored=moments) for name, row in starter.generators.items()}
+    recorder, seen = Recorder(), []
+
+    class Watched(VQGANGenerator):
+        def restore_(self) -> None:
+            seen.append(len(recorder.steps))
+            super().restore_()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRESETS, "starter", replace(starter, generators=rows))
+        patch.setattr("clipgen.generators.vqgan.VQGANGenerator", Watched)
+        run(job(), fake_models(), [recorder], **settings)
+    return seen
+
+
+def test_a_picture_is_restored_when_the_preset_says_so() -> None:
+    assert restored(()) == []
+    assert restored((0.5, 0.75)) == [6, 9]
+    snapshot, _ = stopped(job(), 7)
+    assert restored((0.5, 0.75), snapshot=snapshot) == [2]
 
 
 def test_a_run_that_goes_on_without_its_moments_or_with_another_seed_ends_elsewhere() -> None:
