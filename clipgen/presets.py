@@ -209,7 +209,7 @@ PRESETS: dict[str, Preset] = {
                 "dvae": GeneratorDefaults("starter/dvae", 16, 160, 0.25, 3, prior_weight=1.7),
             },
             prior=PriorSettings("starter/prior-text", noise=(8.0, 0.2), scale=3.0, init_noise=1.0),
-            embedding_prior=EmbeddingPriorSettings("starter/embedding-prior", scale=4.0),
+            embedding_prior=EmbeddingPriorSettings("starter/embedding-prior", scale=3.0),
             judge="starter/judge",
             views=CutoutSettings(share_plain=0.0, share_whole=1.0),
         ),
