@@ -134,7 +134,7 @@ def test_a_recipe_of_another_version_is_made_and_said(cli: Cli) -> None:
     result = cli("replay", str(path))
     assert result.exit_code == 0
     assert "warning: the recipe is of clipgen 9.9, this is " in result.stderr
-    assert "9.9" not in cli("replay", result.stdout.strip()).stderr
+    assert "clipgen 9.9" not in cli("replay", result.stdout.strip()).stderr
 
 
 def test_an_init_image_can_be_added(cli: Cli) -> None:
