@@ -144,11 +144,14 @@ def _precision(cosines: Tensor, claims: Sequence[Claim]) -> dict[str, float]:
 
 
 def _attribute(name: str, given: Sequence[Answer], vectors: Tensor, judge: Perceptor) -> dict[str, float]:
-    """How often the judge sees a stated value of an attribute, among all values; nothing where none is stated."""
+    """How often the judge sees a stated value of an attribute, among all values; nothing where none is stated.
+
+    A question that leaves it open for one of two things does not count: what the judge sees may be that one's.
+    """
     named = [(text, claim[name]) for text, claim in grammar.bank() if name in claim]
     seen = (vectors @ judge.encode_texts([text for text, _ in named]).T).argmax(1).tolist()
-    wanted = [{side.get(name) for side in grammar.readings(answer.question.claim)} - {None} for answer in given]
-    hits = [named[k][1] in values for values, k in zip(wanted, seen, strict=True) if values]
+    wanted = [{side.get(name) for side in grammar.readings(answer.question.claim)} for answer in given]
+    hits = [named[k][1] in values for values, k in zip(wanted, seen, strict=True) if None not in values]
     if not hits:
         return {}
     return {f"{name} accuracy": sum(hits) / len(hits), f"{name} chance": 1 / len(named), f"{name} n": float(len(hits))}

@@ -57,6 +57,17 @@ def test_pictures_of_something_else_score_at_chance(true_answers: list[Answer]) 
     assert scores["noun chance"] == pytest.approx(1 / len(words.NOUNS))
 
 
+def test_a_colour_counts_only_where_all_that_is_asked_for_has_a_stated_one(true_answers: list[Answer]) -> None:
+    robot = {"noun": "robot", "relation": "wearing", "other": "scarf", "other_colour": "grey"}
+
+    def counted(claim: dict[str, str]) -> float:
+        asked = replace(true_answers[0].question, text="a robot with a grey scarf", claim=claim)
+        return measure([replace(answer, question=asked) for answer in true_answers[:2]]).get("colour n", 0)
+
+    assert counted(robot) == 0
+    assert counted(robot | {"colour": "red"}) == 2
+
+
 def test_a_prompt_is_no_rival_of_one_that_it_is_true_of_too() -> None:
     claims = [{"noun": "heart"}, {"noun": "heart", "style": "comic"}, {"noun": "cat"}]
     cosines = torch.tensor([[0.5, 0.9, 0.1], [0.9, 0.5, 0.1], [0.9, 0.1, 0.5]])
