@@ -55,7 +55,7 @@ class ReadingTrainer:
         return {"loss": chosen / len(self.pictures)}
 
     def _claims(self, shown: Sequence[Truth], rng: np.random.Generator) -> tuple[list[Claim], Tensor]:
-        """A true claim of each picture, then false ones that are nearly true; those with two things swapped, bound."""
+        """A true claim of each picture, then those of two things with the two swapped; and `Labels.bound` of these."""
         claims: list[Claim] = []
         for truth in shown:
             both = grammar.claim_of_two(truth, rng) if rng.random() < 0.5 else None

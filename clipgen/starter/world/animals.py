@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from clipgen.starter.world.features import BLACK, PINK, WHITE, eye
-from clipgen.starter.world.palette import Tone, mix, pick, rgb
+from clipgen.starter.world.palette import Tone, mix, rgb
 from clipgen.starter.world.pen import Colour, Pen
 
 
@@ -156,43 +156,6 @@ def dog(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
         pen.line([(-0.55, 0.06), (-0.24, 0.06)], 0.1, (196, 40, 40))
         pen.mark("neck", -0.4, 0.04, 0.2)
         pen.mark("head", -0.42, -0.71, 0.22)
-
-
-def bird(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
-    """A bird: perched, or in flight with its wings up."""
-    beak = pick(((0.08, 0.12), (0.85, 1.0), (0.9, 1.0)), rng)
-    if rng.random() < 0.6:
-        tail = float(rng.uniform(-0.15, 0.15))
-        for x in (-0.08, 0.12):
-            pen.line([(x, 0.5), (x - 0.02, 0.9), (x - 0.16, 0.94)], 0.05, beak)
-        pen.poly([(0.35, 0.1), (0.98, 0.3 + tail), (0.92, 0.52 + tail), (0.3, 0.45)], tone.dark)
-        pen.blob(
-            [(-0.55, -0.2), (-0.1, -0.2), (0.35, -0.02), (0.5, 0.3), (0.15, 0.6), (-0.3, 0.55), (-0.55, 0.2)], tone.base
-        )
-        pen.oval(-0.25, 0.32, 0.24, 0.22, tone.light)
-        pen.oval(-0.45, -0.38, 0.34, 0.32, tone.base)
-        pen.poly([(-0.72, -0.5), (-1.08, -0.36), (-0.74, -0.24)], beak)
-        pen.blob([(-0.1, -0.05), (0.3, 0.02), (0.62, 0.32), (0.2, 0.38), (-0.08, 0.22)], tone.dark)
-        pen.line([(0.08, 0.14), (0.45, 0.27)], 0.03, tone.line)
-        eye(pen, -0.52, -0.43, 0.085, BLACK)
-        pen.mark("neck", -0.36, -0.1, 0.3)
-        pen.mark("head", -0.45, -0.62, 0.27)
-    else:
-        lift = float(rng.uniform(0.55, 0.95))
-        pen.poly([(0.45, 0.1), (1.0, 0.02), (0.98, 0.3), (0.45, 0.28)], tone.dark)
-        pen.blob([(0.02, 0.1), (-0.15, -0.4), (0.1, -lift), (0.35, -lift), (0.42, -0.3), (0.35, 0.1)], tone.dark)
-        pen.blob([(-0.6, 0.05), (-0.2, 0.0), (0.5, 0.1), (0.5, 0.28), (0.0, 0.45), (-0.45, 0.4)], tone.base)
-        pen.blob(
-            [(-0.2, 0.18), (-0.5, -0.3), (-0.45, -lift - 0.05), (-0.12, -lift + 0.05), (0.1, -0.25), (0.25, 0.2)],
-            tone.light,
-        )
-        for k in (0.0, 0.12, 0.24):
-            pen.line([(-0.38 + k, -lift * 0.75), (-0.15 + k, 0.0)], 0.03, tone.dark)
-        pen.oval(-0.6, 0.12, 0.25, 0.23, tone.base)
-        pen.poly([(-0.8, 0.03), (-1.08, 0.14), (-0.8, 0.23)], beak)
-        eye(pen, -0.66, 0.07, 0.07, BLACK)
-        pen.mark("neck", -0.42, 0.2, 0.2)
-        pen.mark("head", -0.6, -0.06, 0.19)
 
 
 def fish(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from clipgen.starter.world.palette import mix, pick, rgb
+from clipgen.starter.world.palette import between, mix, pick, rgb
 from clipgen.starter.world.pen import Colour, Pen, Point
 from clipgen.starter.world.places import SKIES, cloud, lit
 
@@ -15,16 +15,12 @@ BLACK: Colour = (0, 0, 0)
 WHITE: Colour = (255, 255, 255)
 
 
-def _between(rng: np.random.Generator, low: float, high: float) -> float:
-    return float(rng.uniform(low, high))
-
-
 def room(pen: Pen, time: str, rng: np.random.Generator) -> None:
     """A living room: a window on the sky, a sofa, a rug, a picture, a plant and a lamp that is lit at night."""
-    floor, wide = _between(rng, 0.66, 0.72), _between(rng, 0.34, 0.42)
+    floor, wide = between(rng, 0.66, 0.72), between(rng, 0.34, 0.42)
     side = -1 if rng.random() < 0.5 else 1
-    middle = 0.5 - side * _between(rng, 0.16, 0.2)
-    pane = (middle - wide / 2, _between(rng, 0.09, 0.13), middle + wide / 2, _between(rng, 0.43, 0.47))
+    middle = 0.5 - side * between(rng, 0.16, 0.2)
+    pane = (middle - wide / 2, between(rng, 0.09, 0.13), middle + wide / 2, between(rng, 0.43, 0.47))
     _view(pen, time, rng, pane)
     wall = lit(pick(((0.02, 0.6), (0.12, 0.27), (0.82, 0.95)), rng), time)
     lamp = (0.5 + side * 0.4, 0.4)
@@ -46,7 +42,7 @@ def room(pen: Pen, time: str, rng: np.random.Generator) -> None:
         pen.line([(0.5 + (float(x) - 0.5) * 0.62, floor), (float(x), 1.02)], 0.006, mix(planks, BLACK, 0.22))
     pen.box(-0.02, floor - 0.025, 1.02, floor + 0.006, mix(wall, WHITE, 0.55 if time == "day" else 0.25))
     _window(pen, time, rng, pane)
-    _painting(pen, time, rng, 0.5 + side * _between(rng, 0.15, 0.18), 0.24)
+    _painting(pen, time, rng, 0.5 + side * between(rng, 0.15, 0.18), 0.24)
     _rug(pen, time, rng)
     _sofa(pen, time, rng, 0.5, floor)
     _lamp(pen, time, rng, lamp, floor)
@@ -62,8 +58,8 @@ def _view(pen: Pen, time: str, rng: np.random.Generator, pane: Box) -> None:
     x = left + (right - left) * (0.25 if rng.random() < 0.5 else 0.75)
     if time == "night":
         for _ in range(9):
-            r = _between(rng, 0.005, 0.01)
-            pen.oval(_between(rng, left, right), _between(rng, top, foot - 0.1), r, r, (250, 246, 214))
+            r = between(rng, 0.005, 0.01)
+            pen.oval(between(rng, left, right), between(rng, top, foot - 0.1), r, r, (250, 246, 214))
         pen.oval(x, top + 0.1, 0.05, 0.05, (248, 240, 196))
         pen.oval(x + 0.022, top + 0.09, 0.042, 0.042, mix(high, low, 0.3))
     elif time == "sunset":
@@ -108,7 +104,7 @@ def _painting(pen: Pen, time: str, rng: np.random.Generator, x: float, y: float)
 
 def _rug(pen: Pen, time: str, rng: np.random.Generator) -> None:
     wool = lit(pick(((0.0, 1.0), (0.4, 0.7), (0.6, 0.85)), rng), time)
-    x, wide = _between(rng, 0.47, 0.53), _between(rng, 0.3, 0.36)
+    x, wide = between(rng, 0.47, 0.53), between(rng, 0.3, 0.36)
     for share, fill in ((1.0, mix(wool, BLACK, 0.2)), (0.88, mix(wool, WHITE, 0.55)), (0.72, wool)):
         pen.oval(x, 0.9, wide * share, 0.085 * share, fill)
 
@@ -135,7 +131,7 @@ def _sofa(pen: Pen, time: str, rng: np.random.Generator, x: float, floor: float)
     for side in (-1, 1):
         pen.line([(x + side * half, floor - 0.03), (x + side * half, foot - 0.035)], 0.075, mix(cloth, BLACK, 0.1))
     cushion = lit(pick(((0.08, 0.16), (0.5, 0.8), (0.9, 1.0)), rng), time)
-    cx, tilt = x + (0.11 if rng.random() < 0.5 else -0.11), _between(rng, 0.01, 0.03)
+    cx, tilt = x + (0.11 if rng.random() < 0.5 else -0.11), between(rng, 0.01, 0.03)
     pen.poly(
         [(cx - 0.05, seat - 0.08), (cx + 0.04, seat - 0.08 + tilt), (cx + 0.045, seat + 0.02), (cx - 0.055, seat)],
         cushion,
@@ -158,11 +154,11 @@ def _lamp(pen: Pen, time: str, rng: np.random.Generator, at: Point, floor: float
 
 
 def _plant(pen: Pen, time: str, rng: np.random.Generator, x: float, foot: float) -> None:
-    green = lit(rgb(_between(rng, 0.3, 0.37), 0.68, _between(rng, 0.42, 0.58)), time)
+    green = lit(rgb(between(rng, 0.3, 0.37), 0.68, between(rng, 0.42, 0.58)), time)
     pot = lit(pick(((0.03, 0.06), (0.6, 0.75), (0.7, 0.82)), rng), time)
     root = (x, foot - 0.1)
     for k, angle in enumerate((-1.15, 1.15, -0.65, 0.65, 0.0)):
-        long = _between(rng, 0.17, 0.23) * (1.0 if k < 2 else 1.2)
+        long = between(rng, 0.17, 0.23) * (1.0 if k < 2 else 1.2)
         across, up = math.sin(angle), math.cos(angle)
         tip = (x + across * long * 0.75, root[1] - up * long)
         bend = long * 0.22

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from clipgen.starter.world.palette import mix, pick
+from clipgen.starter.world.palette import between, mix, pick
 from clipgen.starter.world.pen import Colour, Pen, Point, smooth
 from clipgen.starter.world.places import SUN_GLINT, lit, sky, water
 
@@ -16,11 +16,8 @@ WHITE: Colour = (255, 255, 255)
 PETALS: tuple[Colour, ...] = ((228, 42, 52), (255, 190, 32), (250, 112, 168), (150, 70, 200), (250, 250, 246))
 
 
-def _between(rng: np.random.Generator, low: float, high: float) -> float:
-    return float(rng.uniform(low, high))
-
-
-def _bush(pen: Pen, x: float, y: float, r: float, green: Colour) -> None:
+def bush(pen: Pen, x: float, y: float, r: float, green: Colour) -> None:
+    """Draw a round bush, lit from the upper left."""
     pen.oval(x, y + r * 0.1, r * 1.05, r, mix(green, BLACK, 0.25))
     pen.oval(x, y, r, r * 0.9, green)
     pen.oval(x - r * 0.3, y - r * 0.35, r * 0.45, r * 0.32, mix(green, WHITE, 0.2))
@@ -28,8 +25,8 @@ def _bush(pen: Pen, x: float, y: float, r: float, green: Colour) -> None:
 
 def waterfall(pen: Pen, time: str, rng: np.random.Generator) -> None:
     """A white stream that falls from a cliff into a pool, with spray at its foot."""
-    top, foot = _between(rng, 0.2, 0.3), _between(rng, 0.72, 0.79)
-    x, half = _between(rng, 0.4, 0.6), _between(rng, 0.1, 0.15)
+    top, foot = between(rng, 0.2, 0.3), between(rng, 0.72, 0.79)
+    x, half = between(rng, 0.4, 0.6), between(rng, 0.1, 0.15)
     sky(pen, time, rng, top + 0.15)
     rock = lit(pick(((0.04, 0.09), (0.18, 0.36), (0.42, 0.56)), rng), time)
     green = lit(pick(((0.26, 0.36), (0.5, 0.75), (0.45, 0.62)), rng), time)
@@ -38,13 +35,13 @@ def waterfall(pen: Pen, time: str, rng: np.random.Generator) -> None:
     _fall(pen, time, rng, (x - half, top, x + half, foot))
     for side in (-1, 1):
         for k in range(5):
-            r = _between(rng, 0.075, 0.12)
+            r = between(rng, 0.075, 0.12)
             edge = 0.5 + side * (0.52 - 0.035 * k)
-            _bush(pen, edge, 0.42 + 0.115 * k + _between(rng, -0.03, 0.03), r, mix(green, BLACK, 0.07 * (k % 3)))
+            bush(pen, edge, 0.42 + 0.115 * k + between(rng, -0.03, 0.03), r, mix(green, BLACK, 0.07 * (k % 3)))
     for side in (-1, 1):
         for _ in range(3):
-            stone = mix(rock, WHITE, _between(rng, 0.0, 0.2))
-            sx, r = x + side * _between(rng, half + 0.08, half + 0.2), _between(rng, 0.03, 0.05)
+            stone = mix(rock, WHITE, between(rng, 0.0, 0.2))
+            sx, r = x + side * between(rng, half + 0.08, half + 0.2), between(rng, 0.03, 0.05)
             pen.oval(sx, foot + 0.03, r * 1.3, r, mix(stone, BLACK, 0.3))
             pen.oval(sx, foot + 0.02, r * 1.2, r * 0.85, stone)
 
@@ -52,14 +49,14 @@ def waterfall(pen: Pen, time: str, rng: np.random.Generator) -> None:
 def _cliff(pen: Pen, rng: np.random.Generator, top: float, foot: float, x: float, rock: Colour, green: Colour) -> None:
     pen.box(-0.02, top, 1.02, foot + 0.02, rock)
     for _ in range(26):
-        cx, cy = _between(rng, -0.05, 1.0), _between(rng, top + 0.05, foot - 0.1)
-        wide, tall = _between(rng, 0.04, 0.1), _between(rng, 0.06, 0.16)
-        shade = mix(rock, BLACK, _between(rng, 0.12, 0.35)) if rng.random() < 0.65 else mix(rock, WHITE, 0.16)
+        cx, cy = between(rng, -0.05, 1.0), between(rng, top + 0.05, foot - 0.1)
+        wide, tall = between(rng, 0.04, 0.1), between(rng, 0.06, 0.16)
+        shade = mix(rock, BLACK, between(rng, 0.12, 0.35)) if rng.random() < 0.65 else mix(rock, WHITE, 0.16)
         pen.poly([(cx, cy), (cx + wide, cy + 0.02), (cx + wide * 0.9, cy + tall), (cx + 0.01, cy + tall * 0.9)], shade)
     for k in range(13):
         bx = -0.03 + 1.06 * k / 12
         if abs(bx - x) > 0.12:
-            _bush(pen, bx, top + _between(rng, -0.02, 0.02), _between(rng, 0.05, 0.085), green)
+            bush(pen, bx, top + between(rng, -0.02, 0.02), between(rng, 0.05, 0.085), green)
 
 
 def _fall(pen: Pen, time: str, rng: np.random.Generator, box: Box) -> None:
@@ -74,22 +71,22 @@ def _fall(pen: Pen, time: str, rng: np.random.Generator, box: Box) -> None:
     pen.poly([*near, *far], white)
     pen.oval((left + right) / 2, top - 0.012, wide * 0.5, 0.014, pale)
     for share in np.linspace(0.08, 0.92, 6) + rng.uniform(-0.05, 0.05, 6):
-        start, end = top + _between(rng, 0.0, 0.16), foot - _between(rng, 0.05, 0.22)
+        start, end = top + between(rng, 0.0, 0.16), foot - between(rng, 0.05, 0.22)
         at, out = left + wide * float(share), left + wide * (0.5 + (float(share) - 0.5) * 1.2)
-        pen.line([(at, start), (at, (start + end) / 2), (out, end)], _between(rng, 0.01, 0.02), pale, curved=True)
+        pen.line([(at, start), (at, (start + end) / 2), (out, end)], between(rng, 0.01, 0.02), pale, curved=True)
     middle = (left + right) / 2
     pen.oval(middle, foot + 0.03, wide * 1.15, 0.05, pale)
     for _ in range(14):
-        r = _between(rng, 0.025, 0.05)
-        pen.oval(middle + _between(rng, -0.8, 0.8) * wide, foot + _between(rng, -0.04, 0.035), r * 1.2, r, white)
+        r = between(rng, 0.025, 0.05)
+        pen.oval(middle + between(rng, -0.8, 0.8) * wide, foot + between(rng, -0.04, 0.035), r * 1.2, r, white)
 
 
 def island(pen: Pen, time: str, rng: np.random.Generator) -> None:
     """A small sandy island with palm trees, the sea all around it."""
-    horizon = _between(rng, 0.5, 0.58)
+    horizon = between(rng, 0.5, 0.58)
     sky(pen, time, rng, horizon)
     water(pen, time, rng, horizon)
-    x, half, y = _between(rng, 0.44, 0.56), _between(rng, 0.32, 0.4), _between(rng, 0.74, 0.8)
+    x, half, y = between(rng, 0.44, 0.56), between(rng, 0.32, 0.4), between(rng, 0.74, 0.8)
     foam = mix(lit((96, 205, 214), time), SUN_GLINT[time], 0.25)
     pen.oval(x, y + 0.02, half * 1.16, 0.115, foam)
     pen.oval(x, y + 0.015, half * 1.06, 0.09, mix(foam, SUN_GLINT[time], 0.6))
@@ -101,11 +98,11 @@ def island(pen: Pen, time: str, rng: np.random.Generator) -> None:
     green = lit(pick(((0.28, 0.36), (0.65, 0.85), (0.42, 0.58)), rng), time)
     count = int(rng.integers(1, 4))
     for k, place in enumerate({1: (0.0,), 2: (-0.2, 0.22), 3: (-0.36, 0.04, 0.4)}[count]):
-        lean = (0.08 if place > 0 else -0.08) + _between(rng, -0.06, 0.06)
-        tall = _between(rng, 0.36, 0.48) * (1.15 if k == count // 2 else 0.85)
+        lean = (0.08 if place > 0 else -0.08) + between(rng, -0.06, 0.06)
+        tall = between(rng, 0.36, 0.48) * (1.15 if k == count // 2 else 0.85)
         _palm(pen, (x + place * half, y - 0.07), tall, lean, green, time)
     for _ in range(4):
-        _bush(pen, x + _between(rng, -0.45, 0.45) * half, y - 0.055, _between(rng, 0.02, 0.035), green)
+        bush(pen, x + between(rng, -0.45, 0.45) * half, y - 0.055, between(rng, 0.02, 0.035), green)
 
 
 def _palm(pen: Pen, foot: Point, tall: float, lean: float, green: Colour, time: str) -> None:
@@ -129,32 +126,32 @@ def _palm(pen: Pen, foot: Point, tall: float, lean: float, green: Colour, time: 
 
 def road(pen: Pen, time: str, rng: np.random.Generator) -> None:
     """A road with a dashed line that runs through green hills to the horizon."""
-    horizon = _between(rng, 0.44, 0.54)
+    horizon = between(rng, 0.44, 0.54)
     sky(pen, time, rng, horizon)
     far = lit(pick(((0.36, 0.52), (0.2, 0.4), (0.55, 0.7)), rng), time)
     grass = lit(pick(((0.22, 0.32), (0.5, 0.75), (0.58, 0.76)), rng), time)
     for hx in np.linspace(-0.1, 1.1, 4) + rng.uniform(-0.08, 0.08, 4):
-        pen.oval(float(hx), horizon + 0.05, _between(rng, 0.24, 0.34), _between(rng, 0.13, 0.22), far)
-    for hx in (_between(rng, -0.1, 0.1), _between(rng, 0.9, 1.1)):
-        pen.oval(hx, horizon + 0.07, 0.42, _between(rng, 0.12, 0.18), mix(grass, far, 0.4))
+        pen.oval(float(hx), horizon + 0.05, between(rng, 0.24, 0.34), between(rng, 0.13, 0.22), far)
+    for hx in (between(rng, -0.1, 0.1), between(rng, 0.9, 1.1)):
+        pen.oval(hx, horizon + 0.07, 0.42, between(rng, 0.12, 0.18), mix(grass, far, 0.4))
     pen.box(-0.02, horizon, 1.02, 1.02, grass)
     pen.poly([(-0.02, 0.75), (0.35, horizon), (-0.02, horizon)], mix(grass, BLACK, 0.1))
     pen.poly([(1.02, 0.75), (0.65, horizon), (1.02, horizon)], mix(grass, BLACK, 0.1))
-    aim, start = _between(rng, 0.4, 0.6), _between(rng, 0.42, 0.58)
-    swing, half = _between(rng, -0.12, 0.12), _between(rng, 0.34, 0.44)
+    aim, start = between(rng, 0.4, 0.6), between(rng, 0.42, 0.58)
+    swing, half = between(rng, -0.12, 0.12), between(rng, 0.34, 0.44)
     tar = lit(pick(((0.6, 0.7), (0.02, 0.08), (0.32, 0.44)), rng), time)
     white, gold = mix((250, 250, 246), lit(WHITE, time), 0.7), mix((255, 214, 64), lit((255, 214, 64), time), 0.5)
     _strip(pen, (aim, horizon), start, swing, (-half, half, 0.0, 1.0), mix(grass, (150, 120, 70), 0.6))
     _strip(pen, (aim, horizon), start, swing, (-half * 0.93, half * 0.93, 0.0, 1.0), white)
     _strip(pen, (aim, horizon), start, swing, (-half * 0.85, half * 0.85, 0.0, 1.0), tar)
-    shift = _between(rng, -0.06, 0.06)
+    shift = between(rng, -0.06, 0.06)
     for near in (0.06, 0.14, 0.26, 0.44, 0.7):
         _strip(pen, (aim, horizon), start, swing, (-0.045, 0.045, near * (1 + shift), near * (1.42 + shift)), gold)
     for k in range(6):
         depth, side = 0.06 + 0.1 * k, -1 if (k + int(shift > 0)) % 2 else 1
         at = aim + (start - aim) * depth + swing * 4 * depth * (1 - depth)
         r = 0.02 + 0.11 * depth
-        tx = at + side * (half * depth + r * 2.0 + _between(rng, 0.04, 0.16))
+        tx = at + side * (half * depth + r * 2.0 + between(rng, 0.04, 0.16))
         _round_tree(pen, tx, horizon + (1 - horizon) * depth, r, time, mix(grass, lit((20, 90, 40), time), 0.7))
 
 
@@ -173,22 +170,22 @@ def _strip(pen: Pen, aim: Point, start: float, swing: float, span: Box, fill: Co
 
 def _round_tree(pen: Pen, x: float, foot: float, r: float, time: str, green: Colour) -> None:
     pen.box(x - r * 0.16, foot - r * 1.2, x + r * 0.16, foot, lit((104, 70, 42), time))
-    _bush(pen, x, foot - r * 1.9, r, green)
+    bush(pen, x, foot - r * 1.9, r, green)
 
 
 def garden(pen: Pen, time: str, rng: np.random.Generator) -> None:
     """A flower garden: a hedge and a fence, a winding path, bushes and flowers of many colours."""
-    horizon = _between(rng, 0.34, 0.42)
+    horizon = between(rng, 0.34, 0.42)
     sky(pen, time, rng, horizon)
     hedge = lit(pick(((0.30, 0.38), (0.55, 0.75), (0.36, 0.48)), rng), time)
     lawn = lit(pick(((0.24, 0.31), (0.55, 0.75), (0.62, 0.78)), rng), time)
     for hx in np.linspace(-0.02, 1.02, 10):
-        _bush(pen, float(hx), horizon + _between(rng, -0.02, 0.02), _between(rng, 0.075, 0.1), hedge)
+        bush(pen, float(hx), horizon + between(rng, -0.02, 0.02), between(rng, 0.075, 0.1), hedge)
     pen.box(-0.02, horizon, 1.02, horizon + 0.14, mix(hedge, BLACK, 0.12))
     pen.box(-0.02, horizon + 0.14, 1.02, 1.02, lawn)
     _fence(pen, horizon + 0.02, horizon + 0.17, lit((250, 248, 242), time), rng)
-    gate, mouth = _between(rng, 0.38, 0.62), _between(rng, 0.36, 0.64)
-    swing = _between(rng, -0.14, 0.14)
+    gate, mouth = between(rng, 0.38, 0.62), between(rng, 0.36, 0.64)
+    swing = between(rng, -0.14, 0.14)
     sandy = lit(pick(((0.08, 0.11), (0.25, 0.4), (0.84, 0.93)), rng), time)
     _strip(pen, (gate, horizon + 0.15), mouth, swing, (-0.2, 0.2, 0.1, 1.0), mix(sandy, BLACK, 0.2))
     _strip(pen, (gate, horizon + 0.15), mouth, swing, (-0.175, 0.175, 0.1, 1.0), sandy)
@@ -198,9 +195,7 @@ def garden(pen: Pen, time: str, rng: np.random.Generator) -> None:
         middle = gate + (mouth - gate) * depth + swing * 4 * depth * (1 - depth) * (1 - 0.5 * depth)
         _bed(pen, time, rng, (float(y), depth, middle), lawn)
     for side in (-1, 1):
-        _bush(
-            pen, 0.5 + side * _between(rng, 0.4, 0.5), horizon + 0.2, _between(rng, 0.09, 0.12), mix(hedge, lawn, 0.3)
-        )
+        bush(pen, 0.5 + side * between(rng, 0.4, 0.5), horizon + 0.2, between(rng, 0.09, 0.12), mix(hedge, lawn, 0.3))
 
 
 def _fence(pen: Pen, top: float, foot: float, white: Colour, rng: np.random.Generator) -> None:
@@ -208,7 +203,7 @@ def _fence(pen: Pen, top: float, foot: float, white: Colour, rng: np.random.Gene
     for share in (0.35, 0.75):
         y = top + (foot - top) * share
         pen.box(-0.02, y - 0.012, 1.02, y + 0.012, shade)
-    step = _between(rng, 0.085, 0.11)
+    step = between(rng, 0.085, 0.11)
     for k in range(-1, int(1 / step) + 2):
         x = k * step + step * 0.3
         half = step * 0.27
@@ -222,13 +217,13 @@ def _bed(pen: Pen, time: str, rng: np.random.Generator, row: tuple[float, float,
     y, depth, middle = row
     r, step = 0.02 + 0.024 * depth, 0.062 + 0.05 * depth
     clear = 0.05 + 0.17 * depth + r
-    x = -_between(rng, 0.0, step)
+    x = -between(rng, 0.0, step)
     while x < 1.04:
         petal = PETALS[int(rng.integers(len(PETALS)))]
-        at, fy = x + _between(rng, -0.012, 0.012), y - r + _between(rng, -0.02, 0.02)
+        at, fy = x + between(rng, -0.012, 0.012), y - r + between(rng, -0.02, 0.02)
         if abs(at - middle) > clear:
             pen.line([(at, fy), (at, fy + r * 2.0)], r * 0.3, mix(lawn, BLACK, 0.35))
-            _blossom(pen, at, fy, r * _between(rng, 0.9, 1.15), mix(petal, lit(petal, time), 0.8))
+            _blossom(pen, at, fy, r * between(rng, 0.9, 1.15), mix(petal, lit(petal, time), 0.8))
         x += step
 
 
@@ -239,96 +234,3 @@ def _blossom(pen: Pen, x: float, y: float, r: float, petal: Colour) -> None:
         pen.oval(x + math.cos(angle) * r * 0.58, y + math.sin(angle) * r * 0.58, r * 0.52, r * 0.52, petal)
     yellow = petal[0] > 230 and petal[1] > 150 and petal[2] < 120
     pen.oval(x, y, r * 0.36, r * 0.36, mix(petal, (140, 70, 20), 0.7) if yellow else mix(petal, (255, 214, 60), 0.85))
-
-
-def bridge(pen: Pen, time: str, rng: np.random.Generator) -> None:
-    """A big bridge over a river: of stone with arches, or hung from towers by cables."""
-    horizon = _between(rng, 0.56, 0.64)
-    sky(pen, time, rng, horizon)
-    far = lit(pick(((0.30, 0.45), (0.25, 0.45), (0.45, 0.6)), rng), time)
-    for hx in (_between(rng, -0.05, 0.15), _between(rng, 0.35, 0.65), _between(rng, 0.85, 1.05)):
-        pen.oval(hx, horizon + 0.04, _between(rng, 0.24, 0.34), _between(rng, 0.1, 0.17), far)
-    water(pen, time, rng, horizon)
-    if rng.random() < 0.5:
-        _arches(pen, time, rng)
-    else:
-        _suspension(pen, time, rng, horizon)
-    grass = lit(pick(((0.24, 0.33), (0.5, 0.7), (0.45, 0.62)), rng), time)
-    for side in (-1, 1):
-        edge, y = 0.5 + side * 0.5, _between(rng, 0.8, 0.86)
-        pen.blob(
-            [(edge + side * 0.3, y - 0.22), (edge - side * 0.1, y - 0.06), (edge - side * 0.2, 1.05), (edge, 1.2)],
-            grass,
-        )
-        for k in range(2):
-            _bush(
-                pen,
-                edge - side * (0.01 + 0.07 * k),
-                y - 0.08 + 0.1 * k,
-                _between(rng, 0.05, 0.07),
-                mix(grass, BLACK, 0.25),
-            )
-
-
-def _arches(pen: Pen, time: str, rng: np.random.Generator) -> None:
-    stone = lit(pick(((0.05, 0.11), (0.12, 0.32), (0.66, 0.8)), rng), time)
-    dark, pale = mix(stone, BLACK, 0.32), mix(stone, WHITE, 0.22)
-    count = int(rng.integers(2, 4))
-    rise, deck, foot = _between(rng, 0.06, 0.12), _between(rng, 0.42, 0.47), _between(rng, 0.77, 0.82)
-    xs = [float(x) for x in np.linspace(-0.03, 1.03, 41)]
-    bay, pier = 1.0 / count, 0.075
-    crown = [(x, deck - rise * math.sin(math.pi * min(max(x, 0.0), 1.0))) for x in xs]
-    lower: list[Point] = []
-    rim: list[list[Point]] = []
-    for k in range(count):
-        left, right = k * bay + pier / 2, (k + 1) * bay - pier / 2
-        top = deck - rise * math.sin(math.pi * (left + right) / 2) + 0.1
-        arch: list[Point] = []
-        for turn in np.linspace(math.pi, 0.0, 17):
-            across = (left + right) / 2 + (right - left) / 2 * math.cos(float(turn))
-            arch.append((across, foot - (foot - top) * math.sin(float(turn)) ** 0.8))
-        lower += [(left, foot + 0.03), *arch, (right, foot + 0.03)]
-        rim.append(arch)
-    pen.poly([*crown, (1.03, foot + 0.03), *reversed(lower), (-0.03, foot + 0.03)], stone)
-    for arch in rim:
-        pen.line(arch, 0.032, dark)
-        pen.line([(x, y - 0.012) for x, y in arch], 0.012, pale)
-    for k in range(count + 1):
-        pen.poly([(k * bay - 0.05, foot + 0.04), (k * bay, foot - 0.06), (k * bay + 0.05, foot + 0.04)], dark)
-    pen.line(crown, 0.045, dark)
-    pen.line([(x, y - 0.012) for x, y in crown], 0.03, pale)
-    if time == "night":
-        _lights(pen, [(x, y - 0.035) for x, y in crown[3::5]])
-
-
-def _suspension(pen: Pen, time: str, rng: np.random.Generator, horizon: float) -> None:
-    paint = pick(((-0.01, 0.05), (0.72, 0.9), (0.72, 0.88)), rng)
-    steel = mix(lit(paint, time), paint, 0.3)
-    dark = mix(steel, BLACK, 0.3)
-    deck, top = horizon - _between(rng, 0.0, 0.04), _between(rng, 0.16, 0.24)
-    first, second = _between(rng, 0.2, 0.27), _between(rng, 0.73, 0.8)
-    cable: list[Point] = [(-0.05, deck - 0.12)]
-    sag = deck - 0.05
-    for share in np.linspace(0.0, 1.0, 21):
-        x = first + (second - first) * float(share)
-        cable.append((x, sag - (sag - top - 0.02) * (2 * float(share) - 1) ** 2))
-    cable.append((1.05, deck - 0.12))
-    for x in np.linspace(0.03, 0.97, 20):
-        y = float(np.interp(x, [p[0] for p in cable], [p[1] for p in cable]))
-        pen.line([(float(x), y), (float(x), deck)], 0.008, mix(dark, WHITE, 0.15))
-    for x in (first, second):
-        pen.box(x - 0.055, 0.79, x + 0.055, 0.86, lit((120, 122, 130), time))
-        for side in (-1, 1):
-            pen.box(x + side * 0.03 - 0.014, top, x + side * 0.03 + 0.014, 0.8, steel if side < 0 else dark)
-        for y in (top + 0.02, top + 0.16):
-            pen.box(x - 0.044, y, x + 0.044, y + 0.03, steel)
-    pen.line(cable, 0.02, steel)
-    pen.box(-0.02, deck - 0.02, 1.02, deck + 0.022, steel)
-    pen.box(-0.02, deck + 0.022, 1.02, deck + 0.045, dark)
-    if time == "night":
-        _lights(pen, [(float(x), deck - 0.03) for x in np.linspace(0.02, 0.98, 9)])
-
-
-def _lights(pen: Pen, points: list[Point]) -> None:
-    for x, y in points:
-        pen.oval(x, y, 0.013, 0.013, (255, 222, 130))

@@ -67,3 +67,8 @@ def tone(name: str | None, rng: np.random.Generator) -> Tone:
     if name == "white":
         dark, line = mix(base, (80, 90, 110), 0.22), (95, 95, 105)
     return Tone(base, dark, light, line)
+
+
+def between(rng: np.random.Generator, low: float, high: float) -> float:
+    """A random number."""
+    return float(rng.uniform(low, high))

@@ -8,6 +8,8 @@ import numpy as np
 
 from clipgen.starter.world import (
     animals,
+    birds,
+    bridges,
     creatures,
     food,
     home,
@@ -31,7 +33,7 @@ Scene = Callable[[Pen, str, np.random.Generator], None]
 SUBJECTS: dict[str, Subject] = {
     "cat": animals.cat,
     "dog": animals.dog,
-    "bird": animals.bird,
+    "bird": birds.bird,
     "fish": animals.fish,
     "butterfly": animals.butterfly,
     "rabbit": animals.rabbit,
@@ -39,8 +41,8 @@ SUBJECTS: dict[str, Subject] = {
     "snail": creatures.snail,
     "hedgehog": creatures.hedgehog,
     "elephant": wild.elephant,
-    "owl": creatures.owl,
-    "penguin": creatures.penguin,
+    "owl": birds.owl,
+    "penguin": birds.penguin,
     "turtle": creatures.turtle,
     "face": people.face,
     "robot": toys.robot,
@@ -97,6 +99,6 @@ SCENES: dict[str, Scene] = {
     "island": outdoors.island,
     "road": outdoors.road,
     "garden": outdoors.garden,
-    "bridge": outdoors.bridge,
+    "bridge": bridges.bridge,
     "room": indoors.room,
 }

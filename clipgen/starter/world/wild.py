@@ -6,18 +6,11 @@ import math
 
 import numpy as np
 
-from clipgen.starter.world.features import BLACK, PINK, WHITE
+from clipgen.starter.world.features import CREAM, PINK, bead
 from clipgen.starter.world.palette import Tone, mix
 from clipgen.starter.world.pen import Colour, Pen, Points, smooth
 
-CREAM: Colour = (248, 226, 188)
 IVORY: Colour = (255, 250, 232)
-
-
-def _bead(pen: Pen, x: float, y: float, r: float) -> None:
-    pen.oval(x, y, r * 1.25, r * 1.3, WHITE)
-    pen.oval(x, y, r, r * 1.1, BLACK)
-    pen.oval(x - 0.3 * r, y - 0.4 * r, 0.35 * r, 0.35 * r, WHITE)
 
 
 def _patch(pen: Pen, x: float, y: float, r: float, fill: Colour, turn: float) -> None:
@@ -66,7 +59,7 @@ def _giraffe_profile(pen: Pen, x: float, y: float, tone: Tone) -> None:
     )
     pen.oval(x - 0.22, y + 0.11, 0.12, 0.095, mix(tone.light, CREAM, 0.5), turn=-0.25)
     pen.oval(x - 0.28, y + 0.07, 0.022, 0.02, tone.line)
-    _bead(pen, x + 0.02, y - 0.01, 0.05)
+    bead(pen, x + 0.02, y - 0.01, 0.05)
 
 
 def _giraffe_front(pen: Pen, tone: Tone, spot: Colour, rng: np.random.Generator) -> None:
@@ -85,7 +78,7 @@ def _giraffe_front(pen: Pen, tone: Tone, spot: Colour, rng: np.random.Generator)
     pen.oval(0.0, 0.06, 0.29, 0.21, mix(tone.light, CREAM, 0.5))
     for side in (-1, 1):
         pen.oval(side * 0.11, -0.02, 0.035, 0.03, tone.line)
-        _bead(pen, side * 0.22, -0.34, 0.085)
+        bead(pen, side * 0.22, -0.34, 0.085)
     pen.line([(-0.12, 0.12), (0.0, 0.16), (0.12, 0.12)], 0.03, tone.line, curved=True)
     pen.mark("neck", 0.0, 0.5, 0.25)
     pen.mark("head", 0.0, -0.6, 0.3)
@@ -154,7 +147,7 @@ def _elephant_side(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
         [(-0.24, -0.36), (-0.04, -0.48), (0.13, -0.3), (0.1, 0.05), (-0.02, 0.18), (-0.16, 0.02)],
         mix(tone.light, PINK, 0.45),
     )
-    _bead(pen, -0.56, -0.2, 0.065)
+    bead(pen, -0.56, -0.2, 0.065)
     pen.mark("neck", -0.22, 0.14, 0.28)
     pen.mark("head", -0.48, -0.48, 0.28)
 
@@ -177,7 +170,7 @@ def _elephant_front(pen: Pen, tone: Tone, rng: np.random.Generator) -> None:
             [(side * 0.15, 0.1), (side * 0.32, 0.08), (side * 0.36, 0.3), (side * 0.28, 0.46), (side * 0.22, 0.28)],
             IVORY,
         )
-        _bead(pen, side * 0.26, -0.28, 0.085)
+        bead(pen, side * 0.26, -0.28, 0.085)
     end = float(rng.choice((-1.0, 1.0)))
     trunk = [(0.0, -0.2), (0.0, 0.2), (0.0, 0.5), (end * 0.08, 0.7), (end * 0.26, 0.72), (end * 0.32, 0.56)]
     _trunk(pen, trunk, 0.16, 0.11, tone.dark)
