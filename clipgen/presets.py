@@ -77,9 +77,6 @@ class GeneratorDefaults:
     restored: tuple[float, ...] = ()
     """Progress in (0, 1) at which the latent becomes what the backend's encoder makes of the picture: an encoder that
     has learned to see through blur gives it the edges of pictures that the decoder knows."""
-    insistence: float = 0.0
-    """At the last step, rising evenly to it: how much harder a text pulls the farther it is from its stop, see
-    `clipgen.losses.prompt_loss`. So what is hard to draw is drawn all the same, when what is easy is long done."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +122,7 @@ class PriorSettings:
 
 
 @dataclass(frozen=True)
-class EmbeddingPriorSettings:
+class FeaturePriorSettings:
     """A prior over the vectors of pictures as the preset's perceptors see them: texts pull towards what it draws."""
 
     weights: str
@@ -151,7 +148,7 @@ class Preset:
     generators: Mapping[str, GeneratorDefaults]
     """By backend."""
     prior: PriorSettings | None = None
-    embedding_prior: EmbeddingPriorSettings | None = None
+    feature_prior: FeaturePriorSettings | None = None
     judge: str | None = None
     """Name of a CLIP that does not guide and can choose between pictures; None where the guides have to."""
     size: Size = (256, 256)
@@ -202,14 +199,13 @@ PRESETS: dict[str, Preset] = {
                     optimizer="normalised",
                     prior_weight=1.0,
                     stop=0.0,
-                    insistence=12.0,
                     small_until=0.5,
                     restored=(0.9,),
                 ),
                 "dvae": GeneratorDefaults("starter/dvae", 16, 160, 0.25, 3, prior_weight=1.7),
             },
             prior=PriorSettings("starter/prior-text", noise=(8.0, 0.2), scale=3.0, init_noise=1.0),
-            embedding_prior=EmbeddingPriorSettings("starter/embedding-prior", scale=3.0),
+            feature_prior=FeaturePriorSettings("starter/feature-prior", scale=2.0),
             judge="starter/judge",
             views=CutoutSettings(share_plain=0.0, share_whole=1.0),
         ),

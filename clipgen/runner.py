@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from clipgen import presets, resolving
 from clipgen.device import pick_device
-from clipgen.embedding_prior import build_embedding_prior
 from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
+from clipgen.feature_prior import build_feature_prior
 from clipgen.generators.networks import build_network
 from clipgen.guidance import ScheduledPerceptor
 from clipgen.images import load_image, to_pil, to_tensor
@@ -86,9 +86,9 @@ def load_models(job: Job, device: str | torch.device = "auto", note: Note = lamb
             ScheduledPerceptor(ready(build_perceptor(load(row.weights, note))), row) for row in preset.perceptors
         )
         prior = ready(build_prior(load(preset.prior.weights))) if preset.prior else None
-        row = preset.embedding_prior
-        embedding_prior = ready(build_embedding_prior(load(row.weights))) if row else None
-    return Models(network, perceptors, device, prior, embedding_prior)
+        row = preset.feature_prior
+        feature_prior = ready(build_feature_prior(load(row.weights))) if row else None
+    return Models(network, perceptors, device, prior, feature_prior)
 
 
 def run(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from clipgen import generators, presets, resolving
 from clipgen.cutouts import draw_views
-from clipgen.embedding_prior import EmbeddingPrior
+from clipgen.feature_prior import FeaturePrior
 from clipgen.generators.networks import Network
 from clipgen.guidance import ScheduledPerceptor, see
 from clipgen.job import Job
@@ -34,7 +34,7 @@ class Models:
     perceptors: tuple[ScheduledPerceptor, ...]
     device: torch.device
     prior: Prior | None = None
-    embedding_prior: EmbeddingPrior | None = None
+    feature_prior: FeaturePrior | None = None
 
 
 class Sample:

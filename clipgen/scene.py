@@ -84,8 +84,8 @@ class Scene:
         prompts = [[prompt.stopping_at(self._defaults.stop) for prompt in job.prompts] for job in jobs]
         plan = ViewPlan(self._count, self._size, self._preset.views)
         imagination = None
-        if models.embedding_prior and (row := self._preset.embedding_prior):
-            imagination = Imagination(models.embedding_prior, row, images)
+        if models.feature_prior and (row := self._preset.feature_prior):
+            imagination = Imagination(models.feature_prior, row, images)
         return Guide(models.perceptors, prompts, self._seeds, plan, models.device, imagination)
 
     def _plausibility_of(self, models: Models, images: Tensor | None) -> Plausibility | None:
@@ -245,9 +245,7 @@ class Scene:
     def _measure(self) -> Measured:
         decode = self._generator.decode
         images = checkpoint(decode, use_reentrant=False) if self._thrift.decode_twice else decode()
-        insistence = self._defaults.insistence * self.done / self.total
-        guide = self._guide
-        prompt_losses, scores = guide.compare(images, self.done, self.total, insistence, self._thrift.views_at_once)
+        prompt_losses, scores = self._guide.compare(images, self.done, self.total, self._thrift.views_at_once)
         terms = {"prompt": prompt_losses}
         if self._plausibility:
             terms["prior"] = self._defaults.prior_weight * self._plausibility.loss(images, self.done, self.total)

@@ -7,14 +7,13 @@ import torch
 from fakes import FakePerceptor, FakeVQGAN, Recorder, colour, fake_models, job, scheduled
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from clipgen import presets
-from clipgen.embedding_prior import EmbeddingPrior, Start
+from clipgen.feature_prior import FeaturePrior, Start
 from clipgen.generators import GENERATORS
 from clipgen.guidance import Guide, ViewPlan
 from clipgen.job import parse_prompts
-from clipgen.presets import CutoutSettings, EmbeddingPriorSettings
+from clipgen.presets import CutoutSettings, FeaturePriorSettings
 from clipgen.prior import Prior
 from clipgen.runner import run
 from clipgen.sample import Models
@@ -154,11 +153,16 @@ def test_the_prior_leaves_more_of_an_init_image_than_of_noise() -> None:
     assert heard == pytest.approx([*settings.noise, settings.init_noise, settings.noise[1]])
 
 
-class Imagines(EmbeddingPrior):
-    """Two pictures: one in doubt, grey, and one of the colour that comes before that of the texts together."""
+def filled(colours: Tensor) -> Tensor:
+    """What two FakePerceptors see in pictures (B, 3), in [-1, 1], of one colour each: (B, 24)."""
+    return (colours / 2).repeat(1, 8)
+
+
+class Imagines(FeaturePrior):
+    """Two pictures: one in doubt, black, and one of the colour that comes before that of the texts together."""
 
     def __init__(self) -> None:
-        super().__init__({"parts": [12, 12], "text": 12, "width": 4, "depth": 1})
+        super().__init__({"cells": 4, "channels": [3, 3], "kept": 6, "text": 24, "width": 4, "depth": 1, "heads": 1})
         self.starts: list[Start | None] = []
 
     def imagine(
@@ -167,22 +171,22 @@ class Imagines(EmbeddingPrior):
         assert noise.shape == (2, 24)
         assert scale == (7.0 if start else 2.0)
         self.starts.append(start)
-        said = shares @ texts
-        before = normalize(said.view(4, 3).roll(-1, 1).flatten() + 0.1 * said, dim=0)
-        return torch.stack([-normalize(said, dim=0), before]).repeat(1, 2)
+        said = (shares @ texts)[:3]
+        before = said.roll(-1) + 0.1 * said
+        return filled(torch.stack([-torch.ones(3), before / before.abs().max()]))
 
-    def doubt(self, vectors: Tensor, texts: Tensor, shares: Tensor, noise: Tensor) -> Tensor:
+    def doubt(self, features: Tensor, texts: Tensor, shares: Tensor, noise: Tensor) -> Tensor:
         return torch.tensor([2.0, 1.0])
 
 
 def imagining(models: Models) -> Models:
-    return replace(models, embedding_prior=Imagines())
+    return replace(models, feature_prior=Imagines())
 
 
 @pytest.fixture
 def two_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = EmbeddingPriorSettings("", scale=2.0, candidates=2, init_noise=3.0, init_scale=7.0)
-    monkeypatch.setitem(presets.PRESETS, "starter", replace(presets.PRESETS["starter"], embedding_prior=settings))
+    settings = FeaturePriorSettings("", scale=2.0, candidates=2, init_noise=3.0, init_scale=7.0)
+    monkeypatch.setitem(presets.PRESETS, "starter", replace(presets.PRESETS["starter"], feature_prior=settings))
 
 
 @pytest.mark.usefixtures("two_candidates")
@@ -201,21 +205,25 @@ def test_one_picture_is_imagined_of_all_texts_that_pull() -> None:
     models = imagining(fake_models(perceptors=2))
     red, green, blue = colour(run(job("green:3|blue:1", steps=30), models))
     assert red > green > blue
-    assert len(models.embedding_prior.starts) == 1  # type: ignore[union-attr, arg-type]
+    assert len(models.feature_prior.starts) == 1  # type: ignore[union-attr, arg-type]
 
 
 @pytest.mark.usefixtures("two_candidates")
 def test_of_what_is_imagined_the_half_nearest_to_what_is_pushed_away_is_dropped() -> None:
+    red, blue = (FakePerceptor().encode_texts([colour])[0] for colour in ("red", "blue"))
+
     class RedOrBlue(Imagines):
-        """Whatever it is told; and of the blue one it is in doubt."""
+        """Whatever it is told; and it is in doubt of the blue one, unless red is all that it hears of."""
 
         def imagine(self, *args: object, **kwargs: object) -> Tensor:
-            return FakePerceptor().encode_texts(["red", "blue"]).repeat(1, 2)
+            return filled(torch.stack([red[:3].sign(), blue[:3].sign()]))
 
-        def doubt(self, vectors: Tensor, texts: Tensor, shares: Tensor, noise: Tensor) -> Tensor:
-            return vectors[:, 2]
+        def doubt(self, features: Tensor, texts: Tensor, shares: Tensor, noise: Tensor) -> Tensor:
+            told = (shares.clamp(min=0) @ texts)[:3]
+            explained = torch.tensor([1.0, 0.0]) if torch.equal(told.sign(), red[:3].sign()) else torch.zeros(2)
+            return torch.tensor([1.0, 2.0]) - explained
 
-    models = replace(fake_models(perceptors=2), embedding_prior=RedOrBlue())
+    models = replace(fake_models(perceptors=2), feature_prior=RedOrBlue())
     free, away = (colour(run(job(text, steps=30), models)) for text in ("green", "green|red:-0.01"))
     assert free[0] > free[2] + 30
     assert away[2] > away[0] + 30
@@ -226,11 +234,10 @@ def test_what_is_imagined_starts_at_the_init_image() -> None:
     models, blue = imagining(fake_models(perceptors=2)), Image.new("RGB", (48, 32), (0, 0, 255))
     run(job("green", steps=1), models)
     run(job("green", init="blue.png", steps=1), models, init=blue)
-    nowhere, start = models.embedding_prior.starts  # type: ignore[union-attr, misc]
+    nowhere, start = models.feature_prior.starts  # type: ignore[union-attr, misc]
     assert nowhere is None
     assert start.noise == 3.0  # type: ignore[has-type]
-    seen = FakePerceptor().encode_images(torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1).expand(1, 3, 16, 16))
-    torch.testing.assert_close(start.vectors, seen[0].repeat(2))  # type: ignore[has-type]
+    torch.testing.assert_close(start.features, filled(torch.tensor([[-1.0, -1.0, 1.0]]))[0])  # type: ignore[has-type]
 
 
 @pytest.mark.usefixtures("two_candidates")

@@ -14,14 +14,18 @@ from clipgen.errors import UsageError, unknown_value
 
 NAMES = (
     "vqgan",
+    "vqgan-restoring",
     "dvae",
     "judge",
+    "judge-texts",
     "clip-wide",
     "clip",
     "clip-fine",
+    "clip-texts",
+    "clip-fine-texts",
     "prior",
     "prior-text",
-    "embedding-prior",
+    "feature-prior",
 )
 """The recipes in the order in which they need one another; `recipes.RECIPES` holds them."""
 

@@ -20,10 +20,10 @@ from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.dreams import Canvas, Latents, Pixels
 from clipgen.starter.train.dvae import DVAETrainer
-from clipgen.starter.train.embedding import EmbeddingTrainer, looks
+from clipgen.starter.train.features import FeatureTrainer, features, fresh_prior
 from clipgen.starter.train.loop import Plan, Report, train_module
 from clipgen.starter.train.prior import LAYOUT, PriorTrainer, readings
-from clipgen.starter.train.reading import ReadingTrainer
+from clipgen.starter.train.reading import ReadingTrainer, looks
 from clipgen.starter.train.reconstruction import quality, reconstruct
 from clipgen.starter.train.restoring import RestorationTrainer
 from clipgen.starter.train.vqgan import VQGANTrainer
@@ -92,9 +92,9 @@ RECIPES: dict[str, Recipe] = {
         "the prior, told texts as the guide reads them", Plan(900, 32, 0.0004, seed=66, brief=True), 48_000,
         "starter/prior-text", ("clip-texts",),
     ),
-    "embedding-prior": Recipe(
-        "the prior from texts to pictures as the guides see them", Plan(12_000, 512, 0.001, seed=50, brief=True),
-        48_000, None, ("clip-texts", "clip-fine-texts"),
+    "feature-prior": Recipe(
+        "the prior from texts to what the guides see in the cells of pictures",
+        Plan(6000, 256, 0.0015, seed=11, average=0.999, brief=True), 96_000, None, ("clip-texts", "clip-fine-texts"),
     ),
     "judge": Recipe(
         "the judge: reconstructions, no adversary", Plan(5000, 64, 0.0015, seed=68, brief=True), 48_000,
@@ -140,7 +140,7 @@ def train(name: str, recipe: Recipe, bench: Bench) -> Path:
         "vqgan-restoring": _restoring,
         "prior": _prior,
         "prior-text": _prior_text,
-        "embedding-prior": _embedding_prior,
+        "feature-prior": _feature_prior,
     }
     checkpoint = makers.get(name, _clip)(name, recipe, bench)
     origin = {"recipe": name, "pictures": recipe.pictures, "radius": list(recipe.radius), "dreams": list(recipe.dreams)}
@@ -173,7 +173,7 @@ def _texts(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     start = bench.trained(str(recipe.start))
     pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
     guides = [build_perceptor(bench.trained(each)).eval().to(bench.device) for each in recipe.needs]
-    seen = [looks([guide], pictures) for guide in guides]
+    seen = [looks(guide, pictures) for guide in guides]
     perceptor = build_perceptor(start).to(bench.device)
     trainer = ReadingTrainer(perceptor, recipe.plan, seen, truths(CLIP_SEED, recipe.pictures))
     reader = train_module(bench.runs / name, perceptor, recipe.plan, trainer.losses_at, bench.report)
@@ -244,17 +244,16 @@ def _prior_text(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     return _trained_prior(name, trainer, bench)
 
 
-def _embedding_prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
-    needed = [bench.trained(each) for each in recipe.needs]
-    guides = [build_perceptor(each).eval().to(bench.device) for each in needed]
-    pictures = looks(guides, drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED))
-    captions = readings(guides[0], truths(CLIP_SEED, recipe.pictures), recipe.plan.seed, styled=True)
-    mirrored = torch.cat([captions, captions], 1)  # what is true of a picture is true of its mirror image
-    trainer = EmbeddingTrainer(
-        recipe.plan, pictures, mirrored, [each.config["embed_dim"] for each in needed], bench.device
-    )
-    network = train_module(bench.runs / name, trainer.network, trainer.plan, trainer.losses_at, bench.report)
-    return weights.Checkpoint("embedding-prior", trainer.config, network.state_dict())
+def _feature_prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
+    guides = [build_perceptor(bench.trained(each)).eval().to(bench.device) for each in recipe.needs]
+    pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
+    shown = truths(CLIP_SEED, recipe.pictures)
+    captions = torch.cat([readings(guide, shown, recipe.plan.seed, styled=True) for guide in guides], 2)
+    torch.manual_seed(recipe.plan.seed)
+    prior = fresh_prior(guides, pictures, captions.shape[2])
+    trainer = FeatureTrainer(recipe.plan, prior, features(guides, prior, pictures), captions, bench.device)
+    network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
+    return weights.Checkpoint("feature-prior", network.config, network.state_dict())
 
 
 def _trained_prior(name: str, trainer: PriorTrainer, bench: Bench) -> weights.Checkpoint:
