@@ -25,8 +25,8 @@ FREQUENCIES = 16
 NOISE = (20.0, 0.02)
 """Standard deviation of the noise that sampling begins and ends at, of numbers of about unit variance."""
 STEPS = 24
-DOUBT_NOISE = (0.5, 0.7, 1.0, 1.4)
-"""Through which features are doubted: at about their spread, what lies between those of true pictures is told best."""
+EVIDENT_NOISE = (0.5, 0.7, 1.0, 1.4)
+"""Through which features are weighed: at about their spread, what a text says is told best."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,8 @@ class FeaturePrior(nn.Module):
         """
 
         def slope(noisy: Tensor, level: float) -> Tensor:
-            return (noisy - self._clean(noisy, level, texts, shares, scale)) / level
+            untold, told = self._clean(noisy, level, texts, shares)
+            return (noisy - untold - scale * (told - untold)) / level
 
         first, last = (start.noise if start else NOISE[0]), NOISE[1]
         levels = [first * (last / first) ** (k / (STEPS - 1)) for k in range(STEPS)]
@@ -139,27 +140,29 @@ class FeaturePrior(nn.Module):
         return features * self.std + self.mean
 
     @torch.no_grad()
-    def doubt(self, features: Tensor, texts: Tensor, shares: Tensor, noise: Tensor) -> Tensor:
-        """How far features (B, E) are from being those of a true picture of the texts: (B,).
+    def evidence(self, features: Tensor, texts: Tensor, shares: Tensor, noise: Tensor) -> Tensor:
+        """How much features (B, E) speak for the texts: (B,).
 
-        It is how badly they are made out again through noise (N, E), standard normal, the same for all, at each of
-        `DOUBT_NOISE`: the part of a bound on their likelihood that tells them apart (Song et al., 2021, "Maximum
-        Likelihood Training of Score-Based Diffusion Models", arXiv 2101.09258). Texts and shares as for `imagine`.
+        It is how much better they are made out through noise (N, E), standard normal, the same for all, at each of
+        `EVIDENT_NOISE` by who is told the texts than by who is told nothing: the difference of two bounds on their
+        likelihood (Li et al., 2023, "Your Diffusion Model is Secretly a Zero-Shot Classifier", arXiv 2303.16203). Texts
+        and shares as for `imagine`.
         """
-        clean, doubts = self._standard(features), torch.zeros(len(features)).to(features)
-        for level in DOUBT_NOISE:
+        clean, evidence = self._standard(features), torch.zeros(len(features)).to(features)
+        for level in EVIDENT_NOISE:
             for each in noise:
-                error = self._clean(clean + level * each, level, texts, shares) - clean
-                doubts += error.square().mean(1) / level**2
-        return doubts
+                untold, told = self._clean(clean + level * each, level, texts, shares)
+                errors = (untold - clean).square() - (told - clean).square()
+                evidence += errors.mean(1) / level**2
+        return evidence
 
-    def _clean(self, noisy: Tensor, level: float, texts: Tensor, shares: Tensor, scale: float = 1.0) -> Tensor:
-        """Denoise (B, E) at one level of noise, told of all texts at once."""
+    def _clean(self, noisy: Tensor, level: float, texts: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+        """Denoise (B, E) at one level of noise, told of nothing, and told of all texts at once."""
         sigma = torch.full((len(noisy),), level).to(noisy)
         untold, *told = (
             self.denoise(noisy, sigma, text.expand(len(noisy), -1)) for text in [torch.zeros_like(texts[0]), *texts]
         )
-        return untold + scale * torch.einsum("kbe,k->be", torch.stack(told) - untold, shares)
+        return untold, untold + torch.einsum("kbe,k->be", torch.stack(told) - untold, shares)
 
     def _standard(self, features: Tensor) -> Tensor:
         """Features (B, E) in units of their spread among pictures."""

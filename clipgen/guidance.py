@@ -18,8 +18,8 @@ from clipgen.presets import CutoutSettings, FeaturePriorSettings, PerceptorSetti
 from clipgen.prior import Prior
 from clipgen.rng import generator_for
 
-DOUBTS = 4
-"""Rounds of noise that decide which of the pictures that are imagined is least in doubt."""
+TRIALS = 4
+"""Rounds of noise that decide which of what is imagined speaks most for the texts."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Guide:
         if views_at_once is None or views_at_once >= self._plan.count:
             seen = see(images, draw, perceptors, prior)
         else:
-            seen = see_in_parts(images, draw, perceptors, prior, views_at_once)
+            seen = see_in_parts(images, draw, perceptors, views_at_once, prior)
         losses, scores = [], []
         for k, vectors in zip(now, seen[: len(now)], strict=True):
             distances = spherical_distance(vectors[:, :, None], self._texts[k][:, None])
@@ -161,7 +161,7 @@ def see(
 
 
 def see_in_parts(
-    images: Tensor, draw: Draw, perceptors: Sequence[Perceptor], prior: FeaturePrior | None, size: int
+    images: Tensor, draw: Draw, perceptors: Sequence[Perceptor], size: int, prior: FeaturePrior | None = None
 ) -> tuple[Tensor, ...]:
     """Do so with `size` views of each picture in memory at a time."""
     starts = range(0, draw.drawn, size)
@@ -194,16 +194,11 @@ class Plausibility:
 def _imagine(
     imagination: Imagination, texts: Tensor, shares: Tensor, start: Start | None, random: torch.Generator
 ) -> Tensor:
-    """Return the features (E,) of one picture of texts (K, D): of those imagined, the one that is least in doubt."""
+    """Return the features (E,) of one picture of texts (K, D): of those imagined, the one that speaks most for them."""
     settings, prior = imagination.settings, imagination.prior
-    noise, doubts = (torch.randn(n, prior.length, generator=random).to(texts) for n in (settings.candidates, DOUBTS))
+    noise, trials = (torch.randn(n, prior.length, generator=random).to(texts) for n in (settings.candidates, TRIALS))
     drawn = prior.imagine(texts, shares, noise, settings.init_scale if start else settings.scale, start)
-    if (away := shares.clamp(max=0)).any():
-        # The prior may doubt least those in which some of what is pushed away is left: half of them are dropped, those
-        # that hearing of it explains best (Li et al., 2023, "Your Diffusion Model is Secretly a Zero-Shot Classifier").
-        shown = prior.doubt(drawn, torch.zeros_like(texts), away, doubts) - prior.doubt(drawn, texts, -away, doubts)
-        drawn = drawn[shown.argsort()[: len(drawn) // 2]]
-    return drawn[prior.doubt(drawn, texts, shares, doubts).argmin()]
+    return drawn[prior.evidence(drawn, texts, shares, trials).argmax()]
 
 
 def _encode(perceptor: Perceptor, prompts: Sequence[Sequence[Prompt]]) -> Tensor:

@@ -123,16 +123,16 @@ class PriorSettings:
 
 @dataclass(frozen=True)
 class FeaturePriorSettings:
-    """A prior over the vectors of pictures as the preset's perceptors see them: texts pull towards what it draws."""
+    """A prior over what the preset's perceptors see in the cells of pictures: texts pull towards what it draws."""
 
     weights: str
     """Name for `clipgen.library.load`."""
     scale: float = 1.0
     """How far it goes beyond what a text changes for it: 1 is no farther."""
-    candidates: int = 32
-    """How many it draws of a text, for the one to be taken that it doubts least."""
+    candidates: int = 16
+    """How many it draws of a text, for the one to be taken that speaks most for it."""
     init_noise: float = 4.0
-    """Through how much noise it sees an init image, in units of the vectors' spread: what shows through is kept."""
+    """Through how much noise it sees an init image, in units of the features' spread: what shows through is kept."""
     init_scale: float = 8.0
     """In place of `scale` with an init image, which has a say of its own."""
 

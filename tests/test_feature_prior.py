@@ -129,13 +129,15 @@ def test_what_a_text_says_is_imagined_away_by_a_share_below_zero(halves: Feature
     assert (above[:, 1] > -0.1).float().mean() > 0.9
 
 
-def test_what_lies_off_the_pictures_of_a_text_is_in_doubt(halves: FeaturePrior) -> None:
+def test_what_a_text_says_speaks_for_it_and_what_it_does_not_against_it(halves: FeaturePrior) -> None:
     angle = torch.tensor(1.0)
-    true = torch.stack([angle.cos(), angle.sin()])
-    candidates = torch.stack([true, 0.3 * true, 1.7 * true, -true])
-    doubts = halves.doubt(candidates, UPPER, ALONE, torch.randn(64, 2, generator=torch.Generator().manual_seed(0)))
-    assert doubts.argmin() == 0
-    assert doubts[3] > 2 * doubts[0]
+    above = torch.stack([angle.cos(), angle.sin()])
+    trials = torch.randn(64, 2, generator=torch.Generator().manual_seed(0))
+    for text, right in ((UPPER, above), (LOWER, -above)):
+        evidence = halves.evidence(torch.stack([right, -right]), text, ALONE, trials)
+        assert evidence[0] > 0 > evidence[1]
+    away = halves.evidence(torch.stack([above, -above]), LOWER, -ALONE, trials)
+    assert away[0] > away[1]
 
 
 def test_pictures_are_seen_as_they_are_and_mirrored() -> None:

@@ -12,8 +12,8 @@ from torch.nn.functional import interpolate
 
 from clipgen import generate, weights
 from clipgen.cutouts import draw_views
-from clipgen.embedding_prior import build_embedding_prior
 from clipgen.evaluation import JUDGE, embed
+from clipgen.feature_prior import build_feature_prior
 from clipgen.generators.networks import build_network
 from clipgen.guidance import see_in_parts
 from clipgen.library import load
@@ -22,11 +22,12 @@ from clipgen.presets import PRESETS, CutoutSettings
 from clipgen.prior import build_prior
 from clipgen.starter.english import say
 from clipgen.starter.train.data import drawn_set, truths
+from clipgen.starter.train.features import features
 from clipgen.starter.train.reconstruction import quality
 from clipgen.starter.train.zero_shot import zero_shot
 
 GUIDES = tuple(row.weights for row in PRESETS["starter"].perceptors)
-NAMES = (*GUIDES, JUDGE, "starter/vqgan", "starter/dvae", "starter/prior-text", "starter/embedding-prior")
+NAMES = (*GUIDES, JUDGE, "starter/vqgan", "starter/dvae", "starter/prior-text", "starter/feature-prior")
 MEBIBYTE = 2**20
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -71,16 +72,17 @@ def test_the_judge_names_what_fresh_pictures_show(judge: Perceptor, data: Path) 
     assert scores["relation"] >= 0.6
 
 
-def test_what_is_imagined_of_a_text_is_what_both_guides_call_so() -> None:
-    prior = frozen(build_embedding_prior(load("starter/embedding-prior")))
+def test_what_fresh_pictures_show_speaks_for_the_noun_that_they_show(data: Path) -> None:
+    """Rather than for that of another picture, as the prior hears them and the guides see the pictures."""
     guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
-    said = ["a house", "a car", "a mushroom", "a city", "the sea at sunset", "a neon sign of a heart"]
-    texts = [guide.encode_texts(said) for guide in guides]
-    for k in range(len(said)):
-        noise = torch.randn(8, sum(prior.parts), generator=torch.Generator().manual_seed(k))
-        drawn = prior.split(prior.imagine(texts[0][[k]], torch.ones(1), noise, 4.0))
-        for vectors, known in zip(drawn, texts, strict=True):
-            assert ((vectors @ known.T).argmax(1) == k).float().mean() >= 0.75
+    prior = frozen(build_feature_prior(load("starter/feature-prior")))
+    seen = features(guides, prior, drawn_set(data, 32, 128, seed=96))[:32].float()
+    nouns = [truth.noun for truth in truths(96, 32)]
+    texts = torch.cat([guide.encode_texts([f"a {noun}" for noun in nouns]) for guide in guides], 1)
+    trials = torch.randn(2, prior.length, generator=torch.Generator().manual_seed(0))
+    evidence = torch.stack([prior.evidence(seen, text[None], torch.ones(1), trials) for text in texts], 1)
+    others = torch.tensor([[one != other for other in nouns] for one in nouns])
+    assert ((evidence.diagonal()[:, None] > evidence) | ~others).float().mean() >= 0.9
 
 
 @pytest.mark.parametrize(("name", "decibels"), [("vqgan", 21.5), ("dvae", 18.0)])

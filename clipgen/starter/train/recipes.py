@@ -11,6 +11,7 @@ import torch
 
 from clipgen import weights
 from clipgen.errors import WeightsMissingError
+from clipgen.feature_prior import build_feature_prior
 from clipgen.generators.networks import NETWORKS, VQGANNetwork, build_network
 from clipgen.perceptor import Perceptor, build_perceptor
 from clipgen.prior import build_prior
@@ -94,7 +95,8 @@ RECIPES: dict[str, Recipe] = {
     ),
     "feature-prior": Recipe(
         "the prior from texts to what the guides see in the cells of pictures",
-        Plan(6000, 256, 0.0015, seed=11, average=0.999, brief=True), 96_000, None, ("clip-texts", "clip-fine-texts"),
+        Plan(9000, 128, 0.001, seed=12, average=0.999, brief=True), 96_000,
+        "starter/feature-prior", ("clip-texts", "clip-fine-texts"),
     ),
     "judge": Recipe(
         "the judge: reconstructions, no adversary", Plan(5000, 64, 0.0015, seed=68, brief=True), 48_000,
@@ -250,7 +252,10 @@ def _feature_prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoin
     shown = truths(CLIP_SEED, recipe.pictures)
     captions = torch.cat([readings(guide, shown, recipe.plan.seed, styled=True) for guide in guides], 2)
     torch.manual_seed(recipe.plan.seed)
-    prior = fresh_prior(guides, pictures, captions.shape[2])
+    if recipe.start:
+        prior = build_feature_prior(bench.trained(recipe.start))
+    else:
+        prior = fresh_prior(guides, pictures, captions.shape[2])
     trainer = FeatureTrainer(recipe.plan, prior, features(guides, prior, pictures), captions, bench.device)
     network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
     return weights.Checkpoint("feature-prior", network.config, network.state_dict())
