@@ -89,8 +89,8 @@ class FeaturePrior(nn.Module):
         return ((joined - self.centre) @ self.basis).flatten(1)
 
     def distance(self, views: Tensor, aims: Tensor) -> Tensor:
-        """How far features of views (B, n, E) are from aims (B, E): (B, n), about 1 from the mean of all pictures."""
-        return ((views - aims[:, None]) / self.std).square().mean(2)
+        """How far features of views (B, n, E) are from aims (B, E): (B, n), in units of the pictures' spread."""
+        return (views - aims[:, None]).square().mean(2) / self.std.square().mean()
 
     def denoise(self, noisy: Tensor, sigma: Tensor, texts: Tensor) -> Tensor:
         """The mean of the features (B, E), standardised, that noise of standard deviation sigma (B,) made noisy.

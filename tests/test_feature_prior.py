@@ -44,11 +44,11 @@ def test_features_are_those_of_all_perceptors_cell_by_cell(prior: FeaturePrior) 
     torch.testing.assert_close(prior.shorten([first, second]), expected.float())
 
 
-def test_the_distance_counts_what_differs_little_among_pictures_more(prior: FeaturePrior) -> None:
-    prior.std[:4] = 0.5
-    aims = torch.zeros(2, 8)
-    views = torch.stack([torch.eye(8)[[0, 7]], torch.zeros(2, 8)])
-    torch.testing.assert_close(prior.distance(views, aims), torch.tensor([[4 / 8, 1 / 8], [0, 0]]))
+def test_the_distance_is_in_units_of_the_spread(prior: FeaturePrior) -> None:
+    prior.std[:] = torch.tensor([3.0, 1.0]).repeat(4)  # a mean square of 5
+    views = torch.stack([torch.ones(2, 8), torch.zeros(2, 8)])
+    views[0, 1, :4] = -1
+    torch.testing.assert_close(prior.distance(views, torch.ones(2, 8)), torch.tensor([[0, 0.4], [0.2, 0.2]]))
 
 
 def test_nothing_told_is_what_no_text_says(prior: FeaturePrior) -> None:
