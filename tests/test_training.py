@@ -9,6 +9,7 @@ from fakes import FakePerceptor, FakeVQGAN
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from clipgen.cli.train import NAMES
 from clipgen.errors import ClipgenError
 from clipgen.generators.networks import VQGANNetwork
 from clipgen.perceptor import Perceptor
@@ -24,6 +25,7 @@ from clipgen.starter.train.dreams import NOTHING, Canvas, Dreams, Latents, Pixel
 from clipgen.starter.train.dvae import LearningDVAE, logit_laplace
 from clipgen.starter.train.loop import STATE, Losses, Plan, train_module
 from clipgen.starter.train.prior import CONFIG as PRIOR_CONFIG
+from clipgen.starter.train.recipes import RECIPES
 from clipgen.starter.train.vqgan import VQGANTrainer
 
 PLAN = Plan(steps=6, batch=2, rate=0.05, seed=1)
@@ -51,6 +53,13 @@ def train(folder: Path, plan: Plan = PLAN, stop_at: int | None = None) -> Tensor
 
     train_module(folder, line, plan, losses_at, lambda _: None)
     return line.slope.detach().clone()
+
+
+def test_every_recipe_can_be_asked_for_after_those_that_it_needs() -> None:
+    assert set(NAMES) == set(RECIPES)
+    for place, name in enumerate(NAMES):
+        needed = (RECIPES[name].start, *RECIPES[name].needs)
+        assert {each for each in needed if each and not each.startswith("starter/")} <= set(NAMES[:place])
 
 
 def test_training_stopped_and_taken_up_again_ends_as_if_never_stopped(tmp_path: Path) -> None:

@@ -14,11 +14,15 @@ from clipgen.errors import UsageError, unknown_value
 
 NAMES = (
     "vqgan",
+    "vqgan-restoring",
     "dvae",
     "judge",
+    "judge-texts",
     "clip-wide",
     "clip",
     "clip-fine",
+    "clip-texts",
+    "clip-fine-texts",
     "prior",
     "prior-text",
     "embedding-prior",
