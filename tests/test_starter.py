@@ -65,11 +65,11 @@ def test_guides_and_judge_are_of_different_architecture_and_seed(name: str) -> N
 def test_the_judge_names_what_fresh_pictures_show(judge: Perceptor, data: Path) -> None:
     """Of combinations that it was never trained on."""
     scores = zero_shot(judge, data, count=400, seed=77, held=True)
-    assert scores["noun_plain"] >= 0.9
-    assert scores["noun_styled"] >= 0.87
-    assert scores["colour"] >= 0.94
-    assert scores["style"] >= 0.96
-    assert scores["relation"] >= 0.6
+    assert scores["noun_plain"] >= 0.95
+    assert scores["noun_styled"] >= 0.9
+    assert scores["colour"] >= 0.95
+    assert scores["style"] >= 0.98
+    assert scores["relation"] >= 0.7
 
 
 def test_what_fresh_pictures_show_speaks_for_the_noun_that_they_show(data: Path) -> None:

@@ -99,11 +99,11 @@ RECIPES: dict[str, Recipe] = {
         "starter/feature-prior", ("clip-texts", "clip-fine-texts"),
     ),
     "judge": Recipe(
-        "the judge: reconstructions, no adversary", Plan(5000, 64, 0.0015, seed=68, brief=True), 48_000,
+        "the judge: reconstructions, no adversary", Plan(2800, 64, 0.001, seed=69, brief=True), 96_000,
         "starter/judge", ("starter/vqgan",),
     ),
     "judge-texts": Recipe(
-        "how the judge reads", Plan(1200, 256, 0.001, seed=81, average=0.99, brief=True), 48_000, "judge", ("judge",)
+        "how the judge reads", Plan(1200, 256, 0.001, seed=81, average=0.99, brief=True), 96_000, "judge", ("judge",)
     ),
 }  # fmt: skip
 
