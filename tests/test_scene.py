@@ -247,7 +247,7 @@ def test_looking_in_parts_gives_the_same_loss_and_gradient(size: int) -> None:
     found = []
     for at_once in (5, size):
         images = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0), requires_grad=True)
-        losses, scores = guide.compare(images, 3, 10, 12.0, at_once)
+        losses, scores = guide.compare(images, 3, 10, at_once)
         found.append((losses.detach(), scores, *torch.autograd.grad(losses.sum(), images)))
     for whole, parts in zip(*found, strict=True):
         assert (parts - whole).norm() <= 1e-6 * whole.norm()
