@@ -1,11 +1,10 @@
-"""What pulls at the pictures: the prompts, as the perceptors read them in many views of each picture, and the prior."""
+"""What pulls at the pictures: the prompts, as the perceptors read them in many views of each picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 
@@ -14,9 +13,9 @@ from clipgen.feature_prior import FeaturePrior, Start
 from clipgen.job import Prompt
 from clipgen.losses import prompt_loss, prompt_score, spherical_distance
 from clipgen.perceptor import Perceptor
-from clipgen.presets import CutoutSettings, FeaturePriorSettings, PerceptorSettings, PriorSettings, Size
-from clipgen.prior import Prior
+from clipgen.presets import CutoutSettings, FeaturePriorSettings, PerceptorSettings, Size
 from clipgen.rng import generator_for
+from clipgen.sketch import Sketcher
 
 TRIALS = 4
 """Rounds of noise that decide which of what is imagined speaks most for the texts."""
@@ -49,6 +48,8 @@ class Imagination:
     settings: FeaturePriorSettings
     images: Tensor | None = None
     """(B, 3, H, W), where pictures start at init images: what is imagined keeps to them."""
+    sketcher: Sketcher | None = None
+    """Draws about what is imagined."""
 
 
 class Guide:
@@ -75,11 +76,7 @@ class Guide:
         self._stops = _padded([[prompt.stop for prompt in row] for row in prompts], device)
         self._own = self._weights  # of the texts that pull or push by themselves
         self._imagined = imagination and self._imagine(imagination)
-
-    def gist(self) -> Tensor:
-        """Return (B, D): what the texts that pull come to, as the first perceptor sees it; zeros if none does."""
-        total = (self._texts[0] * self._weights.clamp(min=0)[..., None]).sum(1)
-        return normalize(total, dim=1)
+        self._sketcher = imagination and imagination.sketcher
 
     def _imagine(self, imagination: Imagination) -> "_Imagined":
         """Imagine for each picture with texts that pull what there is to see in one of all its texts.
@@ -97,6 +94,16 @@ class Guide:
             aims[row] = _imagine(imagination, texts[row, said], shares[said], start, random)
         self._own = self._weights * ~pulling[:, None]
         return _Imagined(prior, aims, self._weights.clamp(min=0))
+
+    @torch.no_grad()
+    def sketches(self) -> tuple[Tensor, Tensor] | None:
+        """Draw about what was imagined, (B, 3, S, S) in [0, 1], and tell of which pictures anything was: (B,).
+
+        None where there is nothing that draws or nothing that imagines.
+        """
+        if not (self._imagined and self._sketcher):
+            return None
+        return self._sketcher(self._imagined.aims).clamp(0, 1), (self._imagined.weights > 0).any(1)
 
     def _features(self, imagination: Imagination) -> Tensor | None:
         """Return those (B, E) of the images that the pictures start at, if they do."""
@@ -167,28 +174,6 @@ def see_in_parts(
     starts = range(0, draw.drawn, size)
     parts = [checkpoint(see, images, draw.part(k, k + size), perceptors, prior, use_reentrant=False) for k in starts]
     return tuple(torch.cat(vectors, 1) for vectors in zip(*parts, strict=True))
-
-
-class Plausibility:
-    """Holds B pictures to a prior, at a noise that falls with the steps: first the composition, then the details.
-
-    texts (B, D): what it is told of each, see `Guide.gist`.
-    """
-
-    def __init__(
-        self, prior: Prior, settings: PriorSettings, seeds: Sequence[int], size: Size, texts: Tensor | None = None
-    ) -> None:
-        self._prior = prior
-        self._texts = texts
-        self._settings = settings
-        self._seeds = seeds
-        self._shape = (1, 3, *prior.small(size[1], size[0]))
-
-    def loss(self, images: Tensor, step: int, total: int) -> Tensor:
-        """Return (B,) for images (B, 3, H, W); the noise of each depends on (seed, step)."""
-        sigma = torch.full((len(images),), self._settings.sigma(step / total)).to(images)
-        noise = [torch.randn(self._shape, generator=generator_for(seed, step, "prior")) for seed in self._seeds]
-        return self._prior.unlikeliness(images, sigma, torch.cat(noise).to(images), self._texts, self._settings.scale)
 
 
 def _imagine(

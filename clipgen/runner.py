@@ -23,10 +23,10 @@ from clipgen.job import Job, parse_prompts
 from clipgen.library import Note, load
 from clipgen.memory import is_memory_error
 from clipgen.perceptor import build_perceptor
-from clipgen.prior import build_prior
 from clipgen.sample import Models
 from clipgen.scene import Scene, Snapshot
 from clipgen.sinks.base import Outcome, Sink, Step
+from clipgen.sketch import build_sketcher
 
 Loaded = TypeVar("Loaded", bound=nn.Module)
 
@@ -85,10 +85,10 @@ def load_models(job: Job, device: str | torch.device = "auto", note: Note = lamb
         perceptors = tuple(
             ScheduledPerceptor(ready(build_perceptor(load(row.weights, note))), row) for row in preset.perceptors
         )
-        prior = ready(build_prior(load(preset.prior.weights))) if preset.prior else None
         row = preset.feature_prior
         feature_prior = ready(build_feature_prior(load(row.weights))) if row else None
-    return Models(network, perceptors, device, prior, feature_prior)
+        sketcher = ready(build_sketcher(load(row.sketcher))) if row and row.sketcher else None
+    return Models(network, perceptors, device, feature_prior, sketcher)
 
 
 def run(

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from clipgen import generators, presets, resolving
 from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
-from clipgen.guidance import Guide, Imagination, Plausibility, ViewPlan
+from clipgen.guidance import Guide, Imagination, ViewPlan
 from clipgen.job import Job
 from clipgen.losses import roughness
 from clipgen.memory import Thrift, is_memory_error, room
@@ -76,24 +76,15 @@ class Scene:
         self._retreats = 0
         self._finite: Tensor | None = None
         self._guide = self._guide_of(jobs, models, images)
-        self._plausibility = self._plausibility_of(models, images)
         self._thrift = self._affordable(models)
         self._start(images, snapshot)
 
     def _guide_of(self, jobs: Sequence[Job], models: Models, images: Tensor | None) -> Guide:
-        prompts = [[prompt.stopping_at(self._defaults.stop) for prompt in job.prompts] for job in jobs]
         plan = ViewPlan(self._count, self._size, self._preset.views)
         imagination = None
         if models.feature_prior and (row := self._preset.feature_prior):
-            imagination = Imagination(models.feature_prior, row, images)
-        return Guide(models.perceptors, prompts, self._seeds, plan, models.device, imagination)
-
-    def _plausibility_of(self, models: Models, images: Tensor | None) -> Plausibility | None:
-        settings = self._preset.prior
-        if not (models.prior and settings):
-            return None
-        settings = settings if images is None else settings.starting_at_image()
-        return Plausibility(models.prior, settings, self._seeds, self._size, self._guide.gist())
+            imagination = Imagination(models.feature_prior, row, images, models.sketcher)
+        return Guide(models.perceptors, [job.prompts for job in jobs], self._seeds, plan, models.device, imagination)
 
     def _start(self, images: Tensor | None, snapshot: Snapshot | None) -> None:
         """Start at the images or at noise, or where the snapshot was taken."""
@@ -110,9 +101,21 @@ class Scene:
             self._restore_(snapshot.tensors)
         elif images is None:
             self._generator.start_from_noise_(self._seeds)
+            self._sketch_()
         else:
             self._generator.start_from_images_(images)
         self._good = self.snapshot()
+
+    def _sketch_(self) -> None:
+        """Start in place of noise at sketches of what was imagined, where there are any."""
+        if (found := self._guide.sketches()) is None:
+            return
+        sketches, are = found
+        self._generator.set_step(0, self.total, self._seeds)
+        with torch.no_grad():
+            noise = self._generator.decode()
+            sketches = interpolate(sketches, noise.shape[2:], mode="bicubic").clamp(0, 1)
+            self._generator.start_from_images_(torch.where(are[:, None, None, None], sketches, noise))
 
     def _affordable(self, models: Models) -> Thrift:
         """Return how to spare memory from the first step on; OutOfMemoryError where no way is enough."""
@@ -247,8 +250,6 @@ class Scene:
         images = checkpoint(decode, use_reentrant=False) if self._thrift.decode_twice else decode()
         prompt_losses, scores = self._guide.compare(images, self.done, self.total, self._thrift.views_at_once)
         terms = {"prompt": prompt_losses}
-        if self._plausibility:
-            terms["prior"] = self._defaults.prior_weight * self._plausibility.loss(images, self.done, self.total)
         if self._job.init_weight:
             terms["init"] = self._job.init_weight * self._generator.init_distance()
         if self._preset.smoothness:

@@ -14,10 +14,9 @@ from clipgen.generators import GENERATORS
 from clipgen.guidance import Guide, ViewPlan
 from clipgen.job import parse_prompts
 from clipgen.presets import CutoutSettings, FeaturePriorSettings
-from clipgen.prior import Prior
 from clipgen.runner import run
 from clipgen.sample import Models
-from clipgen.starter.train.prior import CONFIG as PRIOR_CONFIG
+from clipgen.sketch import Sketcher
 
 every_backend = pytest.mark.parametrize("backend", GENERATORS)
 
@@ -32,16 +31,6 @@ def test_a_text_past_its_stop_does_not_pull() -> None:
     recorder = Recorder()
     run(job("red:1:100|blue:-1:100"), fake_models(), [recorder])
     assert torch.equal(recorder.steps[-1].image, recorder.steps[0].image)
-
-
-def test_a_prompt_without_a_stop_has_that_of_the_preset(monkeypatch: pytest.MonkeyPatch) -> None:
-    starter = presets.PRESETS["starter"]
-    early = {"vqgan": replace(starter.generators["vqgan"], stop=0.7)}
-    monkeypatch.setitem(presets.PRESETS, "starter", replace(starter, generators=early))
-    blue = Image.new("RGB", (48, 32), (0, 0, 255))
-    asked = [job(text, init="blue.png", steps=30) for text in ("red", "red:1:0")]
-    stopped, insisted = (run(each, fake_models(), init=blue).score for each in asked)
-    assert insisted > 0.9 > stopped + 0.1
 
 
 def test_the_views_change_from_step_to_step() -> None:
@@ -123,36 +112,6 @@ def test_a_perceptor_guides_only_in_its_part_of_the_run() -> None:
     assert scores[9] > 0 > scores[10]
 
 
-@every_backend
-def test_the_prior_pulls_beside_the_prompt(backend: str) -> None:
-    class LikesGreen(Prior):
-        def denoise(self, noisy: torch.Tensor, sigma: torch.Tensor, texts: torch.Tensor | None = None) -> torch.Tensor:
-            return torch.tensor([-1.0, 1.0, -1.0]).view(1, 3, 1, 1).expand_as(noisy)
-
-    free, held = Recorder(), Recorder()
-    models = fake_models(backend)
-    plain = run(job(backend=backend), models, [free])
-    pulled = run(job(backend=backend), replace(models, prior=LikesGreen(PRIOR_CONFIG)), [held])
-    assert colour(pulled)[1] > colour(plain)[1] + 10
-    assert float(held.steps[0].terms["prior"]) > 0
-    assert "prior" not in free.steps[0].terms
-
-
-def test_the_prior_leaves_more_of_an_init_image_than_of_noise() -> None:
-    heard: list[float] = []
-
-    class Listens(Prior):
-        def denoise(self, noisy: torch.Tensor, sigma: torch.Tensor, texts: torch.Tensor | None = None) -> torch.Tensor:
-            heard.append(float(sigma))
-            return noisy
-
-    models, settings = replace(fake_models(), prior=Listens(PRIOR_CONFIG)), presets.PRESETS["starter"].prior
-    assert settings
-    run(job(steps=1), models)
-    run(job(steps=1, init="a.png"), models, init=Image.new("RGB", (48, 32)))
-    assert heard == pytest.approx([*settings.noise, settings.init_noise, settings.noise[1]])
-
-
 def filled(colours: Tensor) -> Tensor:
     """What two FakePerceptors see in pictures (B, 3), in [-1, 1], of one colour each: (B, 24)."""
     return (colours / 2).repeat(1, 8)
@@ -185,7 +144,7 @@ def imagining(models: Models) -> Models:
 
 @pytest.fixture
 def two_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = FeaturePriorSettings("", scale=2.0, candidates=2, init_noise=3.0, init_scale=7.0)
+    settings = FeaturePriorSettings("", None, scale=2.0, candidates=2, init_noise=3.0, init_scale=7.0)
     monkeypatch.setitem(presets.PRESETS, "starter", replace(presets.PRESETS["starter"], feature_prior=settings))
 
 
@@ -219,21 +178,41 @@ def test_what_is_imagined_starts_at_the_init_image() -> None:
     torch.testing.assert_close(start.features, filled(torch.tensor([[-1.0, -1.0, 1.0]]))[0])  # type: ignore[has-type]
 
 
+class Sketches(Sketcher):
+    """A picture of the colour that the features are of."""
+
+    def __init__(self) -> None:
+        torch.nn.Module.__init__(self)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return (features[:, :3] + 0.5).view(-1, 3, 1, 1).expand(-1, -1, 4, 4)
+
+
+@every_backend
+@pytest.mark.usefixtures("two_candidates")
+def test_a_picture_starts_at_a_sketch_of_what_is_imagined(backend: str) -> None:
+    """Unless nothing is, or it has an init image."""
+    models = replace(imagining(fake_models(backend, perceptors=2)), sketcher=Sketches())
+
+    def first(prompt: str, models: Models, init: Image.Image | None = None) -> Tensor:
+        recorder = Recorder()
+        asked = job(prompt, backend=backend, steps=1, init="white.png" if init else None)
+        run(asked, models, [recorder], init=init)
+        return recorder.steps[0].image.mean((0, 2, 3))
+
+    red, green, blue = first("green", models).tolist()
+    assert red > max(green, blue) + 0.3
+    without, white = replace(models, sketcher=None), Image.new("RGB", (48, 32), "white")
+    assert (first("green", without) - 0.5).abs().max() < 0.3
+    torch.testing.assert_close(first("green:-1", models), first("green:-1", without), atol=0.1, rtol=0)
+    assert first("green", models, white).min() > 0.8
+
+
 @pytest.mark.usefixtures("two_candidates")
 def test_a_text_that_pushes_away_alone_is_not_imagined() -> None:
     models = fake_models(perceptors=2)
     plain, imagined = (run(job("green:-1", steps=10), each) for each in (models, imagining(models)))
     assert plain.image.tobytes() == imagined.image.tobytes()
-
-
-def test_the_gist_is_the_direction_of_the_texts_that_pull() -> None:
-    models = fake_models()
-    plan = ViewPlan(1, (48, 32), CutoutSettings())
-    prompts = [parse_prompts(text) for text in ("red:3|green", "red|blue:-2", "blue:-1")]
-    gist = Guide(models.perceptors, prompts, [0, 1, 2], plan, models.device).gist()
-    red, green = FakePerceptor().encode_texts(["red", "green"])
-    mixed = 3 * red + green
-    torch.testing.assert_close(gist, torch.stack([mixed / mixed.norm(), red, torch.zeros_like(red)]))
 
 
 @every_backend

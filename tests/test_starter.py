@@ -1,14 +1,12 @@
 """The weights in the package do what the project says of them. Pictures are fresh: no recipe trains on their seeds."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch import nn
 
 from clipgen import generate, weights
 from clipgen.cutouts import draw_views
@@ -19,15 +17,13 @@ from clipgen.guidance import see_in_parts
 from clipgen.library import load
 from clipgen.perceptor import Perceptor, build_perceptor
 from clipgen.presets import PRESETS, CutoutSettings
-from clipgen.prior import build_prior
-from clipgen.starter.english import say
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.features import features
 from clipgen.starter.train.reconstruction import quality
 from clipgen.starter.train.zero_shot import zero_shot
 
 GUIDES = tuple(row.weights for row in PRESETS["starter"].perceptors)
-NAMES = (*GUIDES, JUDGE, "starter/vqgan", "starter/dvae", "starter/prior-text", "starter/feature-prior")
+NAMES = (*GUIDES, JUDGE, "starter/vqgan", "starter/dvae", "starter/feature-prior", "starter/sketcher")
 MEBIBYTE = 2**20
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -90,38 +86,6 @@ def test_autoencoders_give_fresh_pictures_back(name: str, decibels: float, data:
     scores = quality(frozen(build_network(load(f"starter/{name}"))), data, count=16)
     assert scores["psnr"] >= decibels
     assert scores["perplexity"] >= 100
-
-
-def fresh(data: Path) -> Tensor:
-    """Drawn pictures (32, 3, 64, 64) in [-1, 1] that no model learned from."""
-    pixels = torch.from_numpy(np.array(drawn_set(data, 32, 128, seed=96))).permute(0, 3, 1, 2) / 127.5 - 1
-    return interpolate(pixels, size=(64, 64), mode="bilinear", antialias=True)
-
-
-def prior_error(clean: Tensor, sigma: float, texts: Tensor | None = None) -> float:
-    """The prior's mean squared error at a noise."""
-    prior = frozen(build_prior(load("starter/prior-text")))
-    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
-    denoised = prior.denoise(clean + sigma * noise, torch.full((len(clean),), sigma), texts)
-    return float((denoised - clean).square().mean())
-
-
-@pytest.mark.parametrize("sigma", [0.2, 0.5, 1.0])
-def test_the_prior_takes_noise_off_fresh_pictures(sigma: float, data: Path) -> None:
-    """Far better than one that knows only the spread of pixels could (Wiener's error)."""
-    clean = fresh(data)
-    variance = clean.var()
-    assert prior_error(clean, sigma) < 0.3 * sigma**2 * variance / (sigma**2 + variance)
-
-
-@pytest.mark.parametrize("sigma", [4.0, 8.0])
-def test_under_much_noise_a_true_text_helps_the_prior_and_a_wrong_one_hurts(sigma: float, data: Path) -> None:
-    rng = np.random.default_rng(0)
-    texts = [say({k: v for k, v in asdict(truth).items() if v}, rng) for truth in truths(96, 32)]
-    true = frozen(build_perceptor(load("starter/clip"))).encode_texts(texts)
-    told, untold, wrong = (prior_error(fresh(data), sigma, vectors) for vectors in (true, None, true.roll(7, 0)))
-    assert told < 0.97 * untold
-    assert wrong > 1.03 * untold
 
 
 @pytest.mark.parametrize("backend", ["vqgan", "dvae"])

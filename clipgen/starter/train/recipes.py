@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +15,6 @@ from clipgen.errors import WeightsMissingError
 from clipgen.feature_prior import build_feature_prior
 from clipgen.generators.networks import NETWORKS, VQGANNetwork, build_network
 from clipgen.perceptor import Perceptor, build_perceptor
-from clipgen.prior import build_prior
 from clipgen.starter.train import dvae, vqgan
 from clipgen.starter.train.claims import NOUN, codes_shown
 from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source
@@ -23,10 +23,12 @@ from clipgen.starter.train.dreams import Canvas, Latents, Pixels
 from clipgen.starter.train.dvae import DVAETrainer
 from clipgen.starter.train.features import FeatureTrainer, features, fresh_prior
 from clipgen.starter.train.loop import Plan, Report, train_module
-from clipgen.starter.train.prior import LAYOUT, PriorTrainer, readings
-from clipgen.starter.train.reading import ReadingTrainer, looks
+from clipgen.starter.train.prior import CONFIG as PRIOR
+from clipgen.starter.train.prior import PriorTrainer, build_prior
+from clipgen.starter.train.reading import ReadingTrainer, looks, readings
 from clipgen.starter.train.reconstruction import quality, reconstruct
 from clipgen.starter.train.restoring import RestorationTrainer
+from clipgen.starter.train.sketching import SketchTrainer
 from clipgen.starter.train.vqgan import VQGANTrainer
 from clipgen.starter.train.zero_shot import zero_shot
 from clipgen.weights.shelf import STARTER
@@ -66,7 +68,7 @@ RECIPES: dict[str, Recipe] = {
         Plan(2500, 8, 0.0008, seed=91, average=0.99, brief=True), 6000, "vqgan",
     ),
     "dvae": Recipe("the dVAE", Plan(4000, 6, 0.0008, seed=72), 6000, None, ("starter/clip-fine",)),
-    "prior": Recipe("the prior", Plan(3600, 32, 0.001, seed=13), 48_000),
+    "prior": Recipe("what keeps dreams from being mere smears", Plan(3600, 32, 0.001, seed=13), 48_000),
     "clip-wide": Recipe(
         "both guides, before they dream", Plan(4000, 64, 0.0015, seed=67, brief=True), 48_000,
         "starter/clip-fine", ("starter/vqgan",), (0.5, 1.0),
@@ -89,14 +91,14 @@ RECIPES: dict[str, Recipe] = {
         "how the other guide reads", Plan(1200, 256, 0.001, seed=83, average=0.99, brief=True), 48_000,
         "clip-fine", ("clip-fine",),
     ),
-    "prior-text": Recipe(
-        "the prior, told texts as the guide reads them", Plan(900, 32, 0.0004, seed=66, brief=True), 48_000,
-        "starter/prior-text", ("clip-texts",),
-    ),
     "feature-prior": Recipe(
         "the prior from texts to what the guides see in the cells of pictures",
         Plan(9000, 128, 0.001, seed=12, average=0.999, brief=True), 96_000,
         "starter/feature-prior", ("clip-texts", "clip-fine-texts"),
+    ),
+    "sketcher": Recipe(
+        "what draws a first sketch of such features", Plan(3200, 64, 0.001, seed=1, average=0.995, brief=True), 96_000,
+        None, ("feature-prior", "clip", "clip-fine"),
     ),
     "judge": Recipe(
         "the judge: reconstructions, no adversary", Plan(2800, 64, 0.001, seed=69, brief=True), 96_000,
@@ -141,8 +143,8 @@ def train(name: str, recipe: Recipe, bench: Bench) -> Path:
         **dict.fromkeys(("judge-texts", "clip-texts", "clip-fine-texts"), _texts),
         "vqgan-restoring": _restoring,
         "prior": _prior,
-        "prior-text": _prior_text,
         "feature-prior": _feature_prior,
+        "sketcher": _sketcher,
     }
     checkpoint = makers.get(name, _clip)(name, recipe, bench)
     origin = {"recipe": name, "pictures": recipe.pictures, "radius": list(recipe.radius), "dreams": list(recipe.dreams)}
@@ -195,7 +197,7 @@ def _canvas(recipe: Recipe, bench: Bench) -> Canvas:
     network.to(bench.device).to(memory_format=torch.channels_last)
     world = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
     nouns = codes_shown(truths(CLIP_SEED, recipe.pictures))[..., NOUN]
-    return Latents(network, 24, build_prior(bench.trained("starter/prior-text")).to(bench.device), world, nouns)
+    return Latents(network, 24, build_prior(bench.trained("prior")).to(bench.device), world, nouns)
 
 
 def _reconstructions(kind: str, bench: Bench, share: float, count: int = 3000) -> Source:
@@ -233,17 +235,8 @@ def _restoring(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
 
 def _prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     trainer = PriorTrainer(recipe.plan, drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED), bench.device)
-    return _trained_prior(name, trainer, bench)
-
-
-def _prior_text(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
-    start, guide = (bench.trained(needed) for needed in (str(recipe.start), *recipe.needs))
-    pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
-    reader = build_perceptor(guide).eval().to(bench.device)
-    captions = readings(reader, truths(CLIP_SEED, recipe.pictures), recipe.plan.seed)
-    trainer = PriorTrainer(recipe.plan, pictures, bench.device, LAYOUT, captions)
-    trainer.network.load_state_dict({**trainer.network.state_dict(), **start.tensors})
-    return _trained_prior(name, trainer, bench)
+    network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
+    return weights.Checkpoint("prior", PRIOR, network.state_dict())
 
 
 def _feature_prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
@@ -261,6 +254,11 @@ def _feature_prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoin
     return weights.Checkpoint("feature-prior", network.config, network.state_dict())
 
 
-def _trained_prior(name: str, trainer: PriorTrainer, bench: Bench) -> weights.Checkpoint:
-    network = train_module(bench.runs / name, trainer.network, trainer.plan, trainer.losses_at, bench.report)
-    return weights.Checkpoint("prior", trainer.config, network.state_dict())
+def _sketcher(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
+    prior = build_feature_prior(bench.trained(recipe.needs[0]))
+    guides = [build_perceptor(bench.trained(each)).eval().to(bench.device) for each in recipe.needs[1:]]
+    pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
+    seen = features(guides, prior, pictures)
+    trainer = SketchTrainer(recipe.plan, pictures, seen, math.isqrt(prior.cells), bench.device)
+    network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
+    return weights.Checkpoint("sketcher", network.config, network.state_dict())
