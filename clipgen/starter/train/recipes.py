@@ -93,7 +93,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "feature-prior": Recipe(
         "the prior from texts to what the guides see in the cells of pictures",
-        Plan(9000, 128, 0.001, seed=12, average=0.999, brief=True), 96_000,
+        Plan(7500, 128, 0.001, seed=13, average=0.999, brief=True), 96_000,
         "starter/feature-prior", ("clip-texts", "clip-fine-texts"),
     ),
     "sketcher": Recipe(
