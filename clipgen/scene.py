@@ -111,7 +111,7 @@ class Scene:
         if (found := self._guide.sketches()) is None:
             return
         sketches, are = found
-        self._generator.set_step(0, self.total, self._seeds)
+        self._settle()
         with torch.no_grad():
             noise = self._generator.decode()
             sketches = interpolate(sketches, noise.shape[2:], mode="bicubic").clamp(0, 1)
@@ -160,12 +160,17 @@ class Scene:
 
     def _grow(self) -> None:
         """Go on at full size from the pictures so far, enlarged."""
+        self._settle()
         with torch.no_grad():
             images = self._enlarged(self._generator.decode())
         self._draw_at_(self._size)
         self._generator.start_from_images_(images)
         self._growth = 0
         self._good = self.snapshot()
+
+    def _settle(self) -> None:
+        """Have the pictures drawn as at the end of the run, when nothing is left to chance."""
+        self._generator.set_step(self.total, self.total, self._seeds)
 
     def _enlarged(self, images: Tensor) -> Tensor:
         """Images (B, 3, h, w) at full size."""
@@ -189,10 +194,11 @@ class Scene:
         try:
             if self._growth and self.done >= self._growth:
                 self._grow()
-            self._generator.set_step(self.done, self.total, self._seeds)
             if self._restorations and self.done >= self._restorations[0]:
+                self._settle()
                 self._generator.restore_()
                 self._restorations = self._restorations[1:]
+            self._generator.set_step(self.done, self.total, self._seeds)
             measured = self._measure()
             self._optimizer.gather(measured.losses)
         except (MemoryError, RuntimeError) as error:
@@ -233,7 +239,7 @@ class Scene:
         """Draw and compare the final pictures, however many updates were made."""
         if self._growth and self.done >= self._growth:
             self._grow()
-        self._generator.set_step(self.total, self.total, self._seeds)
+        self._settle()
         with torch.no_grad():
             final = self._measure()
         if not final.losses.isfinite().all():

@@ -203,9 +203,9 @@ def test_a_picture_starts_at_a_sketch_of_what_is_imagined(backend: str) -> None:
     red, green, blue = first("green", models).tolist()
     assert red > max(green, blue) + 0.3
     without, white = replace(models, sketcher=None), Image.new("RGB", (48, 32), "white")
-    assert (first("green", without) - 0.5).abs().max() < 0.3
-    torch.testing.assert_close(first("green:-1", models), first("green:-1", without), atol=0.1, rtol=0)
-    assert first("green", models, white).min() > 0.8
+    for noise in (first("green", without), first("green:-1", models)):
+        assert (noise - 0.5).abs().max() < 0.3
+    assert first("green", models, white).min() > 0.7
 
 
 @pytest.mark.usefixtures("two_candidates")
@@ -221,7 +221,7 @@ def test_the_init_image_is_the_start_and_its_weight_holds_on_to_it(backend: str)
     ends = []
     for weight in (0.0, 1000.0):
         recorder = Recorder()
-        asked = job("red:1:0", backend=backend, init="blue.png", init_weight=weight, steps=30)
+        asked = job("red:1:0", backend=backend, init="blue.png", init_weight=weight, steps=50)
         run(asked, fake_models(backend), [recorder], init=blue)
         ends.append(recorder.steps[-1].image.mean((0, 2, 3)))
         assert ("init" in recorder.steps[0].terms) == (weight > 0)
