@@ -25,8 +25,6 @@ FREQUENCIES = 16
 NOISE = (20.0, 0.02)
 """Standard deviation of the noise that sampling begins and ends at, of numbers of about unit variance."""
 STEPS = 24
-EVIDENT_NOISE = (0.5, 0.7, 1.0, 1.4)
-"""Through which features are weighed: at about their spread, what a text says is told best."""
 
 
 @dataclass(frozen=True)
@@ -138,23 +136,6 @@ class FeaturePrior(nn.Module):
                 ahead = features + (following - level) * (down + slope(ahead, following)) / 2
             features = ahead
         return features * self.std + self.mean
-
-    @torch.no_grad()
-    def evidence(self, features: Tensor, texts: Tensor, shares: Tensor, noise: Tensor) -> Tensor:
-        """How much features (B, E) speak for the texts: (B,).
-
-        It is how much better they are made out through noise (N, E), standard normal, the same for all, at each of
-        `EVIDENT_NOISE` by who is told the texts than by who is told nothing: the difference of two bounds on their
-        likelihood (Li et al., 2023, "Your Diffusion Model is Secretly a Zero-Shot Classifier", arXiv 2303.16203). Texts
-        and shares as for `imagine`.
-        """
-        clean, evidence = self._standard(features), torch.zeros(len(features)).to(features)
-        for level in EVIDENT_NOISE:
-            for each in noise:
-                untold, told = self._clean(clean + level * each, level, texts, shares)
-                errors = (untold - clean).square() - (told - clean).square()
-                evidence += errors.mean(1) / level**2
-        return evidence
 
     def _clean(self, noisy: Tensor, level: float, texts: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
         """Denoise (B, E) at one level of noise, told of nothing, and told of all texts at once."""

@@ -1,6 +1,6 @@
 """What pulls at the pictures: the prompts, as the perceptors read them in many views of each picture."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,8 +17,8 @@ from clipgen.presets import CutoutSettings, FeaturePriorSettings, PerceptorSetti
 from clipgen.rng import generator_for
 from clipgen.sketch import Sketcher
 
-TRIALS = 4
-"""Rounds of noise that decide which of what is imagined speaks most for the texts."""
+STRANGE = 0.2
+"""What a sketch that is as far from what it was drawn of as two pictures are costs it, in cosines with the text."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,42 @@ class ViewPlan:
 
 @dataclass(frozen=True)
 class Imagination:
-    """What knows what the perceptors see in pictures of a text."""
+    """What knows what the perceptors see in pictures of a text, and about how such pictures look."""
 
     prior: FeaturePrior
+    sketcher: Sketcher
     settings: FeaturePriorSettings
     images: Tensor | None = None
     """(B, 3, H, W), where pictures start at init images: what is imagined keeps to them."""
-    sketcher: Sketcher | None = None
-    """Draws about what is imagined."""
+
+    def imagine(
+        self, row: int, perceptors: Sequence[Perceptor], texts: Sequence[Tensor], shares: Tensor, seed: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return features (E,) of one picture of texts, and a sketch (3, S, S) of it in [0, 1].
+
+        texts: for each perceptor (K, D); shares (K,) as `FeaturePrior.imagine` has them. Of several that are imagined
+        it is the one whose sketch shows the texts best in the eyes of the perceptors (reranking, as in DALL-E: Ramesh
+        et al., 2021, section 2.6), but for what they see in it that was not imagined: that can hardly be drawn.
+        """
+        random = generator_for(seed, 0, "imagination")
+        noise = torch.randn(self.settings.candidates, self.prior.length, generator=random).to(texts[0])
+        start = self._start(row, perceptors)
+        scale = self.settings.init_scale if start else self.settings.scale
+        drawn = self.prior.imagine(torch.cat(list(texts), 1), shares, noise, scale, start)
+        sketches = self.sketcher(drawn).clamp(0, 1)
+        vectors, maps = zip(*(each.see(each.whole(sketches)) for each in perceptors), strict=True)
+        shown = torch.stack([seen @ said.T @ shares for seen, said in zip(vectors, texts, strict=True)]).mean(0)
+        strange = self.prior.distance(self.prior.shorten(maps)[:, None], drawn)[:, 0]
+        best = (shown - STRANGE * strange).argmax()
+        return drawn[best], sketches[best]
+
+    def _start(self, row: int, perceptors: Sequence[Perceptor]) -> Start | None:
+        """Return the features of the image that the picture starts at, if it does."""
+        if self.images is None:
+            return None
+        image = self.images[row : row + 1]
+        features = self.prior.shorten([each.see(each.whole(image))[1] for each in perceptors])
+        return Start(features[0], self.settings.init_noise)
 
 
 class Guide:
@@ -76,41 +104,28 @@ class Guide:
         self._stops = _padded([[prompt.stop for prompt in row] for row in prompts], device)
         self._own = self._weights  # of the texts that pull or push by themselves
         self._imagined = imagination and self._imagine(imagination)
-        self._sketcher = imagination and imagination.sketcher
 
+    @torch.no_grad()
     def _imagine(self, imagination: Imagination) -> "_Imagined":
         """Imagine for each picture with texts that pull what there is to see in one of all its texts.
 
         The texts that pull then pull towards that; what it is pushed away from is imagined away.
         """
-        prior, texts = imagination.prior, torch.cat(self._texts, 2)
-        seen = self._features(imagination)
-        aims, pulling = texts.new_zeros(len(texts), prior.length), (self._weights > 0).any(1)
+        pulling = (self._weights > 0).any(1)
+        features, sketches = self._weights.new_zeros(len(pulling), imagination.prior.length), {}
+        perceptors = [each.perceptor for each in self._perceptors]
         for row in pulling.nonzero()[:, 0].tolist():
             weights = self._weights[row]
             said, shares = weights != 0, weights / weights.clamp(min=0).sum()
-            random = generator_for(self._seeds[row], 0, "imagination")
-            start = None if seen is None else Start(seen[row], imagination.settings.init_noise)
-            aims[row] = _imagine(imagination, texts[row, said], shares[said], start, random)
+            texts = [each[row, said] for each in self._texts]
+            features[row], sketches[row] = imagination.imagine(row, perceptors, texts, shares[said], self._seeds[row])
         self._own = self._weights * ~pulling[:, None]
-        return _Imagined(prior, aims, self._weights.clamp(min=0))
+        return _Imagined(imagination.prior, features, sketches, self._weights.clamp(min=0))
 
-    @torch.no_grad()
-    def sketches(self) -> tuple[Tensor, Tensor] | None:
-        """Draw about what was imagined, (B, 3, S, S) in [0, 1], and tell of which pictures anything was: (B,).
-
-        None where there is nothing that draws or nothing that imagines.
-        """
-        if not (self._imagined and self._sketcher):
-            return None
-        return self._sketcher(self._imagined.aims).clamp(0, 1), (self._imagined.weights > 0).any(1)
-
-    def _features(self, imagination: Imagination) -> Tensor | None:
-        """Return those (B, E) of the images that the pictures start at, if they do."""
-        if (images := imagination.images) is None:
-            return None
-        perceptors = [each.perceptor for each in self._perceptors]
-        return imagination.prior.shorten([each.see(each.whole(images))[1] for each in perceptors])
+    @property
+    def sketches(self) -> Mapping[int, Tensor]:
+        """By the number of the picture, a sketch (3, S, S) in [0, 1] of what was imagined of its texts."""
+        return self._imagined.sketches if self._imagined else {}
 
     def compare(self, images: Tensor, step: int, total: int, views_at_once: int | None = None) -> tuple[Tensor, Tensor]:
         """Return losses (B,) and scores (B,) of images (B, 3, H, W), averaged over the perceptors that guide now.
@@ -135,7 +150,7 @@ class Guide:
             scores.append(prompt_score(vectors.detach(), self._texts[k], self._weights))
         loss = torch.stack(losses).mean(0)
         if imagined:
-            distances = imagined.prior.distance(seen[-1], imagined.aims)[:, :, None]
+            distances = imagined.prior.distance(seen[-1], imagined.features)[:, :, None]
             loss = loss + prompt_loss(distances.expand(-1, -1, self._stops.shape[1]), imagined.weights, self._stops)
         return loss, torch.stack(scores).mean(0)
 
@@ -145,8 +160,10 @@ class _Imagined:
     """What was imagined of each picture's texts, by which prior."""
 
     prior: FeaturePrior
-    aims: Tensor
-    """Features (B, E)."""
+    features: Tensor
+    """(B, E)"""
+    sketches: Mapping[int, Tensor]
+    """(3, S, S), by the number of the picture."""
     weights: Tensor
     """(B, K): how much each text pulls towards them."""
 
@@ -174,16 +191,6 @@ def see_in_parts(
     starts = range(0, draw.drawn, size)
     parts = [checkpoint(see, images, draw.part(k, k + size), perceptors, prior, use_reentrant=False) for k in starts]
     return tuple(torch.cat(vectors, 1) for vectors in zip(*parts, strict=True))
-
-
-def _imagine(
-    imagination: Imagination, texts: Tensor, shares: Tensor, start: Start | None, random: torch.Generator
-) -> Tensor:
-    """Return the features (E,) of one picture of texts (K, D): of those imagined, the one that speaks most for them."""
-    settings, prior = imagination.settings, imagination.prior
-    noise, trials = (torch.randn(n, prior.length, generator=random).to(texts) for n in (settings.candidates, TRIALS))
-    drawn = prior.imagine(texts, shares, noise, settings.init_scale if start else settings.scale, start)
-    return drawn[prior.evidence(drawn, texts, shares, trials).argmax()]
 
 
 def _encode(perceptor: Perceptor, prompts: Sequence[Sequence[Prompt]]) -> Tensor:

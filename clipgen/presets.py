@@ -93,21 +93,16 @@ class FeaturePriorSettings:
 
     weights: str
     """Name for `clipgen.library.load`."""
-    sketcher: str | None = None
+    sketcher: str
     """Name of what knows about how a picture of such features looks: pictures without an init image start at that."""
     scale: float = 1.0
     """How far it goes beyond what a text changes for it: 1 is no farther."""
     candidates: int = 16
-    """How many it draws of a text, for the one to be taken that speaks most for it."""
+    """How many it draws of a text, for one to be taken."""
     init_noise: float = 4.0
     """Through how much noise it sees an init image, in units of the features' spread: what shows through is kept."""
     init_scale: float = 8.0
     """In place of `scale` with an init image, which has a say of its own."""
-
-    @property
-    def networks(self) -> tuple[str, ...]:
-        """The names of all that it takes."""
-        return (self.weights, self.sketcher) if self.sketcher else (self.weights,)
 
 
 @dataclass(frozen=True)

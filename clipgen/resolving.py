@@ -58,7 +58,8 @@ def models_of(job: Job) -> Preset:
 def networks_of(job: Job) -> tuple[str, ...]:
     """Return the names of all networks that a resolved job needs."""
     preset = models_of(job)
-    imagining = preset.feature_prior.networks if preset.feature_prior else ()
+    prior = preset.feature_prior
+    imagining = (prior.weights, prior.sketcher) if prior else ()
     return (preset.generators[job.backend].weights, *(one.weights for one in preset.perceptors), *imagining)
 
 

@@ -87,7 +87,7 @@ def load_models(job: Job, device: str | torch.device = "auto", note: Note = lamb
         )
         row = preset.feature_prior
         feature_prior = ready(build_feature_prior(load(row.weights))) if row else None
-        sketcher = ready(build_sketcher(load(row.sketcher))) if row and row.sketcher else None
+        sketcher = ready(build_sketcher(load(row.sketcher))) if row else None
     return Models(network, perceptors, device, feature_prior, sketcher)
 
 

@@ -82,8 +82,8 @@ class Scene:
     def _guide_of(self, jobs: Sequence[Job], models: Models, images: Tensor | None) -> Guide:
         plan = ViewPlan(self._count, self._size, self._preset.views)
         imagination = None
-        if models.feature_prior and (row := self._preset.feature_prior):
-            imagination = Imagination(models.feature_prior, row, images, models.sketcher)
+        if models.feature_prior and models.sketcher and (row := self._preset.feature_prior):
+            imagination = Imagination(models.feature_prior, models.sketcher, row, images)
         return Guide(models.perceptors, [job.prompts for job in jobs], self._seeds, plan, models.device, imagination)
 
     def _start(self, images: Tensor | None, snapshot: Snapshot | None) -> None:
@@ -108,14 +108,14 @@ class Scene:
 
     def _sketch_(self) -> None:
         """Start in place of noise at sketches of what was imagined, where there are any."""
-        if (found := self._guide.sketches()) is None:
+        if not (sketches := self._guide.sketches):
             return
-        sketches, are = found
         self._settle()
         with torch.no_grad():
-            noise = self._generator.decode()
-            sketches = interpolate(sketches, noise.shape[2:], mode="bicubic").clamp(0, 1)
-            self._generator.start_from_images_(torch.where(are[:, None, None, None], sketches, noise))
+            images = self._generator.decode()
+            for number, sketch in sketches.items():
+                images[number] = interpolate(sketch[None], images.shape[2:], mode="bicubic")[0].clamp(0, 1)
+            self._generator.start_from_images_(images)
 
     def _affordable(self, models: Models) -> Thrift:
         """Return how to spare memory from the first step on; OutOfMemoryError where no way is enough."""

@@ -129,17 +129,6 @@ def test_what_a_text_says_is_imagined_away_by_a_share_below_zero(halves: Feature
     assert (above[:, 1] > -0.1).float().mean() > 0.9
 
 
-def test_what_a_text_says_speaks_for_it_and_what_it_does_not_against_it(halves: FeaturePrior) -> None:
-    angle = torch.tensor(1.0)
-    above = torch.stack([angle.cos(), angle.sin()])
-    trials = torch.randn(64, 2, generator=torch.Generator().manual_seed(0))
-    for text, right in ((UPPER, above), (LOWER, -above)):
-        evidence = halves.evidence(torch.stack([right, -right]), text, ALONE, trials)
-        assert evidence[0] > 0 > evidence[1]
-    away = halves.evidence(torch.stack([above, -above]), LOWER, -ALONE, trials)
-    assert away[0] > away[1]
-
-
 def test_pictures_are_seen_as_they_are_and_mirrored() -> None:
     """FakePerceptor sees quarters: a mirror image exchanges the left ones and the right ones."""
     pictures = np.random.default_rng(0).integers(0, 256, (300, 32, 32, 3), dtype=np.uint8)

@@ -6,17 +6,19 @@ from typing import TypeVar
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from clipgen import generate, weights
 from clipgen.cutouts import draw_views
 from clipgen.evaluation import JUDGE, embed
-from clipgen.feature_prior import build_feature_prior
+from clipgen.feature_prior import FeaturePrior, build_feature_prior
 from clipgen.generators.networks import build_network
 from clipgen.guidance import see_in_parts
 from clipgen.library import load
 from clipgen.perceptor import Perceptor, build_perceptor
 from clipgen.presets import PRESETS, CutoutSettings
+from clipgen.sketch import build_sketcher
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.features import features
 from clipgen.starter.train.reconstruction import quality
@@ -68,17 +70,40 @@ def test_the_judge_names_what_fresh_pictures_show(judge: Perceptor, data: Path) 
     assert scores["relation"] >= 0.7
 
 
-def test_what_fresh_pictures_show_speaks_for_the_noun_that_they_show(data: Path) -> None:
-    """Rather than for that of another picture, as the prior hears them and the guides see the pictures."""
+@pytest.fixture(scope="session")
+def prior() -> FeaturePrior:
+    return frozen(build_feature_prior(load("starter/feature-prior")))
+
+
+@pytest.fixture(scope="session")
+def seen(prior: FeaturePrior, data: Path) -> Tensor:
+    """Features (32, E) of drawn pictures that no model learned from."""
     guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
-    prior = frozen(build_feature_prior(load("starter/feature-prior")))
-    seen = features(guides, prior, drawn_set(data, 32, 128, seed=96))[:32].float()
+    return features(guides, prior, drawn_set(data, 32, 128, seed=96))[:32].float()
+
+
+def test_the_prior_knows_what_fresh_pictures_show(prior: FeaturePrior, seen: Tensor) -> None:
+    """It takes noise off them better when told the noun that they show than when told that of another picture."""
     nouns = [truth.noun for truth in truths(96, 32)]
+    guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
     texts = torch.cat([guide.encode_texts([f"a {noun}" for noun in nouns]) for guide in guides], 1)
-    trials = torch.randn(2, prior.length, generator=torch.Generator().manual_seed(0))
-    evidence = torch.stack([prior.evidence(seen, text[None], torch.ones(1), trials) for text in texts], 1)
+    clean, random = (seen - prior.mean) / prior.std, torch.Generator().manual_seed(0)
+    errors = torch.zeros(32, 32)
+    for noise in torch.randn(8, prior.length, generator=random):
+        for k, text in enumerate(texts):
+            denoised = prior.denoise(clean + noise, torch.ones(32), text.expand(32, -1))
+            errors[:, k] += (denoised - clean).square().mean(1)
     others = torch.tensor([[one != other for other in nouns] for one in nouns])
-    assert ((evidence.diagonal()[:, None] > evidence) | ~others).float().mean() >= 0.9
+    assert ((errors.diagonal()[:, None] < errors) | ~others).float().mean() >= 0.9
+
+
+def test_a_sketch_is_nearer_to_its_picture_than_to_others(seen: Tensor, data: Path) -> None:
+    sketches = frozen(build_sketcher(load("starter/sketcher")))(seen)
+    pictures = torch.from_numpy(np.array(drawn_set(data, 32, 128, seed=96))).permute(0, 3, 1, 2) / 255
+    pictures = interpolate(pictures, sketches.shape[2:], mode="area")
+    errors = (sketches[:, None] - pictures).abs().mean((2, 3, 4))
+    assert (errors.argmin(1) == torch.arange(32)).float().mean() >= 0.9
+    assert errors.diagonal().mean() < 0.1
 
 
 @pytest.mark.parametrize(("name", "decibels"), [("vqgan", 21.5), ("dvae", 19.5)])
