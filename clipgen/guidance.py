@@ -17,9 +17,6 @@ from clipgen.presets import CutoutSettings, FeaturePriorSettings, PerceptorSetti
 from clipgen.rng import generator_for
 from clipgen.sketch import Sketcher
 
-STRANGE = 0.2
-"""What a sketch that is as far from what it was drawn of as two pictures are costs it, in cosines with the text."""
-
 
 @dataclass(frozen=True)
 class ScheduledPerceptor:
@@ -57,7 +54,7 @@ class Imagination:
 
         texts: for each perceptor (K, D); shares (K,) as `FeaturePrior.imagine` has them. Of several that are imagined
         it is the one whose sketch shows the texts best in the eyes of the perceptors (reranking, as in DALL-E: Ramesh
-        et al., 2021, section 2.6), but for what they see in it that was not imagined: that can hardly be drawn.
+        et al., 2021, section 2.6).
         """
         random = generator_for(seed, 0, "imagination")
         noise = torch.randn(self.settings.candidates, self.prior.length, generator=random).to(texts[0])
@@ -65,10 +62,11 @@ class Imagination:
         scale = self.settings.init_scale if start else self.settings.scale
         drawn = self.prior.imagine(torch.cat(list(texts), 1), shares, noise, scale, start)
         sketches = self.sketcher(drawn).clamp(0, 1)
-        vectors, maps = zip(*(each.see(each.whole(sketches)) for each in perceptors), strict=True)
-        shown = torch.stack([seen @ said.T @ shares for seen, said in zip(vectors, texts, strict=True)]).mean(0)
-        strange = self.prior.distance(self.prior.shorten(maps)[:, None], drawn)[:, 0]
-        best = (shown - STRANGE * strange).argmax()
+        shown = [
+            each.encode_images(each.whole(sketches)) @ said.T @ shares
+            for each, said in zip(perceptors, texts, strict=True)
+        ]
+        best = torch.stack(shown).mean(0).argmax()
         return drawn[best], sketches[best]
 
     def _start(self, row: int, perceptors: Sequence[Perceptor]) -> Start | None:
