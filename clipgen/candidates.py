@@ -17,7 +17,7 @@ from PIL import Image
 from clipgen.images import to_tensor
 from clipgen.job import MAX_SEED, Job
 from clipgen.library import load
-from clipgen.perceptor import Perceptor, build_perceptor, look
+from clipgen.perceptor import Perceptor, build_perceptor
 from clipgen.resolving import models_of
 from clipgen.runner import run_together
 from clipgen.sample import Models
@@ -75,7 +75,7 @@ def judged(pictures: Sequence[Image.Image], job: Job, judges: Sequence[Perceptor
     weights = torch.tensor([prompt.weight for prompt in job.prompts], device=device)
     weights = weights / weights.abs().sum().clamp(min=1e-6)
     texts = [prompt.text for prompt in job.prompts]
-    cosines = [look([judge], images) @ judge.encode_texts(texts).T @ weights for judge in judges]
+    cosines = [judge.encode_images(judge.whole(images)) @ judge.encode_texts(texts).T @ weights for judge in judges]
     scores: list[float] = torch.stack(cosines).mean(0).tolist()
     return scores
 

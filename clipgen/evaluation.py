@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from clipgen.images import to_tensor
 from clipgen.job import Job, parse_prompts
@@ -89,9 +88,8 @@ def answers(asked: Sequence[Question], template: Job, device: str) -> Iterator[A
 @torch.no_grad()
 def embed(pictures: Sequence[Image.Image], perceptor: Perceptor) -> Tensor:
     """Whole pictures as unit vectors (N, D)."""
-    device, size = next(perceptor.parameters()).device, (perceptor.size, perceptor.size)
-    images = [to_tensor(picture, picture.size).to(device) for picture in pictures]
-    views = torch.cat([interpolate(image, size=size, mode="bilinear", antialias=True) for image in images])
+    device = next(perceptor.parameters()).device
+    views = torch.cat([perceptor.whole(to_tensor(picture, picture.size).to(device)) for picture in pictures])
     return perceptor.encode_images(views)
 
 

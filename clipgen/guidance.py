@@ -1,25 +1,21 @@
-"""What pulls at the pictures: the prompts, as the perceptors read them in many views of each picture, and the prior."""
+"""What pulls at the pictures: the prompts, as the perceptors read them in many views of each picture."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 
 from clipgen.cutouts import Draw, draw_views, make_views
-from clipgen.embedding_prior import EmbeddingPrior, Start
+from clipgen.feature_prior import FeaturePrior, Start
 from clipgen.job import Prompt
-from clipgen.losses import prompt_loss, prompt_score
-from clipgen.perceptor import Perceptor, look
-from clipgen.presets import CutoutSettings, EmbeddingPriorSettings, PerceptorSettings, PriorSettings, Size
-from clipgen.prior import Prior
+from clipgen.losses import prompt_loss, prompt_score, spherical_distance
+from clipgen.perceptor import Perceptor
+from clipgen.presets import CutoutSettings, FeaturePriorSettings, PerceptorSettings, Size
 from clipgen.rng import generator_for
-
-DOUBTS = 4
-"""Rounds of noise that decide which of the pictures that are imagined is least in doubt."""
+from clipgen.sketch import Sketcher
 
 
 @dataclass(frozen=True)
@@ -43,12 +39,43 @@ class ViewPlan:
 
 @dataclass(frozen=True)
 class Imagination:
-    """What knows where among a perceptor's vectors the pictures of a text are."""
+    """What knows what the perceptors see in pictures of a text, and about how such pictures look."""
 
-    prior: EmbeddingPrior
-    settings: EmbeddingPriorSettings
+    prior: FeaturePrior
+    sketcher: Sketcher
+    settings: FeaturePriorSettings
     images: Tensor | None = None
     """(B, 3, H, W), where pictures start at init images: what is imagined keeps to them."""
+
+    def imagine(
+        self, row: int, perceptors: Sequence[Perceptor], texts: Sequence[Tensor], shares: Tensor, seed: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return features (E,) of one picture of texts, and a sketch (3, S, S) of it in [0, 1].
+
+        texts: for each perceptor (K, D); shares (K,) as `FeaturePrior.imagine` has them. Of several that are imagined
+        it is the one whose sketch shows the texts best in the eyes of the perceptors (reranking, as in DALL-E: Ramesh
+        et al., 2021, section 2.6).
+        """
+        random = generator_for(seed, 0, "imagination")
+        noise = torch.randn(self.settings.candidates, self.prior.length, generator=random).to(texts[0])
+        start = self._start(row, perceptors)
+        scale = self.settings.init_scale if start else self.settings.scale
+        drawn = self.prior.imagine(torch.cat(list(texts), 1), shares, noise, scale, start)
+        sketches = self.sketcher(drawn).clamp(0, 1)
+        shown = [
+            each.encode_images(each.whole(sketches)) @ said.T @ shares
+            for each, said in zip(perceptors, texts, strict=True)
+        ]
+        best = torch.stack(shown).mean(0).argmax()
+        return drawn[best], sketches[best]
+
+    def _start(self, row: int, perceptors: Sequence[Perceptor]) -> Start | None:
+        """Return the features of the image that the picture starts at, if it does."""
+        if self.images is None:
+            return None
+        image = self.images[row : row + 1]
+        features = self.prior.shorten([each.see(each.whole(image))[1] for each in perceptors])
+        return Start(features[0], self.settings.init_noise)
 
 
 class Guide:
@@ -73,110 +100,95 @@ class Guide:
         self._texts = [_encode(each.perceptor, prompts) for each in perceptors]
         self._weights = _padded([[prompt.weight for prompt in row] for row in prompts], device)
         self._stops = _padded([[prompt.stop for prompt in row] for row in prompts], device)
-        self._aims, self._pulls = self._imagined(imagination) if imagination else (self._texts, self._weights)
+        self._own = self._weights  # of the texts that pull or push by themselves
+        self._imagined = imagination and self._imagine(imagination)
 
-    def gist(self) -> Tensor:
-        """Return (B, D): what the texts that pull come to, as the first perceptor sees it; zeros if none does."""
-        total = (self._texts[0] * self._weights.clamp(min=0)[..., None]).sum(1)
-        return normalize(total, dim=1)
+    @torch.no_grad()
+    def _imagine(self, imagination: Imagination) -> "_Imagined":
+        """Imagine for each picture with texts that pull what there is to see in one of all its texts.
 
-    def _imagined(self, imagination: Imagination) -> tuple[list[Tensor], Tensor]:
-        """Return for each perceptor what to pull towards (B, K, D), and with which weights (B, K).
-
-        Of a picture with texts that pull, one is imagined of all its texts, which the texts that pull then pull to:
-        what it is pushed away from is imagined away.
+        The texts that pull then pull towards that; what it is pushed away from is imagined away.
         """
-        aims, pulls = [texts.clone() for texts in self._texts], self._weights.clone()
+        pulling = (self._weights > 0).any(1)
+        features, sketches = self._weights.new_zeros(len(pulling), imagination.prior.length), {}
         perceptors = [each.perceptor for each in self._perceptors]
-        seen = None if imagination.images is None else look(perceptors, imagination.images)
-        for row, weights in enumerate(self._weights):
-            pulling = weights > 0
-            if not pulling.any():
-                continue
-            said = weights != 0
-            shares = weights[said] / weights[pulling].sum()
-            random = generator_for(self._seeds[row], 0, "imagination")
-            start = None if seen is None else Start(seen[row], imagination.settings.init_noise)
-            vector = _imagine(imagination, self._texts[0][row, said], shares, start, random)
-            for aim, part in zip(aims, imagination.prior.split(vector), strict=True):
-                aim[row, pulling] = part
-            pulls[row, ~pulling] = 0
-        return aims, pulls
+        for row in pulling.nonzero()[:, 0].tolist():
+            weights = self._weights[row]
+            said, shares = weights != 0, weights / weights.clamp(min=0).sum()
+            texts = [each[row, said] for each in self._texts]
+            features[row], sketches[row] = imagination.imagine(row, perceptors, texts, shares[said], self._seeds[row])
+        self._own = self._weights * ~pulling[:, None]
+        return _Imagined(imagination.prior, features, sketches, self._weights.clamp(min=0))
 
-    def compare(
-        self, images: Tensor, step: int, total: int, insistence: float = 0.0, views_at_once: int | None = None
-    ) -> tuple[Tensor, Tensor]:
+    @property
+    def sketches(self) -> Mapping[int, Tensor]:
+        """By the number of the picture, a sketch (3, S, S) in [0, 1] of what was imagined of its texts."""
+        return self._imagined.sketches if self._imagined else {}
+
+    def compare(self, images: Tensor, step: int, total: int, views_at_once: int | None = None) -> tuple[Tensor, Tensor]:
         """Return losses (B,) and scores (B,) of images (B, 3, H, W), averaged over the perceptors that guide now.
 
-        Loss and score are those of `prompt_loss`, which takes `insistence`, and `prompt_score`, over the views that
-        (seed, step) draws. With fewer `views_at_once` than there are, each part is made again for the gradient, so
-        that only one is in memory at a time.
+        Loss and score are those of `prompt_loss` and `prompt_score`, over the views that (seed, step) draws. With fewer
+        `views_at_once` than there are, each part is made again for the gradient, so that only one is in memory at a
+        time.
         """
         draw = draw_views(self._seeds, step, self._plan.count, self._plan.size, self._plan.settings)
         progress = step / total
         now = [k for k, each in enumerate(self._perceptors) if each.settings.guides(progress)]
-        perceptors = [self._perceptors[k].perceptor for k in now]
+        perceptors, imagined = [self._perceptors[k].perceptor for k in now], self._imagined
+        prior = imagined.prior if imagined else None
         if views_at_once is None or views_at_once >= self._plan.count:
-            seen = see(images, draw, perceptors)
+            seen = see(images, draw, perceptors, prior)
         else:
-            seen = see_in_parts(images, draw, perceptors, views_at_once)
+            seen = see_in_parts(images, draw, perceptors, views_at_once, prior)
         losses, scores = [], []
-        for k, vectors in zip(now, seen, strict=True):
-            losses.append(prompt_loss(vectors, self._aims[k], self._pulls, self._stops, insistence))
+        for k, vectors in zip(now, seen[: len(now)], strict=True):
+            distances = spherical_distance(vectors[:, :, None], self._texts[k][:, None])
+            losses.append(prompt_loss(distances, self._own, self._stops))
             scores.append(prompt_score(vectors.detach(), self._texts[k], self._weights))
-        return torch.stack(losses).mean(0), torch.stack(scores).mean(0)
+        loss = torch.stack(losses).mean(0)
+        if imagined:
+            distances = imagined.prior.distance(seen[-1], imagined.features)[:, :, None]
+            loss = loss + prompt_loss(distances.expand(-1, -1, self._stops.shape[1]), imagined.weights, self._stops)
+        return loss, torch.stack(scores).mean(0)
 
 
-def see(images: Tensor, draw: Draw, perceptors: Sequence[Perceptor]) -> tuple[Tensor, ...]:
-    """Return the vectors (B, n, D) of the views of images (B, 3, H, W), as each perceptor sees them."""
+@dataclass(frozen=True)
+class _Imagined:
+    """What was imagined of each picture's texts, by which prior."""
+
+    prior: FeaturePrior
+    features: Tensor
+    """(B, E)"""
+    sketches: Mapping[int, Tensor]
+    """(3, S, S), by the number of the picture."""
+    weights: Tensor
+    """(B, K): how much each text pulls towards them."""
+
+
+def see(
+    images: Tensor, draw: Draw, perceptors: Sequence[Perceptor], prior: FeaturePrior | None = None
+) -> tuple[Tensor, ...]:
+    """Return the vectors (B, n, D) of the views of images (B, 3, H, W), as each perceptor sees them.
+
+    Last, where there is a prior that knows of features, those of the views: (B, n, E).
+    """
     views = {size: make_views(images, draw, size) for size in {perceptor.size for perceptor in perceptors}}
-    return tuple(
-        each.encode_images(views[each.size]).view(len(images), len(draw.noise) // len(images), -1)
-        for each in perceptors
-    )
+    if prior:
+        vectors, maps = zip(*(each.see(views[each.size]) for each in perceptors), strict=True)
+        vectors = (*vectors, prior.shorten(maps))
+    else:
+        vectors = tuple(each.encode_images(views[each.size]) for each in perceptors)
+    return tuple(each.unflatten(0, (len(images), -1)) for each in vectors)
 
 
-def see_in_parts(images: Tensor, draw: Draw, perceptors: Sequence[Perceptor], size: int) -> tuple[Tensor, ...]:
+def see_in_parts(
+    images: Tensor, draw: Draw, perceptors: Sequence[Perceptor], size: int, prior: FeaturePrior | None = None
+) -> tuple[Tensor, ...]:
     """Do so with `size` views of each picture in memory at a time."""
     starts = range(0, draw.drawn, size)
-    parts = [checkpoint(see, images, draw.part(k, k + size), perceptors, use_reentrant=False) for k in starts]
+    parts = [checkpoint(see, images, draw.part(k, k + size), perceptors, prior, use_reentrant=False) for k in starts]
     return tuple(torch.cat(vectors, 1) for vectors in zip(*parts, strict=True))
-
-
-class Plausibility:
-    """Holds B pictures to a prior, at a noise that falls with the steps: first the composition, then the details.
-
-    texts (B, D): what it is told of each, see `Guide.gist`.
-    """
-
-    def __init__(
-        self, prior: Prior, settings: PriorSettings, seeds: Sequence[int], size: Size, texts: Tensor | None = None
-    ) -> None:
-        self._prior = prior
-        self._texts = texts
-        self._settings = settings
-        self._seeds = seeds
-        self._shape = (1, 3, *prior.small(size[1], size[0]))
-
-    def loss(self, images: Tensor, step: int, total: int) -> Tensor:
-        """Return (B,) for images (B, 3, H, W); the noise of each depends on (seed, step)."""
-        sigma = torch.full((len(images),), self._settings.sigma(step / total)).to(images)
-        noise = [torch.randn(self._shape, generator=generator_for(seed, step, "prior")) for seed in self._seeds]
-        return self._prior.unlikeliness(images, sigma, torch.cat(noise).to(images), self._texts, self._settings.scale)
-
-
-def _imagine(
-    imagination: Imagination, texts: Tensor, shares: Tensor, start: Start | None, random: torch.Generator
-) -> Tensor:
-    """Return the vectors (1, E) of one picture of texts (K, D): of those imagined, the one that is least in doubt."""
-    settings, prior = imagination.settings, imagination.prior
-    total = sum(prior.parts)
-    noise, doubts = (torch.randn(n, total, generator=random).to(texts) for n in (settings.candidates, DOUBTS))
-    drawn = prior.imagine(texts, shares, noise, settings.init_scale if start else settings.scale, start)
-    if (away := shares.clamp(max=0)).any():
-        # The prior may doubt least those in which some of what is pushed away is left: half of them are dropped.
-        drawn = drawn[(prior.split(drawn)[0] @ (away @ texts)).argsort(descending=True)[: len(drawn) // 2]]
-    return drawn[prior.doubt(drawn, texts, shares, doubts).argmin()][None]
 
 
 def _encode(perceptor: Perceptor, prompts: Sequence[Sequence[Prompt]]) -> Tensor:

@@ -6,7 +6,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any, NoReturn, Self
 
 from clipgen.errors import UsageError, unknown_value
@@ -54,10 +54,6 @@ class Prompt:
         weights = _spell(self.weight), repr(self.weight)  # "10" after a digit and a colon would be minutes, "10.0" not
         ends = ["", *(f":{weight}" for weight in weights), *(f":{weight}:{_spell(self.stop)}" for weight in weights)]
         return next(self.text + end for end in ends if _peel(self.text + end) == (self.text, self.weight, self.stop))
-
-    def stopping_at(self, stop: float) -> Self:
-        """Return this prompt with that stop if it pulls and names none."""
-        return replace(self, stop=stop) if self.weight > 0 and self.stop == NO_STOP else self
 
 
 @dataclass(frozen=True)

@@ -14,18 +14,15 @@ def spherical_distance(a: Tensor, b: Tensor) -> Tensor:
     return 2 * torch.atan2(difference, total).square()
 
 
-def prompt_loss(views: Tensor, texts: Tensor, weights: Tensor, stops: Tensor, insistence: float = 0.0) -> Tensor:
+def prompt_loss(distances: Tensor, weights: Tensor, stops: Tensor) -> Tensor:
     """Return the weighted distance between the views and the texts of each picture.
 
-    views (B, n, D) and texts (B, K, D) are unit vectors, weights and stops (B, K); returns (B,). The value of a text
-    is |weight| times the mean over views of d, the distance with the sign of the weight. A view gives no gradient
-    where d is below the stop (the rule of the VQGAN-CLIP notebooks). A text that has a stop and is above it in the
-    mean by x has its gradient scaled by 1 + insistence * x, as in a quadratic penalty (Nocedal and Wright, chapter
-    17): so a stop is reached against what else the loss holds, and a text that has reached it pulls no harder.
+    distances (B, n, K) of each of n views from each of K texts, at least 0; weights and stops (B, K); returns (B,). The
+    value of a text is |weight| times the mean over views of d, the distance with the sign of the weight. A view gives
+    no gradient where d is below the stop (the rule of the VQGAN-CLIP notebooks).
     """
-    signed = spherical_distance(views[:, :, None], texts[:, None]) * weights.sign()[:, None]
-    excess = (signed.mean(1) - stops).clamp_min(0).where(stops.isfinite(), 0)
-    pulled = signed.maximum(stops[:, None]) * (1 + insistence * excess.detach())[:, None]
+    signed = distances * weights.sign()[:, None]
+    pulled = signed.maximum(stops[:, None])
     # Forward the distance itself, backward that of the stopped one.
     values = pulled + (signed - pulled).detach()
     return (values.mean(1) * weights.abs()).sum(1)
@@ -34,7 +31,7 @@ def prompt_loss(views: Tensor, texts: Tensor, weights: Tensor, stops: Tensor, in
 def prompt_score(views: Tensor, texts: Tensor, weights: Tensor) -> Tensor:
     """Return (B,) mean cosines between the views and the texts with a positive weight, weighted; 0 without any.
 
-    Shapes as in `prompt_loss`.
+    views (B, n, D) and texts (B, K, D) are unit vectors, weights (B, K).
     """
     pull = weights.clamp_min(0)
     share = pull / pull.sum(1, keepdim=True).clamp_min(torch.finfo(pull.dtype).tiny)

@@ -100,10 +100,30 @@ class Perceptor(nn.Module):
         vectors: Tensor = self.clip.encode_text(tokens, normalize=True)
         return vectors
 
+    def whole(self, images: Tensor) -> Tensor:
+        """Whole images (N, 3, H, W) as views, whatever their shape."""
+        return interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
+
     def encode_images(self, views: Tensor) -> Tensor:
         """Views (N, 3, size, size), RGB in [0, 1], to unit vectors (N, D)."""
         vectors: Tensor = self.clip.encode_image((views - self.mean) / self.std, normalize=True)
         return vectors
+
+    def see(self, views: Tensor) -> tuple[Tensor, Tensor]:
+        """Views as for `encode_images` to unit vectors (N, D) and to what is in their cells: (N, C, h, w).
+
+        Raises ClipgenError if the tower has no maps of features.
+        """
+        stages = getattr(getattr(self.clip.visual, "trunk", None), "stages", None)
+        if not isinstance(stages, nn.Module):
+            raise ClipgenError("this CLIP's image tower has no maps of features")
+        maps: list[Tensor] = []
+        hook = stages.register_forward_hook(lambda _module, _inputs, output: maps.append(output))
+        try:
+            vectors = self.encode_images(views)
+        finally:
+            hook.remove()
+        return vectors, maps[0]
 
     def overlong(self, text: str) -> int:
         """By how many tokens a text is longer than the model reads; 0 if it fits."""
@@ -118,10 +138,3 @@ def build_perceptor(checkpoint: weights.Checkpoint) -> Perceptor:
     perceptor = Perceptor(checkpoint.config)
     perceptor.clip.load_state_dict(checkpoint.tensors)
     return perceptor
-
-
-def look(perceptors: Sequence[Perceptor], images: Tensor) -> Tensor:
-    """Vectors (B, E) of whole images (B, 3, H, W) in [0, 1], perceptors side by side."""
-    sizes = [(each.size, each.size) for each in perceptors]
-    views = [interpolate(images, size, mode="bilinear", antialias=True) for size in sizes]
-    return torch.cat([each.encode_images(view) for each, view in zip(perceptors, views, strict=True)], 1)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,20 +65,12 @@ class GeneratorDefaults:
     """One of `clipgen.optim.RULES`."""
     levels: int | None = None
     """Resolutions that the latent is a sum of; None for as many as its backend takes by itself."""
-    prior_weight: float = 1.0
-    """Of the prior's term in the loss, where the preset has a prior."""
-    stop: float = -math.inf
-    """Of prompts that pull and name none. Where they pull towards texts themselves, not towards pictures imagined of
-    them, somewhat nearer than true pictures come is near enough: nearer still is no better, only louder."""
     small_until: float = 0.0
     """Progress up to which a picture that starts at noise is made at half the size, in a quarter of the time: its cells
     are then larger parts of it, so that it is laid out and divided more boldly."""
     restored: tuple[float, ...] = ()
     """Progress in (0, 1) at which the latent becomes what the backend's encoder makes of the picture: an encoder that
     has learned to see through blur gives it the edges of pictures that the decoder knows."""
-    insistence: float = 0.0
-    """At the last step, rising evenly to it: how much harder a text pulls the farther it is from its stop, see
-    `clipgen.losses.prompt_loss`. So what is hard to draw is drawn all the same, when what is easy is long done."""
 
 
 @dataclass(frozen=True)
@@ -97,45 +88,19 @@ class PerceptorSettings:
 
 
 @dataclass(frozen=True)
-class PriorSettings:
-    """A prior over pictures, and the noise through which it looks at them.
-
-    One that can be told texts is told those of the prompt that pull, as the preset's first perceptor reads them.
-    """
+class FeaturePriorSettings:
+    """A prior over what the preset's perceptors see in the cells of pictures: texts pull towards what it draws."""
 
     weights: str
     """Name for `clipgen.library.load`."""
-    noise: tuple[float, float]
-    """Its standard deviation at the first step and at the last, for pixels in [-1, 1]; geometric in between."""
-    scale: float = 1.0
-    """How far it goes beyond what a text changes for it, where it can be told texts: 1 is no farther."""
-    init_noise: float | None = None
-    """In place of the noise at the first step where a picture starts at an init image: what that shows only through
-    more noise is replaced (SDEdit, Meng et al., 2022, section 3)."""
-
-    def starting_at_image(self) -> Self:
-        """Return these settings for a picture that starts at an init image."""
-        return self if self.init_noise is None else replace(self, noise=(self.init_noise, self.noise[1]))
-
-    def sigma(self, progress: Progress) -> Progress:
-        """Return the standard deviation at a progress in [0, 1], a number or a tensor of them."""
-        first, last = self.noise
-        sigma: Progress = first * (last / first) ** progress
-        return sigma
-
-
-@dataclass(frozen=True)
-class EmbeddingPriorSettings:
-    """A prior over the vectors of pictures as the preset's perceptors see them: texts pull towards what it draws."""
-
-    weights: str
-    """Name for `clipgen.library.load`."""
+    sketcher: str
+    """Name of what knows about how a picture of such features looks: pictures without an init image start at that."""
     scale: float = 1.0
     """How far it goes beyond what a text changes for it: 1 is no farther."""
-    candidates: int = 32
-    """How many it draws of a text, for the one to be taken that it doubts least."""
+    candidates: int = 16
+    """How many it draws of a text, for one to be taken."""
     init_noise: float = 4.0
-    """Through how much noise it sees an init image, in units of the vectors' spread: what shows through is kept."""
+    """Through how much noise it sees an init image, in units of the features' spread: what shows through is kept."""
     init_scale: float = 8.0
     """In place of `scale` with an init image, which has a say of its own."""
 
@@ -150,8 +115,7 @@ class Preset:
     """Those that guide; the losses of all that guide at a time are averaged."""
     generators: Mapping[str, GeneratorDefaults]
     """By backend."""
-    prior: PriorSettings | None = None
-    embedding_prior: EmbeddingPriorSettings | None = None
+    feature_prior: FeaturePriorSettings | None = None
     judge: str | None = None
     """Name of a CLIP that does not guide and can choose between pictures; None where the guides have to."""
     size: Size = (256, 256)
@@ -198,18 +162,16 @@ PRESETS: dict[str, Preset] = {
                     8,
                     200,
                     0.11,
-                    3,
+                    1,
                     optimizer="normalised",
-                    prior_weight=1.0,
-                    stop=0.0,
-                    insistence=12.0,
                     small_until=0.5,
                     restored=(0.9,),
                 ),
-                "dvae": GeneratorDefaults("starter/dvae", 16, 160, 0.25, 3, prior_weight=1.7),
+                "dvae": GeneratorDefaults(
+                    "starter/dvae", 8, 200, 0.4, 1, small_until=0.5, restored=(0.25, 0.5, 0.75, 0.9)
+                ),
             },
-            prior=PriorSettings("starter/prior-text", noise=(8.0, 0.2), scale=3.0, init_noise=1.0),
-            embedding_prior=EmbeddingPriorSettings("starter/embedding-prior", scale=3.0),
+            feature_prior=FeaturePriorSettings("starter/feature-prior", "starter/sketcher", scale=2.5),
             judge="starter/judge",
             views=CutoutSettings(share_plain=0.0, share_whole=1.0),
         ),

@@ -58,8 +58,9 @@ def models_of(job: Job) -> Preset:
 def networks_of(job: Job) -> tuple[str, ...]:
     """Return the names of all networks that a resolved job needs."""
     preset = models_of(job)
-    priors = [one.weights for one in (preset.prior, preset.embedding_prior) if one]
-    return (preset.generators[job.backend].weights, *(one.weights for one in preset.perceptors), *priors)
+    prior = preset.feature_prior
+    imagining = (prior.weights, prior.sketcher) if prior else ()
+    return (preset.generators[job.backend].weights, *(one.weights for one in preset.perceptors), *imagining)
 
 
 def named_networks(job: Job) -> tuple[str, ...]:

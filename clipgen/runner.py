@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from clipgen import presets, resolving
 from clipgen.device import pick_device
-from clipgen.embedding_prior import build_embedding_prior
 from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
+from clipgen.feature_prior import build_feature_prior
 from clipgen.generators.networks import build_network
 from clipgen.guidance import ScheduledPerceptor
 from clipgen.images import load_image, to_pil, to_tensor
@@ -23,10 +23,10 @@ from clipgen.job import Job, parse_prompts
 from clipgen.library import Note, load
 from clipgen.memory import is_memory_error
 from clipgen.perceptor import build_perceptor
-from clipgen.prior import build_prior
 from clipgen.sample import Models
 from clipgen.scene import Scene, Snapshot
 from clipgen.sinks.base import Outcome, Sink, Step
+from clipgen.sketch import build_sketcher
 
 Loaded = TypeVar("Loaded", bound=nn.Module)
 
@@ -85,10 +85,10 @@ def load_models(job: Job, device: str | torch.device = "auto", note: Note = lamb
         perceptors = tuple(
             ScheduledPerceptor(ready(build_perceptor(load(row.weights, note))), row) for row in preset.perceptors
         )
-        prior = ready(build_prior(load(preset.prior.weights))) if preset.prior else None
-        row = preset.embedding_prior
-        embedding_prior = ready(build_embedding_prior(load(row.weights))) if row else None
-    return Models(network, perceptors, device, prior, embedding_prior)
+        row = preset.feature_prior
+        feature_prior = ready(build_feature_prior(load(row.weights))) if row else None
+        sketcher = ready(build_sketcher(load(row.sketcher))) if row else None
+    return Models(network, perceptors, device, feature_prior, sketcher)
 
 
 def run(

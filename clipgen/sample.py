@@ -12,13 +12,13 @@ from torch import Tensor
 
 from clipgen import generators, presets, resolving
 from clipgen.cutouts import draw_views
-from clipgen.embedding_prior import EmbeddingPrior
+from clipgen.feature_prior import FeaturePrior
 from clipgen.generators.networks import Network
 from clipgen.guidance import ScheduledPerceptor, see
 from clipgen.job import Job
 from clipgen.memory import Need, kept_bytes
 from clipgen.perceptor import Perceptor
-from clipgen.prior import Prior
+from clipgen.sketch import Sketcher
 
 CELLS = 8
 """Latent cells a side of the small picture, where the full one has as many."""
@@ -33,8 +33,8 @@ class Models:
     network: Network
     perceptors: tuple[ScheduledPerceptor, ...]
     device: torch.device
-    prior: Prior | None = None
-    embedding_prior: EmbeddingPrior | None = None
+    feature_prior: FeaturePrior | None = None
+    sketcher: Sketcher | None = None
 
 
 class Sample:

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from clipgen import generators, presets, resolving
 from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
-from clipgen.guidance import Guide, Imagination, Plausibility, ViewPlan
+from clipgen.guidance import Guide, Imagination, ViewPlan
 from clipgen.job import Job
 from clipgen.losses import roughness
 from clipgen.memory import Thrift, is_memory_error, room
@@ -76,24 +76,15 @@ class Scene:
         self._retreats = 0
         self._finite: Tensor | None = None
         self._guide = self._guide_of(jobs, models, images)
-        self._plausibility = self._plausibility_of(models, images)
         self._thrift = self._affordable(models)
         self._start(images, snapshot)
 
     def _guide_of(self, jobs: Sequence[Job], models: Models, images: Tensor | None) -> Guide:
-        prompts = [[prompt.stopping_at(self._defaults.stop) for prompt in job.prompts] for job in jobs]
         plan = ViewPlan(self._count, self._size, self._preset.views)
         imagination = None
-        if models.embedding_prior and (row := self._preset.embedding_prior):
-            imagination = Imagination(models.embedding_prior, row, images)
-        return Guide(models.perceptors, prompts, self._seeds, plan, models.device, imagination)
-
-    def _plausibility_of(self, models: Models, images: Tensor | None) -> Plausibility | None:
-        settings = self._preset.prior
-        if not (models.prior and settings):
-            return None
-        settings = settings if images is None else settings.starting_at_image()
-        return Plausibility(models.prior, settings, self._seeds, self._size, self._guide.gist())
+        if models.feature_prior and models.sketcher and (row := self._preset.feature_prior):
+            imagination = Imagination(models.feature_prior, models.sketcher, row, images)
+        return Guide(models.perceptors, [job.prompts for job in jobs], self._seeds, plan, models.device, imagination)
 
     def _start(self, images: Tensor | None, snapshot: Snapshot | None) -> None:
         """Start at the images or at noise, or where the snapshot was taken."""
@@ -110,9 +101,21 @@ class Scene:
             self._restore_(snapshot.tensors)
         elif images is None:
             self._generator.start_from_noise_(self._seeds)
+            self._sketch_()
         else:
             self._generator.start_from_images_(images)
         self._good = self.snapshot()
+
+    def _sketch_(self) -> None:
+        """Start in place of noise at sketches of what was imagined, where there are any."""
+        if not (sketches := self._guide.sketches):
+            return
+        self._settle()
+        with torch.no_grad():
+            images = self._generator.decode()
+            for number, sketch in sketches.items():
+                images[number] = interpolate(sketch[None], images.shape[2:], mode="bicubic")[0].clamp(0, 1)
+            self._generator.start_from_images_(images)
 
     def _affordable(self, models: Models) -> Thrift:
         """Return how to spare memory from the first step on; OutOfMemoryError where no way is enough."""
@@ -157,12 +160,17 @@ class Scene:
 
     def _grow(self) -> None:
         """Go on at full size from the pictures so far, enlarged."""
+        self._settle()
         with torch.no_grad():
             images = self._enlarged(self._generator.decode())
         self._draw_at_(self._size)
         self._generator.start_from_images_(images)
         self._growth = 0
         self._good = self.snapshot()
+
+    def _settle(self) -> None:
+        """Have the pictures drawn as at the end of the run, when nothing is left to chance."""
+        self._generator.set_step(self.total, self.total, self._seeds)
 
     def _enlarged(self, images: Tensor) -> Tensor:
         """Images (B, 3, h, w) at full size."""
@@ -186,10 +194,11 @@ class Scene:
         try:
             if self._growth and self.done >= self._growth:
                 self._grow()
-            self._generator.set_step(self.done, self.total, self._seeds)
             if self._restorations and self.done >= self._restorations[0]:
+                self._settle()
                 self._generator.restore_()
                 self._restorations = self._restorations[1:]
+            self._generator.set_step(self.done, self.total, self._seeds)
             measured = self._measure()
             self._optimizer.gather(measured.losses)
         except (MemoryError, RuntimeError) as error:
@@ -230,7 +239,7 @@ class Scene:
         """Draw and compare the final pictures, however many updates were made."""
         if self._growth and self.done >= self._growth:
             self._grow()
-        self._generator.set_step(self.total, self.total, self._seeds)
+        self._settle()
         with torch.no_grad():
             final = self._measure()
         if not final.losses.isfinite().all():
@@ -245,12 +254,8 @@ class Scene:
     def _measure(self) -> Measured:
         decode = self._generator.decode
         images = checkpoint(decode, use_reentrant=False) if self._thrift.decode_twice else decode()
-        insistence = self._defaults.insistence * self.done / self.total
-        guide = self._guide
-        prompt_losses, scores = guide.compare(images, self.done, self.total, insistence, self._thrift.views_at_once)
+        prompt_losses, scores = self._guide.compare(images, self.done, self.total, self._thrift.views_at_once)
         terms = {"prompt": prompt_losses}
-        if self._plausibility:
-            terms["prior"] = self._defaults.prior_weight * self._plausibility.loss(images, self.done, self.total)
         if self._job.init_weight:
             terms["init"] = self._job.init_weight * self._generator.init_distance()
         if self._preset.smoothness:

@@ -81,10 +81,19 @@ class FakePerceptor(nn.Module):
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         return normalize(torch.tensor([COLOURS[text] for text in texts]).float().repeat(1, 4), dim=1)
 
+    def whole(self, images: Tensor) -> Tensor:
+        return interpolate(images, (self.size, self.size), mode="area")
+
     def encode_images(self, views: Tensor) -> Tensor:
+        return normalize(self._quarters(views).permute(0, 2, 3, 1).flatten(1) + 1e-3, dim=1)
+
+    def see(self, views: Tensor) -> tuple[Tensor, Tensor]:
+        return self.encode_images(views), self._quarters(views)
+
+    def _quarters(self, views: Tensor) -> Tensor:
+        """(N, 3, 2, 2) from -1/2 to 1/2."""
         assert views.shape[1:] == (3, self.size, self.size)
-        quarters = interpolate(views, (2, 2), mode="area") - 0.5
-        return normalize(quarters.permute(0, 2, 3, 1).flatten(1) + 1e-3, dim=1)
+        return interpolate(views, (2, 2), mode="area") - 0.5
 
 
 class Recorder:

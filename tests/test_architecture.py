@@ -18,7 +18,7 @@ LEVELS = [
     {"errors"},
     {"job", "presets", "images", "weights", "rng", "naming", "towers", "device", "interrupts", "memory"},
     {"resolving"},
-    {"generators", "cutouts", "losses", "perceptor", "prior", "embedding_prior", "optim", "sinks", "metadata"},
+    {"generators", "cutouts", "losses", "perceptor", "feature_prior", "sketch", "optim", "sinks", "metadata"},
     {"guidance", "starter", "conversion"},
     {"sample", "library"},
     {"scene", "runner", "state", "local"},

@@ -7,18 +7,16 @@ import torch
 from fakes import FakePerceptor, FakeVQGAN, Recorder, colour, fake_models, job, scheduled
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from clipgen import presets
-from clipgen.embedding_prior import EmbeddingPrior, Start
+from clipgen.feature_prior import FeaturePrior, Start
 from clipgen.generators import GENERATORS
 from clipgen.guidance import Guide, ViewPlan
 from clipgen.job import parse_prompts
-from clipgen.presets import CutoutSettings, EmbeddingPriorSettings
-from clipgen.prior import Prior
+from clipgen.presets import CutoutSettings, FeaturePriorSettings
 from clipgen.runner import run
 from clipgen.sample import Models
-from clipgen.starter.train.prior import CONFIG as PRIOR_CONFIG
+from clipgen.sketch import Sketcher
 
 every_backend = pytest.mark.parametrize("backend", GENERATORS)
 
@@ -33,16 +31,6 @@ def test_a_text_past_its_stop_does_not_pull() -> None:
     recorder = Recorder()
     run(job("red:1:100|blue:-1:100"), fake_models(), [recorder])
     assert torch.equal(recorder.steps[-1].image, recorder.steps[0].image)
-
-
-def test_a_prompt_without_a_stop_has_that_of_the_preset(monkeypatch: pytest.MonkeyPatch) -> None:
-    starter = presets.PRESETS["starter"]
-    early = {"vqgan": replace(starter.generators["vqgan"], stop=0.7)}
-    monkeypatch.setitem(presets.PRESETS, "starter", replace(starter, generators=early))
-    blue = Image.new("RGB", (48, 32), (0, 0, 255))
-    asked = [job(text, init="blue.png", steps=30) for text in ("red", "red:1:0")]
-    stopped, insisted = (run(each, fake_models(), init=blue).score for each in asked)
-    assert insisted > 0.9 > stopped + 0.1
 
 
 def test_the_views_change_from_step_to_step() -> None:
@@ -124,41 +112,16 @@ def test_a_perceptor_guides_only_in_its_part_of_the_run() -> None:
     assert scores[9] > 0 > scores[10]
 
 
-@every_backend
-def test_the_prior_pulls_beside_the_prompt(backend: str) -> None:
-    class LikesGreen(Prior):
-        def denoise(self, noisy: torch.Tensor, sigma: torch.Tensor, texts: torch.Tensor | None = None) -> torch.Tensor:
-            return torch.tensor([-1.0, 1.0, -1.0]).view(1, 3, 1, 1).expand_as(noisy)
-
-    free, held = Recorder(), Recorder()
-    models = fake_models(backend)
-    plain = run(job(backend=backend), models, [free])
-    pulled = run(job(backend=backend), replace(models, prior=LikesGreen(PRIOR_CONFIG)), [held])
-    assert colour(pulled)[1] > colour(plain)[1] + 10
-    assert float(held.steps[0].terms["prior"]) > 0
-    assert "prior" not in free.steps[0].terms
+def filled(colours: Tensor) -> Tensor:
+    """What two FakePerceptors see in pictures (B, 3), in [-1, 1], of one colour each: (B, 24)."""
+    return (colours / 2).repeat(1, 8)
 
 
-def test_the_prior_leaves_more_of_an_init_image_than_of_noise() -> None:
-    heard: list[float] = []
-
-    class Listens(Prior):
-        def denoise(self, noisy: torch.Tensor, sigma: torch.Tensor, texts: torch.Tensor | None = None) -> torch.Tensor:
-            heard.append(float(sigma))
-            return noisy
-
-    models, settings = replace(fake_models(), prior=Listens(PRIOR_CONFIG)), presets.PRESETS["starter"].prior
-    assert settings
-    run(job(steps=1), models)
-    run(job(steps=1, init="a.png"), models, init=Image.new("RGB", (48, 32)))
-    assert heard == pytest.approx([*settings.noise, settings.init_noise, settings.noise[1]])
-
-
-class Imagines(EmbeddingPrior):
-    """Two pictures: one in doubt, grey, and one of the colour that comes before that of the texts together."""
+class Imagines(FeaturePrior):
+    """Two pictures: a black one, and one of the colour that comes before that of the texts together."""
 
     def __init__(self) -> None:
-        super().__init__({"parts": [12, 12], "text": 12, "width": 4, "depth": 1})
+        super().__init__({"cells": 4, "channels": [3, 3], "kept": 6, "text": 24, "width": 4, "depth": 1, "heads": 1})
         self.starts: list[Start | None] = []
 
     def imagine(
@@ -167,26 +130,33 @@ class Imagines(EmbeddingPrior):
         assert noise.shape == (2, 24)
         assert scale == (7.0 if start else 2.0)
         self.starts.append(start)
-        said = shares @ texts
-        before = normalize(said.view(4, 3).roll(-1, 1).flatten() + 0.1 * said, dim=0)
-        return torch.stack([-normalize(said, dim=0), before]).repeat(1, 2)
+        said = (shares @ texts)[:3]
+        before = said.roll(-1) + 0.1 * said
+        return filled(torch.stack([-torch.ones(3), before / before.abs().max()]))
 
-    def doubt(self, vectors: Tensor, texts: Tensor, shares: Tensor, noise: Tensor) -> Tensor:
-        return torch.tensor([2.0, 1.0])
+
+class Sketches(Sketcher):
+    """A picture of the colour that comes after that of the features."""
+
+    def __init__(self) -> None:
+        torch.nn.Module.__init__(self)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return (features[:, :3].roll(1, 1) + 0.5).view(-1, 3, 1, 1).expand(-1, -1, 4, 4)
 
 
 def imagining(models: Models) -> Models:
-    return replace(models, embedding_prior=Imagines())
+    return replace(models, feature_prior=Imagines(), sketcher=Sketches())
 
 
 @pytest.fixture
 def two_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = EmbeddingPriorSettings("", scale=2.0, candidates=2, init_noise=3.0, init_scale=7.0)
-    monkeypatch.setitem(presets.PRESETS, "starter", replace(presets.PRESETS["starter"], embedding_prior=settings))
+    settings = FeaturePriorSettings("", "", scale=2.0, candidates=2, init_noise=3.0, init_scale=7.0)
+    monkeypatch.setitem(presets.PRESETS, "starter", replace(presets.PRESETS["starter"], feature_prior=settings))
 
 
 @pytest.mark.usefixtures("two_candidates")
-def test_texts_pull_towards_the_picture_imagined_of_them_that_is_least_in_doubt() -> None:
+def test_texts_pull_towards_the_picture_imagined_of_them_whose_sketch_shows_them() -> None:
     models = fake_models(perceptors=2)
     result = run(job("green", steps=30), imagining(models))
     red, green, blue = colour(result)
@@ -201,24 +171,7 @@ def test_one_picture_is_imagined_of_all_texts_that_pull() -> None:
     models = imagining(fake_models(perceptors=2))
     red, green, blue = colour(run(job("green:3|blue:1", steps=30), models))
     assert red > green > blue
-    assert len(models.embedding_prior.starts) == 1  # type: ignore[union-attr, arg-type]
-
-
-@pytest.mark.usefixtures("two_candidates")
-def test_of_what_is_imagined_the_half_nearest_to_what_is_pushed_away_is_dropped() -> None:
-    class RedOrBlue(Imagines):
-        """Whatever it is told; and of the blue one it is in doubt."""
-
-        def imagine(self, *args: object, **kwargs: object) -> Tensor:
-            return FakePerceptor().encode_texts(["red", "blue"]).repeat(1, 2)
-
-        def doubt(self, vectors: Tensor, texts: Tensor, shares: Tensor, noise: Tensor) -> Tensor:
-            return vectors[:, 2]
-
-    models = replace(fake_models(perceptors=2), embedding_prior=RedOrBlue())
-    free, away = (colour(run(job(text, steps=30), models)) for text in ("green", "green|red:-0.01"))
-    assert free[0] > free[2] + 30
-    assert away[2] > away[0] + 30
+    assert len(models.feature_prior.starts) == 1  # type: ignore[union-attr, arg-type]
 
 
 @pytest.mark.usefixtures("two_candidates")
@@ -226,11 +179,30 @@ def test_what_is_imagined_starts_at_the_init_image() -> None:
     models, blue = imagining(fake_models(perceptors=2)), Image.new("RGB", (48, 32), (0, 0, 255))
     run(job("green", steps=1), models)
     run(job("green", init="blue.png", steps=1), models, init=blue)
-    nowhere, start = models.embedding_prior.starts  # type: ignore[union-attr, misc]
+    nowhere, start = models.feature_prior.starts  # type: ignore[union-attr, misc]
     assert nowhere is None
     assert start.noise == 3.0  # type: ignore[has-type]
-    seen = FakePerceptor().encode_images(torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1).expand(1, 3, 16, 16))
-    torch.testing.assert_close(start.vectors, seen[0].repeat(2))  # type: ignore[has-type]
+    torch.testing.assert_close(start.features, filled(torch.tensor([[-1.0, -1.0, 1.0]]))[0])  # type: ignore[has-type]
+
+
+@every_backend
+@pytest.mark.usefixtures("two_candidates")
+def test_a_picture_starts_at_a_sketch_of_what_is_imagined(backend: str) -> None:
+    """Unless nothing is, or it has an init image."""
+    models = imagining(fake_models(backend, perceptors=2))
+
+    def first(prompt: str, models: Models, init: Image.Image | None = None) -> Tensor:
+        recorder = Recorder()
+        asked = job(prompt, backend=backend, steps=1, init="white.png" if init else None)
+        run(asked, models, [recorder], init=init)
+        return recorder.steps[0].image.mean((0, 2, 3))
+
+    red, green, blue = first("green", models).tolist()
+    assert green > max(red, blue) + 0.3
+    without, white = replace(models, sketcher=None), Image.new("RGB", (48, 32), "white")
+    for noise in (first("green", without), first("green:-1", models)):
+        assert (noise - 0.5).abs().max() < 0.3
+    assert first("green", models, white).min() > 0.7
 
 
 @pytest.mark.usefixtures("two_candidates")
@@ -240,23 +212,13 @@ def test_a_text_that_pushes_away_alone_is_not_imagined() -> None:
     assert plain.image.tobytes() == imagined.image.tobytes()
 
 
-def test_the_gist_is_the_direction_of_the_texts_that_pull() -> None:
-    models = fake_models()
-    plan = ViewPlan(1, (48, 32), CutoutSettings())
-    prompts = [parse_prompts(text) for text in ("red:3|green", "red|blue:-2", "blue:-1")]
-    gist = Guide(models.perceptors, prompts, [0, 1, 2], plan, models.device).gist()
-    red, green = FakePerceptor().encode_texts(["red", "green"])
-    mixed = 3 * red + green
-    torch.testing.assert_close(gist, torch.stack([mixed / mixed.norm(), red, torch.zeros_like(red)]))
-
-
 @every_backend
 def test_the_init_image_is_the_start_and_its_weight_holds_on_to_it(backend: str) -> None:
     blue = Image.new("RGB", (48, 32), (0, 0, 255))
     ends = []
     for weight in (0.0, 1000.0):
         recorder = Recorder()
-        asked = job("red:1:0", backend=backend, init="blue.png", init_weight=weight, steps=30)
+        asked = job("red:1:0", backend=backend, init="blue.png", init_weight=weight, steps=50)
         run(asked, fake_models(backend), [recorder], init=blue)
         ends.append(recorder.steps[-1].image.mean((0, 2, 3)))
         assert ("init" in recorder.steps[0].terms) == (weight > 0)

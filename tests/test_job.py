@@ -166,8 +166,3 @@ def test_sizes_are_read(text: str, size: tuple[int, int]) -> None:
 def test_bad_sizes_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--size"):
         parse_size(text)
-
-
-def test_a_stop_is_given_to_what_pulls_and_names_none() -> None:
-    stops = [prompt.stopping_at(0.7).stop for prompt in parse_prompts("cat|cat:1:0|fog:-1")]
-    assert stops == [0.7, 0, NO_STOP]

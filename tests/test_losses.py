@@ -34,11 +34,12 @@ def test_equal_and_opposite_vectors_have_finite_gradients(degrees: float) -> Non
     assert a.grad.isfinite().all()
 
 
-def one_view(degrees: float, weight: float, stop: float = NO_STOP, insistence: float = 0.0) -> tuple[Tensor, Tensor]:
+def one_view(degrees: float, weight: float, stop: float = NO_STOP) -> tuple[Tensor, Tensor]:
     """Value and gradient, with respect to the view's angle, of the loss to a text at angle 0."""
     angle = torch.tensor(math.radians(degrees), requires_grad=True)
     view = torch.stack([angle.cos(), angle.sin()])[None, None]
-    loss = prompt_loss(view, at_angle(0)[None, None], torch.tensor([[weight]]), torch.tensor([[stop]]), insistence)
+    distance = spherical_distance(view, at_angle(0))[:, :, None]
+    loss = prompt_loss(distance, torch.tensor([[weight]]), torch.tensor([[stop]]))
     loss.sum().backward()
     assert angle.grad is not None
     return loss.detach(), angle.grad
@@ -62,25 +63,14 @@ def test_a_stop_ends_the_gradient_and_keeps_the_value(weight: float, beyond: flo
         assert bool(grad != 0) == moves
 
 
-@pytest.mark.parametrize(("stop", "factor"), [(NO_STOP, 1), (0.448, 2), (0.348, 3)])
-def test_insistence_pulls_harder_the_farther_a_text_is_from_its_stop(stop: float, factor: float) -> None:
-    loss, grad = one_view(60, 1.0, stop)
-    insisted, harder = one_view(60, 1.0, stop, insistence=10.0)
-    assert float(insisted) == pytest.approx(float(loss))
-    assert float(harder) == pytest.approx(factor * float(grad), rel=0.01)
-    assert float(one_view(60, 1.0, 0.6, insistence=10.0)[1]) == 0
-
-
 def test_pictures_and_padding_do_not_mix() -> None:
     torch.manual_seed(0)
-    views, texts = normalize(torch.randn(2, 5, 8), dim=2), normalize(torch.randn(2, 3, 8), dim=2)
+    distances = torch.rand(2, 5, 3)
     weights, stops = torch.tensor([[1.0, -0.5, 2.0], [0.7, 0.0, 0.0]]), torch.full((2, 3), NO_STOP)
-    padded = texts.clone()
-    padded[1, 1:] = 0
-    together = prompt_loss(views, padded, weights, stops)
+    together = prompt_loss(distances, weights, stops)
     alone = [
-        prompt_loss(views[:1], texts[:1], weights[:1], stops[:1]),
-        prompt_loss(views[1:], texts[1:, :1], weights[1:, :1], stops[1:, :1]),
+        prompt_loss(distances[:1], weights[:1], stops[:1]),
+        prompt_loss(distances[1:, :, :1], weights[1:, :1], stops[1:, :1]),
     ]
     torch.testing.assert_close(together, torch.cat(alone))
 

@@ -1,16 +1,20 @@
 """Learning to read: texts come to their pictures, pictures stay, and what is true of a picture is no rival."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from fakes import FakePerceptor
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from clipgen.perceptor import Perceptor
 from clipgen.starter import grammar
+from clipgen.starter.grammar import Truth
 from clipgen.starter.train.clip import CONFIGS, LEAST
 from clipgen.starter.train.data import truths
 from clipgen.starter.train.loop import Plan
-from clipgen.starter.train.reading import ReadingTrainer
+from clipgen.starter.train.reading import ReadingTrainer, looks, readings
 
 SHOWN = truths(5, 80)
 
@@ -70,3 +74,31 @@ def test_held_out_combinations_are_never_read() -> None:
     for seed in range(5):
         claims, _ = learning._claims(SHOWN, np.random.default_rng(seed))
         assert not any(grammar.held_out(claim) for claim in claims)
+
+
+def test_pictures_are_looked_at_as_they_are_and_mirrored() -> None:
+    """FakePerceptor sees quarters: a mirror image exchanges the left ones and the right ones."""
+    pictures = np.random.default_rng(0).integers(0, 256, (300, 64, 64, 3), dtype=np.uint8)
+    seen = looks(FakePerceptor(), pictures)  # type: ignore[arg-type]
+    straight, mirrored = seen.view(2, 300, 2, 2, 3)  # then pictures, rows, columns, colours
+    torch.testing.assert_close(mirrored, straight.flip(2))
+    torch.testing.assert_close(seen[299:300], looks(FakePerceptor(), pictures[299:])[:1])  # type: ignore[arg-type]
+
+
+def test_readings_are_vectors_of_true_captions() -> None:
+    told: list[str] = []
+
+    class Listener(Perceptor):
+        def __init__(self) -> None:
+            torch.nn.Module.__init__(self)
+
+        def encode_texts(self, texts: Sequence[str]) -> Tensor:
+            told.extend(texts)
+            return torch.tensor([[float("cat" in text), float("red" in text)] for text in texts])
+
+    shown = [Truth("cat", "blue"), Truth("heart", "red"), Truth("heart", "red")]
+    read = readings(Listener(), shown, seed=0, chunk=2)
+    assert read.shape == (len(told) // 3, 3, 2)
+    assert not read[:, 1:, 0].any()
+    assert not read[:, 0, 1].any()
+    assert read[:, 1:, 1].any()

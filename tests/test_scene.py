@@ -99,7 +99,7 @@ def test_a_picture_is_restored_when_the_preset_says_so() -> None:
 
 def test_a_run_that_goes_on_without_its_moments_or_with_another_seed_ends_elsewhere() -> None:
     asked = job(backend="dvae", lr=0.02)
-    snapshot, _ = stopped(asked, 6)
+    snapshot, _ = stopped(asked, 10)
 
     def last_logits(asked: Job, snapshot: Snapshot | None) -> bytes:
         memory = Memory()
@@ -149,10 +149,10 @@ def fitful_models(bad: Sequence[int] | range, backend: str) -> Models:
 @pytest.mark.parametrize("bad", [[0], [4], [4, 5], [2, 3, 4, 5, 6]])
 def test_steps_without_numbers_are_left_out(backend: str, bad: list[int]) -> None:
     recorder = Recorder()
-    result = run(job(backend=backend, steps=30), fitful_models(bad, backend), [recorder])
+    result = run(job(backend=backend, steps=60, lr=0.3), fitful_models(bad, backend), [recorder])
     assert recorder.outcomes == [Outcome.FINISHED]
     assert all(step.image.isfinite().all() for step in recorder.steps)
-    clean = run(job(backend=backend, steps=30), fake_models(backend))
+    clean = run(job(backend=backend, steps=60, lr=0.3), fake_models(backend))
     assert result.score > 0.9 * clean.score
 
 
@@ -247,7 +247,7 @@ def test_looking_in_parts_gives_the_same_loss_and_gradient(size: int) -> None:
     found = []
     for at_once in (5, size):
         images = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0), requires_grad=True)
-        losses, scores = guide.compare(images, 3, 10, 12.0, at_once)
+        losses, scores = guide.compare(images, 3, 10, at_once)
         found.append((losses.detach(), scores, *torch.autograd.grad(losses.sum(), images)))
     for whole, parts in zip(*found, strict=True):
         assert (parts - whole).norm() <= 1e-6 * whole.norm()

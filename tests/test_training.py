@@ -13,7 +13,6 @@ from clipgen.cli.train import NAMES
 from clipgen.errors import ClipgenError
 from clipgen.generators.networks import VQGANNetwork
 from clipgen.perceptor import Perceptor
-from clipgen.prior import Prior
 from clipgen.starter import grammar, words
 from clipgen.starter.grammar import Truth
 from clipgen.starter.train.augment import distort, half_cosine, scramble
@@ -25,6 +24,7 @@ from clipgen.starter.train.dreams import NOTHING, Canvas, Dreams, Latents, Pixel
 from clipgen.starter.train.dvae import LearningDVAE, logit_laplace
 from clipgen.starter.train.loop import STATE, Losses, Plan, train_module
 from clipgen.starter.train.prior import CONFIG as PRIOR_CONFIG
+from clipgen.starter.train.prior import Prior
 from clipgen.starter.train.recipes import RECIPES
 from clipgen.starter.train.vqgan import VQGANTrainer
 
@@ -149,9 +149,7 @@ def test_what_is_not_known_does_not_count() -> None:
 class Indifferent(Prior):
     """A prior that has nothing against any picture."""
 
-    def unlikeliness(
-        self, images: Tensor, sigma: Tensor, noise: Tensor, texts: Tensor | None = None, scale: float = 1.0
-    ) -> Tensor:
+    def unlikeliness(self, images: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
         return images.mean((1, 2, 3)) * 0
 
 

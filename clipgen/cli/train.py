@@ -18,14 +18,14 @@ NAMES = (
     "dvae",
     "judge",
     "judge-texts",
+    "prior",
     "clip-wide",
     "clip",
     "clip-fine",
     "clip-texts",
     "clip-fine-texts",
-    "prior",
-    "prior-text",
-    "embedding-prior",
+    "feature-prior",
+    "sketcher",
 )
 """The recipes in the order in which they need one another; `recipes.RECIPES` holds them."""
 

@@ -20,6 +20,9 @@ DEPTH = 4
 """Resolutions that the logits are a sum of."""
 PATCH = 4
 """Cells a side of a patch that starts at the same logits."""
+CERTAINTY = 4.0
+"""Standard deviation of the logits of a cell that starts at an image: enough for most of it to be seen through the
+noise that codes are drawn with at first."""
 START_TEMPERATURE = 1.0
 END_TEMPERATURE = 0.25
 
@@ -55,9 +58,9 @@ class DVAEGenerator:
         self._start_from_(interpolate(torch.stack(draws).to(self._start.device), cells, mode="bicubic"))
 
     def start_from_images_(self, images: Tensor) -> None:
-        """Start at the encoder's logits, brought to mean 0 and deviation 1 in each cell.
+        """Start at the encoder's logits, brought to the same mean and deviation in each cell.
 
-        So the likeliest codes stay as they are, and one learning rate suits this start and the one from noise.
+        So the likeliest codes stay as they are, and one learning rate suits all images and weights.
         """
         with torch.no_grad():
             self._start_from_(self._standardised(images))
@@ -91,7 +94,7 @@ class DVAEGenerator:
     def _standardised(self, images: Tensor) -> Tensor:
         logits = self._network.encode(images)
         centred = logits - logits.mean(1, keepdim=True)
-        return centred / centred.std(1, keepdim=True).clamp_min(1e-6)
+        return CERTAINTY * centred / centred.std(1, keepdim=True).clamp_min(1e-6)
 
     def _start_from_(self, logits: Tensor) -> None:
         self._logits.set_(logits)

@@ -21,16 +21,15 @@ from torch.nn.functional import avg_pool2d, interpolate
 from clipgen.generators.clamp import clamp_with_grad
 from clipgen.generators.networks import VQGANNetwork
 from clipgen.perceptor import Perceptor
-from clipgen.presets import PriorSettings
-from clipgen.prior import Prior
 from clipgen.starter.train.augment import distort
+from clipgen.starter.train.prior import Prior
 
 SCALES = (1, 2, 4, 8, 16)  # cells a side of the patches that a move is a sum of
 AGE = 60  # moves after which a dream ends, at most
 NOTHING = -1  # is what a dream shows that began at no picture
 FAINTEST = 0.05  # contrast of the patches that dreams begin at
-HOLD = 3.0  # of the prior on dreams: less than on guided pictures, so that the guide meets what the prior lets pass
-PRIOR = PriorSettings("prior", noise=(1.5, 0.2))  # that of the recipe, which is told no texts
+HOLD = 3.0  # of the prior on dreams: little, so that the guide meets what a prior lets pass
+NOISE = 1.5, 0.2  # through which the prior looks at dreams: the most and the least
 
 
 class Canvas(Protocol):
@@ -122,8 +121,8 @@ class Latents:
 
     def unlikeliness(self, drawn: Tensor) -> Tensor:
         """What the prior has against the pictures, at random levels of noise."""
-        sigma = PRIOR.sigma(torch.rand(len(drawn)).to(drawn))
-        noise = torch.randn(len(drawn), 3, *self.prior.small(*drawn.shape[2:])).to(drawn)
+        sigma = NOISE[0] * (NOISE[1] / NOISE[0]) ** torch.rand(len(drawn)).to(drawn)
+        noise = torch.randn(len(drawn), 3, self.prior.size, self.prior.size).to(drawn)
         return HOLD * self.prior.unlikeliness(drawn, sigma, noise)
 
 

@@ -21,6 +21,9 @@ from clipgen.starter.train.claims import codes, codes_shown, groups, matches, un
 from clipgen.starter.train.clip import LEAST, binding, choice
 from clipgen.starter.train.loop import Losses, Plan
 
+CHUNK = 250
+CAPTIONS = 3  # of every picture
+
 
 class ReadingTrainer:
     """A perceptor whose texts learn, the vectors (2 N, D) of pictures and then of their mirror images, the loss.
@@ -75,3 +78,30 @@ class ReadingTrainer:
         of_pictures, of_texts = cross_entropy(among, own), cross_entropy(among[:, : len(own)].T, own)
         bank = slice(len(match[0]) - len(self.bank), None)
         return of_pictures + of_texts + choice(logits[:, bank], match[:, bank], known[:, bank], self.groups) / 4
+
+
+@torch.no_grad()
+def looks(perceptor: Perceptor, pictures: np.ndarray) -> Tensor:
+    """Vectors (2 N, D) of whole pictures (N, S, S, 3) uint8, then of their mirror images."""
+    seen = []
+    for k in range(0, len(pictures), CHUNK):
+        pixels = torch.from_numpy(np.array(pictures[k : k + CHUNK])).to(perceptor.mean.device)
+        views = perceptor.whole(pixels.permute(0, 3, 1, 2).float() / 255)
+        seen.append(torch.stack([perceptor.encode_images(view).cpu() for view in (views, views.flip(3))]))
+    return torch.cat(seen, 1).flatten(0, 1)
+
+
+@torch.no_grad()
+def readings(perceptor: Perceptor, shown: Sequence[Truth], seed: int, styled: bool = False, chunk: int = 500) -> Tensor:
+    """Vectors (CAPTIONS, N, D) of true captions of pictures that show this; `styled`: they name every style."""
+    rng = np.random.default_rng(seed)
+
+    def claim(truth: Truth) -> Claim:
+        stated = grammar.claim_of(truth, rng)
+        return stated | {"style": truth.style} if styled and truth.style else stated
+
+    def read(rows: Sequence[Truth]) -> Tensor:
+        return perceptor.encode_texts([say(claim(truth), rng) for truth in rows])
+
+    starts = range(0, len(shown), chunk)
+    return torch.stack([torch.cat([read(shown[k : k + chunk]) for k in starts]) for _ in range(CAPTIONS)]).cpu()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -11,21 +12,23 @@ import torch
 
 from clipgen import weights
 from clipgen.errors import WeightsMissingError
+from clipgen.feature_prior import build_feature_prior
 from clipgen.generators.networks import NETWORKS, VQGANNetwork, build_network
 from clipgen.perceptor import Perceptor, build_perceptor
-from clipgen.prior import build_prior
 from clipgen.starter.train import dvae, vqgan
 from clipgen.starter.train.claims import NOUN, codes_shown
 from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.dreams import Canvas, Latents, Pixels
 from clipgen.starter.train.dvae import DVAETrainer
-from clipgen.starter.train.embedding import EmbeddingTrainer, looks
+from clipgen.starter.train.features import FeatureTrainer, features, fresh_prior
 from clipgen.starter.train.loop import Plan, Report, train_module
-from clipgen.starter.train.prior import LAYOUT, PriorTrainer, readings
-from clipgen.starter.train.reading import ReadingTrainer
+from clipgen.starter.train.prior import CONFIG as PRIOR
+from clipgen.starter.train.prior import PriorTrainer, build_prior
+from clipgen.starter.train.reading import ReadingTrainer, looks, readings
 from clipgen.starter.train.reconstruction import quality, reconstruct
 from clipgen.starter.train.restoring import RestorationTrainer
+from clipgen.starter.train.sketching import SketchTrainer
 from clipgen.starter.train.vqgan import VQGANTrainer
 from clipgen.starter.train.zero_shot import zero_shot
 from clipgen.weights.shelf import STARTER
@@ -65,7 +68,7 @@ RECIPES: dict[str, Recipe] = {
         Plan(2500, 8, 0.0008, seed=91, average=0.99, brief=True), 6000, "vqgan",
     ),
     "dvae": Recipe("the dVAE", Plan(4000, 6, 0.0008, seed=72), 6000, None, ("starter/clip-fine",)),
-    "prior": Recipe("the prior", Plan(3600, 32, 0.001, seed=13), 48_000),
+    "prior": Recipe("what keeps dreams from being mere smears", Plan(3600, 32, 0.001, seed=13), 48_000),
     "clip-wide": Recipe(
         "both guides, before they dream", Plan(4000, 64, 0.0015, seed=67, brief=True), 48_000,
         "starter/clip-fine", ("starter/vqgan",), (0.5, 1.0),
@@ -88,13 +91,14 @@ RECIPES: dict[str, Recipe] = {
         "how the other guide reads", Plan(1200, 256, 0.001, seed=83, average=0.99, brief=True), 48_000,
         "clip-fine", ("clip-fine",),
     ),
-    "prior-text": Recipe(
-        "the prior, told texts as the guide reads them", Plan(900, 32, 0.0004, seed=66, brief=True), 48_000,
-        "starter/prior-text", ("clip-texts",),
+    "feature-prior": Recipe(
+        "the prior from texts to what the guides see in the cells of pictures",
+        Plan(7500, 128, 0.001, seed=13, average=0.999, brief=True), 96_000,
+        "starter/feature-prior", ("clip-texts", "clip-fine-texts"),
     ),
-    "embedding-prior": Recipe(
-        "the prior from texts to pictures as the guides see them", Plan(12_000, 512, 0.001, seed=50, brief=True),
-        48_000, None, ("clip-texts", "clip-fine-texts"),
+    "sketcher": Recipe(
+        "what draws a first sketch of such features", Plan(3200, 64, 0.001, seed=1, average=0.995, brief=True), 96_000,
+        None, ("feature-prior", "clip", "clip-fine"),
     ),
     "judge": Recipe(
         "the judge: reconstructions, no adversary", Plan(2800, 64, 0.001, seed=69, brief=True), 96_000,
@@ -139,8 +143,8 @@ def train(name: str, recipe: Recipe, bench: Bench) -> Path:
         **dict.fromkeys(("judge-texts", "clip-texts", "clip-fine-texts"), _texts),
         "vqgan-restoring": _restoring,
         "prior": _prior,
-        "prior-text": _prior_text,
-        "embedding-prior": _embedding_prior,
+        "feature-prior": _feature_prior,
+        "sketcher": _sketcher,
     }
     checkpoint = makers.get(name, _clip)(name, recipe, bench)
     origin = {"recipe": name, "pictures": recipe.pictures, "radius": list(recipe.radius), "dreams": list(recipe.dreams)}
@@ -173,7 +177,7 @@ def _texts(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     start = bench.trained(str(recipe.start))
     pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
     guides = [build_perceptor(bench.trained(each)).eval().to(bench.device) for each in recipe.needs]
-    seen = [looks([guide], pictures) for guide in guides]
+    seen = [looks(guide, pictures) for guide in guides]
     perceptor = build_perceptor(start).to(bench.device)
     trainer = ReadingTrainer(perceptor, recipe.plan, seen, truths(CLIP_SEED, recipe.pictures))
     reader = train_module(bench.runs / name, perceptor, recipe.plan, trainer.losses_at, bench.report)
@@ -193,7 +197,7 @@ def _canvas(recipe: Recipe, bench: Bench) -> Canvas:
     network.to(bench.device).to(memory_format=torch.channels_last)
     world = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
     nouns = codes_shown(truths(CLIP_SEED, recipe.pictures))[..., NOUN]
-    return Latents(network, 24, build_prior(bench.trained("starter/prior-text")).to(bench.device), world, nouns)
+    return Latents(network, 24, build_prior(bench.trained("prior")).to(bench.device), world, nouns)
 
 
 def _reconstructions(kind: str, bench: Bench, share: float, count: int = 3000) -> Source:
@@ -231,32 +235,30 @@ def _restoring(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
 
 def _prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     trainer = PriorTrainer(recipe.plan, drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED), bench.device)
-    return _trained_prior(name, trainer, bench)
+    network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
+    return weights.Checkpoint("prior", PRIOR, network.state_dict())
 
 
-def _prior_text(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
-    start, guide = (bench.trained(needed) for needed in (str(recipe.start), *recipe.needs))
+def _feature_prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
+    guides = [build_perceptor(bench.trained(each)).eval().to(bench.device) for each in recipe.needs]
     pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
-    reader = build_perceptor(guide).eval().to(bench.device)
-    captions = readings(reader, truths(CLIP_SEED, recipe.pictures), recipe.plan.seed)
-    trainer = PriorTrainer(recipe.plan, pictures, bench.device, LAYOUT, captions)
-    trainer.network.load_state_dict({**trainer.network.state_dict(), **start.tensors})
-    return _trained_prior(name, trainer, bench)
+    shown = truths(CLIP_SEED, recipe.pictures)
+    captions = torch.cat([readings(guide, shown, recipe.plan.seed, styled=True) for guide in guides], 2)
+    torch.manual_seed(recipe.plan.seed)
+    if recipe.start:
+        prior = build_feature_prior(bench.trained(recipe.start))
+    else:
+        prior = fresh_prior(guides, pictures, captions.shape[2])
+    trainer = FeatureTrainer(recipe.plan, prior, features(guides, prior, pictures), captions, bench.device)
+    network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
+    return weights.Checkpoint("feature-prior", network.config, network.state_dict())
 
 
-def _embedding_prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
-    needed = [bench.trained(each) for each in recipe.needs]
-    guides = [build_perceptor(each).eval().to(bench.device) for each in needed]
-    pictures = looks(guides, drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED))
-    captions = readings(guides[0], truths(CLIP_SEED, recipe.pictures), recipe.plan.seed, styled=True)
-    mirrored = torch.cat([captions, captions], 1)  # what is true of a picture is true of its mirror image
-    trainer = EmbeddingTrainer(
-        recipe.plan, pictures, mirrored, [each.config["embed_dim"] for each in needed], bench.device
-    )
-    network = train_module(bench.runs / name, trainer.network, trainer.plan, trainer.losses_at, bench.report)
-    return weights.Checkpoint("embedding-prior", trainer.config, network.state_dict())
-
-
-def _trained_prior(name: str, trainer: PriorTrainer, bench: Bench) -> weights.Checkpoint:
-    network = train_module(bench.runs / name, trainer.network, trainer.plan, trainer.losses_at, bench.report)
-    return weights.Checkpoint("prior", trainer.config, network.state_dict())
+def _sketcher(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
+    prior = build_feature_prior(bench.trained(recipe.needs[0]))
+    guides = [build_perceptor(bench.trained(each)).eval().to(bench.device) for each in recipe.needs[1:]]
+    pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
+    seen = features(guides, prior, pictures)
+    trainer = SketchTrainer(recipe.plan, pictures, seen, math.isqrt(prior.cells), bench.device)
+    network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
+    return weights.Checkpoint("sketcher", network.config, network.state_dict())

@@ -1,0 +1,190 @@
+"""What picture a text has in mind: a diffusion prior from a text to the features of a picture of it.
+
+A CLIP is most pleased by pictures that overdo what it looks for: no true picture comes as near to its text as the
+scraps that guidance finds. What CLIPs see in true pictures, cell by cell, lies elsewhere, and there is much for a text.
+Drawn from it, features are a place that guidance can reach only by a picture that could be true. After DALL-E 2 (Ramesh
+et al., 2022, arXiv 2204.06125, section 2.1), with features that still know where things are in place of vectors; where
+that has a decoder, guidance makes the picture, and robust CLIPs' features say enough for it (Engstrom et al., 2019,
+arXiv 1906.00945).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu, layer_norm, scaled_dot_product_attention, silu
+
+from clipgen import weights
+
+FREQUENCIES = 16
+NOISE = (20.0, 0.02)
+"""Standard deviation of the noise that sampling begins and ends at, of numbers of about unit variance."""
+STEPS = 24
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where imagining starts in place of pure noise."""
+
+    features: Tensor
+    """(E,) of a picture."""
+    noise: float
+    """The standard deviation, in units of the features' spread, of the noise that they are seen through."""
+
+
+class FeaturePrior(nn.Module):
+    """A denoiser of what several perceptors see in the cells of a picture, told of the text.
+
+    In each cell their features are joined and shortened to those along which pictures differ most (principal
+    components); those of all cells, row by row, are the picture's features.
+
+    config: `cells`, how many the perceptors see; `channels`, the length of each perceptor's features of a cell; `kept`,
+    what the joined ones are shortened to; `text`, the length of all perceptors' vectors of a text, side by side;
+    `width`, `depth` and `heads` of the transformer.
+    """
+
+    centre: Tensor
+    basis: Tensor
+    mean: Tensor
+    std: Tensor
+    text_mean: Tensor
+    text_std: Tensor
+
+    def __init__(self, config: dict[str, Any]):
+        super().__init__()
+        self.config = config
+        self.cells: int = config["cells"]
+        self.kept: int = config["kept"]
+        channels, text, width = sum(config["channels"]), config["text"], config["width"]
+        self.register_buffer("centre", torch.zeros(channels))
+        self.register_buffer("basis", torch.eye(channels, self.kept))
+        for name, size in (("mean", self.cells * self.kept), ("text_mean", text)):
+            self.register_buffer(name, torch.zeros(size))
+        for name, size in (("std", self.cells * self.kept), ("text_std", text)):
+            self.register_buffer(name, torch.ones(size))
+        self.told = nn.Sequential(nn.Linear(text + 1 + 2 * FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width))
+        self.modulation = nn.Linear(width, _Block.MODULATIONS * width)
+        self.enter = nn.Linear(self.kept, width)
+        self.places = nn.Parameter(0.02 * torch.randn(self.cells, width))
+        self.blocks = nn.ModuleList(_Block(width, config["heads"]) for _ in range(config["depth"]))
+        self.leave = nn.Linear(width, self.kept)
+        for fresh in (self.modulation, self.leave):
+            nn.init.zeros_(fresh.weight)
+
+    @property
+    def length(self) -> int:
+        """How many features (E) a picture has."""
+        return self.cells * self.kept
+
+    def shorten(self, maps: Sequence[Tensor]) -> Tensor:
+        """Each perceptor's feature maps (N, C, h, w) as the features (N, E)."""
+        joined = torch.cat([each.flatten(2) for each in maps], 1).transpose(1, 2)
+        return ((joined - self.centre) @ self.basis).flatten(1)
+
+    def distance(self, views: Tensor, aims: Tensor) -> Tensor:
+        """How far features of views (B, n, E) are from aims (B, E): (B, n), in units of the pictures' spread."""
+        return (views - aims[:, None]).square().mean(2) / self.std.square().mean()
+
+    def denoise(self, noisy: Tensor, sigma: Tensor, texts: Tensor) -> Tensor:
+        """The mean of the features (B, E), standardised, that noise of standard deviation sigma (B,) made noisy.
+
+        texts (B, D): what they are told to show; zeros tell nothing. Preconditioned as in EDM (Karras et al., 2022,
+        table 1) for data of unit variance; one modulation for all blocks as in PixArt-alpha (Chen et al., 2023, arXiv
+        2310.00426, section 2.3).
+        """
+        level = sigma[:, None]
+        total = (level.square() + 1).sqrt()
+        something = (texts.abs().sum(1, keepdim=True) > 0).to(texts)
+        told = torch.cat([(texts - self.text_mean) / self.text_std * something, something, _waves(sigma)], 1)
+        modulation = self.modulation(silu(self.told(told)))
+        tokens = self.enter((noisy / total).view(-1, self.cells, self.kept)) + self.places
+        for block in self.blocks:
+            tokens = block(tokens, modulation)
+        change = self.leave(layer_norm(tokens, tokens.shape[-1:])).flatten(1)
+        clean: Tensor = noisy / total.square() + change * level / total
+        return clean
+
+    @torch.no_grad()
+    def imagine(
+        self, texts: Tensor, shares: Tensor, noise: Tensor, scale: float = 1.0, start: Start | None = None
+    ) -> Tensor:
+        """Draw features (B, E) of pictures that show all of texts (K, D).
+
+        shares (K,), those above 0 of sum 1: how much each text says; below 0 it is imagined away (conjunction and
+        negation of Liu et al., 2022, arXiv 2206.01714).
+        noise (B, E), standard normal, decides which pictures. By the deterministic sampler of EDM, with Heun's method;
+        `scale` goes beyond what the texts change (classifier-free guidance). With a `start` they keep to the picture
+        there (SDEdit, Meng et al., 2022, arXiv 2108.01073).
+        """
+
+        def slope(noisy: Tensor, level: float) -> Tensor:
+            untold, told = self._clean(noisy, level, texts, shares)
+            return (noisy - untold - scale * (told - untold)) / level
+
+        first, last = (start.noise if start else NOISE[0]), NOISE[1]
+        levels = [first * (last / first) ** (k / (STEPS - 1)) for k in range(STEPS)]
+        features = noise * first + (self._standard(start.features) if start else 0.0)
+        for level, following in zip(levels, [*levels[1:], 0.0], strict=True):
+            down = slope(features, level)
+            ahead = features + (following - level) * down
+            if following:
+                ahead = features + (following - level) * (down + slope(ahead, following)) / 2
+            features = ahead
+        return features * self.std + self.mean
+
+    def _clean(self, noisy: Tensor, level: float, texts: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+        """Denoise (B, E) at one level of noise, told of nothing, and told of all texts at once."""
+        sigma = torch.full((len(noisy),), level).to(noisy)
+        untold, *told = (
+            self.denoise(noisy, sigma, text.expand(len(noisy), -1)) for text in [torch.zeros_like(texts[0]), *texts]
+        )
+        return untold, untold + torch.einsum("kbe,k->be", torch.stack(told) - untold, shares)
+
+    def _standard(self, features: Tensor) -> Tensor:
+        """Features (B, E) in units of their spread among pictures."""
+        return (features - self.mean) / self.std
+
+
+class _Block(nn.Module):
+    """A transformer block, told what all are told by shifts, gains and how much it adds (Peebles and Xie, 2023)."""
+
+    MODULATIONS = 6
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.own = nn.Parameter(torch.zeros(self.MODULATIONS, width))
+        nn.init.constant_(self.own[2], 0.3)
+        nn.init.constant_(self.own[5], 0.3)
+        self.attend, self.join = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.widen, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, tokens: Tensor, modulation: Tensor) -> Tensor:
+        """Tokens (B, T, width), told by (B, 6 width), to the same shape."""
+        batch, count, width = tokens.shape
+        told = modulation.view(batch, self.MODULATIONS, 1, width) + self.own[:, None]
+        shift, gain, share, inner_shift, inner_gain, inner_share = told.unbind(1)
+        seen = layer_norm(tokens, (width,)) * (1 + gain) + shift
+        queries, keys, values = self.attend(seen).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = scaled_dot_product_attention(queries, keys, values).transpose(1, 2).reshape(batch, count, width)
+        tokens = tokens + share * self.join(mixed)
+        seen = layer_norm(tokens, (width,)) * (1 + inner_gain) + inner_shift
+        joined: Tensor = tokens + inner_share * self.narrow(gelu(self.widen(seen), approximate="tanh"))
+        return joined
+
+
+def _waves(sigma: Tensor) -> Tensor:
+    """The noise (B,) as sines and cosines of its logarithm (B, 2 * FREQUENCIES)."""
+    rates = torch.logspace(-1, 1, FREQUENCIES).to(sigma) * math.pi
+    angles = sigma.log()[:, None] * rates / 2
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+def build_feature_prior(checkpoint: weights.Checkpoint) -> FeaturePrior:
+    """The prior of a checkpoint with its weights in it. Raises ClipgenError if it is of another kind."""
+    return weights.build(checkpoint, "feature-prior", FeaturePrior)

@@ -1,0 +1,95 @@
+"""Training the prior from texts to what guides see in the cells of pictures, by denoising score matching as in EDM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clipgen.feature_prior import FeaturePrior
+from clipgen.perceptor import Perceptor
+from clipgen.starter.train.loop import Losses, Plan
+
+SHAPE: dict[str, Any] = {"kept": 32, "width": 192, "depth": 6, "heads": 4}
+NULL = 0.1  # share of the features of which nothing is told, so that the prior can do without
+STUDY = (0.0, 1.4)  # mean and standard deviation of the logarithm of the noise
+SAMPLED = 3000  # pictures by which the features that are kept are chosen
+CHUNK = 250
+
+
+class FeatureTrainer:
+    """A prior, the features (N, E) of pictures and (V, M, D) of V captions of each that it learns, its loss at a step.
+
+    N is a multiple of M: the captions are true of the pictures k, k + M, k + 2 M, as of a picture and its mirror image.
+    """
+
+    def __init__(self, plan: Plan, prior: FeaturePrior, features: Tensor, captions: Tensor, device: torch.device):
+        self.plan, self.device = plan, device
+        self.features, self.captions = features.to(device), captions.to(device)
+        prior.mean.copy_(features.float().mean(0))
+        prior.std.copy_(_spread(features.float().view(-1, prior.cells, prior.kept)).repeat(prior.cells))
+        prior.text_mean.copy_(captions.float().mean((0, 1)))
+        prior.text_std.copy_(captions.float().std((0, 1)))
+        self.network = prior.to(device)
+
+    def losses_at(self, step: int) -> Losses:
+        """Squared error of the denoised features, weighted as in EDM so that every level of noise counts alike."""
+        rng = np.random.default_rng([self.plan.seed, step])
+        picked = torch.from_numpy(rng.integers(0, len(self.features), self.plan.batch)).to(self.device)
+        spoken = torch.from_numpy(rng.integers(0, len(self.captions), self.plan.batch)).to(self.device)
+        told = torch.from_numpy(rng.random((self.plan.batch, 1)) >= NULL).to(self.device)
+        clean = (self.features[picked].float() - self.network.mean) / self.network.std
+        texts = self.captions[spoken, picked % self.captions.shape[1]].float() * told
+        sigma = (STUDY[0] + STUDY[1] * torch.randn(len(clean))).exp().to(clean)
+        noisy = clean + sigma[:, None] * torch.randn(clean.shape).to(clean)
+        error = (self.network.denoise(noisy, sigma, texts).float() - clean).square().mean(1)
+        return {"loss": (error * (1 + 1 / sigma.square())).mean()}
+
+
+def _spread(features: Tensor) -> Tensor:
+    """By what to divide features (N, cells, F) of a cell: (F,), between their spread and the same for all.
+
+    What differs little would else count as much as what makes the picture.
+    """
+    spread = features.std((0, 1))
+    halfway = spread.sqrt()
+    scale: Tensor = halfway * (spread / halfway).square().mean().sqrt()
+    return scale
+
+
+@torch.no_grad()
+def fresh_prior(guides: Sequence[Perceptor], pictures: np.ndarray, text: int) -> FeaturePrior:
+    """A prior, not trained yet, that keeps what differs most in the cells of pictures (N, S, S, 3) uint8.
+
+    text: length of the vectors of texts that it will be told, those of all guides side by side.
+    """
+    maps = _maps(guides, _pixels(pictures[:: max(1, len(pictures) // SAMPLED)], guides[0].mean.device))
+    joined = torch.cat([each.flatten(2) for each in maps], 1).transpose(1, 2)
+    prior = FeaturePrior({"cells": joined.shape[1], "channels": [m.shape[1] for m in maps], "text": text, **SHAPE})
+    joined = joined.flatten(0, 1)
+    prior.centre.copy_(joined.mean(0))
+    prior.basis.copy_(torch.linalg.svd(joined - joined.mean(0), full_matrices=False).Vh[: prior.kept].T)
+    return prior
+
+
+@torch.no_grad()
+def features(guides: Sequence[Perceptor], prior: FeaturePrior, pictures: np.ndarray) -> Tensor:
+    """Features (2 N, E), in half precision, of pictures (N, S, S, 3) uint8 and then of their mirror images."""
+    seen, device = [], guides[0].mean.device
+    for k in range(0, len(pictures), CHUNK):
+        pixels = _pixels(pictures[k : k + CHUNK], device)
+        both = [prior.shorten(_maps(guides, view)) for view in (pixels, pixels.flip(3))]
+        seen.append(torch.stack(both).half())
+    return torch.cat(seen, 1).flatten(0, 1)
+
+
+def _maps(guides: Sequence[Perceptor], images: Tensor) -> list[Tensor]:
+    """What each guide sees in the cells of whole images (N, 3, H, W): (N, C, h, w), on the CPU."""
+    return [guide.see(guide.whole(images))[1].cpu() for guide in guides]
+
+
+def _pixels(pictures: np.ndarray, device: torch.device) -> Tensor:
+    return torch.from_numpy(np.array(pictures)).to(device).permute(0, 3, 1, 2).float() / 255

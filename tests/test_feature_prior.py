@@ -1,0 +1,162 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from fakes import FakePerceptor
+from torch import Tensor
+
+from clipgen import weights
+from clipgen.errors import ClipgenError
+from clipgen.feature_prior import FeaturePrior, Start, build_feature_prior
+from clipgen.starter.train.features import SHAPE, FeatureTrainer, features, fresh_prior
+from clipgen.starter.train.loop import Plan, train_module
+
+CONFIG = {"cells": 2, "channels": [3, 2], "kept": 4, "text": 4, "width": 32, "depth": 2, "heads": 2}
+
+
+@pytest.fixture
+def prior() -> FeaturePrior:
+    """One whose weights are all random, as a fresh one says nothing yet."""
+    torch.manual_seed(0)
+    prior = FeaturePrior(CONFIG).eval().requires_grad_(False)
+    for weight in prior.parameters():
+        torch.nn.init.normal_(weight, std=0.2)
+    return prior
+
+
+ALONE = torch.ones(1)
+
+
+def test_features_are_imagined_as_the_noise_decides(prior: FeaturePrior) -> None:
+    noise = torch.randn(3, 8)
+    noise[2] = noise[0]
+    imagined = prior.imagine(torch.randn(1, 4), ALONE, noise)
+    assert imagined.shape == (3, prior.length)
+    torch.testing.assert_close(imagined[0], imagined[2])
+    assert not torch.allclose(imagined[0], imagined[1])
+
+
+def test_features_are_those_of_all_perceptors_cell_by_cell(prior: FeaturePrior) -> None:
+    prior.centre.copy_(torch.tensor([1.0, 0, 0, 0, 0]))
+    first, second = torch.arange(6.0).view(1, 3, 1, 2), torch.tensor([[[[10.0, 11.0]], [[20.0, 21.0]]]])
+    expected = torch.tensor([[0 - 1, 2, 4, 10, 1 - 1, 3, 5, 11]])  # the basis keeps the first four of five
+    torch.testing.assert_close(prior.shorten([first, second]), expected.float())
+
+
+def test_the_distance_is_in_units_of_the_spread(prior: FeaturePrior) -> None:
+    prior.std[:] = torch.tensor([3.0, 1.0]).repeat(4)  # a mean square of 5
+    views = torch.stack([torch.ones(2, 8), torch.zeros(2, 8)])
+    views[0, 1, :4] = -1
+    torch.testing.assert_close(prior.distance(views, torch.ones(2, 8)), torch.tensor([[0, 0.4], [0.2, 0.2]]))
+
+
+def test_nothing_told_is_what_no_text_says(prior: FeaturePrior) -> None:
+    """The statistics of the texts must not make zeros, which tell nothing, into a text."""
+    noisy, sigma = torch.randn(2, 8), torch.tensor([0.1, 3.0])
+    untold = prior.denoise(noisy, sigma, torch.zeros(2, 4))
+    prior.text_mean.fill_(3.0)
+    torch.testing.assert_close(prior.denoise(noisy, sigma, torch.zeros(2, 4)), untold)
+    assert not torch.allclose(prior.denoise(noisy, sigma, torch.ones(2, 4)), untold)
+
+
+def test_little_noise_is_left_alone_and_of_pure_noise_nothing_is_kept(prior: FeaturePrior) -> None:
+    vectors, texts = torch.randn(4, 8), torch.randn(4, 4)
+    torch.testing.assert_close(prior.denoise(vectors, torch.full((4,), 1e-4), texts), vectors, atol=1e-3, rtol=0)
+    one, other = (prior.denoise(1e4 * v, torch.full((4,), 1e4), texts) for v in (vectors, vectors + 1e-3))
+    torch.testing.assert_close(one, other, atol=1e-2, rtol=0)
+
+
+def test_a_larger_scale_goes_farther_from_what_is_imagined_of_nothing(prior: FeaturePrior) -> None:
+    texts, noise = torch.randn(1, 4), torch.randn(1, 8)
+    told, more = (prior.imagine(texts, ALONE, noise, scale) for scale in (1.0, 2.0))
+    untold = prior.imagine(torch.zeros(1, 4), ALONE, noise)
+    assert (more - untold).norm() > (told - untold).norm()
+    torch.testing.assert_close(prior.imagine(texts, ALONE, noise, 0.0), untold)
+
+
+def test_texts_count_by_their_shares(prior: FeaturePrior) -> None:
+    texts, noise = torch.randn(2, 4), torch.randn(6, 8)
+    alone = prior.imagine(texts[:1], ALONE, noise)
+    torch.testing.assert_close(prior.imagine(texts, torch.tensor([1.0, 0.0]), noise), alone)
+    torch.testing.assert_close(prior.imagine(texts[[0, 0]], torch.tensor([0.3, 0.7]), noise), alone)
+    mostly, hardly = (prior.imagine(texts, torch.tensor([share, 1 - share]), noise) for share in (0.9, 0.1))
+    assert (mostly - alone).norm() < (hardly - alone).norm()
+
+
+def circle(count: int) -> tuple[Tensor, Tensor]:
+    """Pictures' vectors on the upper or the lower half of a circle, and texts that say which half."""
+    angles = torch.rand(count) * np.pi
+    upper = torch.rand(count) < 0.5
+    vectors = torch.stack([angles.cos(), torch.where(upper, 1, -1) * angles.sin()], 1)
+    return vectors, torch.stack([upper.float() + 1, 2 - upper.float()], 1)
+
+
+UPPER, LOWER = torch.tensor([[2.0, 1.0]]), torch.tensor([[1.0, 2.0]])
+
+
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory: pytest.TempPathFactory) -> FeaturePrior:
+    """A prior that has learned the circle."""
+    torch.manual_seed(3)
+    vectors, texts = circle(4000)
+    plan = Plan(600, 256, 0.003, seed=1, average=0.99)
+    prior = FeaturePrior({**CONFIG, "cells": 1, "channels": [2], "kept": 2, "text": 2})
+    trainer = FeatureTrainer(plan, prior, vectors, texts[None], torch.device("cpu"))
+    folder = tmp_path_factory.mktemp("halves")
+    return train_module(folder, trainer.network, plan, trainer.losses_at, lambda _: None)
+
+
+def test_training_teaches_it_where_the_pictures_of_a_text_are(halves: FeaturePrior) -> None:
+    upper, lower = (halves.imagine(text, ALONE, torch.randn(200, 2)) for text in (UPPER, LOWER))
+    assert (upper[:, 1] > -0.1).float().mean() > 0.95
+    assert (lower[:, 1] < 0.1).float().mean() > 0.95
+    assert upper[:, 0].std() > 0.5  # all over the half, not at its middle
+
+
+def test_what_is_imagined_from_a_start_keeps_to_it_where_the_text_lets_it(halves: FeaturePrior) -> None:
+    noise = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    left = torch.tensor([-0.6, -0.8])
+    near, far = (halves.imagine(UPPER, ALONE, noise, start=Start(left, level)) for level in (1.5, 8.0))
+    assert (near[:, 0] < 0).float().mean() > (far[:, 0] < 0).float().mean() + 0.15
+    assert (near[:, 1] > -0.1).float().mean() > 0.8
+
+
+def test_what_a_text_says_is_imagined_away_by_a_share_below_zero(halves: FeaturePrior) -> None:
+    """Of anything but what is below is what is above."""
+    anything, noise = torch.zeros(1, 2), torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    above = halves.imagine(torch.cat([anything, LOWER]), torch.tensor([1.0, -2.0]), noise)
+    assert (above[:, 1] > -0.1).float().mean() > 0.9
+
+
+def test_pictures_are_seen_as_they_are_and_mirrored() -> None:
+    """FakePerceptor sees quarters: a mirror image exchanges the left ones and the right ones."""
+    pictures = np.random.default_rng(0).integers(0, 256, (300, 32, 32, 3), dtype=np.uint8)
+    guides = [FakePerceptor(), FakePerceptor()]
+    prior = FeaturePrior({**CONFIG, "cells": 4, "channels": [3, 3], "kept": 6})
+    seen = features(guides, prior, pictures)  # type: ignore[arg-type]
+    assert seen.shape == (600, 24)
+    straight, mirrored = seen.view(2, 300, 2, 2, 2, 3)  # then pictures, rows, columns, perceptors, colours
+    torch.testing.assert_close(mirrored, straight.flip(2))
+    torch.testing.assert_close(straight[..., 0, :], straight[..., 1, :])
+    quarter = torch.from_numpy(pictures[299, :16, :16] / 255 - 0.5).mean((0, 1))
+    torch.testing.assert_close(straight[299, 0, 0, 0].double(), quarter, atol=1e-3, rtol=0)
+
+
+def test_a_fresh_prior_keeps_what_differs_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of pictures that differ in nothing but how bright they are, one number says all."""
+    monkeypatch.setitem(SHAPE, "kept", 1)
+    light = np.random.default_rng(0).integers(0, 256, (50, 1, 1, 1), dtype=np.uint8)
+    guides = [FakePerceptor(), FakePerceptor()]
+    prior = fresh_prior(guides, np.broadcast_to(light, (50, 32, 32, 3)), 4)  # type: ignore[arg-type]
+    assert (prior.cells, prior.kept, prior.length) == (4, 1, 4)
+    direction = prior.basis[:, 0]
+    torch.testing.assert_close(direction.abs(), torch.full((6,), 6**-0.5))
+    assert direction.sign().unique().numel() == 1
+
+
+def test_weights_of_another_kind_are_refused(prior: FeaturePrior) -> None:
+    checkpoint = weights.Checkpoint("feature-prior", CONFIG, prior.state_dict())
+    assert build_feature_prior(checkpoint).length == 8
+    with pytest.raises(ClipgenError, match="'prior' is no feature prior"):
+        build_feature_prior(replace(checkpoint, kind="prior"))
