@@ -114,18 +114,13 @@ def test_autoencoders_give_fresh_pictures_back(name: str, decibels: float, data:
 
 
 @pytest.mark.parametrize("backend", ["vqgan", "dvae"])
-def test_a_short_run_moves_the_picture_towards_the_prompt_in_the_eyes_of_the_judge(
-    backend: str, judge: Perceptor
-) -> None:
+def test_a_short_run_shows_the_judge_what_was_asked_for(backend: str, judge: Perceptor) -> None:
     prompts = ["a red heart", "the sea at night", "a green tree"]
-    gains = []
-    for prompt in prompts:
-        text = judge.encode_texts([prompt])
-        before, after = (
-            generate(prompt, backend=backend, steps=steps, cutouts=8, size=(128, 128)) for steps in (1, 30)
-        )
-        gains.append(float((embed([after.image], judge) - embed([before.image], judge)) @ text.T))
-    assert np.mean(gains) > 0.05
+    pictures = [generate(prompt, backend=backend, steps=30, size=(128, 128)).image for prompt in prompts]
+    cosines = embed(pictures, judge) @ judge.encode_texts(prompts).T
+    own = cosines.diagonal()
+    others = (cosines.sum(1) - own) / 2
+    assert (own - others).mean() > 0.15
 
 
 @pytest.mark.parametrize("name", [*GUIDES, JUDGE])
