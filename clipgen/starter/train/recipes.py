@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -176,12 +177,17 @@ def _clip(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
 def _texts(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     start = bench.trained(str(recipe.start))
     pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
-    guides = [build_perceptor(bench.trained(each)).eval().to(bench.device) for each in recipe.needs]
+    guides = _guides(recipe.needs, bench)
     seen = [looks(guide, pictures) for guide in guides]
     perceptor = build_perceptor(start).to(bench.device)
     trainer = ReadingTrainer(perceptor, recipe.plan, seen, truths(CLIP_SEED, recipe.pictures))
     reader = train_module(bench.runs / name, perceptor, recipe.plan, trainer.losses_at, bench.report)
     return _tried(reader, start.config, bench)
+
+
+def _guides(names: Sequence[str], bench: Bench) -> list[Perceptor]:
+    """Perceptors that look and do not learn."""
+    return [build_perceptor(bench.trained(name)).eval().to(bench.device) for name in names]
 
 
 def _tried(perceptor: Perceptor, config: dict[str, Any], bench: Bench) -> weights.Checkpoint:
@@ -240,7 +246,7 @@ def _prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
 
 
 def _feature_prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
-    guides = [build_perceptor(bench.trained(each)).eval().to(bench.device) for each in recipe.needs]
+    guides = _guides(recipe.needs, bench)
     pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
     shown = truths(CLIP_SEED, recipe.pictures)
     captions = torch.cat([readings(guide, shown, recipe.plan.seed, styled=True) for guide in guides], 2)
@@ -256,7 +262,7 @@ def _feature_prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoin
 
 def _sketcher(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     prior = build_feature_prior(bench.trained(recipe.needs[0]))
-    guides = [build_perceptor(bench.trained(each)).eval().to(bench.device) for each in recipe.needs[1:]]
+    guides = _guides(recipe.needs[1:], bench)
     pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
     seen = features(guides, prior, pictures)
     trainer = SketchTrainer(recipe.plan, pictures, seen, math.isqrt(prior.cells), bench.device)
