@@ -24,7 +24,7 @@ from clipgen import weights
 FREQUENCIES = 16
 NOISE = (20.0, 0.02)
 """Standard deviation of the noise that sampling begins and ends at, of numbers of about unit variance."""
-STEPS = 24
+STEPS = 12
 
 
 @dataclass(frozen=True)

@@ -81,8 +81,8 @@ class Imagination:
 class Guide:
     """Compares B pictures with the prompts of each.
 
-    The texts that pull, pull towards a picture that is imagined of all texts, where there is an imagination, or else
-    each towards itself. Pictures with fewer texts than others get texts of weight 0, which pull nowhere.
+    The texts that pull, pull towards a picture that is imagined of all texts, where there is an imagination, and each
+    towards itself. Pictures with fewer texts than others get texts of weight 0, which pull nowhere.
     """
 
     def __init__(
@@ -107,7 +107,8 @@ class Guide:
     def _imagine(self, imagination: Imagination) -> "_Imagined":
         """Imagine for each picture with texts that pull what there is to see in one of all its texts.
 
-        The texts that pull then pull towards that; what it is pushed away from is imagined away.
+        The texts that pull then pull towards that, and as much as the settings say each towards itself; what it is
+        pushed away from is imagined away.
         """
         pulling = (self._weights > 0).any(1)
         features, sketches = self._weights.new_zeros(len(pulling), imagination.prior.length), {}
@@ -117,8 +118,9 @@ class Guide:
             said, shares = weights != 0, weights / weights.clamp(min=0).sum()
             texts = [each[row, said] for each in self._texts]
             features[row], sketches[row] = imagination.imagine(row, perceptors, texts, shares[said], self._seeds[row])
-        self._own = self._weights * ~pulling[:, None]
-        return _Imagined(imagination.prior, features, sketches, self._weights.clamp(min=0))
+        pulls = self._weights.clamp(min=0)
+        self._own = torch.where(pulling[:, None], imagination.settings.text_pull * pulls, self._weights)
+        return _Imagined(imagination.prior, features, sketches, pulls)
 
     @property
     def sketches(self) -> Mapping[int, Tensor]:

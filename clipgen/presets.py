@@ -99,6 +99,8 @@ class FeaturePriorSettings:
     """How far it goes beyond what a text changes for it: 1 is no farther."""
     candidates: int = 16
     """How many it draws of a text, for one to be taken."""
+    text_pull: float = 0.0
+    """How strongly, by their weights, the texts themselves pull beside it."""
     init_noise: float = 4.0
     """Through how much noise it sees an init image, in units of the features' spread: what shows through is kept."""
     init_scale: float = 8.0
@@ -171,7 +173,7 @@ PRESETS: dict[str, Preset] = {
                     "starter/dvae", 8, 200, 0.4, 1, small_until=0.5, restored=(0.25, 0.5, 0.75, 0.9)
                 ),
             },
-            feature_prior=FeaturePriorSettings("starter/feature-prior", "starter/sketcher", scale=2.5),
+            feature_prior=FeaturePriorSettings("starter/feature-prior", "starter/sketcher", scale=2.5, text_pull=1.0),
             judge="starter/judge",
             views=CutoutSettings(share_plain=0.0, share_whole=1.0),
         ),

@@ -166,6 +166,19 @@ def test_texts_pull_towards_the_picture_imagined_of_them_whose_sketch_shows_them
 
 
 @pytest.mark.usefixtures("two_candidates")
+def test_texts_pull_towards_themselves_too_as_much_as_the_preset_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    starter, greens = presets.PRESETS["starter"], []
+    assert starter.feature_prior
+    for pull in (0.0, 1.0, 30.0):
+        row = replace(starter.feature_prior, text_pull=pull)
+        monkeypatch.setitem(presets.PRESETS, "starter", replace(starter, feature_prior=row))
+        red, green, _ = colour(run(job("green", steps=30), imagining(fake_models(perceptors=2))))
+        greens.append(green - red)
+    assert greens[0] < greens[1] < greens[2]
+    assert greens[0] < -30 < 30 < greens[2]
+
+
+@pytest.mark.usefixtures("two_candidates")
 def test_one_picture_is_imagined_of_all_texts_that_pull() -> None:
     """Of 3/4 green and 1/4 blue comes 3/4 red and 1/4 green."""
     models = imagining(fake_models(perceptors=2))
