@@ -43,8 +43,8 @@ def test_training_learns_what_pictures_of_such_features_look_like() -> None:
     pictures = np.full((4, 64, 64, 3), 128, np.uint8)
     pictures[:2, :, :32], pictures[:2, :, 32:] = 0, 255
     features = torch.eye(3)[[0, 0, 2, 2, 1, 1, 2, 2]].repeat(1, 4)
-    trainer = SketchTrainer(Plan(steps=60, batch=8, rate=0.003), pictures, features, 2, torch.device("cpu"))
-    optimiser = torch.optim.Adam(trainer.network.parameters(), lr=0.003)
+    trainer = SketchTrainer(Plan(steps=60, batch=8, rate=0.001), pictures, features, 2, torch.device("cpu"))
+    optimiser = torch.optim.Adam(trainer.network.parameters(), lr=0.001)
     for step in range(60):
         optimiser.zero_grad()
         trainer.losses_at(step)["loss"].backward()  # type: ignore[no-untyped-call]
