@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, layer_norm, scaled_dot_product_attention, silu
 
 from clipgen import weights
+from clipgen.diffusion import noise_levels, sample, told
 
 FREQUENCIES = 16
 NOISE = (20.0, 0.02)
@@ -115,35 +116,13 @@ class FeaturePrior(nn.Module):
     ) -> Tensor:
         """Draw features (B, E) of pictures that show all of texts (K, D).
 
-        shares (K,), those above 0 of sum 1: how much each text says; below 0 it is imagined away (conjunction and
-        negation of Liu et al., 2022, arXiv 2206.01714).
-        noise (B, E), standard normal, decides which pictures. By the deterministic sampler of EDM, with Heun's method;
-        `scale` goes beyond what the texts change (classifier-free guidance). With a `start` they keep to the picture
-        there (SDEdit, Meng et al., 2022, arXiv 2108.01073).
+        shares (K,) and scale as `clipgen.diffusion.told` has them; noise (B, E), standard normal, decides which
+        pictures. With a `start` they keep to the picture there (SDEdit, Meng et al., 2022, arXiv 2108.01073).
         """
-
-        def slope(noisy: Tensor, level: float) -> Tensor:
-            untold, told = self._clean(noisy, level, texts, shares)
-            return (noisy - untold - scale * (told - untold)) / level
-
-        first, last = (start.noise if start else NOISE[0]), NOISE[1]
-        levels = [first * (last / first) ** (k / (STEPS - 1)) for k in range(STEPS)]
-        features = noise * first + (self._standard(start.features) if start else 0.0)
-        for level, following in zip(levels, [*levels[1:], 0.0], strict=True):
-            down = slope(features, level)
-            ahead = features + (following - level) * down
-            if following:
-                ahead = features + (following - level) * (down + slope(ahead, following)) / 2
-            features = ahead
+        first = start.noise if start else NOISE[0]
+        begin = noise * first + (self._standard(start.features) if start else 0.0)
+        features = sample(told(self.denoise, texts, shares, scale), begin, noise_levels(first, NOISE[1], STEPS))
         return features * self.std + self.mean
-
-    def _clean(self, noisy: Tensor, level: float, texts: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
-        """Denoise (B, E) at one level of noise, told of nothing, and told of all texts at once."""
-        sigma = torch.full((len(noisy),), level).to(noisy)
-        untold, *told = (
-            self.denoise(noisy, sigma, text.expand(len(noisy), -1)) for text in [torch.zeros_like(texts[0]), *texts]
-        )
-        return untold, untold + torch.einsum("kbe,k->be", torch.stack(told) - untold, shares)
 
     def _standard(self, features: Tensor) -> Tensor:
         """Features (B, E) in units of their spread among pictures."""

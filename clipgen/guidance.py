@@ -9,13 +9,12 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 
 from clipgen.cutouts import Draw, draw_views, make_views
-from clipgen.feature_prior import FeaturePrior, Start
+from clipgen.feature_prior import FeaturePrior
+from clipgen.imagination import Imagination
 from clipgen.job import Prompt
 from clipgen.losses import prompt_loss, prompt_score, spherical_distance
 from clipgen.perceptor import Perceptor
-from clipgen.presets import CutoutSettings, FeaturePriorSettings, PerceptorSettings, Size
-from clipgen.rng import generator_for
-from clipgen.sketch import Sketcher
+from clipgen.presets import CutoutSettings, PerceptorSettings, Size
 
 
 @dataclass(frozen=True)
@@ -35,47 +34,6 @@ class ViewPlan:
     size: Size
     """Width and height of the pictures."""
     settings: CutoutSettings
-
-
-@dataclass(frozen=True)
-class Imagination:
-    """What knows what the perceptors see in pictures of a text, and about how such pictures look."""
-
-    prior: FeaturePrior
-    sketcher: Sketcher
-    settings: FeaturePriorSettings
-    images: Tensor | None = None
-    """(B, 3, H, W), where pictures start at init images: what is imagined keeps to them."""
-
-    def imagine(
-        self, row: int, perceptors: Sequence[Perceptor], texts: Sequence[Tensor], shares: Tensor, seed: int
-    ) -> tuple[Tensor, Tensor]:
-        """Return features (E,) of one picture of texts, and a sketch (3, S, S) of it in [0, 1].
-
-        texts: for each perceptor (K, D); shares (K,) as `FeaturePrior.imagine` has them. Of several that are imagined
-        it is the one whose sketch shows the texts best in the eyes of the perceptors (reranking, as in DALL-E: Ramesh
-        et al., 2021, section 2.6).
-        """
-        random = generator_for(seed, 0, "imagination")
-        noise = torch.randn(self.settings.candidates, self.prior.length, generator=random).to(texts[0])
-        start = self._start(row, perceptors)
-        scale = self.settings.init_scale if start else self.settings.scale
-        drawn = self.prior.imagine(torch.cat(list(texts), 1), shares, noise, scale, start)
-        sketches = self.sketcher(drawn).clamp(0, 1)
-        shown = [
-            each.encode_images(each.whole(sketches)) @ said.T @ shares
-            for each, said in zip(perceptors, texts, strict=True)
-        ]
-        best = torch.stack(shown).mean(0).argmax()
-        return drawn[best], sketches[best]
-
-    def _start(self, row: int, perceptors: Sequence[Perceptor]) -> Start | None:
-        """Return the features of the image that the picture starts at, if it does."""
-        if self.images is None:
-            return None
-        image = self.images[row : row + 1]
-        features = self.prior.shorten([each.see(each.whole(image))[1] for each in perceptors])
-        return Start(features[0], self.settings.init_noise)
 
 
 class Guide:
@@ -111,21 +69,22 @@ class Guide:
         pushed away from is imagined away.
         """
         pulling = (self._weights > 0).any(1)
-        features, sketches = self._weights.new_zeros(len(pulling), imagination.prior.length), {}
+        prior, paintings = imagination.imaginer.prior, {}
+        features = self._weights.new_zeros(len(pulling), prior.length)
         perceptors = [each.perceptor for each in self._perceptors]
         for row in pulling.nonzero()[:, 0].tolist():
             weights = self._weights[row]
             said, shares = weights != 0, weights / weights.clamp(min=0).sum()
             texts = [each[row, said] for each in self._texts]
-            features[row], sketches[row] = imagination.imagine(row, perceptors, texts, shares[said], self._seeds[row])
+            features[row], paintings[row] = imagination.imagine(row, perceptors, texts, shares[said], self._seeds[row])
         pulls = self._weights.clamp(min=0)
         self._own = torch.where(pulling[:, None], imagination.settings.text_pull * pulls, self._weights)
-        return _Imagined(imagination.prior, features, sketches, pulls)
+        return _Imagined(prior, features, paintings, pulls)
 
     @property
-    def sketches(self) -> Mapping[int, Tensor]:
-        """By the number of the picture, a sketch (3, S, S) in [0, 1] of what was imagined of its texts."""
-        return self._imagined.sketches if self._imagined else {}
+    def paintings(self) -> Mapping[int, Tensor]:
+        """By the number of the picture, a small picture (3, S, S) in [0, 1] of what was imagined of its texts."""
+        return self._imagined.paintings if self._imagined else {}
 
     def compare(self, images: Tensor, step: int, total: int, views_at_once: int | None = None) -> tuple[Tensor, Tensor]:
         """Return losses (B,) and scores (B,) of images (B, 3, H, W), averaged over the perceptors that guide now.
@@ -162,7 +121,7 @@ class _Imagined:
     prior: FeaturePrior
     features: Tensor
     """(B, E)"""
-    sketches: Mapping[int, Tensor]
+    paintings: Mapping[int, Tensor]
     """(3, S, S), by the number of the picture."""
     weights: Tensor
     """(B, K): how much each text pulls towards them."""

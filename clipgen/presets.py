@@ -94,11 +94,19 @@ class FeaturePriorSettings:
     weights: str
     """Name for `clipgen.library.load`."""
     sketcher: str
-    """Name of what knows about how a picture of such features looks: pictures without an init image start at that."""
+    """Name of what knows about how a picture of such features looks."""
+    painter: str
+    """Name of what adds the detail to that: pictures without an init image start at what it paints."""
+    decoder: str
+    """Name of the VQGAN whose latents it paints."""
     scale: float = 1.0
     """How far it goes beyond what a text changes for it: 1 is no farther."""
     candidates: int = 16
-    """How many it draws of a text, for one to be taken."""
+    """How many it draws of a text."""
+    paintings: int = 8
+    """How many of these are painted, for one to be taken."""
+    painting_scale: float = 1.0
+    """How far they go beyond what a text changes for the painter."""
     text_pull: float = 0.0
     """How strongly, by their weights, the texts themselves pull beside it."""
     init_noise: float = 4.0
@@ -163,7 +171,7 @@ PRESETS: dict[str, Preset] = {
                     "starter/vqgan",
                     8,
                     200,
-                    0.11,
+                    0.06,
                     1,
                     optimizer="normalised",
                     small_until=0.5,
@@ -173,7 +181,15 @@ PRESETS: dict[str, Preset] = {
                     "starter/dvae", 8, 200, 0.4, 1, small_until=0.5, restored=(0.25, 0.5, 0.75, 0.9)
                 ),
             },
-            feature_prior=FeaturePriorSettings("starter/feature-prior", "starter/sketcher", scale=2.5, text_pull=1.0),
+            feature_prior=FeaturePriorSettings(
+                "starter/feature-prior",
+                "starter/sketcher",
+                "starter/painter",
+                "starter/vqgan",
+                scale=2.5,
+                painting_scale=4.0,
+                text_pull=1.0,
+            ),
             judge="starter/judge",
             views=CutoutSettings(share_plain=0.0, share_whole=1.0),
         ),

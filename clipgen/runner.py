@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar, cast
@@ -18,10 +18,12 @@ from clipgen.feature_prior import build_feature_prior
 from clipgen.generators.networks import build_network
 from clipgen.guidance import ScheduledPerceptor
 from clipgen.images import load_image, to_pil, to_tensor
+from clipgen.imagination import Imaginer
 from clipgen.interrupts import Stop, held_back
 from clipgen.job import Job, parse_prompts
 from clipgen.library import Note, load
 from clipgen.memory import is_memory_error
+from clipgen.painter import build_painter
 from clipgen.perceptor import build_perceptor
 from clipgen.sample import Models
 from clipgen.scene import Scene, Snapshot
@@ -85,10 +87,17 @@ def load_models(job: Job, device: str | torch.device = "auto", note: Note = lamb
         perceptors = tuple(
             ScheduledPerceptor(ready(build_perceptor(load(row.weights, note))), row) for row in preset.perceptors
         )
-        row = preset.feature_prior
-        feature_prior = ready(build_feature_prior(load(row.weights))) if row else None
-        sketcher = ready(build_sketcher(load(row.sketcher))) if row else None
-    return Models(network, perceptors, device, feature_prior, sketcher)
+        imaginer = _imaginer(preset.feature_prior, ready) if preset.feature_prior else None
+    return Models(network, perceptors, device, imaginer)
+
+
+def _imaginer(row: presets.FeaturePriorSettings, ready: Callable[[Any], Any]) -> Imaginer:
+    return Imaginer(
+        ready(build_feature_prior(load(row.weights))),
+        ready(build_sketcher(load(row.sketcher))),
+        ready(build_painter(load(row.painter))),
+        ready(build_network(load(row.decoder))),
+    )
 
 
 def run(

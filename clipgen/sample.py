@@ -12,13 +12,12 @@ from torch import Tensor
 
 from clipgen import generators, presets, resolving
 from clipgen.cutouts import draw_views
-from clipgen.feature_prior import FeaturePrior
 from clipgen.generators.networks import Network
 from clipgen.guidance import ScheduledPerceptor, see
+from clipgen.imagination import Imaginer
 from clipgen.job import Job
 from clipgen.memory import Need, kept_bytes
 from clipgen.perceptor import Perceptor
-from clipgen.sketch import Sketcher
 
 CELLS = 8
 """Latent cells a side of the small picture, where the full one has as many."""
@@ -33,8 +32,7 @@ class Models:
     network: Network
     perceptors: tuple[ScheduledPerceptor, ...]
     device: torch.device
-    feature_prior: FeaturePrior | None = None
-    sketcher: Sketcher | None = None
+    imaginer: Imaginer | None = None
 
 
 class Sample:

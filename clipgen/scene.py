@@ -14,7 +14,8 @@ from torch.utils.checkpoint import checkpoint
 
 from clipgen import generators, presets, resolving
 from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
-from clipgen.guidance import Guide, Imagination, ViewPlan
+from clipgen.guidance import Guide, ViewPlan
+from clipgen.imagination import Imagination
 from clipgen.job import Job
 from clipgen.losses import roughness
 from clipgen.memory import Thrift, is_memory_error, room
@@ -82,8 +83,8 @@ class Scene:
     def _guide_of(self, jobs: Sequence[Job], models: Models, images: Tensor | None) -> Guide:
         plan = ViewPlan(self._count, self._size, self._preset.views)
         imagination = None
-        if models.feature_prior and models.sketcher and (row := self._preset.feature_prior):
-            imagination = Imagination(models.feature_prior, models.sketcher, row, images)
+        if models.imaginer and (row := self._preset.feature_prior):
+            imagination = Imagination(models.imaginer, row, images)
         return Guide(models.perceptors, [job.prompts for job in jobs], self._seeds, plan, models.device, imagination)
 
     def _start(self, images: Tensor | None, snapshot: Snapshot | None) -> None:
@@ -101,20 +102,20 @@ class Scene:
             self._restore_(snapshot.tensors)
         elif images is None:
             self._generator.start_from_noise_(self._seeds)
-            self._sketch_()
+            self._start_at_paintings_()
         else:
             self._generator.start_from_images_(images)
         self._good = self.snapshot()
 
-    def _sketch_(self) -> None:
-        """Start in place of noise at sketches of what was imagined, where there are any."""
-        if not (sketches := self._guide.sketches):
+    def _start_at_paintings_(self) -> None:
+        """Start in place of noise at paintings of what was imagined, where there are any."""
+        if not (paintings := self._guide.paintings):
             return
         self._settle()
         with torch.no_grad():
             images = self._generator.decode()
-            for number, sketch in sketches.items():
-                images[number] = interpolate(sketch[None], images.shape[2:], mode="bicubic")[0].clamp(0, 1)
+            for number, painting in paintings.items():
+                images[number] = interpolate(painting[None], images.shape[2:], mode="bicubic")[0].clamp(0, 1)
             self._generator.start_from_images_(images)
 
     def _affordable(self, models: Models) -> Thrift:

@@ -32,6 +32,7 @@ class Sketcher(nn.Module):
         self.cells, kept, width, channels = (config[name] for name in ("cells", "kept", "width", "channels"))
         for name, start in (("mean", torch.zeros), ("std", torch.ones)):
             self.register_buffer(name, start(self.cells**2 * kept))
+        self.size: int = self.cells * PATCH * DETAIL
         self.enter = nn.Linear(kept, width)
         self.places = nn.Parameter(0.02 * torch.randn(self.cells**2, width))
         layer = nn.TransformerEncoderLayer(

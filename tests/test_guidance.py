@@ -1,6 +1,8 @@
 """What pulls at a picture in a run, and at what size."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from clipgen import presets
 from clipgen.feature_prior import FeaturePrior, Start
 from clipgen.generators import GENERATORS
 from clipgen.guidance import Guide, ViewPlan
+from clipgen.imagination import Imaginer
 from clipgen.job import parse_prompts
 from clipgen.presets import CutoutSettings, FeaturePriorSettings
 from clipgen.runner import run
@@ -145,18 +148,28 @@ class Sketches(Sketcher):
         return (features[:, :3].roll(1, 1) + 0.5).view(-1, 3, 1, 1).expand(-1, -1, 4, 4)
 
 
+class Imagining(Imaginer):
+    """Paints what is sketched."""
+
+    def paint(
+        self, features: Tensor, sketches: Tensor, texts: Tensor, shares: Tensor, noise: Tensor, scale: float
+    ) -> Tensor:
+        return sketches
+
+
 def imagining(models: Models) -> Models:
-    return replace(models, feature_prior=Imagines(), sketcher=Sketches())
+    unused: Any = SimpleNamespace(shape=(3, 2, 2))
+    return replace(models, imaginer=Imagining(Imagines(), Sketches(), unused, unused))
 
 
 @pytest.fixture
 def two_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = FeaturePriorSettings("", "", scale=2.0, candidates=2, init_noise=3.0, init_scale=7.0)
+    settings = FeaturePriorSettings("", "", "", "", scale=2.0, candidates=2, init_noise=3.0, init_scale=7.0)
     monkeypatch.setitem(presets.PRESETS, "starter", replace(presets.PRESETS["starter"], feature_prior=settings))
 
 
 @pytest.mark.usefixtures("two_candidates")
-def test_texts_pull_towards_the_picture_imagined_of_them_whose_sketch_shows_them() -> None:
+def test_texts_pull_towards_the_picture_imagined_of_them_that_shows_them() -> None:
     models = fake_models(perceptors=2)
     result = run(job("green", steps=30), imagining(models))
     red, green, blue = colour(result)
@@ -184,7 +197,7 @@ def test_one_picture_is_imagined_of_all_texts_that_pull() -> None:
     models = imagining(fake_models(perceptors=2))
     red, green, blue = colour(run(job("green:3|blue:1", steps=30), models))
     assert red > green > blue
-    assert len(models.feature_prior.starts) == 1  # type: ignore[union-attr, arg-type]
+    assert len(models.imaginer.prior.starts) == 1  # type: ignore[union-attr, arg-type]
 
 
 @pytest.mark.usefixtures("two_candidates")
@@ -192,7 +205,7 @@ def test_what_is_imagined_starts_at_the_init_image() -> None:
     models, blue = imagining(fake_models(perceptors=2)), Image.new("RGB", (48, 32), (0, 0, 255))
     run(job("green", steps=1), models)
     run(job("green", init="blue.png", steps=1), models, init=blue)
-    nowhere, start = models.feature_prior.starts  # type: ignore[union-attr, misc]
+    nowhere, start = models.imaginer.prior.starts  # type: ignore[union-attr, misc]
     assert nowhere is None
     assert start.noise == 3.0  # type: ignore[has-type]
     torch.testing.assert_close(start.features, filled(torch.tensor([[-1.0, -1.0, 1.0]]))[0])  # type: ignore[has-type]
@@ -200,7 +213,7 @@ def test_what_is_imagined_starts_at_the_init_image() -> None:
 
 @every_backend
 @pytest.mark.usefixtures("two_candidates")
-def test_a_picture_starts_at_a_sketch_of_what_is_imagined(backend: str) -> None:
+def test_a_picture_starts_at_a_painting_of_what_is_imagined(backend: str) -> None:
     """Unless nothing is, or it has an init image."""
     models = imagining(fake_models(backend, perceptors=2))
 
@@ -212,7 +225,7 @@ def test_a_picture_starts_at_a_sketch_of_what_is_imagined(backend: str) -> None:
 
     red, green, blue = first("green", models).tolist()
     assert green > max(red, blue) + 0.3
-    without, white = replace(models, sketcher=None), Image.new("RGB", (48, 32), "white")
+    without, white = replace(models, imaginer=None), Image.new("RGB", (48, 32), "white")
     for noise in (first("green", without), first("green:-1", models)):
         assert (noise - 0.5).abs().max() < 0.3
     assert first("green", models, white).min() > 0.7

@@ -13,9 +13,10 @@ from clipgen import generate, weights
 from clipgen.cutouts import draw_views
 from clipgen.evaluation import JUDGE, embed
 from clipgen.feature_prior import FeaturePrior, build_feature_prior
-from clipgen.generators.networks import build_network
+from clipgen.generators.networks import VQGANNetwork, build_network
 from clipgen.guidance import see_in_parts
 from clipgen.library import load
+from clipgen.painter import build_painter
 from clipgen.perceptor import Perceptor, build_perceptor
 from clipgen.presets import PRESETS, CutoutSettings
 from clipgen.sketch import build_sketcher
@@ -25,7 +26,15 @@ from clipgen.starter.train.reconstruction import quality
 from clipgen.starter.train.zero_shot import zero_shot
 
 GUIDES = tuple(row.weights for row in PRESETS["starter"].perceptors)
-NAMES = (*GUIDES, JUDGE, "starter/vqgan", "starter/dvae", "starter/feature-prior", "starter/sketcher")
+NAMES = (
+    *GUIDES,
+    JUDGE,
+    "starter/vqgan",
+    "starter/dvae",
+    "starter/feature-prior",
+    "starter/sketcher",
+    "starter/painter",
+)
 MEBIBYTE = 2**20
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -104,6 +113,27 @@ def test_a_sketch_is_nearer_to_its_picture_than_to_others(seen: Tensor, data: Pa
     errors = (sketches[:, None] - pictures).abs().mean((2, 3, 4))
     assert (errors.argmin(1) == torch.arange(32)).float().mean() >= 0.9
     assert errors.diagonal().mean() < 0.1
+
+
+def test_a_painting_shows_the_judge_what_a_sketch_leaves_open(seen: Tensor, judge: Perceptor) -> None:
+    guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
+    sketches = frozen(build_sketcher(load("starter/sketcher")))(seen).clamp(0, 1)
+    painter, network = frozen(build_painter(load("starter/painter"))), build_network(load("starter/vqgan"))
+    assert isinstance(network, VQGANNetwork)
+    noise = torch.randn(len(seen), *painter.shape, generator=torch.Generator().manual_seed(0))
+    titles = [f"a {truth.noun}" for truth in truths(96, 32)]
+    texts = torch.cat([guide.encode_texts(titles) for guide in guides], 1)
+    latents = [
+        painter.paint(seen[k : k + 1], sketches[k : k + 1], texts[k : k + 1], torch.ones(1), noise[k : k + 1])
+        for k in range(len(seen))
+    ]
+    with torch.no_grad():
+        paintings = network.decode(torch.cat(latents)).clamp(0, 1)
+    cosines = [
+        (judge.encode_images(judge.whole(images)) * judge.encode_texts(titles)).sum(1)
+        for images in (sketches, paintings)
+    ]
+    assert (cosines[1] - cosines[0]).mean() > 0.04
 
 
 @pytest.mark.parametrize(("name", "decibels"), [("vqgan", 21.5), ("dvae", 19.5)])

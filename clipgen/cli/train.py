@@ -26,6 +26,7 @@ NAMES = (
     "clip-fine-texts",
     "feature-prior",
     "sketcher",
+    "painter",
 )
 """The recipes in the order in which they need one another; `recipes.RECIPES` holds them."""
 

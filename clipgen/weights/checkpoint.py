@@ -24,7 +24,7 @@ Built = TypeVar("Built", bound=nn.Module)
 class Checkpoint:
     """What a file of weights holds.
 
-    kind: which network it builds ("clip", "vqgan", "dvae", "feature-prior", "sketcher").
+    kind: which network it builds ("clip", "vqgan", "dvae", "feature-prior", "sketcher", "painter").
     config: the arguments of that network, JSON values only.
     tensors: its state dict.
     recipe: how it was trained (command, seed, steps, metrics), JSON values only.

@@ -16,6 +16,7 @@ from clipgen.errors import WeightsMissingError
 from clipgen.feature_prior import build_feature_prior
 from clipgen.generators.networks import NETWORKS, VQGANNetwork, build_network
 from clipgen.perceptor import Perceptor, build_perceptor
+from clipgen.sketch import build_sketcher
 from clipgen.starter.train import dvae, vqgan
 from clipgen.starter.train.claims import NOUN, codes_shown
 from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source
@@ -24,6 +25,7 @@ from clipgen.starter.train.dreams import Canvas, Latents, Pixels
 from clipgen.starter.train.dvae import DVAETrainer
 from clipgen.starter.train.features import FeatureTrainer, features, fresh_prior
 from clipgen.starter.train.loop import Plan, Report, train_module
+from clipgen.starter.train.painting import PaintTrainer, Seen, latents
 from clipgen.starter.train.prior import CONFIG as PRIOR
 from clipgen.starter.train.prior import PriorTrainer, build_prior
 from clipgen.starter.train.reading import ReadingTrainer, looks, readings
@@ -101,6 +103,10 @@ RECIPES: dict[str, Recipe] = {
         "what draws a first sketch of such features", Plan(3200, 64, 0.001, seed=1, average=0.995, brief=True), 96_000,
         None, ("feature-prior", "clip", "clip-fine"),
     ),
+    "painter": Recipe(
+        "what paints the detail over such a sketch", Plan(3600, 64, 0.0015, seed=7, decay=0.01), 16_000,
+        None, ("feature-prior", "clip-texts", "clip-fine-texts", "sketcher", "vqgan-restoring"),
+    ),
     "judge": Recipe(
         "the judge: reconstructions, no adversary", Plan(2800, 64, 0.001, seed=69, brief=True), 96_000,
         "starter/judge", ("starter/vqgan",),
@@ -146,6 +152,7 @@ def train(name: str, recipe: Recipe, bench: Bench) -> Path:
         "prior": _prior,
         "feature-prior": _feature_prior,
         "sketcher": _sketcher,
+        "painter": _painter,
     }
     checkpoint = makers.get(name, _clip)(name, recipe, bench)
     origin = {"recipe": name, "pictures": recipe.pictures, "radius": list(recipe.radius), "dreams": list(recipe.dreams)}
@@ -248,8 +255,7 @@ def _prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
 def _feature_prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     guides = _guides(recipe.needs, bench)
     pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
-    shown = truths(CLIP_SEED, recipe.pictures)
-    captions = torch.cat([readings(guide, shown, recipe.plan.seed, styled=True) for guide in guides], 2)
+    captions = _captions(guides, recipe)
     torch.manual_seed(recipe.plan.seed)
     if recipe.start:
         prior = build_feature_prior(bench.trained(recipe.start))
@@ -268,3 +274,21 @@ def _sketcher(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     trainer = SketchTrainer(recipe.plan, pictures, seen, math.isqrt(prior.cells), bench.device)
     network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
     return weights.Checkpoint("sketcher", network.config, network.state_dict())
+
+
+def _painter(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
+    prior, *readers, sketcher, network = (bench.trained(need) for need in recipe.needs)
+    guides = [build_perceptor(each).eval().to(bench.device) for each in readers]
+    autoencoder = cast(VQGANNetwork, build_network(network)).eval().to(bench.device)
+    pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
+    seen = features(guides, build_feature_prior(prior), pictures)
+    known = Seen(latents(autoencoder, pictures, bench.device), seen, _captions(guides, recipe))
+    trainer = PaintTrainer(recipe.plan, known, build_sketcher(sketcher), bench.device)
+    painter = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
+    return weights.Checkpoint("painter", painter.config, painter.state_dict())
+
+
+def _captions(guides: Sequence[Perceptor], recipe: Recipe) -> torch.Tensor:
+    """Vectors (V, N, D) of true captions of the pictures, those of all guides side by side."""
+    shown = truths(CLIP_SEED, recipe.pictures)
+    return torch.cat([readings(guide, shown, recipe.plan.seed, styled=True) for guide in guides], 2)

@@ -1,0 +1,50 @@
+"""Drawing from a denoiser that is told texts: the deterministic sampler of EDM, by Heun's method.
+
+Karras et al., 2022, arXiv 2206.00364, algorithm 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+Denoise = Callable[[Tensor, Tensor], Tensor]
+"""The mean of what noise of standard deviation sigma (B,) made noisy (B, ...)."""
+
+
+def noise_levels(first: float, last: float, steps: int) -> list[float]:
+    """Standard deviations that fall by the same factor from each step to the next."""
+    return [first * (last / first) ** (k / (steps - 1)) for k in range(steps)]
+
+
+def told(denoise: Callable[[Tensor, Tensor, Tensor], Tensor], texts: Tensor, shares: Tensor, scale: float) -> Denoise:
+    """Denoise, told of all texts (K, D) at once.
+
+    `denoise` takes texts (B, D) beside noisy (B, ...) and sigma (B,); zeros tell it nothing. shares (K,), those above 0
+    of sum 1: how much each text says; what one below 0 says is taken away (conjunction and negation of Liu et al.,
+    2022, arXiv 2206.01714). `scale` goes beyond what the texts change (classifier-free guidance).
+    """
+
+    def denoise_told(noisy: Tensor, sigma: Tensor) -> Tensor:
+        untold = denoise(noisy, sigma, torch.zeros_like(texts[:1]).expand(len(noisy), -1))
+        changed = [denoise(noisy, sigma, text.expand(len(noisy), -1)) - untold for text in texts]
+        return untold + scale * torch.einsum("k...,k->...", torch.stack(changed), shares)
+
+    return denoise_told
+
+
+def sample(denoise: Denoise, noisy: Tensor, levels: Sequence[float]) -> Tensor:
+    """Take the noise off noisy (B, ...), that of levels[0], step by step."""
+
+    def slope(noisy: Tensor, level: float) -> Tensor:
+        return (noisy - denoise(noisy, torch.full((len(noisy),), level).to(noisy))) / level
+
+    for level, following in zip(levels, [*levels[1:], 0.0], strict=True):
+        down = slope(noisy, level)
+        ahead = noisy + (following - level) * down
+        if following:
+            ahead = noisy + (following - level) * (down + slope(ahead, following)) / 2
+        noisy = ahead
+    return noisy

@@ -1,0 +1,89 @@
+"""What a picture of a text may be: what the perceptors would see in it, and how it may look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from clipgen.feature_prior import FeaturePrior, Start
+from clipgen.generators.networks import VQGANNetwork
+from clipgen.painter import Painter
+from clipgen.perceptor import Perceptor
+from clipgen.presets import FeaturePriorSettings
+from clipgen.rng import generator_for
+from clipgen.sketch import Sketcher
+
+
+@dataclass(frozen=True)
+class Imaginer:
+    """The networks that imagine."""
+
+    prior: FeaturePrior
+    sketcher: Sketcher
+    painter: Painter
+    decoder: VQGANNetwork
+    """Makes pictures of the painter's latents."""
+
+    def paint(
+        self, features: Tensor, sketches: Tensor, texts: Tensor, shares: Tensor, noise: Tensor, scale: float
+    ) -> Tensor:
+        """Pictures (B, 3, H, W) in [0, 1] of what `Painter.paint` draws."""
+        latents = self.painter.paint(features, sketches, texts, shares, noise, scale)
+        return self.decoder.decode(self.decoder.lookup(self.decoder.nearest(latents))).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Imagination:
+    """An imaginer at work for the pictures of a run."""
+
+    imaginer: Imaginer
+    settings: FeaturePriorSettings
+    images: Tensor | None = None
+    """(B, 3, H, W), where pictures start at init images: what is imagined keeps to them."""
+
+    def imagine(
+        self, row: int, perceptors: Sequence[Perceptor], texts: Sequence[Tensor], shares: Tensor, seed: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return features (E,) of one picture of texts, and a painting (3, H, W) of it in [0, 1].
+
+        texts: for each perceptor (K, D); shares (K,) as `clipgen.diffusion.told` has them. Of several it is the one
+        that shows the texts best in the eyes of the perceptors (reranking, as in DALL-E: Ramesh et al., 2021, section
+        2.6), first of all sketches, then of the paintings of the best of these.
+        """
+        joined = torch.cat(list(texts), 1)
+        prior, start, settings = self.imaginer.prior, self._start(row, perceptors), self.settings
+        noise = _noise(seed, "imagination", (settings.candidates, prior.length)).to(joined)
+        features = prior.imagine(joined, shares, noise, settings.init_scale if start else settings.scale, start)
+        sketches = self.imaginer.sketcher(features).clamp(0, 1)
+        shown = _shown(sketches, perceptors, texts, shares)
+        best = shown.topk(min(settings.paintings, len(shown))).indices
+        if start:  # the picture is there already
+            return features[best[0]], sketches[best[0]]
+        features, sketches = features[best], sketches[best]
+        noise = _noise(seed, "painting", (len(best), *self.imaginer.painter.shape)).to(joined)
+        paintings = self.imaginer.paint(features, sketches, joined, shares, noise, settings.painting_scale)
+        choice = _shown(paintings, perceptors, texts, shares).argmax()
+        return features[choice], paintings[choice]
+
+    def _start(self, row: int, perceptors: Sequence[Perceptor]) -> Start | None:
+        """Return the features of the image that the picture starts at, if it does."""
+        if self.images is None:
+            return None
+        image = self.images[row : row + 1]
+        features = self.imaginer.prior.shorten([each.see(each.whole(image))[1] for each in perceptors])
+        return Start(features[0], self.settings.init_noise)
+
+
+def _shown(images: Tensor, perceptors: Sequence[Perceptor], texts: Sequence[Tensor], shares: Tensor) -> Tensor:
+    """Return how much images (B, 3, H, W) show the texts in the eyes of the perceptors: (B,)."""
+    seen = [
+        each.encode_images(each.whole(images)) @ said.T @ shares for each, said in zip(perceptors, texts, strict=True)
+    ]
+    return torch.stack(seen).mean(0)
+
+
+def _noise(seed: int, purpose: str, shape: tuple[int, ...]) -> Tensor:
+    return torch.randn(shape, generator=generator_for(seed, 0, purpose))

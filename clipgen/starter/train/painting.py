@@ -1,0 +1,97 @@
+"""Training what paints over a sketch: it learns latents of pictures, told what is seen, sketched and said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clipgen.generators.networks import VQGANNetwork
+from clipgen.painter import Painter
+from clipgen.sketch import Sketcher
+from clipgen.starter.train.loop import Losses, Plan
+
+SHAPE: dict[str, Any] = {"components": 3, "narrow": 64, "wide": 128, "embedding": 192}
+NULL = 0.1  # share of the pictures of which nothing is said, so that the painter can do without
+STUDY = (0.0, 1.4)  # mean and standard deviation of the logarithm of the noise
+FLOOR = 0.05  # errors count no more where there is less noise than this
+BLUR = 0.3  # of what is added to features at most, in units of their spread: imagined ones are not exact
+SAMPLED = 2000  # pictures by whose latents the components are chosen
+CHUNK = 100
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known of N pictures and, after these, of their mirror images."""
+
+    latents: Tensor
+    """(2 N, D, h, w)"""
+    features: Tensor
+    """(2 N, E)"""
+    captions: Tensor
+    """(V, N, D), true of a picture and of its mirror image."""
+
+
+class PaintTrainer:
+    """A painter that goes by a sketcher, what it learns from, and its loss at a step."""
+
+    def __init__(self, plan: Plan, seen: Seen, sketcher: Sketcher, device: torch.device):
+        torch.manual_seed(plan.seed)
+        self.plan, self.seen, self.device = plan, seen, device
+        self.sketcher = sketcher.to(device).eval().requires_grad_(False)
+        latent, side = seen.latents.shape[1:3]
+        sides = {"side": side, "block": sketcher.size // side, "latent": latent}
+        told = {"cells": sketcher.cells, "kept": sketcher.config["kept"], "text": seen.captions.shape[2]}
+        painter = Painter({**told, **sides, **SHAPE})
+        painter.mean.copy_(sketcher.mean)
+        painter.std.copy_(sketcher.std)
+        painter.text_mean.copy_(seen.captions.float().mean((0, 1)))
+        painter.text_std.copy_(seen.captions.float().std((0, 1)))
+        _keep_components_(painter, seen.latents[:SAMPLED].float())
+        self.network = painter.to(device).to(memory_format=torch.channels_last)
+
+    def losses_at(self, step: int) -> Losses:
+        """Squared error of the denoised components, weighted as in EDM so that every level of noise counts alike."""
+        rng = np.random.default_rng([self.plan.seed, step])
+        picked = torch.from_numpy(rng.integers(0, len(self.seen.latents), self.plan.batch))
+        spoken = torch.from_numpy(rng.integers(0, len(self.seen.captions), self.plan.batch))
+        said = torch.from_numpy(rng.random((self.plan.batch, 1)) >= NULL).to(self.device)
+        texts = self.seen.captions[spoken, picked % self.seen.captions.shape[1]].float().to(self.device) * said
+        clean = self.network.components(self.seen.latents[picked].float().to(self.device))
+        shown = self._shown(self.seen.features[picked].float().to(self.device))
+        sigma = (STUDY[0] + STUDY[1] * torch.randn(len(clean))).exp().to(clean)
+        noisy = clean + sigma.view(-1, 1, 1, 1) * torch.randn(clean.shape).to(clean)
+        error = (self.network.denoise(noisy, sigma, shown, texts).float() - clean).square().mean((1, 2, 3))
+        return {"loss": (error * (1 + 1 / (sigma.square() + FLOOR**2))).mean()}
+
+    def _shown(self, features: Tensor) -> Tensor:
+        strength = BLUR * torch.rand(len(features), 1).to(features)
+        features = features + strength * self.sketcher.std * torch.randn(features.shape).to(features)
+        with torch.no_grad():
+            return self.network.shows(features, self.sketcher(features).clamp(0, 1))
+
+
+def _keep_components_(painter: Painter, latents: Tensor) -> None:
+    """Have a painter keep the directions along which latents (N, D, h, w) differ most, each of unit variance."""
+    cells = latents.permute(0, 2, 3, 1).flatten(0, 2)
+    painter.centre.copy_(cells.mean(0))
+    _, lengths, directions = torch.linalg.svd(cells - cells.mean(0), full_matrices=False)
+    kept = painter.shape[0]
+    spread = (lengths[:kept] / len(cells) ** 0.5).clamp(min=1e-4)
+    painter.shorten.copy_(directions[:kept].T / spread)
+    painter.lengthen.copy_(directions[:kept] * spread[:, None])
+
+
+@torch.no_grad()
+def latents(network: VQGANNetwork, pictures: np.ndarray, device: torch.device) -> Tensor:
+    """Latents (2 N, D, h, w), in half precision, of pictures (N, S, S, 3) uint8 and then of their mirror images."""
+    found: list[Sequence[Tensor]] = []
+    for k in range(0, len(pictures), CHUNK):
+        pixels = torch.from_numpy(np.array(pictures[k : k + CHUNK])).to(device).permute(0, 3, 1, 2).float() / 255
+        found.append([network.encode(view).half().cpu() for view in (pixels, pixels.flip(3))])
+    plain, mirrored = zip(*found, strict=True)
+    return torch.cat([*plain, *mirrored])

@@ -1,0 +1,72 @@
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import torch
+from fakes import FakePerceptor
+from torch import Tensor
+
+from clipgen.imagination import Imagination, Imaginer
+from clipgen.perceptor import Perceptor
+from clipgen.presets import FeaturePriorSettings
+
+GREENS = torch.tensor([0.2, 0.9, 0.4, 0.8])
+"""How green the sketches of four imagined pictures are."""
+PAINTED = torch.tensor([1.0, 0.3, 1.0, 0.7])
+"""How green each is when it is painted."""
+
+
+class Four(Imaginer):
+    """Imagines four pictures, whose features are their numbers."""
+
+    painted: list[list[int]]
+
+    def paint(
+        self, features: Tensor, sketches: Tensor, texts: Tensor, shares: Tensor, noise: Tensor, scale: float
+    ) -> Tensor:
+        assert noise.shape == (len(features), 3, 2, 2)
+        self.painted.append(features[:, 0].int().tolist())
+        return green(PAINTED[features[:, 0].int()])
+
+
+def green(strength: Tensor) -> Tensor:
+    return torch.stack([1 - strength, strength, 1 - strength], 1)[:, :, None, None].expand(-1, -1, 8, 8)
+
+
+@pytest.fixture
+def four(monkeypatch: pytest.MonkeyPatch) -> Four:
+    prior: Any = SimpleNamespace(
+        length=1,
+        imagine=lambda *_: torch.arange(4.0)[:, None],
+        shorten=lambda maps: maps[0].flatten(1)[:, :1],
+    )
+    sketcher: Any = lambda features: green(GREENS[features[:, 0].int()])  # noqa: E731
+    painter: Any = SimpleNamespace(shape=(3, 2, 2))
+    monkeypatch.setattr(Four, "painted", [], raising=False)
+    return Four(prior, sketcher, painter, painter)
+
+
+def imagine(imaginer: Four, paintings: int, images: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    settings = FeaturePriorSettings("", "", "", "", candidates=4, paintings=paintings)
+    perceptor = FakePerceptor()
+    return Imagination(imaginer, settings, images).imagine(
+        0, [cast(Perceptor, perceptor)], [perceptor.encode_texts(["green"])], torch.ones(1), 0
+    )
+
+
+def test_of_the_best_sketches_the_best_painting_is_taken(four: Four) -> None:
+    features, painting = imagine(four, paintings=2)
+    assert four.painted == [[1, 3]]
+    assert features.tolist() == [3.0]
+    torch.testing.assert_close(painting, green(torch.tensor([0.7]))[0])
+
+
+def test_no_more_can_be_painted_than_are_imagined(four: Four) -> None:
+    assert imagine(four, paintings=9)[0].item() in (0.0, 2.0)
+
+
+def test_with_an_init_image_nothing_is_painted(four: Four) -> None:
+    features, sketch = imagine(four, paintings=2, images=torch.zeros(1, 3, 16, 16))
+    assert not four.painted
+    assert features.tolist() == [1.0]
+    torch.testing.assert_close(sketch, green(torch.tensor([0.9]))[0])
