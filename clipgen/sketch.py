@@ -1,6 +1,7 @@
-"""What a picture may look like of which only the features are known: a start for guidance.
+"""What a picture may look like of which only the features are known.
 
-A network draws the mean of all pictures with such features, as a small picture without edges. Guidance finds the rest.
+A network draws the mean of all pictures with such features, as a small picture without edges. `clipgen.painter` adds
+these.
 """
 
 from __future__ import annotations
