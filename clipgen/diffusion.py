@@ -35,6 +35,21 @@ def told(denoise: Callable[[Tensor, Tensor, Tensor], Tensor], texts: Tensor, sha
     return denoise_told
 
 
+def said(texts: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Texts (B, D) as networks are told them, (B, D + 1): standardised, and whether anything is told at all."""
+    something = (texts.abs().sum(1, keepdim=True) > 0).to(texts)
+    return torch.cat([(texts - mean) / std * something, something], 1)
+
+
+def clean(noisy: Tensor, level: Tensor, change: Tensor) -> Tensor:
+    """What a network's output makes of data of unit variance seen through noise (EDM, table 1).
+
+    level: the standard deviation of the noise, in a shape that goes with noisy and change.
+    """
+    total = (level.square() + 1).sqrt()
+    return noisy / total.square() + change * level / total
+
+
 def sample(denoise: Denoise, noisy: Tensor, levels: Sequence[float]) -> Tensor:
     """Take the noise off noisy (B, ...), that of levels[0], step by step."""
 

@@ -19,8 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, layer_norm, scaled_dot_product_attention, silu
 
-from clipgen import weights
-from clipgen.diffusion import noise_levels, sample, told
+from clipgen import diffusion, weights
 
 FREQUENCIES = 16
 NOISE = (20.0, 0.02)
@@ -100,15 +99,13 @@ class FeaturePrior(nn.Module):
         """
         level = sigma[:, None]
         total = (level.square() + 1).sqrt()
-        something = (texts.abs().sum(1, keepdim=True) > 0).to(texts)
-        told = torch.cat([(texts - self.text_mean) / self.text_std * something, something, _waves(sigma)], 1)
+        told = torch.cat([diffusion.said(texts, self.text_mean, self.text_std), _waves(sigma)], 1)
         modulation = self.modulation(silu(self.told(told)))
         tokens = self.enter((noisy / total).view(-1, self.cells, self.kept)) + self.places
         for block in self.blocks:
             tokens = block(tokens, modulation)
         change = self.leave(layer_norm(tokens, tokens.shape[-1:])).flatten(1)
-        clean: Tensor = noisy / total.square() + change * level / total
-        return clean
+        return diffusion.clean(noisy, level, change)
 
     @torch.no_grad()
     def imagine(
@@ -121,7 +118,8 @@ class FeaturePrior(nn.Module):
         """
         first = start.noise if start else NOISE[0]
         begin = noise * first + (self._standard(start.features) if start else 0.0)
-        features = sample(told(self.denoise, texts, shares, scale), begin, noise_levels(first, NOISE[1], STEPS))
+        denoise = diffusion.told(self.denoise, texts, shares, scale)
+        features = diffusion.sample(denoise, begin, diffusion.noise_levels(first, NOISE[1], STEPS))
         return features * self.std + self.mean
 
     def _standard(self, features: Tensor) -> Tensor:

@@ -21,8 +21,7 @@ from taming.modules.diffusionmodules.model import (
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pixel_unshuffle
 
-from clipgen import weights
-from clipgen.diffusion import noise_levels, sample, told
+from clipgen import diffusion, weights
 
 NOISE = (20.0, 0.03)
 """Standard deviation of the noise that sampling begins and ends at, of numbers of about unit variance."""
@@ -80,11 +79,9 @@ class Painter(nn.Module):
         """
         level = sigma.view(-1, 1, 1, 1)
         total = (level.square() + 1).sqrt()
-        something = (texts.abs().sum(1, keepdim=True) > 0).to(texts)
-        said = torch.cat([(texts - self.text_mean) / self.text_std * something, something], 1)
+        said = diffusion.said(texts, self.text_mean, self.text_std)
         change = self.network(torch.cat([noisy / total, shown], 1), sigma, said)
-        clean: Tensor = noisy / total.square() + change * level / total
-        return clean
+        return diffusion.clean(noisy, level, change)
 
     @torch.no_grad()
     def paint(
@@ -96,8 +93,10 @@ class Painter(nn.Module):
         decides which pictures.
         """
         shown = self.shows(features, sketches)
-        denoise = told(lambda noisy, sigma, text: self.denoise(noisy, sigma, shown, text), texts, shares, scale)
-        drawn = sample(denoise, NOISE[0] * noise, noise_levels(*NOISE, STEPS))
+        denoise = diffusion.told(
+            lambda noisy, sigma, text: self.denoise(noisy, sigma, shown, text), texts, shares, scale
+        )
+        drawn = diffusion.sample(denoise, NOISE[0] * noise, diffusion.noise_levels(*NOISE, STEPS))
         return torch.einsum("bdhw,dc->bchw", drawn, self.lengthen) + self.centre.view(1, -1, 1, 1)
 
 

@@ -83,20 +83,23 @@ def load_models(job: Job, device: str | torch.device = "auto", note: Note = lamb
         return module.eval().requires_grad_(False).to(device)
 
     with _memory_errors(job):
-        network = ready(build_network(load(preset.generators[job.backend].weights, note)))
+        name = preset.generators[job.backend].weights
+        network = ready(build_network(load(name, note)))
         perceptors = tuple(
             ScheduledPerceptor(ready(build_perceptor(load(row.weights, note))), row) for row in preset.perceptors
         )
-        imaginer = _imaginer(preset.feature_prior, ready) if preset.feature_prior else None
+        row = preset.feature_prior
+        imaginer = _imaginer(row, ready, network if row.decoder == name else None) if row else None
     return Models(network, perceptors, device, imaginer)
 
 
-def _imaginer(row: presets.FeaturePriorSettings, ready: Callable[[Any], Any]) -> Imaginer:
+def _imaginer(row: presets.FeaturePriorSettings, ready: Callable[[Any], Any], decoder: Any) -> Imaginer:
+    """Load what imagines; `decoder` is that of its paintings, where the backend has loaded it already."""
     return Imaginer(
         ready(build_feature_prior(load(row.weights))),
         ready(build_sketcher(load(row.sketcher))),
         ready(build_painter(load(row.painter))),
-        ready(build_network(load(row.decoder))),
+        decoder or ready(build_network(load(row.decoder))),
     )
 
 

@@ -15,6 +15,7 @@ from clipgen.evaluation import JUDGE, embed
 from clipgen.feature_prior import FeaturePrior, build_feature_prior
 from clipgen.generators.networks import VQGANNetwork, build_network
 from clipgen.guidance import see_in_parts
+from clipgen.imagination import Imaginer
 from clipgen.library import load
 from clipgen.painter import build_painter
 from clipgen.perceptor import Perceptor, build_perceptor
@@ -115,20 +116,20 @@ def test_a_sketch_is_nearer_to_its_picture_than_to_others(seen: Tensor, data: Pa
     assert errors.diagonal().mean() < 0.1
 
 
-def test_a_painting_shows_the_judge_what_a_sketch_leaves_open(seen: Tensor, judge: Perceptor) -> None:
+def test_a_painting_shows_the_judge_what_a_sketch_leaves_open(
+    prior: FeaturePrior, seen: Tensor, judge: Perceptor
+) -> None:
     guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
-    sketches = frozen(build_sketcher(load("starter/sketcher")))(seen).clamp(0, 1)
-    painter, network = frozen(build_painter(load("starter/painter"))), build_network(load("starter/vqgan"))
+    sketcher = frozen(build_sketcher(load("starter/sketcher")))
+    sketches = sketcher(seen).clamp(0, 1)
+    painter, network = frozen(build_painter(load("starter/painter"))), frozen(build_network(load("starter/vqgan")))
     assert isinstance(network, VQGANNetwork)
+    imaginer = Imaginer(prior, sketcher, painter, network)
     noise = torch.randn(len(seen), *painter.shape, generator=torch.Generator().manual_seed(0))
     titles = [f"a {truth.noun}" for truth in truths(96, 32)]
     texts = torch.cat([guide.encode_texts(titles) for guide in guides], 1)
-    latents = [
-        painter.paint(seen[k : k + 1], sketches[k : k + 1], texts[k : k + 1], torch.ones(1), noise[k : k + 1])
-        for k in range(len(seen))
-    ]
-    with torch.no_grad():
-        paintings = network.decode(torch.cat(latents)).clamp(0, 1)
+    each = zip(*(tensor.split(1) for tensor in (seen, sketches, texts, noise)), strict=True)
+    paintings = torch.cat([imaginer.paint(*told, torch.ones(1), some, 1.0) for *told, some in each])
     cosines = [
         (judge.encode_images(judge.whole(images)) * judge.encode_texts(titles)).sum(1)
         for images in (sketches, paintings)

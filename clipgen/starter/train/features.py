@@ -66,7 +66,7 @@ def fresh_prior(guides: Sequence[Perceptor], pictures: np.ndarray, text: int) ->
 
     text: length of the vectors of texts that it will be told, those of all guides side by side.
     """
-    maps = _maps(guides, _pixels(pictures[:: max(1, len(pictures) // SAMPLED)], guides[0].mean.device))
+    maps = _maps(guides, pixels(pictures[:: max(1, len(pictures) // SAMPLED)], guides[0].mean.device))
     joined = torch.cat([each.flatten(2) for each in maps], 1).transpose(1, 2)
     prior = FeaturePrior({"cells": joined.shape[1], "channels": [m.shape[1] for m in maps], "text": text, **SHAPE})
     joined = joined.flatten(0, 1)
@@ -80,8 +80,8 @@ def features(guides: Sequence[Perceptor], prior: FeaturePrior, pictures: np.ndar
     """Features (2 N, E), in half precision, of pictures (N, S, S, 3) uint8 and then of their mirror images."""
     seen, device = [], guides[0].mean.device
     for k in range(0, len(pictures), CHUNK):
-        pixels = _pixels(pictures[k : k + CHUNK], device)
-        both = [prior.shorten(_maps(guides, view)) for view in (pixels, pixels.flip(3))]
+        images = pixels(pictures[k : k + CHUNK], device)
+        both = [prior.shorten(_maps(guides, view)) for view in (images, images.flip(3))]
         seen.append(torch.stack(both).half())
     return torch.cat(seen, 1).flatten(0, 1)
 
@@ -91,5 +91,6 @@ def _maps(guides: Sequence[Perceptor], images: Tensor) -> list[Tensor]:
     return [guide.see(guide.whole(images))[1].cpu() for guide in guides]
 
 
-def _pixels(pictures: np.ndarray, device: torch.device) -> Tensor:
+def pixels(pictures: np.ndarray, device: torch.device) -> Tensor:
+    """Pictures (N, S, S, 3) uint8 as images (N, 3, S, S) in [0, 1]."""
     return torch.from_numpy(np.array(pictures)).to(device).permute(0, 3, 1, 2).float() / 255

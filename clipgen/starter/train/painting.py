@@ -13,6 +13,7 @@ from torch import Tensor
 from clipgen.generators.networks import VQGANNetwork
 from clipgen.painter import Painter
 from clipgen.sketch import Sketcher
+from clipgen.starter.train.features import pixels
 from clipgen.starter.train.loop import Losses, Plan
 
 SHAPE: dict[str, Any] = {"components": 3, "narrow": 64, "wide": 128, "embedding": 192}
@@ -91,7 +92,7 @@ def latents(network: VQGANNetwork, pictures: np.ndarray, device: torch.device) -
     """Latents (2 N, D, h, w), in half precision, of pictures (N, S, S, 3) uint8 and then of their mirror images."""
     found: list[Sequence[Tensor]] = []
     for k in range(0, len(pictures), CHUNK):
-        pixels = torch.from_numpy(np.array(pictures[k : k + CHUNK])).to(device).permute(0, 3, 1, 2).float() / 255
-        found.append([network.encode(view).half().cpu() for view in (pixels, pixels.flip(3))])
+        images = pixels(pictures[k : k + CHUNK], device)
+        found.append([network.encode(view).half().cpu() for view in (images, images.flip(3))])
     plain, mirrored = zip(*found, strict=True)
     return torch.cat([*plain, *mirrored])

@@ -277,13 +277,13 @@ def _sketcher(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
 
 
 def _painter(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
-    prior, *readers, sketcher, network = (bench.trained(need) for need in recipe.needs)
-    guides = [build_perceptor(each).eval().to(bench.device) for each in readers]
-    autoencoder = cast(VQGANNetwork, build_network(network)).eval().to(bench.device)
+    prior, *guides_named, sketcher, network = recipe.needs
+    guides = _guides(guides_named, bench)
+    autoencoder = cast(VQGANNetwork, build_network(bench.trained(network))).eval().to(bench.device)
     pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
-    seen = features(guides, build_feature_prior(prior), pictures)
+    seen = features(guides, build_feature_prior(bench.trained(prior)), pictures)
     known = Seen(latents(autoencoder, pictures, bench.device), seen, _captions(guides, recipe))
-    trainer = PaintTrainer(recipe.plan, known, build_sketcher(sketcher), bench.device)
+    trainer = PaintTrainer(recipe.plan, known, build_sketcher(bench.trained(sketcher)), bench.device)
     painter = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
     return weights.Checkpoint("painter", painter.config, painter.state_dict())
 
