@@ -13,24 +13,43 @@ from torch import Tensor
 Denoise = Callable[[Tensor, Tensor], Tensor]
 """The mean of what noise of standard deviation sigma (B,) made noisy (B, ...)."""
 
+ROUNDING = 1e-5
+"""By so much at most the shares of texts that take nothing away sum to other than 1."""
+
 
 def noise_levels(first: float, last: float, steps: int) -> list[float]:
     """Standard deviations that fall by the same factor from each step to the next."""
     return [first * (last / first) ** (k / (steps - 1)) for k in range(steps)]
 
 
-def told(denoise: Callable[[Tensor, Tensor, Tensor], Tensor], texts: Tensor, shares: Tensor, scale: float) -> Denoise:
+def told(
+    denoise: Callable[[Tensor, Tensor, Tensor], Tensor],
+    texts: Tensor,
+    shares: Tensor,
+    scale: float,
+    untold: Denoise | None = None,
+) -> Denoise:
     """Denoise, told of all texts (K, D) at once.
 
     `denoise` takes texts (B, D) beside noisy (B, ...) and sigma (B,); zeros tell it nothing. shares (K,), those above 0
     of sum 1: how much each text says; what one below 0 says is taken away (conjunction and negation of Liu et al.,
-    2022, arXiv 2206.01714). `scale` goes beyond what the texts change (classifier-free guidance).
+    2022, arXiv 2206.01714). `scale` goes beyond what is told (classifier-free guidance, Ho and Salimans, 2022, arXiv
+    2207.12598), as seen from what is denoised `untold`; by itself, told no text.
     """
 
+    def silent(noisy: Tensor, sigma: Tensor) -> Tensor:
+        return denoise(noisy, sigma, torch.zeros_like(texts[:1]).expand(len(noisy), -1))
+
+    rest = 1 - float(shares.sum())
+    start = untold or silent
+
     def denoise_told(noisy: Tensor, sigma: Tensor) -> Tensor:
-        untold = denoise(noisy, sigma, torch.zeros_like(texts[:1]).expand(len(noisy), -1))
-        changed = [denoise(noisy, sigma, text.expand(len(noisy), -1)) - untold for text in texts]
-        return untold + scale * torch.einsum("k...,k->...", torch.stack(changed), shares)
+        cleaned = [denoise(noisy, sigma, text.expand(len(noisy), -1)) for text in texts]
+        mixed = torch.einsum("k...,k->...", torch.stack(cleaned), shares)
+        if abs(rest) > ROUNDING:
+            mixed = mixed + rest * silent(noisy, sigma)
+        without = start(noisy, sigma)
+        return without + scale * (mixed - without)
 
     return denoise_told
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 
@@ -73,18 +74,33 @@ class Guide:
         features = self._weights.new_zeros(len(pulling), prior.length)
         perceptors = [each.perceptor for each in self._perceptors]
         for row in pulling.nonzero()[:, 0].tolist():
-            weights = self._weights[row]
-            said, shares = weights != 0, weights / weights.clamp(min=0).sum()
-            texts = [each[row, said] for each in self._texts]
-            features[row], paintings[row] = imagination.imagine(row, perceptors, texts, shares[said], self._seeds[row])
+            features[row], paintings[row] = imagination.imagine(row, perceptors, *self._said(row), self._seeds[row])
         pulls = self._weights.clamp(min=0)
         self._own = torch.where(pulling[:, None], imagination.settings.text_pull * pulls, self._weights)
-        return _Imagined(prior, features, paintings, pulls)
+        return _Imagined(imagination, features, paintings, pulls)
+
+    def _said(self, row: int) -> tuple[list[Tensor], Tensor]:
+        """Return the texts of one picture, (K, D) for each perceptor, and their shares (K,) in what is imagined."""
+        weights = self._weights[row]
+        said = weights != 0
+        return [each[row, said] for each in self._texts], (weights / weights.clamp(min=0).sum())[said]
 
     @property
     def paintings(self) -> Mapping[int, Tensor]:
         """By the number of the picture, a small picture (3, S, S) in [0, 1] of what was imagined of its texts."""
         return self._imagined.paintings if self._imagined else {}
+
+    @torch.no_grad()
+    def repaint(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W), those that started at a painting painted over, where the settings say so."""
+        if not (self._imagined and self._imagined.by.settings.repaint_noise):
+            return images
+        repainted = images.clone()
+        for row in self._imagined.paintings:
+            features, seed = self._imagined.features[row], self._seeds[row]
+            painting = self._imagined.by.repaint(images[row], features, *self._said(row), seed)
+            repainted[row] = interpolate(painting[None], images.shape[2:], mode="bicubic")[0].clamp(0, 1)
+        return repainted
 
     def compare(self, images: Tensor, step: int, total: int, views_at_once: int | None = None) -> tuple[Tensor, Tensor]:
         """Return losses (B,) and scores (B,) of images (B, 3, H, W), averaged over the perceptors that guide now.
@@ -97,7 +113,7 @@ class Guide:
         progress = step / total
         now = [k for k, each in enumerate(self._perceptors) if each.settings.guides(progress)]
         perceptors, imagined = [self._perceptors[k].perceptor for k in now], self._imagined
-        prior = imagined.prior if imagined else None
+        prior = imagined.by.imaginer.prior if imagined else None
         if views_at_once is None or views_at_once >= self._plan.count:
             seen = see(images, draw, perceptors, prior)
         else:
@@ -108,17 +124,17 @@ class Guide:
             losses.append(prompt_loss(distances, self._own, self._stops))
             scores.append(prompt_score(vectors.detach(), self._texts[k], self._weights))
         loss = torch.stack(losses).mean(0)
-        if imagined:
-            distances = imagined.prior.distance(seen[-1], imagined.features)[:, :, None]
+        if imagined and prior:
+            distances = prior.distance(seen[-1], imagined.features)[:, :, None]
             loss = loss + prompt_loss(distances.expand(-1, -1, self._stops.shape[1]), imagined.weights, self._stops)
         return loss, torch.stack(scores).mean(0)
 
 
 @dataclass(frozen=True)
 class _Imagined:
-    """What was imagined of each picture's texts, by which prior."""
+    """What was imagined of each picture's texts, and by what."""
 
-    prior: FeaturePrior
+    by: Imagination
     features: Tensor
     """(B, E)"""
     paintings: Mapping[int, Tensor]

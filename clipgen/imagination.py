@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from clipgen.feature_prior import FeaturePrior, Start
 from clipgen.generators.networks import VQGANNetwork
-from clipgen.painter import Painter
+from clipgen.painter import Over, Painter
 from clipgen.perceptor import Perceptor
 from clipgen.presets import FeaturePriorSettings
 from clipgen.rng import generator_for
@@ -28,10 +29,17 @@ class Imaginer:
     """Makes pictures of the painter's latents."""
 
     def paint(
-        self, features: Tensor, sketches: Tensor, texts: Tensor, shares: Tensor, noise: Tensor, scale: float
+        self,
+        features: Tensor,
+        sketches: Tensor,
+        texts: Tensor,
+        shares: Tensor,
+        noise: Tensor,
+        scale: float,
+        over: Over | None = None,
     ) -> Tensor:
         """Pictures (B, 3, H, W) in [0, 1] of what `Painter.paint` draws."""
-        latents = self.painter.paint(features, sketches, texts, shares, noise, scale)
+        latents = self.painter.paint(features, sketches, texts, shares, noise, scale, over)
         return self.decoder.decode(self.decoder.lookup(self.decoder.nearest(latents))).clamp(0, 1)
 
 
@@ -67,6 +75,20 @@ class Imagination:
         paintings = self.imaginer.paint(features, sketches, joined, shares, noise, settings.painting_scale)
         choice = _shown(paintings, perceptors, texts, shares).argmax()
         return features[choice], paintings[choice]
+
+    def repaint(self, image: Tensor, features: Tensor, texts: Sequence[Tensor], shares: Tensor, seed: int) -> Tensor:
+        """Paint features (E,) of texts over an image (3, H, W), which shows through: (3, S, S) in [0, 1].
+
+        texts and shares as for `imagine`.
+        """
+        joined, imaginer = torch.cat(list(texts), 1), self.imaginer
+        side = imaginer.decoder.stride * imaginer.painter.shape[-1]
+        small = interpolate(image[None], (side, side), mode="bicubic", antialias=True).clamp(0, 1)
+        over = Over(imaginer.decoder.encode(small), self.settings.repaint_noise)
+        noise = _noise(seed, "repainting", (1, *imaginer.painter.shape)).to(joined)
+        sketches = imaginer.sketcher(features[None]).clamp(0, 1)
+        scale = self.settings.painting_scale
+        return imaginer.paint(features[None], sketches, joined, shares, noise, scale, over)[0]
 
     def _start(self, row: int, perceptors: Sequence[Perceptor]) -> Start | None:
         """Return the features of the image that the picture starts at, if it does."""

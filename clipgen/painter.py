@@ -7,6 +7,7 @@ shows in its cells, as the prior imagines it, the sketch of that and the text: t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from taming.modules.diffusionmodules.model import (
     get_timestep_embedding,
 )
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, pixel_unshuffle
+from torch.nn.functional import interpolate, pixel_unshuffle, silu
 
 from clipgen import diffusion, weights
 
@@ -27,6 +28,16 @@ NOISE = (20.0, 0.03)
 """Standard deviation of the noise that sampling begins and ends at, of numbers of about unit variance."""
 STEPS = 12
 WAVES = 64
+
+
+@dataclass(frozen=True)
+class Over:
+    """What is painted over."""
+
+    latents: Tensor
+    """(B, D, h, w)"""
+    sigma: float
+    """Standard deviation of the noise through which it is seen, of numbers of about unit variance."""
 
 
 class Painter(nn.Module):
@@ -74,7 +85,8 @@ class Painter(nn.Module):
     def denoise(self, noisy: Tensor, sigma: Tensor, shown: Tensor, texts: Tensor) -> Tensor:
         """The mean of the components (B, C, h, w) that noise of standard deviation sigma (B,) made noisy.
 
-        shown: see `shows`; texts (B, D): zeros tell nothing. Preconditioned as in EDM (Karras et al., 2022, table 1)
+        shown, see `shows`, and texts (B, D): zeros tell nothing. Preconditioned as in EDM (Karras et al., 2022, table
+        1)
         for data of unit variance.
         """
         level = sigma.view(-1, 1, 1, 1)
@@ -85,19 +97,60 @@ class Painter(nn.Module):
 
     @torch.no_grad()
     def paint(
-        self, features: Tensor, sketches: Tensor, texts: Tensor, shares: Tensor, noise: Tensor, scale: float = 1.0
+        self,
+        features: Tensor,
+        sketches: Tensor,
+        texts: Tensor,
+        shares: Tensor,
+        noise: Tensor,
+        scale: float = 1.0,
+        over: Over | None = None,
     ) -> Tensor:
         """Draw latents (B, D, h, w) of pictures that show features (B, E) and texts (K, D), as in the sketches.
 
-        shares (K,) and scale as `clipgen.diffusion.told` has them; noise (B, components, h, w), standard normal,
-        decides which pictures.
+        shares (K,) and scale as `clipgen.diffusion.told` has them, seen from a picture of which nothing is told, no
+        feature either; noise (B, components, h, w), standard normal, decides which pictures. They are drawn over what
+        there is, where there is something (SDEdit: Meng et al., 2022, arXiv 2108.01073).
         """
         shown = self.shows(features, sketches)
-        denoise = diffusion.told(
-            lambda noisy, sigma, text: self.denoise(noisy, sigma, shown, text), texts, shares, scale
-        )
-        drawn = diffusion.sample(denoise, NOISE[0] * noise, diffusion.noise_levels(*NOISE, STEPS))
+
+        def untold(noisy: Tensor, sigma: Tensor) -> Tensor:
+            nothing = torch.zeros_like(texts[:1]).expand(len(noisy), -1)
+            return self.denoise(noisy, sigma, torch.zeros_like(shown), nothing)
+
+        def denoise(noisy: Tensor, sigma: Tensor, said: Tensor) -> Tensor:
+            return self.denoise(noisy, sigma, shown, said)
+
+        told = diffusion.told(denoise, texts, shares, scale, untold)
+        first, last = NOISE
+        noisy = first * noise
+        if over:
+            first = over.sigma
+            noisy = self.components(over.latents) + first * noise
+        drawn = diffusion.sample(told, noisy, diffusion.noise_levels(first, last, STEPS))
         return torch.einsum("bdhw,dc->bchw", drawn, self.lengthen) + self.centre.view(1, -1, 1, 1)
+
+
+class _Block(ResnetBlock):  # type: ignore[misc]
+    """taming's, where what is told also decides how strong each channel is.
+
+    taming adds it before a normalisation that takes off much of what is the same everywhere; so in the diffusion models
+    of Dhariwal and Nichol, 2021 (arXiv 2105.05233, adaptive group normalisation).
+    """
+
+    def __init__(self, *, out_channels: int, temb_channels: int, **sizes: Any):
+        super().__init__(out_channels=out_channels, temb_channels=temb_channels, **sizes)
+        self.gain = nn.Linear(temb_channels, out_channels)
+        nn.init.zeros_(self.gain.weight)
+        nn.init.zeros_(self.gain.bias)
+
+    def forward(self, cells: Tensor, told: Tensor) -> Tensor:
+        """Cells (B, C, h, w) and a vector (B, K) to (B, out_channels, h, w)."""
+        said = silu(told)
+        change = self.conv1(silu(self.norm1(cells))) + self.temb_proj(said)[:, :, None, None]
+        change = self.conv2(silu(self.norm2(change) * (1 + self.gain(said)[:, :, None, None])))
+        changed: Tensor = change + (cells if self.in_channels == self.out_channels else self.nin_shortcut(cells))
+        return changed
 
 
 class _UNet(nn.Module):
@@ -107,9 +160,8 @@ class _UNet(nn.Module):
         super().__init__()
         narrow, wide, width = config["narrow"], config["wide"], config["embedding"]
 
-        def block(before: int, after: int) -> nn.Module:
-            layers: nn.Module = ResnetBlock(in_channels=before, out_channels=after, dropout=0.0, temb_channels=width)
-            return layers
+        def block(before: int, after: int) -> _Block:
+            return _Block(in_channels=before, out_channels=after, dropout=0.0, temb_channels=width)
 
         self.time = nn.Sequential(nn.Linear(WAVES, width), nn.SiLU(), nn.Linear(width, width))
         self.text = nn.Sequential(nn.Linear(told, width), nn.SiLU(), nn.Linear(width, width))

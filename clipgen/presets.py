@@ -106,7 +106,10 @@ class FeaturePriorSettings:
     paintings: int = 8
     """How many of these are painted, for one to be taken."""
     painting_scale: float = 1.0
-    """How far they go beyond what a text changes for the painter."""
+    """How far they go beyond what the painter is told."""
+    repaint_noise: float = 0.0
+    """Through how much noise, in units of their latents' spread, pictures are painted over once when they grow to full
+    size: what guidance has changed shows through, edges and colours are again those of paintings. 0: they are not."""
     text_pull: float = 0.0
     """How strongly, by their weights, the texts themselves pull beside it."""
     init_noise: float = 4.0
@@ -187,7 +190,8 @@ PRESETS: dict[str, Preset] = {
                 "starter/painter",
                 "starter/vqgan",
                 scale=2.5,
-                painting_scale=4.0,
+                painting_scale=2.0,
+                repaint_noise=0.6,
                 text_pull=1.0,
             ),
             judge="starter/judge",

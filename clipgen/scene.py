@@ -160,10 +160,10 @@ class Scene:
         self._optimizer.load_(kept)
 
     def _grow(self) -> None:
-        """Go on at full size from the pictures so far, enlarged."""
+        """Go on at full size from the pictures so far, painted over and enlarged."""
         self._settle()
         with torch.no_grad():
-            images = self._enlarged(self._generator.decode())
+            images = self._enlarged(self._guide.repaint(self._generator.decode()))
         self._draw_at_(self._size)
         self._generator.start_from_images_(images)
         self._growth = 0

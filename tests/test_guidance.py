@@ -16,6 +16,7 @@ from clipgen.generators import GENERATORS
 from clipgen.guidance import Guide, ViewPlan
 from clipgen.imagination import Imaginer
 from clipgen.job import parse_prompts
+from clipgen.painter import Over
 from clipgen.presets import CutoutSettings, FeaturePriorSettings
 from clipgen.runner import run
 from clipgen.sample import Models
@@ -149,17 +150,27 @@ class Sketches(Sketcher):
 
 
 class Imagining(Imaginer):
-    """Paints what is sketched."""
+    """Paints what is sketched, and the negative of what it paints over."""
 
     def paint(
-        self, features: Tensor, sketches: Tensor, texts: Tensor, shares: Tensor, noise: Tensor, scale: float
+        self,
+        features: Tensor,
+        sketches: Tensor,
+        texts: Tensor,
+        shares: Tensor,
+        noise: Tensor,
+        scale: float,
+        over: Over | None = None,
     ) -> Tensor:
-        return sketches
+        assert noise.shape == (len(features), 3, 2, 2)
+        assert over is None or over.sigma == 0.5
+        return 1 - over.latents if over else sketches
 
 
 def imagining(models: Models) -> Models:
     unused: Any = SimpleNamespace(shape=(3, 2, 2))
-    return replace(models, imaginer=Imagining(Imagines(), Sketches(), unused, unused))
+    decoder: Any = FakeVQGAN()
+    return replace(models, imaginer=Imagining(Imagines(), Sketches(), unused, decoder))
 
 
 @pytest.fixture
@@ -229,6 +240,20 @@ def test_a_picture_starts_at_a_painting_of_what_is_imagined(backend: str) -> Non
     for noise in (first("green", without), first("green:-1", models)):
         assert (noise - 0.5).abs().max() < 0.3
     assert first("green", models, white).min() > 0.7
+
+
+@pytest.mark.usefixtures("two_candidates")
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_a_picture_is_painted_over_when_it_grows(noise: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    starter, recorder = presets.PRESETS["starter"], Recorder()
+    assert starter.feature_prior
+    row = replace(starter.feature_prior, repaint_noise=noise)
+    monkeypatch.setitem(presets.PRESETS, "starter", replace(starter, feature_prior=row))
+    run(job("green", steps=20, lr=1e-6), imagining(fake_models(perceptors=2)), [recorder])
+    images = [step.image[:, :, 4:-4, 4:-4] for step in recorder.steps]
+    until = int(20 * starter.generators["vqgan"].small_until)
+    torch.testing.assert_close(images[until - 1], images[0], atol=0.02, rtol=0)
+    torch.testing.assert_close(images[until], 1 - images[0] if noise else images[0], atol=0.1, rtol=0)
 
 
 @pytest.mark.usefixtures("two_candidates")

@@ -7,6 +7,7 @@ from fakes import FakePerceptor
 from torch import Tensor
 
 from clipgen.imagination import Imagination, Imaginer
+from clipgen.painter import Over
 from clipgen.perceptor import Perceptor
 from clipgen.presets import FeaturePriorSettings
 
@@ -22,7 +23,14 @@ class Four(Imaginer):
     painted: list[list[int]]
 
     def paint(
-        self, features: Tensor, sketches: Tensor, texts: Tensor, shares: Tensor, noise: Tensor, scale: float
+        self,
+        features: Tensor,
+        sketches: Tensor,
+        texts: Tensor,
+        shares: Tensor,
+        noise: Tensor,
+        scale: float,
+        over: Over | None = None,
     ) -> Tensor:
         assert noise.shape == (len(features), 3, 2, 2)
         self.painted.append(features[:, 0].int().tolist())

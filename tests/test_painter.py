@@ -11,7 +11,7 @@ from clipgen import weights
 from clipgen.diffusion import noise_levels, sample, told
 from clipgen.errors import ClipgenError
 from clipgen.generators.networks import VQGANNetwork
-from clipgen.painter import Painter, build_painter
+from clipgen.painter import Over, Painter, build_painter
 from clipgen.sketch import Sketcher
 from clipgen.starter.train.loop import Plan
 from clipgen.starter.train.painting import PaintTrainer, Seen, latents
@@ -61,6 +61,16 @@ def test_texts_change_what_is_denoised_by_their_shares_and_the_scale() -> None:
     torch.testing.assert_close(changed, torch.tensor([[2.0, -1.0]]).expand(3, -1))
 
 
+def test_the_scale_goes_beyond_what_is_untold() -> None:
+    def denoise(noisy: Tensor, sigma: Tensor, texts: Tensor) -> Tensor:
+        return noisy + texts + 10
+
+    texts, noisy = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.zeros(3, 2)
+    for shares, mixed in (([0.5, 0.5], [10.5, 10.5]), ([1.0, -0.5], [11.0, 9.5])):
+        changed = told(denoise, texts, torch.tensor(shares), 2.0, lambda noisy, sigma: noisy - 1)
+        torch.testing.assert_close(changed(noisy, torch.ones(3)), (2 * torch.tensor([mixed]) + 1).expand(3, -1))
+
+
 def test_noise_decides_what_is_painted(painter: Painter) -> None:
     features, sketches, noise = torch.randn(1, 12).expand(3, -1), torch.rand(1, 3, 32, 32), torch.randn(3, 2, 4, 4)
     noise[2] = noise[0]
@@ -68,6 +78,25 @@ def test_noise_decides_what_is_painted(painter: Painter) -> None:
     assert painted.shape == (3, 6, 4, 4)
     torch.testing.assert_close(painted[0], painted[2])
     assert not torch.allclose(painted[0], painted[1])
+
+
+def test_at_a_scale_of_zero_nothing_is_told(painter: Painter) -> None:
+    noise = torch.randn(1, 2, 4, 4)
+    painted = [
+        painter.paint(torch.randn(1, 12), torch.rand(1, 3, 32, 32), torch.randn(1, 5), ALONE, noise, scale)
+        for scale in (0.0, 0.0, 1.0)
+    ]
+    torch.testing.assert_close(painted[0], painted[1])
+    assert not torch.allclose(painted[0], painted[2])
+
+
+def test_what_is_painted_over_through_little_noise_stays(painter: Painter) -> None:
+    seen = torch.randn(1, 12), torch.rand(1, 3, 32, 32), torch.randn(1, 5), ALONE, torch.randn(1, 2, 4, 4)
+    latents = 2 + torch.einsum("bdhw,dc->bchw", torch.randn(1, 2, 4, 4), painter.lengthen)
+    painter.centre.fill_(2.0)
+    little, much = (painter.paint(*seen, over=Over(latents, sigma)) for sigma in (0.04, 10.0))
+    assert (little - latents).abs().max() < 0.3
+    assert (much - latents).abs().max() > 1.0
 
 
 def test_features_sketch_and_text_are_all_told(painter: Painter) -> None:

@@ -17,7 +17,7 @@ from clipgen.starter.train.features import pixels
 from clipgen.starter.train.loop import Losses, Plan
 
 SHAPE: dict[str, Any] = {"components": 3, "narrow": 64, "wide": 128, "embedding": 192}
-NULL = 0.1  # share of the pictures of which nothing is said, so that the painter can do without
+UNSAID, UNTOLD, UNSHOWN = 0.05, 0.1, 0.1  # shares of the pictures without text, anything, and all but text
 STUDY = (0.0, 1.4)  # mean and standard deviation of the logarithm of the noise
 FLOOR = 0.05  # errors count no more where there is less noise than this
 BLUR = 0.3  # of what is added to features at most, in units of their spread: imagined ones are not exact
@@ -60,10 +60,12 @@ class PaintTrainer:
         rng = np.random.default_rng([self.plan.seed, step])
         picked = torch.from_numpy(rng.integers(0, len(self.seen.latents), self.plan.batch))
         spoken = torch.from_numpy(rng.integers(0, len(self.seen.captions), self.plan.batch))
-        said = torch.from_numpy(rng.random((self.plan.batch, 1)) >= NULL).to(self.device)
+        chance = torch.from_numpy(rng.random((self.plan.batch, 1))).to(self.device)
+        said = chance >= UNSAID + UNTOLD
+        known = ((chance < UNSAID) | (chance >= UNSAID + UNTOLD + UNSHOWN))[:, :, None, None]
         texts = self.seen.captions[spoken, picked % self.seen.captions.shape[1]].float().to(self.device) * said
         clean = self.network.components(self.seen.latents[picked].float().to(self.device))
-        shown = self._shown(self.seen.features[picked].float().to(self.device))
+        shown = self._shown(self.seen.features[picked].float().to(self.device)) * known
         sigma = (STUDY[0] + STUDY[1] * torch.randn(len(clean))).exp().to(clean)
         noisy = clean + sigma.view(-1, 1, 1, 1) * torch.randn(clean.shape).to(clean)
         error = (self.network.denoise(noisy, sigma, shown, texts).float() - clean).square().mean((1, 2, 3))
