@@ -113,7 +113,7 @@ class Guide:
         progress = step / total
         now = [k for k, each in enumerate(self._perceptors) if each.settings.guides(progress)]
         perceptors, imagined = [self._perceptors[k].perceptor for k in now], self._imagined
-        prior = imagined.by.imaginer.prior if imagined else None
+        prior = imagined.prior if imagined else None
         if views_at_once is None or views_at_once >= self._plan.count:
             seen = see(images, draw, perceptors, prior)
         else:
@@ -124,8 +124,8 @@ class Guide:
             losses.append(prompt_loss(distances, self._own, self._stops))
             scores.append(prompt_score(vectors.detach(), self._texts[k], self._weights))
         loss = torch.stack(losses).mean(0)
-        if imagined and prior:
-            distances = prior.distance(seen[-1], imagined.features)[:, :, None]
+        if imagined:
+            distances = imagined.prior.distance(seen[-1], imagined.features)[:, :, None]
             loss = loss + prompt_loss(distances.expand(-1, -1, self._stops.shape[1]), imagined.weights, self._stops)
         return loss, torch.stack(scores).mean(0)
 
@@ -141,6 +141,10 @@ class _Imagined:
     """(3, S, S), by the number of the picture."""
     weights: Tensor
     """(B, K): how much each text pulls towards them."""
+
+    @property
+    def prior(self) -> FeaturePrior:
+        return self.by.imaginer.prior
 
 
 def see(

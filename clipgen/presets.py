@@ -181,7 +181,7 @@ PRESETS: dict[str, Preset] = {
                     restored=(0.9,),
                 ),
                 "dvae": GeneratorDefaults(
-                    "starter/dvae", 8, 200, 0.4, 1, small_until=0.5, restored=(0.25, 0.5, 0.75, 0.9)
+                    "starter/dvae", 8, 100, 0.4, 1, small_until=0.5, restored=(0.25, 0.5, 0.75, 0.9)
                 ),
             },
             feature_prior=FeaturePriorSettings(
