@@ -95,10 +95,10 @@ class Guide:
         """Images (B, 3, H, W), those that started at a painting painted over, where the settings say so."""
         if not (self._imagined and self._imagined.by.settings.repaint_noise):
             return images
-        repainted = images.clone()
+        repainted, perceptors = images.clone(), [each.perceptor for each in self._perceptors]
         for row in self._imagined.paintings:
             features, seed = self._imagined.features[row], self._seeds[row]
-            painting = self._imagined.by.repaint(images[row], features, *self._said(row), seed)
+            painting = self._imagined.by.repaint(images[row], features, perceptors, *self._said(row), seed)
             repainted[row] = interpolate(painting[None], images.shape[2:], mode="bicubic")[0].clamp(0, 1)
         return repainted
 

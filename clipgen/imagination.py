@@ -76,19 +76,28 @@ class Imagination:
         choice = _shown(paintings, perceptors, texts, shares).argmax()
         return features[choice], paintings[choice]
 
-    def repaint(self, image: Tensor, features: Tensor, texts: Sequence[Tensor], shares: Tensor, seed: int) -> Tensor:
+    def repaint(
+        self,
+        image: Tensor,
+        features: Tensor,
+        perceptors: Sequence[Perceptor],
+        texts: Sequence[Tensor],
+        shares: Tensor,
+        seed: int,
+    ) -> Tensor:
         """Paint features (E,) of texts over an image (3, H, W), which shows through: (3, S, S) in [0, 1].
 
-        texts and shares as for `imagine`.
+        perceptors, texts and shares as for `imagine`. Of several paintings it is the one that shows the texts best.
         """
-        joined, imaginer = torch.cat(list(texts), 1), self.imaginer
+        joined, imaginer, count = torch.cat(list(texts), 1), self.imaginer, self.settings.repaintings
         side = imaginer.decoder.stride * imaginer.painter.shape[-1]
         small = interpolate(image[None], (side, side), mode="bicubic", antialias=True).clamp(0, 1)
         over = Over(imaginer.decoder.encode(small), self.settings.repaint_noise)
-        noise = _noise(seed, "repainting", (1, *imaginer.painter.shape)).to(joined)
-        sketches = imaginer.sketcher(features[None]).clamp(0, 1)
-        scale = self.settings.painting_scale
-        return imaginer.paint(features[None], sketches, joined, shares, noise, scale, over)[0]
+        noise = _noise(seed, "repainting", (count, *imaginer.painter.shape)).to(joined)
+        told = features.expand(count, -1)
+        sketches = imaginer.sketcher(told).clamp(0, 1)
+        paintings = imaginer.paint(told, sketches, joined, shares, noise, self.settings.painting_scale, over)
+        return paintings[_shown(paintings, perceptors, texts, shares).argmax()]
 
     def _start(self, row: int, perceptors: Sequence[Perceptor]) -> Start | None:
         """Return the features of the image that the picture starts at, if it does."""

@@ -110,6 +110,8 @@ class FeaturePriorSettings:
     repaint_noise: float = 0.0
     """Through how much noise, in units of their latents' spread, pictures are painted over once when they grow to full
     size: what guidance has changed shows through, edges and colours are again those of paintings. 0: they are not."""
+    repaintings: int = 1
+    """How often each is painted over then, for one to be taken."""
     text_pull: float = 0.0
     """How strongly, by their weights, the texts themselves pull beside it."""
     init_noise: float = 4.0
@@ -189,9 +191,10 @@ PRESETS: dict[str, Preset] = {
                 "starter/sketcher",
                 "starter/painter",
                 "starter/vqgan",
-                scale=2.5,
-                painting_scale=2.0,
-                repaint_noise=0.6,
+                scale=4.0,
+                painting_scale=2.5,
+                repaint_noise=0.8,
+                repaintings=8,
                 text_pull=1.0,
             ),
             judge="starter/judge",

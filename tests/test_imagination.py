@@ -21,6 +21,8 @@ class Four(Imaginer):
     """Imagines four pictures, whose features are their numbers."""
 
     painted: list[list[int]]
+    painted_over: list[float]
+    """How green each painting was that was painted over another picture."""
 
     def paint(
         self,
@@ -33,6 +35,9 @@ class Four(Imaginer):
         over: Over | None = None,
     ) -> Tensor:
         assert noise.shape == (len(features), 3, 2, 2)
+        if over:
+            self.painted_over += noise[:, 0, 0, 0].sigmoid().tolist()
+            return green(noise[:, 0, 0, 0].sigmoid())
         self.painted.append(features[:, 0].int().tolist())
         return green(PAINTED[features[:, 0].int()])
 
@@ -49,8 +54,9 @@ def four(monkeypatch: pytest.MonkeyPatch) -> Four:
         shorten=lambda maps: maps[0].flatten(1)[:, :1],
     )
     sketcher: Any = lambda features: green(GREENS[features[:, 0].int()])  # noqa: E731
-    painter: Any = SimpleNamespace(shape=(3, 2, 2))
+    painter: Any = SimpleNamespace(shape=(3, 2, 2), stride=4, encode=lambda images: images)
     monkeypatch.setattr(Four, "painted", [], raising=False)
+    monkeypatch.setattr(Four, "painted_over", [], raising=False)
     return Four(prior, sketcher, painter, painter)
 
 
@@ -78,3 +84,15 @@ def test_with_an_init_image_nothing_is_painted(four: Four) -> None:
     assert not four.painted
     assert features.tolist() == [1.0]
     torch.testing.assert_close(sketch, green(torch.tensor([0.9]))[0])
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_of_pictures_painted_over_the_best_is_taken(four: Four, count: int) -> None:
+    settings = FeaturePriorSettings("", "", "", "", repaint_noise=0.5, repaintings=count)
+    perceptor = FakePerceptor()
+    texts = [perceptor.encode_texts(["green"])]
+    painting = Imagination(four, settings).repaint(
+        torch.zeros(3, 16, 16), torch.ones(1), [cast(Perceptor, perceptor)], texts, torch.ones(1), 0
+    )
+    assert len(set(four.painted_over)) == count
+    torch.testing.assert_close(painting, green(torch.tensor([max(four.painted_over)]))[0])

@@ -104,7 +104,7 @@ RECIPES: dict[str, Recipe] = {
         None, ("feature-prior", "clip", "clip-fine"),
     ),
     "painter": Recipe(
-        "what paints the detail over such a sketch", Plan(7200, 64, 0.0015, seed=7, decay=0.01), 32_000,
+        "what paints the detail over such a sketch", Plan(16_600, 64, 0.0015, seed=7, decay=0.01), 32_000,
         None, ("feature-prior", "clip-texts", "clip-fine-texts", "sketcher", "vqgan-restoring"),
     ),
     "judge": Recipe(
