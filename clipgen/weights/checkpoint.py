@@ -19,6 +19,10 @@ from clipgen.weights.shelf import STARTER, network_path
 
 Built = TypeVar("Built", bound=nn.Module)
 
+SCALE = "|scale"
+"""Ends the name of what the rows of an 8-bit matrix are to be multiplied by."""
+BYTE, TINY = 127, 1e-7
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -52,12 +56,12 @@ def read(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            tensors = _unpacked({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (not a mapping)
         config, recipe = json.loads(header["config"]), json.loads(header.get("recipe", "{}"))
         kind = header["kind"]
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+    except (SafetensorError, KeyError, RuntimeError, json.JSONDecodeError) as error:
         raise ClipgenError(f"{path.name} is not a clipgen checkpoint: {error}") from error
-    return Checkpoint(kind, config, {name: _single(value) for name, value in tensors.items()}, recipe)
+    return Checkpoint(kind, config, tensors, recipe)
 
 
 def build(checkpoint: Checkpoint, kind: str, make: Callable[[dict[str, Any]], Built]) -> Built:
@@ -72,11 +76,17 @@ def build(checkpoint: Checkpoint, kind: str, make: Callable[[dict[str, Any]], Bu
     return module
 
 
-def write(path: Path, checkpoint: Checkpoint, half: bool = False) -> None:
-    """Write a checkpoint atomically; `half` stores floating tensors as float16."""
+def write(path: Path, checkpoint: Checkpoint, bits: int = 32) -> None:
+    """Write a checkpoint atomically, its floating tensors in 32, 16 or 8 bits a number.
+
+    In 8 bits each row of a matrix is stored as whole numbers within ±127 and one number that they are to be multiplied
+    by; all that has a single dimension keeps 16 bits.
+    """
     tensors = {name: value.detach().cpu().contiguous() for name, value in checkpoint.tensors.items()}
-    if half:
+    if bits < 32:
         tensors = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
+    if bits == 8:
+        tensors = _packed(tensors)
     header = {
         "kind": checkpoint.kind,
         "config": json.dumps(checkpoint.config),
@@ -84,6 +94,27 @@ def write(path: Path, checkpoint: Checkpoint, half: bool = False) -> None:
     }
     with replacing(path) as partial:
         save_file(tensors, partial, metadata=header)
+
+
+def _packed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    packed = dict(tensors)
+    for name, value in tensors.items():
+        if value.is_floating_point() and value.ndim > 1:
+            rows = value.float().flatten(1)
+            scale = (rows.abs().amax(1, keepdim=True) / BYTE).clamp(min=TINY).half()
+            packed[name] = (rows / scale.float()).round().clamp(-BYTE, BYTE).to(torch.int8).view(value.shape)
+            packed[name + SCALE] = scale
+    return packed
+
+
+def _unpacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors as they were packed or not, those of floating numbers in float32."""
+    unpacked = {name: _single(value) for name, value in tensors.items() if not name.endswith(SCALE)}
+    for name, scale in tensors.items():
+        if name.endswith(SCALE):
+            value = unpacked[name := name.removesuffix(SCALE)]
+            unpacked[name] = (value.float().flatten(1) * scale.float()).view(value.shape)
+    return unpacked
 
 
 def _single(value: Tensor) -> Tensor:

@@ -60,6 +60,8 @@ class Recipe:
     """Of the adversary, at first and from half of the steps on."""
     dreams: tuple[str, int] = ("pixels", 0)
     """What the guide dreams on, and how many dreams join a batch."""
+    bits: int = 16
+    """In which its weights are stored."""
 
 
 RECIPES: dict[str, Recipe] = {
@@ -159,7 +161,7 @@ def train(name: str, recipe: Recipe, bench: Bench) -> Path:
     origin |= asdict(recipe.plan)
     checkpoint = replace(checkpoint, recipe={**origin, "device": bench.device.type, **checkpoint.recipe})
     path = bench.runs / f"{name}.safetensors"
-    weights.write(path, checkpoint, half=True)
+    weights.write(path, checkpoint, recipe.bits)
     return path
 
 
