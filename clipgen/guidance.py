@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 
 from clipgen.cutouts import Draw, draw_views, make_views
 from clipgen.feature_prior import FeaturePrior
+from clipgen.images import resized
 from clipgen.imagination import Imagination
 from clipgen.job import Prompt
 from clipgen.losses import prompt_loss, prompt_score, spherical_distance
@@ -91,16 +91,18 @@ class Guide:
         return self._imagined.paintings if self._imagined else {}
 
     @torch.no_grad()
-    def repaint(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W), those that started at a painting painted over, where the settings say so."""
-        if not (self._imagined and self._imagined.by.settings.repaint_noise):
-            return images
-        repainted, perceptors = images.clone(), [each.perceptor for each in self._perceptors]
-        for row in self._imagined.paintings:
-            features, seed = self._imagined.features[row], self._seeds[row]
-            painting = self._imagined.by.repaint(images[row], features, perceptors, *self._said(row), seed)
-            repainted[row] = interpolate(painting[None], images.shape[2:], mode="bicubic")[0].clamp(0, 1)
-        return repainted
+    def enlarge(self, images: Tensor, size: Size) -> Tensor:
+        """Images (B, 3, H, W) at another size, width and height.
+
+        Those that started at a painting are painted over and upsampled, where the settings say so.
+        """
+        enlarged, perceptors = resized(images, size), [each.perceptor for each in self._perceptors]
+        if self._imagined and self._imagined.by.settings.repaint_noise:
+            for row in self._imagined.paintings:
+                features, seed = self._imagined.features[row], self._seeds[row]
+                painting = self._imagined.by.repaint(images[row], features, perceptors, *self._said(row), seed)
+                enlarged[row] = resized(painting[None], size)[0]
+        return enlarged
 
     def compare(self, images: Tensor, step: int, total: int, views_at_once: int | None = None) -> tuple[Tensor, Tensor]:
         """Return losses (B,) and scores (B,) of images (B, 3, H, W), averaged over the perceptors that guide now.

@@ -13,6 +13,7 @@ import torch
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from clipgen.errors import UsageError
 from clipgen.presets import Size
@@ -80,6 +81,13 @@ def to_tensor(image: Image.Image, size: Size) -> Tensor:
     """Scale and centre-crop an RGB picture to `size` (width, height); returns (1, 3, H, W) in [0, 1]."""
     fitted = ImageOps.fit(image, size, Image.Resampling.LANCZOS)
     return torch.from_numpy(np.array(fitted)).permute(2, 0, 1)[None].float() / 255
+
+
+def resized(images: Tensor, size: Size) -> Tensor:
+    """Scale images (B, 3, H, W) in [0, 1] to `size` (width, height)."""
+    if (images.shape[3], images.shape[2]) == size:
+        return images
+    return interpolate(images, size[::-1], mode="bicubic", antialias=True).clamp(0, 1)
 
 
 def to_pil(image: Tensor) -> Image.Image:

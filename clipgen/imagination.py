@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from clipgen.feature_prior import FeaturePrior, Start
 from clipgen.generators.networks import VQGANNetwork
+from clipgen.images import resized
 from clipgen.painter import Over, Painter
 from clipgen.perceptor import Perceptor
 from clipgen.presets import FeaturePriorSettings
@@ -25,8 +25,10 @@ class Imaginer:
     prior: FeaturePrior
     sketcher: Sketcher
     painter: Painter
+    upsampler: Painter
+    """Goes by paintings where the painter goes by sketches."""
     decoder: VQGANNetwork
-    """Makes pictures of the painter's latents."""
+    """Makes pictures of the latents of both."""
 
     def paint(
         self,
@@ -39,7 +41,18 @@ class Imaginer:
         over: Over | None = None,
     ) -> Tensor:
         """Pictures (B, 3, H, W) in [0, 1] of what `Painter.paint` draws."""
-        latents = self.painter.paint(features, sketches, texts, shares, noise, scale, over)
+        return self._decoded(self.painter.paint(features, sketches, texts, shares, noise, scale, over))
+
+    def upsample(
+        self, features: Tensor, paintings: Tensor, texts: Tensor, shares: Tensor, noise: Tensor, scale: float
+    ) -> Tensor:
+        """Paintings (B, 3, S, S) with the detail that they had no room for: (B, 3, 2 S, 2 S) in [0, 1].
+
+        As in cascaded diffusion models (Ho et al., 2021, arXiv 2106.15282).
+        """
+        return self._decoded(self.upsampler.paint(features, paintings, texts, shares, noise, scale))
+
+    def _decoded(self, latents: Tensor) -> Tensor:
         return self.decoder.decode(self.decoder.lookup(self.decoder.nearest(latents))).clamp(0, 1)
 
 
@@ -87,17 +100,20 @@ class Imagination:
     ) -> Tensor:
         """Paint features (E,) of texts over an image (3, H, W), which shows through: (3, S, S) in [0, 1].
 
-        perceptors, texts and shares as for `imagine`. Of several paintings it is the one that shows the texts best.
+        perceptors, texts and shares as for `imagine`. Of several paintings the one that shows the texts best is
+        upsampled.
         """
-        joined, imaginer, count = torch.cat(list(texts), 1), self.imaginer, self.settings.repaintings
+        joined, imaginer, settings = torch.cat(list(texts), 1), self.imaginer, self.settings
         side = imaginer.decoder.stride * imaginer.painter.shape[-1]
-        small = interpolate(image[None], (side, side), mode="bicubic", antialias=True).clamp(0, 1)
-        over = Over(imaginer.decoder.encode(small), self.settings.repaint_noise)
-        noise = _noise(seed, "repainting", (count, *imaginer.painter.shape)).to(joined)
-        told = features.expand(count, -1)
+        small = resized(image[None], (side, side))
+        over = Over(imaginer.decoder.encode(small), settings.repaint_noise)
+        noise = _noise(seed, "repainting", (settings.repaintings, *imaginer.painter.shape)).to(joined)
+        told = features.expand(len(noise), -1)
         sketches = imaginer.sketcher(told).clamp(0, 1)
-        paintings = imaginer.paint(told, sketches, joined, shares, noise, self.settings.painting_scale, over)
-        return paintings[_shown(paintings, perceptors, texts, shares).argmax()]
+        paintings = imaginer.paint(told, sketches, joined, shares, noise, settings.painting_scale, over)
+        best = paintings[_shown(paintings, perceptors, texts, shares).argmax()]
+        noise = _noise(seed, "upsampling", (1, *imaginer.upsampler.shape)).to(joined)
+        return imaginer.upsample(told[:1], best[None], joined, shares, noise, settings.upsampling_scale)[0]
 
     def _start(self, row: int, perceptors: Sequence[Perceptor]) -> Start | None:
         """Return the features of the image that the picture starts at, if it does."""

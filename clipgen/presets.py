@@ -97,6 +97,8 @@ class FeaturePriorSettings:
     """Name of what knows about how a picture of such features looks."""
     painter: str
     """Name of what adds the detail to that: pictures without an init image start at what it paints."""
+    upsampler: str
+    """Name of what paints at twice the size over what was painted."""
     decoder: str
     """Name of the VQGAN whose latents it paints."""
     scale: float = 1.0
@@ -111,7 +113,9 @@ class FeaturePriorSettings:
     """Through how much noise, in units of their latents' spread, pictures are painted over once when they grow to full
     size: what guidance has changed shows through, edges and colours are again those of paintings. 0: they are not."""
     repaintings: int = 1
-    """How often each is painted over then, for one to be taken."""
+    """How often each is painted over then, for one to be taken and upsampled."""
+    upsampling_scale: float = 1.0
+    """How far that goes beyond what the upsampler is told."""
     text_pull: float = 0.0
     """How strongly, by their weights, the texts themselves pull beside it."""
     init_noise: float = 4.0
@@ -179,8 +183,7 @@ PRESETS: dict[str, Preset] = {
                     0.06,
                     1,
                     optimizer="normalised",
-                    small_until=0.5,
-                    restored=(0.9,),
+                    small_until=0.6,
                 ),
                 "dvae": GeneratorDefaults(
                     "starter/dvae", 8, 100, 0.4, 1, small_until=0.5, restored=(0.25, 0.5, 0.75, 0.9)
@@ -190,6 +193,7 @@ PRESETS: dict[str, Preset] = {
                 "starter/feature-prior",
                 "starter/sketcher",
                 "starter/painter",
+                "starter/upsampler",
                 "starter/vqgan",
                 scale=4.0,
                 painting_scale=2.5,

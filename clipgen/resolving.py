@@ -59,7 +59,7 @@ def networks_of(job: Job) -> tuple[str, ...]:
     """Return the names of all networks that a resolved job needs."""
     preset = models_of(job)
     prior = preset.feature_prior
-    imagining = (prior.weights, prior.sketcher, prior.painter, prior.decoder) if prior else ()
+    imagining = (prior.weights, prior.sketcher, prior.painter, prior.upsampler, prior.decoder) if prior else ()
     return tuple(
         dict.fromkeys((preset.generators[job.backend].weights, *(one.weights for one in preset.perceptors), *imagining))
     )

@@ -99,6 +99,7 @@ def _imaginer(row: presets.FeaturePriorSettings, ready: Callable[[Any], Any], de
         ready(build_feature_prior(load(row.weights))),
         ready(build_sketcher(load(row.sketcher))),
         ready(build_painter(load(row.painter))),
+        ready(build_painter(load(row.upsampler))),
         decoder or ready(build_network(load(row.decoder))),
     )
 

@@ -9,12 +9,12 @@ from typing import cast
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 from torch.utils.checkpoint import checkpoint
 
 from clipgen import generators, presets, resolving
 from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
 from clipgen.guidance import Guide, ViewPlan
+from clipgen.images import resized
 from clipgen.imagination import Imagination
 from clipgen.job import Job
 from clipgen.losses import roughness
@@ -114,8 +114,9 @@ class Scene:
         self._settle()
         with torch.no_grad():
             images = self._generator.decode()
+            size = images.shape[3], images.shape[2]
             for number, painting in paintings.items():
-                images[number] = interpolate(painting[None], images.shape[2:], mode="bicubic")[0].clamp(0, 1)
+                images[number] = resized(painting[None], size)[0]
             self._generator.start_from_images_(images)
 
     def _affordable(self, models: Models) -> Thrift:
@@ -163,7 +164,7 @@ class Scene:
         """Go on at full size from the pictures so far, painted over and enlarged."""
         self._settle()
         with torch.no_grad():
-            images = self._enlarged(self._guide.repaint(self._generator.decode()))
+            images = self._guide.enlarge(self._generator.decode(), self._size)
         self._draw_at_(self._size)
         self._generator.start_from_images_(images)
         self._growth = 0
@@ -172,13 +173,6 @@ class Scene:
     def _settle(self) -> None:
         """Have the pictures drawn as at the end of the run, when nothing is left to chance."""
         self._generator.set_step(self.total, self.total, self._seeds)
-
-    def _enlarged(self, images: Tensor) -> Tensor:
-        """Images (B, 3, h, w) at full size."""
-        width, height = self._size
-        if images.shape[2:] == (height, width):
-            return images
-        return interpolate(images, (height, width), mode="bicubic").clamp(0, 1)
 
     def measure(self) -> Measured:
         """Draw the pictures as they are, compare them with what was asked for, and find the way down.
@@ -268,7 +262,7 @@ class Scene:
             loss=losses.detach().mean(),
             score=scores.mean(),
             terms={name: values.detach().mean() for name, values in terms.items()},
-            image=self._only_finite(self._enlarged(images.detach())),
+            image=self._only_finite(resized(images.detach(), self._size)),
             views_at_once=self._thrift.views_at_once,
         )
         return Measured(losses, scores, step)

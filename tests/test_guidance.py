@@ -166,16 +166,21 @@ class Imagining(Imaginer):
         assert over is None or over.sigma == 0.5
         return 1 - over.latents if over else sketches
 
+    def upsample(
+        self, features: Tensor, paintings: Tensor, texts: Tensor, shares: Tensor, noise: Tensor, scale: float
+    ) -> Tensor:
+        return paintings.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
 
 def imagining(models: Models) -> Models:
     unused: Any = SimpleNamespace(shape=(3, 2, 2))
     decoder: Any = FakeVQGAN()
-    return replace(models, imaginer=Imagining(Imagines(), Sketches(), unused, decoder))
+    return replace(models, imaginer=Imagining(Imagines(), Sketches(), unused, unused, decoder))
 
 
 @pytest.fixture
 def two_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = FeaturePriorSettings("", "", "", "", scale=2.0, candidates=2, init_noise=3.0, init_scale=7.0)
+    settings = FeaturePriorSettings("", "", "", "", "", scale=2.0, candidates=2, init_noise=3.0, init_scale=7.0)
     monkeypatch.setitem(presets.PRESETS, "starter", replace(presets.PRESETS["starter"], feature_prior=settings))
 
 

@@ -41,6 +41,14 @@ class Four(Imaginer):
         self.painted.append(features[:, 0].int().tolist())
         return green(PAINTED[features[:, 0].int()])
 
+    def upsample(
+        self, features: Tensor, paintings: Tensor, texts: Tensor, shares: Tensor, noise: Tensor, scale: float
+    ) -> Tensor:
+        assert features.tolist() == [[1.0]]
+        assert noise.shape == (1, 3, 4, 4)
+        assert scale == 1.5
+        return paintings.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
 
 def green(strength: Tensor) -> Tensor:
     return torch.stack([1 - strength, strength, 1 - strength], 1)[:, :, None, None].expand(-1, -1, 8, 8)
@@ -55,13 +63,14 @@ def four(monkeypatch: pytest.MonkeyPatch) -> Four:
     )
     sketcher: Any = lambda features: green(GREENS[features[:, 0].int()])  # noqa: E731
     painter: Any = SimpleNamespace(shape=(3, 2, 2), stride=4, encode=lambda images: images)
+    upsampler: Any = SimpleNamespace(shape=(3, 4, 4))
     monkeypatch.setattr(Four, "painted", [], raising=False)
     monkeypatch.setattr(Four, "painted_over", [], raising=False)
-    return Four(prior, sketcher, painter, painter)
+    return Four(prior, sketcher, painter, upsampler, painter)
 
 
 def imagine(imaginer: Four, paintings: int, images: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    settings = FeaturePriorSettings("", "", "", "", candidates=4, paintings=paintings)
+    settings = FeaturePriorSettings("", "", "", "", "", candidates=4, paintings=paintings)
     perceptor = FakePerceptor()
     return Imagination(imaginer, settings, images).imagine(
         0, [cast(Perceptor, perceptor)], [perceptor.encode_texts(["green"])], torch.ones(1), 0
@@ -87,12 +96,13 @@ def test_with_an_init_image_nothing_is_painted(four: Four) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 5])
-def test_of_pictures_painted_over_the_best_is_taken(four: Four, count: int) -> None:
-    settings = FeaturePriorSettings("", "", "", "", repaint_noise=0.5, repaintings=count)
+def test_of_pictures_painted_over_the_best_is_upsampled(four: Four, count: int) -> None:
+    settings = FeaturePriorSettings("", "", "", "", "", repaint_noise=0.5, repaintings=count, upsampling_scale=1.5)
     perceptor = FakePerceptor()
     texts = [perceptor.encode_texts(["green"])]
     painting = Imagination(four, settings).repaint(
         torch.zeros(3, 16, 16), torch.ones(1), [cast(Perceptor, perceptor)], texts, torch.ones(1), 0
     )
     assert len(set(four.painted_over)) == count
-    torch.testing.assert_close(painting, green(torch.tensor([max(four.painted_over)]))[0])
+    assert painting.shape == (3, 16, 16)
+    torch.testing.assert_close(painting[:, ::2, ::2], green(torch.tensor([max(four.painted_over)]))[0])

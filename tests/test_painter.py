@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +15,7 @@ from clipgen.generators.networks import VQGANNetwork
 from clipgen.painter import Over, Painter, build_painter
 from clipgen.sketch import Sketcher
 from clipgen.starter.train.loop import Plan
-from clipgen.starter.train.painting import PaintTrainer, Seen, latents
+from clipgen.starter.train.painting import PaintTrainer, Seen, latents, painted
 
 CONFIG: dict[str, Any] = {
     "cells": 2, "kept": 3, "text": 5, "side": 4, "block": 8, "latent": 6, "components": 2,
@@ -152,6 +153,46 @@ def test_latents_are_those_of_pictures_and_then_of_their_mirror_images() -> None
     torch.testing.assert_close(found[130:], found[:130].flip(3))
     expected = pictures[129, :STRIDE, :STRIDE].reshape(-1, 3).mean(0) / 255
     torch.testing.assert_close(found[129, :, 0, 0].float(), torch.tensor(expected).float(), atol=1e-3, rtol=0)
+
+
+def test_paintings_are_what_is_decoded_of_the_nearest_codes() -> None:
+    network: Any = SimpleNamespace(
+        nearest=lambda latents: latents > 0.5,
+        lookup=lambda codes: codes.float(),
+        decode=lambda latents: latents.repeat_interleave(STRIDE, 2).repeat_interleave(STRIDE, 3),
+    )
+    colours = torch.rand(130, 3, 2, 2)
+    pictures = painted(network, colours.half(), torch.device("cpu"))
+    assert pictures.shape == (130, 3, 2 * STRIDE, 2 * STRIDE)
+    assert (pictures[:, :, ::STRIDE, ::STRIDE] == 255 * (colours.half() > 0.5).numpy()).all()
+
+
+def test_training_learns_to_upsample_what_is_painted_where_it_is_painted() -> None:
+    """Of latents along one line in six dimensions: those of a cell lie where the painting is bright."""
+    torch.manual_seed(3)
+    paintings = torch.randint(0, 256, (32, 1, 4, 4)).expand(-1, 3, -1, -1)
+    line = torch.tensor([1.0, 2, 0, -1, 0, 1])
+    bright = paintings[:, 0, :, :, None] / 127.5 - 1
+    seen = Seen(
+        (bright * line).permute(0, 3, 1, 2),
+        torch.randn(32, 12),
+        torch.randn(2, 16, 5),
+        paintings.repeat_interleave(4, 2).repeat_interleave(4, 3).byte().numpy(),
+    )
+    trainer = PaintTrainer(Plan(steps=80, batch=16, rate=0.003), seen, sketcher(), torch.device("cpu"))
+    assert trainer.network.shape == (3, 4, 4)
+    assert trainer.network.block == 4
+    optimiser = torch.optim.Adam(trainer.network.parameters(), lr=0.003)
+    for step in range(80):
+        optimiser.zero_grad()
+        trainer.losses_at(step)["loss"].backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    network = trainer.network.eval().requires_grad_(False)
+    assert seen.paintings is not None
+    shown = network.shows(seen.features, torch.from_numpy(seen.paintings) / 255)
+    noisy, wanted = 5 * torch.randn(32, *network.shape), network.components(seen.latents)
+    clean = network.denoise(noisy, torch.full((32,), 5.0), shown, torch.zeros(32, 5))
+    assert (clean - wanted).square().mean() < 0.3 * wanted.square().mean()
 
 
 def test_training_learns_to_paint_what_is_seen_where_it_is_seen() -> None:

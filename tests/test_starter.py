@@ -15,14 +15,17 @@ from clipgen.evaluation import JUDGE, embed
 from clipgen.feature_prior import FeaturePrior, build_feature_prior
 from clipgen.generators.networks import VQGANNetwork, build_network
 from clipgen.guidance import see_in_parts
+from clipgen.images import resized
 from clipgen.imagination import Imaginer
 from clipgen.library import load
+from clipgen.losses import roughness
 from clipgen.painter import build_painter
 from clipgen.perceptor import Perceptor, build_perceptor
 from clipgen.presets import PRESETS, CutoutSettings
 from clipgen.sketch import build_sketcher
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.features import features
+from clipgen.starter.train.painting import latents, painted
 from clipgen.starter.train.reconstruction import quality
 from clipgen.starter.train.zero_shot import zero_shot
 
@@ -35,6 +38,7 @@ NAMES = (
     "starter/feature-prior",
     "starter/sketcher",
     "starter/painter",
+    "starter/upsampler",
 )
 MEBIBYTE = 2**20
 Module = TypeVar("Module", bound=nn.Module)
@@ -124,7 +128,7 @@ def test_a_painting_shows_the_judge_what_a_sketch_leaves_open(
     sketches = sketcher(seen).clamp(0, 1)
     painter, network = frozen(build_painter(load("starter/painter"))), frozen(build_network(load("starter/vqgan")))
     assert isinstance(network, VQGANNetwork)
-    imaginer = Imaginer(prior, sketcher, painter, network)
+    imaginer = Imaginer(prior, sketcher, painter, painter, network)
     noise = torch.randn(len(seen), *painter.shape, generator=torch.Generator().manual_seed(0))
     titles = [f"a {truth.noun}" for truth in truths(96, 32)]
     texts = torch.cat([guide.encode_texts(titles) for guide in guides], 1)
@@ -135,6 +139,30 @@ def test_a_painting_shows_the_judge_what_a_sketch_leaves_open(
         for images in (sketches, paintings)
     ]
     assert (cosines[1] - cosines[0]).mean() > 0.04
+
+
+def test_upsampling_adds_the_detail_of_pictures_of_twice_the_size_and_changes_little_else(
+    prior: FeaturePrior, seen: Tensor, data: Path
+) -> None:
+    network, upsampler = frozen(build_network(load("starter/vqgan"))), frozen(build_painter(load("starter/upsampler")))
+    assert isinstance(network, VQGANNetwork)
+    imaginer = Imaginer(prior, frozen(build_sketcher(load("starter/sketcher"))), upsampler, upsampler, network)
+    cpu, count = torch.device("cpu"), 16
+    small, wanted = (
+        torch.from_numpy(painted(network, latents(network, drawn_set(data, count, size, seed=96), cpu)[:count], cpu))
+        / 255
+        for size in (128, 256)
+    )
+    guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
+    titles = [f"a {truth.noun}" for truth in truths(96, count)]
+    texts = torch.cat([guide.encode_texts(titles) for guide in guides], 1)
+    noise = torch.randn(count, *upsampler.shape, generator=torch.Generator().manual_seed(0))
+    each = zip(*(tensor.split(1) for tensor in (seen[:count], small, texts, noise)), strict=True)
+    large = torch.cat([imaginer.upsample(*told, torch.ones(1), some, 1.0) for *told, some in each])
+    rough, wanted_rough, smooth = (roughness(images).mean() for images in (large, wanted, resized(small, (256, 256))))
+    assert smooth < 0.7 * wanted_rough
+    assert 0.8 * wanted_rough < rough < 1.25 * wanted_rough
+    assert (resized(large, (128, 128)) - small).abs().mean() < 0.05
 
 
 @pytest.mark.parametrize(("name", "decibels"), [("vqgan", 21.5), ("dvae", 19.5)])

@@ -27,6 +27,7 @@ NAMES = (
     "feature-prior",
     "sketcher",
     "painter",
+    "upsampler",
 )
 """The recipes in the order in which they need one another; `recipes.RECIPES` holds them."""
 
@@ -60,7 +61,8 @@ def train(
         raise UsageError(f"--seed must be 0 or more, got {seed}")
     import torch
 
-    from clipgen.starter.train.recipes import RECIPES, Bench
+    from clipgen.starter.train.recipe import Bench
+    from clipgen.starter.train.recipes import RECIPES
     from clipgen.starter.train.recipes import train as run_recipe
 
     recipe = RECIPES[name]

@@ -1,10 +1,12 @@
-"""Training what paints over a sketch: it learns latents of pictures, told what is seen, sketched and said of them."""
+"""Training what paints over sketches, or upsamples paintings.
+
+It learns latents of pictures, told what is seen, sketched or painted, and said of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +18,13 @@ from clipgen.sketch import Sketcher
 from clipgen.starter.train.features import pixels
 from clipgen.starter.train.loop import Losses, Plan
 
-SHAPE: dict[str, Any] = {"components": 3, "narrow": 64, "wide": 128, "embedding": 192}
+COMPONENTS, EMBEDDING = 3, 192
+NARROW, WIDE, WIDE_UPSAMPLING = 64, 128, 64
 UNSAID, UNTOLD, UNSHOWN = 0.05, 0.1, 0.1  # shares of the pictures without text, anything, and all but text
-STUDY = (0.0, 1.4)  # mean and standard deviation of the logarithm of the noise
+STUDY, STUDY_UPSAMPLING, SPREAD = 0.0, -0.4, 1.4  # means and standard deviation of the logarithm of the noise
 FLOOR = 0.05  # errors count no more where there is less noise than this
 BLUR = 0.3  # of what is added to features at most, in units of their spread: imagined ones are not exact
+GRAIN = 0.1  # standard deviation at most of the noise on paintings: those of a painter are not exact either
 SAMPLED = 2000  # pictures by whose latents the components are chosen
 CHUNK = 100
 
@@ -35,19 +39,25 @@ class Seen:
     """(2 N, E)"""
     captions: Tensor
     """(V, N, D), true of a picture and of its mirror image."""
+    paintings: np.ndarray | None = None
+    """(2 N, 3, S, S) uint8, by which an upsampler goes; a painter goes by sketches."""
 
 
 class PaintTrainer:
-    """A painter that goes by a sketcher, what it learns from, and its loss at a step."""
+    """A painter that goes by a sketcher, or an upsampler, what it learns from, and its loss at a step."""
 
     def __init__(self, plan: Plan, seen: Seen, sketcher: Sketcher, device: torch.device):
         torch.manual_seed(plan.seed)
         self.plan, self.seen, self.device = plan, seen, device
         self.sketcher = sketcher.to(device).eval().requires_grad_(False)
+        upsampling = seen.paintings is not None
+        self._study = STUDY_UPSAMPLING if upsampling else STUDY
+        size = sketcher.size if seen.paintings is None else seen.paintings.shape[-1]
         latent, side = seen.latents.shape[1:3]
-        sides = {"side": side, "block": sketcher.size // side, "latent": latent}
+        sides = {"side": side, "block": size // side, "latent": latent, "components": COMPONENTS}
         told = {"cells": sketcher.cells, "kept": sketcher.config["kept"], "text": seen.captions.shape[2]}
-        painter = Painter({**told, **sides, **SHAPE})
+        widths = {"narrow": NARROW, "wide": WIDE_UPSAMPLING if upsampling else WIDE, "embedding": EMBEDDING}
+        painter = Painter({**told, **sides, **widths})
         painter.mean.copy_(sketcher.mean)
         painter.std.copy_(sketcher.std)
         painter.text_mean.copy_(seen.captions.float().mean((0, 1)))
@@ -65,17 +75,22 @@ class PaintTrainer:
         known = ((chance < UNSAID) | (chance >= UNSAID + UNTOLD + UNSHOWN))[:, :, None, None]
         texts = self.seen.captions[spoken, picked % self.seen.captions.shape[1]].float().to(self.device) * said
         clean = self.network.components(self.seen.latents[picked].float().to(self.device))
-        shown = self._shown(self.seen.features[picked].float().to(self.device)) * known
-        sigma = (STUDY[0] + STUDY[1] * torch.randn(len(clean))).exp().to(clean)
+        shown = self._shown(picked) * known
+        sigma = (self._study + SPREAD * torch.randn(len(clean))).exp().to(clean)
         noisy = clean + sigma.view(-1, 1, 1, 1) * torch.randn(clean.shape).to(clean)
         error = (self.network.denoise(noisy, sigma, shown, texts).float() - clean).square().mean((1, 2, 3))
         return {"loss": (error * (1 + 1 / (sigma.square() + FLOOR**2))).mean()}
 
-    def _shown(self, features: Tensor) -> Tensor:
+    @torch.no_grad()
+    def _shown(self, picked: Tensor) -> Tensor:
+        features = self.seen.features[picked].float().to(self.device)
         strength = BLUR * torch.rand(len(features), 1).to(features)
         features = features + strength * self.sketcher.std * torch.randn(features.shape).to(features)
-        with torch.no_grad():
+        if self.seen.paintings is None:
             return self.network.shows(features, self.sketcher(features).clamp(0, 1))
+        paintings = torch.from_numpy(self.seen.paintings[picked.numpy()]).to(features) / 255
+        grain = GRAIN * torch.rand(len(paintings), 1, 1, 1) * torch.randn(paintings.shape)
+        return self.network.shows(features, paintings + grain.to(paintings))
 
 
 def _keep_components_(painter: Painter, latents: Tensor) -> None:
@@ -98,3 +113,13 @@ def latents(network: VQGANNetwork, pictures: np.ndarray, device: torch.device) -
         found.append([network.encode(view).half().cpu() for view in (images, images.flip(3))])
     plain, mirrored = zip(*found, strict=True)
     return torch.cat([*plain, *mirrored])
+
+
+@torch.no_grad()
+def painted(network: VQGANNetwork, latents: Tensor, device: torch.device) -> np.ndarray:
+    """Pictures (N, 3, S, S) uint8 that a network decodes of the codes nearest to latents (N, D, h, w)."""
+    decoded: list[np.ndarray] = []
+    for some in torch.split(latents, CHUNK):
+        codes = network.lookup(network.nearest(some.float().to(device)))
+        decoded.append((255 * network.decode(codes).clamp(0, 1)).round().byte().cpu().numpy())
+    return np.concatenate(decoded)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,56 +10,28 @@ import numpy as np
 import torch
 
 from clipgen import weights
-from clipgen.errors import WeightsMissingError
-from clipgen.feature_prior import build_feature_prior
 from clipgen.generators.networks import NETWORKS, VQGANNetwork, build_network
 from clipgen.perceptor import Perceptor, build_perceptor
-from clipgen.sketch import build_sketcher
-from clipgen.starter.train import dvae, vqgan
+from clipgen.starter.train import dvae, imagining, vqgan
 from clipgen.starter.train.claims import NOUN, codes_shown
 from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.dreams import Canvas, Latents, Pixels
 from clipgen.starter.train.dvae import DVAETrainer
-from clipgen.starter.train.features import FeatureTrainer, features, fresh_prior
-from clipgen.starter.train.loop import Plan, Report, train_module
-from clipgen.starter.train.painting import PaintTrainer, Seen, latents
+from clipgen.starter.train.loop import Plan, train_module
 from clipgen.starter.train.prior import CONFIG as PRIOR
 from clipgen.starter.train.prior import PriorTrainer, build_prior
-from clipgen.starter.train.reading import ReadingTrainer, looks, readings
+from clipgen.starter.train.reading import ReadingTrainer, looks
+from clipgen.starter.train.recipe import CLIP_SEED, LARGE_SEED, Bench, Recipe, guides_of
 from clipgen.starter.train.reconstruction import quality, reconstruct
 from clipgen.starter.train.restoring import RestorationTrainer
-from clipgen.starter.train.sketching import SketchTrainer
 from clipgen.starter.train.vqgan import VQGANTrainer
 from clipgen.starter.train.zero_shot import zero_shot
-from clipgen.weights.shelf import STARTER
-
-CLIP_SEED, LARGE_SEED = 1, 2  # of the sets of drawn pictures, 128 px and 256 px
-
 
 AUTOENCODERS: dict[str, tuple[dict[str, Any], type[VQGANTrainer] | type[DVAETrainer]]] = {
     "vqgan": (vqgan.CONFIG, VQGANTrainer),
     "dvae": (dvae.CONFIG, DVAETrainer),
 }
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A row: its plan, and what else it needs."""
-
-    summary: str
-    plan: Plan
-    pictures: int
-    start: str | None = None
-    """The weights it goes on from: those that ship, or those that another recipe left in the same folder of runs."""
-    needs: tuple[str, ...] = ()
-    """Other such weights that it learns by."""
-    radius: tuple[float, float] = (0.0, 0.0)
-    """Of the adversary, at first and from half of the steps on."""
-    dreams: tuple[str, int] = ("pixels", 0)
-    """What the guide dreams on, and how many dreams join a batch."""
-    bits: int = 16
-    """In which its weights are stored."""
 
 
 RECIPES: dict[str, Recipe] = {
@@ -103,10 +73,14 @@ RECIPES: dict[str, Recipe] = {
     ),
     "sketcher": Recipe(
         "what draws a first sketch of such features", Plan(3200, 64, 0.001, seed=1, average=0.995, brief=True), 96_000,
-        None, ("feature-prior", "clip", "clip-fine"),
+        None, ("feature-prior", "clip", "clip-fine"), bits=8,
     ),
     "painter": Recipe(
         "what paints the detail over such a sketch", Plan(16_600, 64, 0.0015, seed=7, decay=0.01), 32_000,
+        None, ("feature-prior", "clip-texts", "clip-fine-texts", "sketcher", "vqgan-restoring"),
+    ),
+    "upsampler": Recipe(
+        "what paints the finest detail, at twice the size", Plan(6000, 32, 0.0015, seed=8, decay=0.01), 16_000,
         None, ("feature-prior", "clip-texts", "clip-fine-texts", "sketcher", "vqgan-restoring"),
     ),
     "judge": Recipe(
@@ -119,32 +93,6 @@ RECIPES: dict[str, Recipe] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Bench:
-    """Where a recipe runs: its folder of runs, device, and who hears of its progress."""
-
-    runs: Path
-    device: torch.device
-    report: Report
-
-    @property
-    def data(self) -> Path:
-        """The folder of drawn pictures."""
-        return self.runs / "data"
-
-    def trained(self, name: str) -> weights.Checkpoint:
-        """Weights that ship, or that an earlier recipe left here.
-
-        Raises WeightsMissingError, naming the command that makes them.
-        """
-        if name.startswith(STARTER):
-            return weights.read(weights.find(name))
-        path = self.runs / f"{name}.safetensors"
-        if not path.exists():
-            raise WeightsMissingError(f"{path} is missing: run `clipgen train {name} --runs {self.runs}` first")
-        return weights.read(path)
-
-
 def train(name: str, recipe: Recipe, bench: Bench) -> Path:
     """Run a recipe, or go on with it; leaves `<name>.safetensors` in the folder of runs and returns its path."""
     makers = {
@@ -152,9 +100,10 @@ def train(name: str, recipe: Recipe, bench: Bench) -> Path:
         **dict.fromkeys(("judge-texts", "clip-texts", "clip-fine-texts"), _texts),
         "vqgan-restoring": _restoring,
         "prior": _prior,
-        "feature-prior": _feature_prior,
-        "sketcher": _sketcher,
-        "painter": _painter,
+        "feature-prior": imagining.feature_prior,
+        "sketcher": imagining.sketcher,
+        "painter": imagining.painter,
+        "upsampler": imagining.upsampler,
     }
     checkpoint = makers.get(name, _clip)(name, recipe, bench)
     origin = {"recipe": name, "pictures": recipe.pictures, "radius": list(recipe.radius), "dreams": list(recipe.dreams)}
@@ -186,17 +135,12 @@ def _clip(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
 def _texts(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     start = bench.trained(str(recipe.start))
     pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
-    guides = _guides(recipe.needs, bench)
+    guides = guides_of(recipe.needs, bench)
     seen = [looks(guide, pictures) for guide in guides]
     perceptor = build_perceptor(start).to(bench.device)
     trainer = ReadingTrainer(perceptor, recipe.plan, seen, truths(CLIP_SEED, recipe.pictures))
     reader = train_module(bench.runs / name, perceptor, recipe.plan, trainer.losses_at, bench.report)
     return _tried(reader, start.config, bench)
-
-
-def _guides(names: Sequence[str], bench: Bench) -> list[Perceptor]:
-    """Perceptors that look and do not learn."""
-    return [build_perceptor(bench.trained(name)).eval().to(bench.device) for name in names]
 
 
 def _tried(perceptor: Perceptor, config: dict[str, Any], bench: Bench) -> weights.Checkpoint:
@@ -252,45 +196,3 @@ def _prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     trainer = PriorTrainer(recipe.plan, drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED), bench.device)
     network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
     return weights.Checkpoint("prior", PRIOR, network.state_dict())
-
-
-def _feature_prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
-    guides = _guides(recipe.needs, bench)
-    pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
-    captions = _captions(guides, recipe)
-    torch.manual_seed(recipe.plan.seed)
-    if recipe.start:
-        prior = build_feature_prior(bench.trained(recipe.start))
-    else:
-        prior = fresh_prior(guides, pictures, captions.shape[2])
-    trainer = FeatureTrainer(recipe.plan, prior, features(guides, prior, pictures), captions, bench.device)
-    network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
-    return weights.Checkpoint("feature-prior", network.config, network.state_dict())
-
-
-def _sketcher(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
-    prior = build_feature_prior(bench.trained(recipe.needs[0]))
-    guides = _guides(recipe.needs[1:], bench)
-    pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
-    seen = features(guides, prior, pictures)
-    trainer = SketchTrainer(recipe.plan, pictures, seen, math.isqrt(prior.cells), bench.device)
-    network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
-    return weights.Checkpoint("sketcher", network.config, network.state_dict())
-
-
-def _painter(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
-    prior, *guides_named, sketcher, network = recipe.needs
-    guides = _guides(guides_named, bench)
-    autoencoder = cast(VQGANNetwork, build_network(bench.trained(network))).eval().to(bench.device)
-    pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
-    seen = features(guides, build_feature_prior(bench.trained(prior)), pictures)
-    known = Seen(latents(autoencoder, pictures, bench.device), seen, _captions(guides, recipe))
-    trainer = PaintTrainer(recipe.plan, known, build_sketcher(bench.trained(sketcher)), bench.device)
-    painter = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
-    return weights.Checkpoint("painter", painter.config, painter.state_dict())
-
-
-def _captions(guides: Sequence[Perceptor], recipe: Recipe) -> torch.Tensor:
-    """Vectors (V, N, D) of true captions of the pictures, those of all guides side by side."""
-    shown = truths(CLIP_SEED, recipe.pictures)
-    return torch.cat([readings(guide, shown, recipe.plan.seed, styled=True) for guide in guides], 2)
