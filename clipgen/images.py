@@ -87,7 +87,7 @@ def resized(images: Tensor, size: Size) -> Tensor:
     """Scale images (B, 3, H, W) in [0, 1] to `size` (width, height)."""
     if (images.shape[3], images.shape[2]) == size:
         return images
-    return interpolate(images, size[::-1], mode="bicubic", antialias=True).clamp(0, 1)
+    return interpolate(images, size[::-1], mode="bicubic", antialias=size[0] < images.shape[3]).clamp(0, 1)
 
 
 def to_pil(image: Tensor) -> Image.Image:

@@ -98,10 +98,10 @@ class Imagination:
         shares: Tensor,
         seed: int,
     ) -> Tensor:
-        """Paint features (E,) of texts over an image (3, H, W), which shows through: (3, S, S) in [0, 1].
+        """Paint features (E,) of texts over an image (3, H, W), which shows through: (3, 2 S, 2 S) in [0, 1].
 
-        perceptors, texts and shares as for `imagine`. Of several paintings the one that shows the texts best is
-        upsampled.
+        perceptors, texts and shares as for `imagine`. Of several paintings (3, S, S) the one that shows the texts best
+        is upsampled.
         """
         joined, imaginer, settings = torch.cat(list(texts), 1), self.imaginer, self.settings
         side = imaginer.decoder.stride * imaginer.painter.shape[-1]

@@ -167,6 +167,16 @@ def test_paintings_are_what_is_decoded_of_the_nearest_codes() -> None:
     assert (pictures[:, :, ::STRIDE, ::STRIDE] == 255 * (colours.half() > 0.5).numpy()).all()
 
 
+def learned(trainer: PaintTrainer) -> Painter:
+    """Its network after all steps of its plan."""
+    optimiser = torch.optim.Adam(trainer.network.parameters(), lr=trainer.plan.rate)
+    for step in range(trainer.plan.steps):
+        optimiser.zero_grad()
+        trainer.losses_at(step)["loss"].backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    return trainer.network.eval().requires_grad_(False)
+
+
 def test_training_learns_to_upsample_what_is_painted_where_it_is_painted() -> None:
     """Of latents along one line in six dimensions: those of a cell lie where the painting is bright."""
     torch.manual_seed(3)
@@ -182,12 +192,7 @@ def test_training_learns_to_upsample_what_is_painted_where_it_is_painted() -> No
     trainer = PaintTrainer(Plan(steps=80, batch=16, rate=0.003), seen, sketcher(), torch.device("cpu"))
     assert trainer.network.shape == (3, 4, 4)
     assert trainer.network.block == 4
-    optimiser = torch.optim.Adam(trainer.network.parameters(), lr=0.003)
-    for step in range(80):
-        optimiser.zero_grad()
-        trainer.losses_at(step)["loss"].backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-    network = trainer.network.eval().requires_grad_(False)
+    network = learned(trainer)
     assert seen.paintings is not None
     shown = network.shows(seen.features, torch.from_numpy(seen.paintings) / 255)
     noisy, wanted = 5 * torch.randn(32, *network.shape), network.components(seen.latents)
@@ -203,12 +208,7 @@ def test_training_learns_to_paint_what_is_seen_where_it_is_seen() -> None:
     painted = (where * line).permute(0, 3, 1, 2).repeat_interleave(2, 2).repeat_interleave(2, 3)
     seen = Seen(painted, where.expand(-1, -1, -1, 3).flatten(1), torch.randn(2, 16, 5))
     trainer = PaintTrainer(Plan(steps=80, batch=16, rate=0.003), seen, sketcher(), torch.device("cpu"))
-    optimiser = torch.optim.Adam(trainer.network.parameters(), lr=0.003)
-    for step in range(80):
-        optimiser.zero_grad()
-        trainer.losses_at(step)["loss"].backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-    painter = trainer.network.eval().requires_grad_(False)
+    painter = learned(trainer)
     shown = painter.shows(seen.features, trainer.sketcher(seen.features).clamp(0, 1))
     noise = torch.full((32,), 20.0)
     clean = painter.denoise(20 * torch.randn(32, *painter.shape), noise, shown, torch.zeros(32, 5))
