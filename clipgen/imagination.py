@@ -101,7 +101,7 @@ class Imagination:
         """Paint features (E,) of texts over an image (3, H, W), which shows through: (3, 2 S, 2 S) in [0, 1].
 
         perceptors, texts and shares as for `imagine`. Of several paintings (3, S, S) the one that shows the texts best
-        is upsampled.
+        is upsampled, and of several ways to do so again the one that does.
         """
         joined, imaginer, settings = torch.cat(list(texts), 1), self.imaginer, self.settings
         side = imaginer.decoder.stride * imaginer.painter.shape[-1]
@@ -112,8 +112,10 @@ class Imagination:
         sketches = imaginer.sketcher(told).clamp(0, 1)
         paintings = imaginer.paint(told, sketches, joined, shares, noise, settings.painting_scale, over)
         best = paintings[_shown(paintings, perceptors, texts, shares).argmax()]
-        noise = _noise(seed, "upsampling", (1, *imaginer.upsampler.shape)).to(joined)
-        return imaginer.upsample(told[:1], best[None], joined, shares, noise, settings.upsampling_scale)[0]
+        noise = _noise(seed, "upsampling", (settings.upsamplings, *imaginer.upsampler.shape)).to(joined)
+        told, same = features.expand(len(noise), -1), best.expand(len(noise), -1, -1, -1)
+        upsampled = imaginer.upsample(told, same, joined, shares, noise, settings.upsampling_scale)
+        return upsampled[_shown(upsampled, perceptors, texts, shares).argmax()]
 
     def _start(self, row: int, perceptors: Sequence[Perceptor]) -> Start | None:
         """Return the features of the image that the picture starts at, if it does."""

@@ -86,8 +86,7 @@ class Painter(nn.Module):
         """The mean of the components (B, C, h, w) that noise of standard deviation sigma (B,) made noisy.
 
         shown, see `shows`, and texts (B, D): zeros tell nothing. Preconditioned as in EDM (Karras et al., 2022, table
-        1)
-        for data of unit variance.
+        1), for data of unit variance.
         """
         level = sigma.view(-1, 1, 1, 1)
         total = (level.square() + 1).sqrt()

@@ -113,7 +113,9 @@ class FeaturePriorSettings:
     """Through how much noise, in units of their latents' spread, pictures are painted over once when they grow to full
     size: what guidance has changed shows through, edges and colours are again those of paintings. 0: they are not."""
     repaintings: int = 1
-    """How often each is painted over then, for one to be taken and upsampled."""
+    """How often each is painted over then, for one to be taken."""
+    upsamplings: int = 1
+    """How often that is upsampled, for one to be taken."""
     upsampling_scale: float = 1.0
     """How far that goes beyond what the upsampler is told."""
     text_pull: float = 0.0
@@ -183,7 +185,7 @@ PRESETS: dict[str, Preset] = {
                     0.06,
                     1,
                     optimizer="normalised",
-                    small_until=0.6,
+                    small_until=0.7,
                 ),
                 "dvae": GeneratorDefaults(
                     "starter/dvae", 8, 100, 0.4, 1, small_until=0.5, restored=(0.25, 0.5, 0.75, 0.9)
@@ -199,6 +201,7 @@ PRESETS: dict[str, Preset] = {
                 painting_scale=2.5,
                 repaint_noise=0.8,
                 repaintings=8,
+                upsamplings=4,
                 text_pull=1.0,
             ),
             judge="starter/judge",

@@ -23,6 +23,8 @@ class Four(Imaginer):
     painted: list[list[int]]
     painted_over: list[float]
     """How green each painting was that was painted over another picture."""
+    upsampled: list[float]
+    """How green each picture was that was upsampled."""
 
     def paint(
         self,
@@ -44,10 +46,12 @@ class Four(Imaginer):
     def upsample(
         self, features: Tensor, paintings: Tensor, texts: Tensor, shares: Tensor, noise: Tensor, scale: float
     ) -> Tensor:
-        assert features.tolist() == [[1.0]]
-        assert noise.shape == (1, 3, 4, 4)
+        assert features.tolist() == [[1.0]] * len(noise)
+        assert noise.shape == (len(noise), 3, 4, 4)
         assert scale == 1.5
-        return paintings.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        torch.testing.assert_close(paintings, green(torch.full((len(noise),), max(self.painted_over))))
+        self.upsampled += noise[:, 0, 0, 0].sigmoid().tolist()
+        return green(noise[:, 0, 0, 0].sigmoid()).repeat_interleave(2, 2).repeat_interleave(2, 3)
 
 
 def green(strength: Tensor) -> Tensor:
@@ -66,6 +70,7 @@ def four(monkeypatch: pytest.MonkeyPatch) -> Four:
     upsampler: Any = SimpleNamespace(shape=(3, 4, 4))
     monkeypatch.setattr(Four, "painted", [], raising=False)
     monkeypatch.setattr(Four, "painted_over", [], raising=False)
+    monkeypatch.setattr(Four, "upsampled", [], raising=False)
     return Four(prior, sketcher, painter, upsampler, painter)
 
 
@@ -95,14 +100,19 @@ def test_with_an_init_image_nothing_is_painted(four: Four) -> None:
     torch.testing.assert_close(sketch, green(torch.tensor([0.9]))[0])
 
 
-@pytest.mark.parametrize("count", [1, 5])
-def test_of_pictures_painted_over_the_best_is_upsampled(four: Four, count: int) -> None:
-    settings = FeaturePriorSettings("", "", "", "", "", repaint_noise=0.5, repaintings=count, upsampling_scale=1.5)
+@pytest.mark.parametrize(("paintings", "upsamplings"), [(1, 1), (5, 1), (5, 4)])
+def test_the_best_of_pictures_painted_over_is_upsampled_the_best_way(
+    four: Four, paintings: int, upsamplings: int
+) -> None:
+    settings = FeaturePriorSettings(
+        "", "", "", "", "", repaint_noise=0.5, repaintings=paintings, upsamplings=upsamplings, upsampling_scale=1.5
+    )
     perceptor = FakePerceptor()
     texts = [perceptor.encode_texts(["green"])]
     painting = Imagination(four, settings).repaint(
         torch.zeros(3, 16, 16), torch.ones(1), [cast(Perceptor, perceptor)], texts, torch.ones(1), 0
     )
-    assert len(set(four.painted_over)) == count
+    assert len(set(four.painted_over)) == paintings
+    assert len(set(four.upsampled)) == upsamplings
     assert painting.shape == (3, 16, 16)
-    torch.testing.assert_close(painting[:, ::2, ::2], green(torch.tensor([max(four.painted_over)]))[0])
+    torch.testing.assert_close(painting[:, ::2, ::2], green(torch.tensor([max(four.upsampled)]))[0])
