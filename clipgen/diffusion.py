@@ -48,6 +48,8 @@ def told(
         mixed = torch.einsum("k...,k->...", torch.stack(cleaned), shares)
         if abs(rest) > ROUNDING:
             mixed = mixed + rest * silent(noisy, sigma)
+        if scale == 1:  # no farther, so that it is the same from wherever it is seen
+            return mixed
         without = start(noisy, sigma)
         return without + scale * (mixed - without)
 

@@ -62,14 +62,16 @@ def test_texts_change_what_is_denoised_by_their_shares_and_the_scale() -> None:
     torch.testing.assert_close(changed, torch.tensor([[2.0, -1.0]]).expand(3, -1))
 
 
-def test_the_scale_goes_beyond_what_is_untold() -> None:
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_the_scale_goes_beyond_what_is_untold(scale: float) -> None:
     def denoise(noisy: Tensor, sigma: Tensor, texts: Tensor) -> Tensor:
         return noisy + texts + 10
 
     texts, noisy = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.zeros(3, 2)
     for shares, mixed in (([0.5, 0.5], [10.5, 10.5]), ([1.0, -0.5], [11.0, 9.5])):
-        changed = told(denoise, texts, torch.tensor(shares), 2.0, lambda noisy, sigma: noisy - 1)
-        torch.testing.assert_close(changed(noisy, torch.ones(3)), (2 * torch.tensor([mixed]) + 1).expand(3, -1))
+        changed = told(denoise, texts, torch.tensor(shares), scale, lambda noisy, sigma: noisy - 1)
+        beyond = scale * torch.tensor([mixed]) + scale - 1
+        torch.testing.assert_close(changed(noisy, torch.ones(3)), beyond.expand(3, -1))
 
 
 def test_noise_decides_what_is_painted(painter: Painter) -> None:
