@@ -185,7 +185,7 @@ PRESETS: dict[str, Preset] = {
                     0.06,
                     1,
                     optimizer="normalised",
-                    small_until=0.7,
+                    small_until=0.5,
                 ),
                 "dvae": GeneratorDefaults(
                     "starter/dvae", 8, 100, 0.4, 1, small_until=0.5, restored=(0.25, 0.5, 0.75, 0.9)
