@@ -108,13 +108,12 @@ class Imagination:
         small = resized(image[None], (side, side))
         over = Over(imaginer.decoder.encode(small), settings.repaint_noise)
         noise = _noise(seed, "repainting", (settings.repaintings, *imaginer.painter.shape)).to(joined)
-        told = features.expand(len(noise), -1)
-        sketches = imaginer.sketcher(told).clamp(0, 1)
-        paintings = imaginer.paint(told, sketches, joined, shares, noise, settings.painting_scale, over)
-        best = paintings[_shown(paintings, perceptors, texts, shares).argmax()]
+        told, sketch = features[None], imaginer.sketcher(features[None]).clamp(0, 1)
+        paintings = imaginer.paint(*_each(noise, told, sketch), joined, shares, noise, settings.painting_scale, over)
+        best = _shown(paintings, perceptors, texts, shares).argmax()
         noise = _noise(seed, "upsampling", (settings.upsamplings, *imaginer.upsampler.shape)).to(joined)
-        told, same = features.expand(len(noise), -1), best.expand(len(noise), -1, -1, -1)
-        upsampled = imaginer.upsample(told, same, joined, shares, noise, settings.upsampling_scale)
+        same = _each(noise, told, paintings[best, None])
+        upsampled = imaginer.upsample(*same, joined, shares, noise, settings.upsampling_scale)
         return upsampled[_shown(upsampled, perceptors, texts, shares).argmax()]
 
     def _start(self, row: int, perceptors: Sequence[Perceptor]) -> Start | None:
@@ -136,3 +135,8 @@ def _shown(images: Tensor, perceptors: Sequence[Perceptor], texts: Sequence[Tens
 
 def _noise(seed: int, purpose: str, shape: tuple[int, ...]) -> Tensor:
     return torch.randn(shape, generator=generator_for(seed, 0, purpose))
+
+
+def _each(noise: Tensor, features: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
+    """Repeat features (1, E) and an image (1, 3, H, W) for each noise (B, ...)."""
+    return features.expand(len(noise), -1), image.expand(len(noise), -1, -1, -1)
