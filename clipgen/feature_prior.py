@@ -20,11 +20,14 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, layer_norm, scaled_dot_product_attention, silu
 
 from clipgen import diffusion, weights
+from clipgen.rng import generator_for
 
 FREQUENCIES = 16
 NOISE = (20.0, 0.02)
 """Standard deviation of the noise that sampling begins and ends at, of numbers of about unit variance."""
 STEPS = 12
+EVIDENCE_NOISE = (1.0, 2.0, 4.0, 8.0) * 3
+"""Through which features are looked at for what they say of texts."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,22 @@ class FeaturePrior(nn.Module):
         denoise = diffusion.told(self.denoise, texts, shares, scale)
         features = diffusion.sample(denoise, begin, diffusion.noise_levels(first, NOISE[1], STEPS))
         return features * self.std + self.mean
+
+    @torch.no_grad()
+    def evidence(self, features: Tensor, texts: Tensor, shares: Tensor) -> Tensor:
+        """How much better features (B, E) are denoised when told texts (K, D) than when told nothing: (B,).
+
+        shares (K,) as `clipgen.diffusion.told` has them. On average over noise it is how much likelier the texts make
+        the features: what they say of the texts (diffusion classifiers: Li et al., 2023, arXiv 2303.16203).
+        """
+        told = diffusion.told(self.denoise, texts, shares, 1.0)
+        untold = diffusion.silent(self.denoise, texts)
+        data = self._standard(features)
+        total = torch.zeros_like(data[:, 0])
+        for number, sigma in enumerate(EVIDENCE_NOISE):
+            noise = torch.randn(self.length, generator=generator_for(0, number, "evidence")).to(data)
+            total += diffusion.error(untold, data, noise, sigma) - diffusion.error(told, data, noise, sigma)
+        return total / len(EVIDENCE_NOISE)
 
     def _standard(self, features: Tensor) -> Tensor:
         """Features (B, E) in units of their spread among pictures."""

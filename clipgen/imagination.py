@@ -17,6 +17,9 @@ from clipgen.presets import FeaturePriorSettings
 from clipgen.rng import generator_for
 from clipgen.sketch import Sketcher
 
+EVIDENCE_WEIGHT = 2.0
+"""How much the prior's evidence for a text counts beside the perceptors' scores when the best of images is taken."""
+
 
 @dataclass(frozen=True)
 class Imaginer:
@@ -71,23 +74,21 @@ class Imagination:
         """Return features (E,) of one picture of texts, and a painting (3, H, W) of it in [0, 1].
 
         texts: for each perceptor (K, D); shares (K,) as `clipgen.diffusion.told` has them. Of several it is the one
-        that shows the texts best in the eyes of the perceptors (reranking, as in DALL-E: Ramesh et al., 2021, section
-        2.6), first of all sketches, then of the paintings of the best of these.
+        whose painting shows the texts best, see `_best`; with an image to start at, the sketch that the perceptors find
+        to do so, and that sketch in place of a painting.
         """
         joined = torch.cat(list(texts), 1)
         prior, start, settings = self.imaginer.prior, self._start(row, perceptors), self.settings
         noise = _noise(seed, "imagination", (settings.candidates, prior.length)).to(joined)
         features = prior.imagine(joined, shares, noise, settings.init_scale if start else settings.scale, start)
         sketches = self.imaginer.sketcher(features).clamp(0, 1)
-        shown = _shown(sketches, perceptors, texts, shares)
-        best = shown.topk(min(settings.paintings, len(shown))).indices
         if start:  # the picture is there already
-            return features[best[0]], sketches[best[0]]
-        features, sketches = features[best], sketches[best]
-        noise = _noise(seed, "painting", (len(best), *self.imaginer.painter.shape)).to(joined)
+            best = _shown([each.encode_images(each.whole(sketches)) for each in perceptors], texts, shares).argmax()
+            return features[best], sketches[best]
+        noise = _noise(seed, "painting", (len(features), *self.imaginer.painter.shape)).to(joined)
         paintings = self.imaginer.paint(features, sketches, joined, shares, noise, settings.painting_scale)
-        choice = _shown(paintings, perceptors, texts, shares).argmax()
-        return features[choice], paintings[choice]
+        best = self._best(paintings, perceptors, texts, shares)
+        return features[best], paintings[best]
 
     def repaint(
         self,
@@ -100,8 +101,8 @@ class Imagination:
     ) -> Tensor:
         """Paint features (E,) of texts over an image (3, H, W), which shows through: (3, 2 S, 2 S) in [0, 1].
 
-        perceptors, texts and shares as for `imagine`. Of several paintings (3, S, S) the one that shows the texts best
-        is upsampled, and of several ways to do so again the one that does.
+        perceptors, texts and shares as for `imagine`. Of several paintings (3, S, S) the best is upsampled, and of
+        several ways to do so the best is taken.
         """
         joined, imaginer, settings = torch.cat(list(texts), 1), self.imaginer, self.settings
         side = imaginer.decoder.stride * imaginer.painter.shape[-1]
@@ -110,11 +111,23 @@ class Imagination:
         noise = _noise(seed, "repainting", (settings.repaintings, *imaginer.painter.shape)).to(joined)
         told, sketch = features[None], imaginer.sketcher(features[None]).clamp(0, 1)
         paintings = imaginer.paint(*_each(noise, told, sketch), joined, shares, noise, settings.painting_scale, over)
-        best = _shown(paintings, perceptors, texts, shares).argmax()
+        best = self._best(paintings, perceptors, texts, shares)
         noise = _noise(seed, "upsampling", (settings.upsamplings, *imaginer.upsampler.shape)).to(joined)
         same = _each(noise, told, paintings[best, None])
         upsampled = imaginer.upsample(*same, joined, shares, noise, settings.upsampling_scale)
-        return upsampled[_shown(upsampled, perceptors, texts, shares).argmax()]
+        return upsampled[self._best(upsampled, perceptors, texts, shares)]
+
+    def _best(self, images: Tensor, perceptors: Sequence[Perceptor], texts: Sequence[Tensor], shares: Tensor) -> Tensor:
+        """Return which of images (B, 3, H, W) shows the texts best: its number.
+
+        Reranking, as in DALL-E (Ramesh et al., 2021, section 2.6), by the perceptors' scores and the prior's evidence,
+        each in units of its spread among the images. Scores alone prefer colours that please, violet behind whatever a
+        text names, to shapes that are clear.
+        """
+        vectors, maps = zip(*(each.see(each.whole(images)) for each in perceptors), strict=True)
+        prior = self.imaginer.prior
+        evidence = prior.evidence(prior.shorten(maps), torch.cat(list(texts), 1), shares)
+        return (_standard(_shown(vectors, texts, shares)) + EVIDENCE_WEIGHT * _standard(evidence)).argmax()
 
     def _start(self, row: int, perceptors: Sequence[Perceptor]) -> Start | None:
         """Return the features of the image that the picture starts at, if it does."""
@@ -125,12 +138,14 @@ class Imagination:
         return Start(features[0], self.settings.init_noise)
 
 
-def _shown(images: Tensor, perceptors: Sequence[Perceptor], texts: Sequence[Tensor], shares: Tensor) -> Tensor:
-    """Return how much images (B, 3, H, W) show the texts in the eyes of the perceptors: (B,)."""
-    seen = [
-        each.encode_images(each.whole(images)) @ said.T @ shares for each, said in zip(perceptors, texts, strict=True)
-    ]
-    return torch.stack(seen).mean(0)
+def _shown(vectors: Sequence[Tensor], texts: Sequence[Tensor], shares: Tensor) -> Tensor:
+    """Return how much of the texts there is in what each perceptor sees, unit vectors (B, D): (B,)."""
+    return torch.stack([seen @ said.T @ shares for seen, said in zip(vectors, texts, strict=True)]).mean(0)
+
+
+def _standard(numbers: Tensor) -> Tensor:
+    """Numbers (B,) as their deviations from the mean, in units of the standard one."""
+    return (numbers - numbers.mean()) / numbers.std(correction=0).clamp_min(torch.finfo(numbers.dtype).tiny)
 
 
 def _noise(seed: int, purpose: str, shape: tuple[int, ...]) -> Tensor:

@@ -68,6 +68,8 @@ class GeneratorDefaults:
     small_until: float = 0.0
     """Progress up to which a picture that starts at noise is made at half the size, in a quarter of the time: its cells
     are then larger parts of it, so that it is laid out and divided more boldly."""
+    full_lr_share: float = 1.0
+    """How much of `lr` is left when a picture that started small goes on at full size."""
     restored: tuple[float, ...] = ()
     """Progress in (0, 1) at which the latent becomes what the backend's encoder makes of the picture: an encoder that
     has learned to see through blur gives it the edges of pictures that the decoder knows."""
@@ -104,9 +106,7 @@ class FeaturePriorSettings:
     scale: float = 1.0
     """How far it goes beyond what a text changes for it: 1 is no farther."""
     candidates: int = 16
-    """How many it draws of a text."""
-    paintings: int = 8
-    """How many of these are painted, for one to be taken."""
+    """How many it draws of a text; all are painted, for one to be taken."""
     painting_scale: float = 1.0
     """How far they go beyond what the painter is told."""
     repaint_noise: float = 0.0
@@ -186,6 +186,7 @@ PRESETS: dict[str, Preset] = {
                     1,
                     optimizer="normalised",
                     small_until=0.5,
+                    full_lr_share=0.4,
                 ),
                 "dvae": GeneratorDefaults(
                     "starter/dvae", 8, 100, 0.4, 1, small_until=0.5, restored=(0.25, 0.5, 0.75, 0.9)

@@ -165,6 +165,7 @@ class Scene:
         self._settle()
         with torch.no_grad():
             images = self._guide.enlarge(self._generator.decode(), self._size)
+        self._lr *= self._defaults.full_lr_share
         self._draw_at_(self._size)
         self._generator.start_from_images_(images)
         self._growth = 0

@@ -129,6 +129,22 @@ def test_what_a_text_says_is_imagined_away_by_a_share_below_zero(halves: Feature
     assert (above[:, 1] > -0.1).float().mean() > 0.9
 
 
+def test_features_are_evidence_for_the_text_that_makes_them_likelier(halves: FeaturePrior) -> None:
+    features = torch.tensor([[0.0, 1.0], [0.7, 0.7], [0.0, -1.0], [-0.7, -0.7]])
+    upper, lower = (halves.evidence(features, text, ALONE) for text in (UPPER, LOWER))
+    assert ((upper > 0) == torch.tensor([True, True, False, False])).all()
+    assert ((lower > 0) == (upper < 0)).all()
+    not_lower = halves.evidence(features, torch.cat([UPPER, LOWER]), torch.tensor([1.0, -1.0]))
+    assert not_lower[0] > 0 > not_lower[2]
+
+
+def test_evidence_does_not_depend_on_the_company(halves: FeaturePrior) -> None:
+    features = torch.tensor([[0.0, 1.0], [0.7, 0.7], [0.0, -1.0]])
+    together = halves.evidence(features, UPPER, ALONE)
+    torch.testing.assert_close(halves.evidence(features[1:2], UPPER, ALONE), together[1:2])
+    torch.testing.assert_close(halves.evidence(features, torch.zeros(1, 2), ALONE), torch.zeros(3))
+
+
 def test_pictures_are_seen_as_they_are_and_mirrored() -> None:
     """FakePerceptor sees quarters: a mirror image exchanges the left ones and the right ones."""
     pictures = np.random.default_rng(0).integers(0, 256, (300, 32, 32, 3), dtype=np.uint8)

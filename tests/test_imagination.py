@@ -13,7 +13,7 @@ from clipgen.presets import FeaturePriorSettings
 
 GREENS = torch.tensor([0.2, 0.9, 0.4, 0.8])
 """How green the sketches of four imagined pictures are."""
-PAINTED = torch.tensor([1.0, 0.3, 1.0, 0.7])
+PAINTED = torch.tensor([0.9, 0.3, 1.0, 0.8])
 """How green each is when it is painted."""
 
 
@@ -64,6 +64,7 @@ def four(monkeypatch: pytest.MonkeyPatch) -> Four:
         length=1,
         imagine=lambda *_: torch.arange(4.0)[:, None],
         shorten=lambda maps: maps[0].flatten(1)[:, :1],
+        evidence=lambda features, *_: torch.zeros(len(features)),
     )
     sketcher: Any = lambda features: green(GREENS[features[:, 0].int()])  # noqa: E731
     painter: Any = SimpleNamespace(shape=(3, 2, 2), stride=4, encode=lambda images: images)
@@ -74,27 +75,38 @@ def four(monkeypatch: pytest.MonkeyPatch) -> Four:
     return Four(prior, sketcher, painter, upsampler, painter)
 
 
-def imagine(imaginer: Four, paintings: int, images: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    settings = FeaturePriorSettings("", "", "", "", "", candidates=4, paintings=paintings)
+def imagine(imaginer: Four, images: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    settings = FeaturePriorSettings("", "", "", "", "", candidates=4)
     perceptor = FakePerceptor()
     return Imagination(imaginer, settings, images).imagine(
         0, [cast(Perceptor, perceptor)], [perceptor.encode_texts(["green"])], torch.ones(1), 0
     )
 
 
-def test_of_the_best_sketches_the_best_painting_is_taken(four: Four) -> None:
-    features, painting = imagine(four, paintings=2)
-    assert four.painted == [[1, 3]]
-    assert features.tolist() == [3.0]
-    torch.testing.assert_close(painting, green(torch.tensor([0.7]))[0])
+def test_all_that_is_imagined_is_painted_and_the_painting_that_shows_most_is_taken(four: Four) -> None:
+    features, painting = imagine(four)
+    assert four.painted == [[0, 1, 2, 3]]
+    assert features.tolist() == [2.0]
+    torch.testing.assert_close(painting, green(torch.tensor([1.0]))[0])
 
 
-def test_no_more_can_be_painted_than_are_imagined(four: Four) -> None:
-    assert imagine(four, paintings=9)[0].item() in (0.0, 2.0)
+@pytest.mark.parametrize(("evidence", "best"), [((0.0, 0.0, 0.0, 9.0), 3), ((0.0, 0.0, 0.0, 1e-9), 3)])
+def test_the_evidence_counts_in_units_of_its_spread(four: Four, evidence: tuple[float, ...], best: int) -> None:
+    """The perceptor prefers the third, the prior the fourth, which the perceptor finds nearly as green."""
+    prior: Any = four.prior
+    prior.evidence = lambda *_: torch.tensor(evidence)
+    assert imagine(four)[0].item() == best
+
+
+def test_both_that_score_and_that_know_have_a_say(four: Four) -> None:
+    """The prior likes the second a little better than the third; the perceptor finds it hardly green."""
+    prior: Any = four.prior
+    prior.evidence = lambda *_: torch.tensor([0.0, 1.1, 1.0, 0.0])
+    assert imagine(four)[0].item() == 2
 
 
 def test_with_an_init_image_nothing_is_painted(four: Four) -> None:
-    features, sketch = imagine(four, paintings=2, images=torch.zeros(1, 3, 16, 16))
+    features, sketch = imagine(four, images=torch.zeros(1, 3, 16, 16))
     assert not four.painted
     assert features.tolist() == [1.0]
     torch.testing.assert_close(sketch, green(torch.tensor([0.9]))[0])

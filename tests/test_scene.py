@@ -101,6 +101,26 @@ def test_a_picture_is_restored_when_the_preset_says_so() -> None:
     assert restored((0.5, 0.75), snapshot=snapshot) == [2]
 
 
+def test_steps_are_shorter_from_when_a_picture_grows_and_stay_so_when_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    starter = PRESETS["starter"]
+    row = replace(starter.generators["vqgan"], small_until=0.5, full_lr_share=0.25)
+    monkeypatch.setitem(PRESETS, "starter", replace(starter, generators={"vqgan": row}))
+
+    def rates(snapshot: Snapshot | None = None) -> list[float]:
+        memory = Memory()
+        run(job(lr=0.4), fake_models(), keeper=memory, snapshot=snapshot)
+        return [memory.kept[done].lr for done in sorted(memory.kept)]
+
+    all_of_them = rates()
+    assert sorted(set(all_of_them)) == pytest.approx([0.1, 0.4])
+    assert all_of_them == sorted(all_of_them, reverse=True)
+    for done in (3, 9):
+        snapshot, _ = stopped(job(lr=0.4), done)
+        assert rates(snapshot) == all_of_them[-len(rates(snapshot)) :]
+
+
 @pytest.mark.usefixtures("one_size")
 def test_a_run_that_goes_on_without_its_moments_or_with_another_seed_ends_elsewhere() -> None:
     asked = job(backend="dvae", lr=0.02)
