@@ -17,7 +17,7 @@ from clipgen.presets import FeaturePriorSettings
 from clipgen.rng import generator_for
 from clipgen.sketch import Sketcher
 
-EVIDENCE_WEIGHT = 2.0
+EVIDENCE_WEIGHT = 3.0
 """How much the prior's evidence for a text counts beside the perceptors' scores when the best of images is taken."""
 
 
