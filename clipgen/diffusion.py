@@ -36,39 +36,24 @@ def told(
     2022, arXiv 2206.01714). `scale` goes beyond what is told (classifier-free guidance, Ho and Salimans, 2022, arXiv
     2207.12598), as seen from what is denoised `untold`; by itself, told no text.
     """
-    without_text = silent(denoise, texts)
+
+    def silent(noisy: Tensor, sigma: Tensor) -> Tensor:
+        return denoise(noisy, sigma, torch.zeros_like(texts[:1]).expand(len(noisy), -1))
+
     rest = 1 - float(shares.sum())
-    start = untold or without_text
+    start = untold or silent
 
     def denoise_told(noisy: Tensor, sigma: Tensor) -> Tensor:
         cleaned = [denoise(noisy, sigma, text.expand(len(noisy), -1)) for text in texts]
         mixed = torch.einsum("k...,k->...", torch.stack(cleaned), shares)
         if abs(rest) > ROUNDING:
-            mixed = mixed + rest * without_text(noisy, sigma)
+            mixed = mixed + rest * silent(noisy, sigma)
         if scale == 1:  # no farther, so that it is the same from wherever it is seen
             return mixed
         without = start(noisy, sigma)
         return without + scale * (mixed - without)
 
     return denoise_told
-
-
-def silent(denoise: Callable[[Tensor, Tensor, Tensor], Tensor], texts: Tensor) -> Denoise:
-    """Denoise as `told` does, told none of texts such as (K, D)."""
-
-    def denoise_untold(noisy: Tensor, sigma: Tensor) -> Tensor:
-        return denoise(noisy, sigma, torch.zeros_like(texts[:1]).expand(len(noisy), -1))
-
-    return denoise_untold
-
-
-def error(denoise: Denoise, data: Tensor, noise: Tensor, sigma: float) -> Tensor:
-    """The mean squared error (B,) of denoising data (B, ...) of unit variance, made noisy by sigma times noise (...).
-
-    Weighted so that an untrained network's is 1 whatever sigma is (EDM, table 1).
-    """
-    cleaned = denoise(data + sigma * noise, torch.full((len(data),), sigma).to(data))
-    return (cleaned - data).square().flatten(1).mean(1) * (sigma**2 + 1) / sigma**2
 
 
 def said(texts: Tensor, mean: Tensor, std: Tensor) -> Tensor:

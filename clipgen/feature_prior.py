@@ -27,7 +27,8 @@ NOISE = (20.0, 0.02)
 """Standard deviation of the noise that sampling begins and ends at, of numbers of about unit variance."""
 STEPS = 12
 EVIDENCE_NOISE = (1.0, 2.0, 4.0, 8.0) * 3
-"""Through which features are looked at for what they say of texts."""
+"""Standard deviations of the noise, in units of the features' spread, that `evidence` looks through; one draw of noise
+says little."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,15 @@ class FeaturePrior(nn.Module):
         change = self.leave(layer_norm(tokens, tokens.shape[-1:])).flatten(1)
         return diffusion.clean(noisy, level, change)
 
+    def error(self, data: Tensor, noise: Tensor, sigma: Tensor, texts: Tensor) -> Tensor:
+        """Mean squared error (B,) of features (B, E), standardised, denoised of sigma (B,) times noise (B, E).
+
+        texts (B, D) as for `denoise`. Weighted as in EDM (table 1), so that every level of noise counts alike: to know
+        nothing of the features is an error of 1.
+        """
+        cleaned = self.denoise(data + sigma[:, None] * noise, sigma, texts).float()
+        return (cleaned - data).square().mean(1) * (1 + 1 / sigma.square())
+
     @torch.no_grad()
     def imagine(
         self, texts: Tensor, shares: Tensor, noise: Tensor, scale: float = 1.0, start: Start | None = None
@@ -127,18 +137,19 @@ class FeaturePrior(nn.Module):
 
     @torch.no_grad()
     def evidence(self, features: Tensor, texts: Tensor, shares: Tensor) -> Tensor:
-        """How much better features (B, E) are denoised when told texts (K, D) than when told nothing: (B,).
+        """How much features (B, E) speak for texts (K, D), by their shares (K,), below 0 against one: (B,).
 
-        shares (K,) as `clipgen.diffusion.told` has them. On average over noise it is how much likelier the texts make
-        the features: what they say of the texts (diffusion classifiers: Li et al., 2023, arXiv 2303.16203).
+        How much better they are denoised when told a text than when told nothing, a measure of how much likelier it
+        makes them in which all levels of noise count alike (diffusion classifiers: Li et al., 2023, arXiv 2303.16203).
         """
-        told = diffusion.told(self.denoise, texts, shares, 1.0)
-        untold = diffusion.silent(self.denoise, texts)
         data = self._standard(features)
         total = torch.zeros_like(data[:, 0])
         for number, sigma in enumerate(EVIDENCE_NOISE):
             noise = torch.randn(self.length, generator=generator_for(0, number, "evidence")).to(data)
-            total += diffusion.error(untold, data, noise, sigma) - diffusion.error(told, data, noise, sigma)
+            level = torch.full((len(data),), sigma).to(data)
+            said = (torch.zeros_like(texts[0]), *texts)
+            untold, *told = (self.error(data, noise, level, text.expand(len(data), -1)) for text in said)
+            total += (untold[:, None] - torch.stack(told, 1)) @ shares
         return total / len(EVIDENCE_NOISE)
 
     def _standard(self, features: Tensor) -> Tensor:

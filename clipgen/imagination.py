@@ -74,8 +74,8 @@ class Imagination:
         """Return features (E,) of one picture of texts, and a painting (3, H, W) of it in [0, 1].
 
         texts: for each perceptor (K, D); shares (K,) as `clipgen.diffusion.told` has them. Of several it is the one
-        whose painting shows the texts best, see `_best`; with an image to start at, the sketch that the perceptors find
-        to do so, and that sketch in place of a painting.
+        whose painting shows the texts best, see `_best`. With an image to start at nothing is painted: it is the one
+        whose sketch the perceptors like best, and that sketch; the prior has not learned what they see in sketches.
         """
         joined = torch.cat(list(texts), 1)
         prior, start, settings = self.imaginer.prior, self._start(row, perceptors), self.settings

@@ -69,7 +69,8 @@ class GeneratorDefaults:
     """Progress up to which a picture that starts at noise is made at half the size, in a quarter of the time: its cells
     are then larger parts of it, so that it is laid out and divided more boldly."""
     full_lr_share: float = 1.0
-    """How much of `lr` is left when a picture that started small goes on at full size."""
+    """How much of the rate, the user's too, is left when a picture that started small goes on at full size: what was
+    painted there has finer strokes, which longer steps wash out."""
     restored: tuple[float, ...] = ()
     """Progress in (0, 1) at which the latent becomes what the backend's encoder makes of the picture: an encoder that
     has learned to see through blur gives it the edges of pictures that the decoder knows."""
@@ -106,9 +107,9 @@ class FeaturePriorSettings:
     scale: float = 1.0
     """How far it goes beyond what a text changes for it: 1 is no farther."""
     candidates: int = 16
-    """How many it draws of a text; all are painted, for one to be taken."""
+    """How many it draws of a text, for one to be taken; unless there is an init image all are painted for that."""
     painting_scale: float = 1.0
-    """How far they go beyond what the painter is told."""
+    """How far paintings go beyond what the painter is told."""
     repaint_noise: float = 0.0
     """Through how much noise, in units of their latents' spread, pictures are painted over once when they grow to full
     size: what guidance has changed shows through, edges and colours are again those of paintings. 0: they are not."""

@@ -69,7 +69,8 @@ class Scene:
         self._job = job = jobs[0]
         # Resolving has left none of these None.
         self._size, self.total, self._lr, self._count = cast(
-            tuple[presets.Size, int, float, int], (job.size, job.steps, job.lr, job.cutouts)
+            tuple[presets.Size, int, float, int],
+            (job.size, job.steps, snapshot.lr if snapshot else job.lr, job.cutouts),
         )
         self._preset = resolving.models_of(job)
         self._defaults = self._preset.generators[job.backend]
@@ -95,10 +96,10 @@ class Scene:
         self._growth = 0 if images is not None else int(self.total * self._defaults.small_until)
         if snapshot and snapshot.grown:
             self._growth = 0
-        self._draw_at_(resolving.half(self._size, self._defaults.stride) if self._growth else self._size)
+        small = resolving.half(self._size, self._defaults.stride)
+        self._draw_(self._latents(small if self._growth else self._size))
         if snapshot:
-            self.done, self._lr = snapshot.done, snapshot.lr
-            self._optimizer.lr = snapshot.lr
+            self.done = snapshot.done
             self._restore_(snapshot.tensors)
         elif images is None:
             self._generator.start_from_noise_(self._seeds)
@@ -135,12 +136,14 @@ class Scene:
         """Spell a square size that has this share of the pixels."""
         return resolving.square(int(self._size[0] * self._size[1] * share), self._defaults.stride)
 
-    def _draw_at_(self, size: presets.Size) -> None:
-        """Have latents for pictures of that size, not yet started."""
-        self._generator = generators.create(
-            self._job.backend, self._network, len(self._seeds), size, self._defaults.levels
-        )
-        self._optimizer = LatentOptimizer(self._generator.parameters(), self._lr, self._defaults.optimizer)
+    def _latents(self, size: presets.Size) -> generators.Generator:
+        """Latents for pictures of that size, not yet started."""
+        return generators.create(self._job.backend, self._network, len(self._seeds), size, self._defaults.levels)
+
+    def _draw_(self, generator: generators.Generator) -> None:
+        """Have these latents moved from now on."""
+        self._generator = generator
+        self._optimizer = LatentOptimizer(generator.parameters(), self._lr, self._defaults.optimizer)
 
     def snapshot(self) -> Snapshot:
         """Return copies of all that the steps so far have changed."""
@@ -161,13 +164,14 @@ class Scene:
         self._optimizer.load_(kept)
 
     def _grow(self) -> None:
-        """Go on at full size from the pictures so far, painted over and enlarged."""
+        """Go on at full size from the pictures so far, painted over and enlarged; not at all if memory runs out."""
         self._settle()
         with torch.no_grad():
             images = self._guide.enlarge(self._generator.decode(), self._size)
+        large = self._latents(self._size)
+        large.start_from_images_(images)
         self._lr *= self._defaults.full_lr_share
-        self._draw_at_(self._size)
-        self._generator.start_from_images_(images)
+        self._draw_(large)
         self._growth = 0
         self._good = self.snapshot()
 

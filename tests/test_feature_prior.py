@@ -134,8 +134,22 @@ def test_features_are_evidence_for_the_text_that_makes_them_likelier(halves: Fea
     upper, lower = (halves.evidence(features, text, ALONE) for text in (UPPER, LOWER))
     assert ((upper > 0) == torch.tensor([True, True, False, False])).all()
     assert ((lower > 0) == (upper < 0)).all()
-    not_lower = halves.evidence(features, torch.cat([UPPER, LOWER]), torch.tensor([1.0, -1.0]))
-    assert not_lower[0] > 0 > not_lower[2]
+
+
+def test_evidence_counts_by_the_shares_of_the_texts(halves: FeaturePrior) -> None:
+    features, texts = torch.tensor([[0.0, 1.0], [0.0, -1.0]]), torch.cat([UPPER, LOWER])
+    upper, lower = (halves.evidence(features, text, ALONE) for text in (UPPER, LOWER))
+    both = halves.evidence(features, texts, torch.tensor([1.0, -3.0]))
+    torch.testing.assert_close(both, upper - 3 * lower)
+
+
+@pytest.mark.parametrize("sigma", [0.1, 1.0, 8.0])
+def test_to_know_nothing_is_an_error_of_one_at_every_noise(sigma: float) -> None:
+    """Of standard normal numbers, an untrained network's output is zero."""
+    blank = FeaturePrior({**CONFIG, "cells": 500})
+    data, noise = torch.randn(8, blank.length), torch.randn(8, blank.length)
+    error = blank.error(data, noise, torch.full((8,), sigma), torch.zeros(8, 4))
+    torch.testing.assert_close(error.mean(), torch.tensor(1.0), atol=0.05, rtol=0)
 
 
 def test_evidence_does_not_depend_on_the_company(halves: FeaturePrior) -> None:

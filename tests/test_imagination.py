@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -25,6 +26,8 @@ class Four(Imaginer):
     """How green each painting was that was painted over another picture."""
     upsampled: list[float]
     """How green each picture was that was upsampled."""
+    choice: Callable[[list[float]], float]
+    """Which painting is to be upsampled, by how green they are."""
 
     def paint(
         self,
@@ -49,13 +52,31 @@ class Four(Imaginer):
         assert features.tolist() == [[1.0]] * len(noise)
         assert noise.shape == (len(noise), 3, 4, 4)
         assert scale == 1.5
-        torch.testing.assert_close(paintings, green(torch.full((len(noise),), max(self.painted_over))))
+        torch.testing.assert_close(paintings, green(torch.full((len(noise),), self.choice(self.painted_over))))
         self.upsampled += noise[:, 0, 0, 0].sigmoid().tolist()
         return green(noise[:, 0, 0, 0].sigmoid()).repeat_interleave(2, 2).repeat_interleave(2, 3)
 
 
 def green(strength: Tensor) -> Tensor:
     return torch.stack([1 - strength, strength, 1 - strength], 1)[:, :, None, None].expand(-1, -1, 8, 8)
+
+
+Speaks = Callable[[Callable[[Tensor], Tensor]], None]
+"""Sets what the prior says of what the first perceptor sees of red, (B,), where texts are said as they should."""
+
+
+@pytest.fixture
+def speaks(four: Four) -> Speaks:
+    def choose(rule: Callable[[Tensor], Tensor]) -> None:
+        def evidence(features: Tensor, texts: Tensor, shares: Tensor) -> Tensor:
+            torch.testing.assert_close(texts, FakePerceptor().encode_texts(["green"]))
+            assert shares.tolist() == [1.0]
+            return rule(features[:, 0])
+
+        prior: Any = four.prior
+        prior.evidence = evidence
+
+    return choose
 
 
 @pytest.fixture
@@ -72,6 +93,7 @@ def four(monkeypatch: pytest.MonkeyPatch) -> Four:
     monkeypatch.setattr(Four, "painted", [], raising=False)
     monkeypatch.setattr(Four, "painted_over", [], raising=False)
     monkeypatch.setattr(Four, "upsampled", [], raising=False)
+    monkeypatch.setattr(Four, "choice", max, raising=False)
     return Four(prior, sketcher, painter, upsampler, painter)
 
 
@@ -90,19 +112,24 @@ def test_all_that_is_imagined_is_painted_and_the_painting_that_shows_most_is_tak
     torch.testing.assert_close(painting, green(torch.tensor([1.0]))[0])
 
 
-@pytest.mark.parametrize(("evidence", "best"), [((0.0, 0.0, 0.0, 9.0), 3), ((0.0, 0.0, 0.0, 1e-9), 3)])
-def test_the_evidence_counts_in_units_of_its_spread(four: Four, evidence: tuple[float, ...], best: int) -> None:
-    """The perceptor prefers the third, the prior the fourth, which the perceptor finds nearly as green."""
-    prior: Any = four.prior
-    prior.evidence = lambda *_: torch.tensor(evidence)
-    assert imagine(four)[0].item() == best
+def test_the_evidence_counts_in_units_of_its_spread(four: Four, speaks: Speaks) -> None:
+    """The perceptor prefers the third; the prior the fourth, by very little, and that is all there is."""
+    speaks(lambda seen: torch.tensor([0.0, 0.0, 0.0, 1e-9]))
+    assert imagine(four)[0].item() == 3
 
 
-def test_both_that_score_and_that_know_have_a_say(four: Four) -> None:
+def test_both_that_score_and_that_know_have_a_say(four: Four, speaks: Speaks) -> None:
     """The prior likes the second a little better than the third; the perceptor finds it hardly green."""
-    prior: Any = four.prior
-    prior.evidence = lambda *_: torch.tensor([0.0, 1.1, 1.0, 0.0])
+    speaks(lambda seen: torch.tensor([0.0, 1.05, 1.0, 0.0]))
     assert imagine(four)[0].item() == 2
+
+
+def test_the_evidence_is_of_what_is_seen_for_what_is_said(four: Four, speaks: Speaks) -> None:
+    """What is least red is greenest."""
+    speaks(lambda seen: -seen)
+    assert imagine(four)[0].item() == 2
+    speaks(lambda seen: seen)
+    assert imagine(four)[0].item() == 1
 
 
 def test_with_an_init_image_nothing_is_painted(four: Four) -> None:
@@ -114,13 +141,14 @@ def test_with_an_init_image_nothing_is_painted(four: Four) -> None:
 
 @pytest.mark.parametrize(("paintings", "upsamplings"), [(1, 1), (5, 1), (5, 4)])
 def test_the_best_of_pictures_painted_over_is_upsampled_the_best_way(
-    four: Four, paintings: int, upsamplings: int
+    four: Four, speaks: Speaks, paintings: int, upsamplings: int
 ) -> None:
     settings = FeaturePriorSettings(
         "", "", "", "", "", repaint_noise=0.5, repaintings=paintings, upsamplings=upsamplings, upsampling_scale=1.5
     )
     perceptor = FakePerceptor()
     texts = [perceptor.encode_texts(["green"])]
+    speaks(lambda seen: -seen)  # as the perceptor does
     painting = Imagination(four, settings).repaint(
         torch.zeros(3, 16, 16), torch.ones(1), [cast(Perceptor, perceptor)], texts, torch.ones(1), 0
     )
@@ -128,3 +156,17 @@ def test_the_best_of_pictures_painted_over_is_upsampled_the_best_way(
     assert len(set(four.upsampled)) == upsamplings
     assert painting.shape == (3, 16, 16)
     torch.testing.assert_close(painting[:, ::2, ::2], green(torch.tensor([max(four.upsampled)]))[0])
+
+
+def test_what_is_upsampled_and_how_is_also_the_priors_choice(four: Four, speaks: Speaks) -> None:
+    settings = FeaturePriorSettings(
+        "", "", "", "", "", repaint_noise=0.5, repaintings=5, upsamplings=4, upsampling_scale=1.5
+    )
+    four.choice = min
+    speaks(lambda seen: seen)  # the opposite of what the perceptor finds, and counts more
+    perceptor = FakePerceptor()
+    texts = [perceptor.encode_texts(["green"])]
+    painting = Imagination(four, settings).repaint(
+        torch.zeros(3, 16, 16), torch.ones(1), [cast(Perceptor, perceptor)], texts, torch.ones(1), 0
+    )
+    torch.testing.assert_close(painting[:, ::2, ::2], green(torch.tensor([min(four.upsampled)]))[0])

@@ -16,6 +16,7 @@ from clipgen.errors import DivergedError, UsageError
 from clipgen.generators import GENERATORS
 from clipgen.generators.vqgan import VQGANGenerator
 from clipgen.job import Job
+from clipgen.optim import LatentOptimizer
 from clipgen.presets import PRESETS
 from clipgen.runner import run
 from clipgen.sample import Models
@@ -101,24 +102,56 @@ def test_a_picture_is_restored_when_the_preset_says_so() -> None:
     assert restored((0.5, 0.75), snapshot=snapshot) == [2]
 
 
-def test_steps_are_shorter_from_when_a_picture_grows_and_stay_so_when_it_goes_on(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def growing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of VQGANs grow after half of the steps, which are a quarter as long from then on."""
     starter = PRESETS["starter"]
-    row = replace(starter.generators["vqgan"], small_until=0.5, full_lr_share=0.25)
+    row = replace(starter.generators["vqgan"], small_until=0.5, restored=(), full_lr_share=0.25)
     monkeypatch.setitem(PRESETS, "starter", replace(starter, generators={"vqgan": row}))
 
-    def rates(snapshot: Snapshot | None = None) -> list[float]:
-        memory = Memory()
-        run(job(lr=0.4), fake_models(), keeper=memory, snapshot=snapshot)
-        return [memory.kept[done].lr for done in sorted(memory.kept)]
 
-    all_of_them = rates()
-    assert sorted(set(all_of_them)) == pytest.approx([0.1, 0.4])
-    assert all_of_them == sorted(all_of_them, reverse=True)
-    for done in (3, 9):
-        snapshot, _ = stopped(job(lr=0.4), done)
-        assert rates(snapshot) == all_of_them[-len(rates(snapshot)) :]
+@pytest.mark.usefixtures("growing")
+def test_steps_are_shorter_from_when_a_picture_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float] = []
+
+    class Watched(LatentOptimizer):
+        def step(self, progress: float) -> None:
+            rates.append(self.lr)
+            super().step(progress)
+
+    monkeypatch.setattr("clipgen.scene.LatentOptimizer", Watched)
+    run(job(lr=0.4), fake_models())
+    assert rates == pytest.approx([0.4] * 6 + [0.1] * 6)
+
+
+@pytest.mark.usefixtures("growing")
+@pytest.mark.parametrize("done", [3, 6, 7, 9])
+def test_a_run_that_grows_goes_on_as_if_it_had_never_stopped(done: int) -> None:
+    result = run(job(lr=0.4), fake_models())
+    snapshot, _ = stopped(job(lr=0.4), done)
+    assert run(job(lr=0.4), fake_models(), snapshot=snapshot).image.tobytes() == result.image.tobytes()
+
+
+@pytest.mark.usefixtures("growing")
+def test_a_picture_that_could_not_grow_for_want_of_memory_grows_on_the_second_try() -> None:
+    class Tight(VQGANGenerator):
+        refusals = 1
+
+        def start_from_images_(self, images: Tensor) -> None:
+            if Tight.refusals:
+                Tight.refusals -= 1
+                raise MemoryError
+            super().start_from_images_(images)
+
+    whole = Memory()
+    result = run(job(lr=0.4), fake_models(), keeper=whole)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clipgen.generators.vqgan.VQGANGenerator", Tight)
+        tight = Memory()
+        again = run(job(lr=0.4), fake_models(), keeper=tight)
+    assert Tight.refusals == 0
+    assert tight.kept[12].lr == whole.kept[12].lr == pytest.approx(0.1)
+    assert np.abs(np.asarray(again.image, float) - np.asarray(result.image, float)).max() < 3
 
 
 @pytest.mark.usefixtures("one_size")

@@ -36,7 +36,7 @@ class FeatureTrainer:
         self.network = prior.to(device)
 
     def losses_at(self, step: int) -> Losses:
-        """Squared error of the denoised features, weighted as in EDM so that every level of noise counts alike."""
+        """Error of the denoised features at levels of noise drawn anew."""
         rng = np.random.default_rng([self.plan.seed, step])
         picked = torch.from_numpy(rng.integers(0, len(self.features), self.plan.batch)).to(self.device)
         spoken = torch.from_numpy(rng.integers(0, len(self.captions), self.plan.batch)).to(self.device)
@@ -44,9 +44,8 @@ class FeatureTrainer:
         clean = (self.features[picked].float() - self.network.mean) / self.network.std
         texts = self.captions[spoken, picked % self.captions.shape[1]].float() * told
         sigma = (STUDY[0] + STUDY[1] * torch.randn(len(clean))).exp().to(clean)
-        noisy = clean + sigma[:, None] * torch.randn(clean.shape).to(clean)
-        error = (self.network.denoise(noisy, sigma, texts).float() - clean).square().mean(1)
-        return {"loss": (error * (1 + 1 / sigma.square())).mean()}
+        noise = torch.randn(clean.shape).to(clean)
+        return {"loss": self.network.error(clean, noise, sigma, texts).mean()}
 
 
 def _spread(features: Tensor) -> Tensor:
