@@ -139,19 +139,23 @@ def test_with_an_init_image_nothing_is_painted(four: Four) -> None:
     torch.testing.assert_close(sketch, green(torch.tensor([0.9]))[0])
 
 
-@pytest.mark.parametrize(("paintings", "upsamplings"), [(1, 1), (5, 1), (5, 4)])
-def test_the_best_of_pictures_painted_over_is_upsampled_the_best_way(
-    four: Four, speaks: Speaks, paintings: int, upsamplings: int
-) -> None:
+def repaint(imaginer: Four, paintings: int, upsamplings: int) -> Tensor:
     settings = FeaturePriorSettings(
         "", "", "", "", "", repaint_noise=0.5, repaintings=paintings, upsamplings=upsamplings, upsampling_scale=1.5
     )
     perceptor = FakePerceptor()
     texts = [perceptor.encode_texts(["green"])]
-    speaks(lambda seen: -seen)  # as the perceptor does
-    painting = Imagination(four, settings).repaint(
+    return Imagination(imaginer, settings).repaint(
         torch.zeros(3, 16, 16), torch.ones(1), [cast(Perceptor, perceptor)], texts, torch.ones(1), 0
     )
+
+
+@pytest.mark.parametrize(("paintings", "upsamplings"), [(1, 1), (5, 1), (5, 4)])
+def test_the_best_of_pictures_painted_over_is_upsampled_the_best_way(
+    four: Four, speaks: Speaks, paintings: int, upsamplings: int
+) -> None:
+    speaks(lambda seen: -seen)  # as the perceptor does
+    painting = repaint(four, paintings, upsamplings)
     assert len(set(four.painted_over)) == paintings
     assert len(set(four.upsampled)) == upsamplings
     assert painting.shape == (3, 16, 16)
@@ -159,14 +163,7 @@ def test_the_best_of_pictures_painted_over_is_upsampled_the_best_way(
 
 
 def test_what_is_upsampled_and_how_is_also_the_priors_choice(four: Four, speaks: Speaks) -> None:
-    settings = FeaturePriorSettings(
-        "", "", "", "", "", repaint_noise=0.5, repaintings=5, upsamplings=4, upsampling_scale=1.5
-    )
     four.choice = min
     speaks(lambda seen: seen)  # the opposite of what the perceptor finds, and counts more
-    perceptor = FakePerceptor()
-    texts = [perceptor.encode_texts(["green"])]
-    painting = Imagination(four, settings).repaint(
-        torch.zeros(3, 16, 16), torch.ones(1), [cast(Perceptor, perceptor)], texts, torch.ones(1), 0
-    )
+    painting = repaint(four, paintings=5, upsamplings=4)
     torch.testing.assert_close(painting[:, ::2, ::2], green(torch.tensor([min(four.upsampled)]))[0])
