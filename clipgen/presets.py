@@ -182,7 +182,7 @@ PRESETS: dict[str, Preset] = {
                 "vqgan": GeneratorDefaults(
                     "starter/vqgan",
                     8,
-                    200,
+                    50,
                     0.06,
                     1,
                     optimizer="normalised",
