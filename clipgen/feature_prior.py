@@ -26,7 +26,7 @@ FREQUENCIES = 16
 NOISE = (20.0, 0.02)
 """Standard deviation of the noise that sampling begins and ends at, of numbers of about unit variance."""
 STEPS = 12
-EVIDENCE_NOISE = (1.0, 2.0, 4.0, 8.0) * 3
+EVIDENCE_NOISE = (1.0, 2.0, 4.0, 8.0) * 4
 """Standard deviations of the noise, in units of the features' spread, that `evidence` looks through; one draw of noise
 says little."""
 
@@ -141,15 +141,17 @@ class FeaturePrior(nn.Module):
 
         How much better they are denoised when told a text than when told nothing, a measure of how much likelier it
         makes them in which all levels of noise count alike (diffusion classifiers: Li et al., 2023, arXiv 2303.16203).
+        Noise is added and taken away, so that much of what one draw of it happens to say cancels (antithetic variates).
         """
         data = self._standard(features)
         total = torch.zeros_like(data[:, 0])
+        said = (torch.zeros_like(texts[0]), *texts)
         for number, sigma in enumerate(EVIDENCE_NOISE):
-            noise = torch.randn(self.length, generator=generator_for(0, number, "evidence")).to(data)
+            draw = torch.randn(self.length, generator=generator_for(0, number, "evidence")).to(data)
             level = torch.full((len(data),), sigma).to(data)
-            said = (torch.zeros_like(texts[0]), *texts)
-            untold, *told = (self.error(data, noise, level, text.expand(len(data), -1)) for text in said)
-            total += (untold[:, None] - torch.stack(told, 1)) @ shares
+            for noise in (draw, -draw):
+                untold, *told = (self.error(data, noise, level, text.expand(len(data), -1)) for text in said)
+                total += (untold[:, None] - torch.stack(told, 1)) @ shares / 2
         return total / len(EVIDENCE_NOISE)
 
     def _standard(self, features: Tensor) -> Tensor:

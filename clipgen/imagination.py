@@ -17,9 +17,6 @@ from clipgen.presets import FeaturePriorSettings
 from clipgen.rng import generator_for
 from clipgen.sketch import Sketcher
 
-EVIDENCE_WEIGHT = 3.0
-"""How much the prior's evidence for a text counts beside the perceptors' scores when the best of images is taken."""
-
 
 @dataclass(frozen=True)
 class Imaginer:
@@ -120,14 +117,12 @@ class Imagination:
     def _best(self, images: Tensor, perceptors: Sequence[Perceptor], texts: Sequence[Tensor], shares: Tensor) -> Tensor:
         """Return which of images (B, 3, H, W) shows the texts best: its number.
 
-        Reranking, as in DALL-E (Ramesh et al., 2021, section 2.6), by the perceptors' scores and the prior's evidence,
-        each in units of its spread among the images. Scores alone prefer colours that please, violet behind whatever a
-        text names, to shapes that are clear.
+        Reranking, as in DALL-E (Ramesh et al., 2021, section 2.6), by the prior's evidence. The perceptors' own scores
+        prefer colours that please, violet behind whatever a text names, to shapes that are clear.
         """
-        vectors, maps = zip(*(each.see(each.whole(images)) for each in perceptors), strict=True)
+        maps = [each.see(each.whole(images))[1] for each in perceptors]
         prior = self.imaginer.prior
-        evidence = prior.evidence(prior.shorten(maps), torch.cat(list(texts), 1), shares)
-        return (_standard(_shown(vectors, texts, shares)) + EVIDENCE_WEIGHT * _standard(evidence)).argmax()
+        return prior.evidence(prior.shorten(maps), torch.cat(list(texts), 1), shares).argmax()
 
     def _start(self, row: int, perceptors: Sequence[Perceptor]) -> Start | None:
         """Return the features of the image that the picture starts at, if it does."""
@@ -141,11 +136,6 @@ class Imagination:
 def _shown(vectors: Sequence[Tensor], texts: Sequence[Tensor], shares: Tensor) -> Tensor:
     """Return how much of the texts there is in what each perceptor sees, unit vectors (B, D): (B,)."""
     return torch.stack([seen @ said.T @ shares for seen, said in zip(vectors, texts, strict=True)]).mean(0)
-
-
-def _standard(numbers: Tensor) -> Tensor:
-    """Numbers (B,) as their deviations from the mean, in units of the standard one."""
-    return (numbers - numbers.mean()) / numbers.std(correction=0).clamp_min(torch.finfo(numbers.dtype).tiny)
 
 
 def _noise(seed: int, purpose: str, shape: tuple[int, ...]) -> Tensor:

@@ -159,6 +159,14 @@ def test_evidence_does_not_depend_on_the_company(halves: FeaturePrior) -> None:
     torch.testing.assert_close(halves.evidence(features, torch.zeros(1, 2), ALONE), torch.zeros(3))
 
 
+def test_what_a_draw_of_noise_and_its_opposite_disagree_on_is_no_evidence(
+    halves: FeaturePrior, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(halves, "error", lambda data, noise, sigma, texts: texts[:, 0] * noise.sum())
+    said = torch.tensor([[2.0, 0.0]])
+    torch.testing.assert_close(halves.evidence(torch.zeros(3, 2), said, ALONE), torch.zeros(3))
+
+
 def test_pictures_are_seen_as_they_are_and_mirrored() -> None:
     """FakePerceptor sees quarters: a mirror image exchanges the left ones and the right ones."""
     pictures = np.random.default_rng(0).integers(0, 256, (300, 32, 32, 3), dtype=np.uint8)
