@@ -200,6 +200,7 @@ PRESETS: dict[str, Preset] = {
                 "starter/upsampler",
                 "starter/vqgan",
                 scale=4.0,
+                candidates=32,
                 painting_scale=2.5,
                 repaint_noise=0.8,
                 repaintings=8,
