@@ -138,6 +138,10 @@ class Imagines(FeaturePrior):
         before = said.roll(-1) + 0.1 * said
         return filled(torch.stack([-torch.ones(3), before / before.abs().max()]))
 
+    def evidence(self, features: Tensor, texts: Tensor, shares: Tensor) -> Tensor:
+        """How much of the texts' colour there is."""
+        return features[:, :3] @ (shares @ texts)[:3]
+
 
 class Sketches(Sketcher):
     """A picture of the colour that comes after that of the features."""
