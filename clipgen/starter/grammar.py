@@ -95,18 +95,11 @@ def held_out(fields: Mapping[str, str | None]) -> bool:
     return any(zlib.crc32(f"{a}~{b}".encode()) % HELD_OUT == 0 for a, b in pairs if a and b)
 
 
-def imagine(
-    rng: np.random.Generator, style_share: float = 0.6, held: bool = False, relation: str | None = None
-) -> Truth:
-    """A random picture to draw.
-
-    `held`: one of the combinations that are held out, in place of one that is not. `relation`: one of two things that
-    are so to each other.
-    """
-    while True:
-        truth = _visible(_anything(rng, style_share))
-        if held_out(asdict(truth)) is held and relation in (None, truth.relation):
-            return truth
+def imagine(rng: np.random.Generator, style_share: float = 0.6, held: bool = False) -> Truth:
+    """A random picture to draw; `held`: one of the combinations that are held out, in place of one that is not."""
+    while held_out(asdict(truth := _visible(_anything(rng, style_share)))) is not held:
+        pass
+    return truth
 
 
 def _anything(rng: np.random.Generator, style_share: float) -> Truth:

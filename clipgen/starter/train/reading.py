@@ -92,24 +92,12 @@ def looks(perceptor: Perceptor, pictures: np.ndarray) -> Tensor:
 
 
 @torch.no_grad()
-def readings(
-    perceptor: Perceptor,
-    shown: Sequence[Truth],
-    seed: int,
-    styled: bool = False,
-    related: bool = False,
-    chunk: int = 500,
-) -> Tensor:
-    """Vectors (CAPTIONS, N, D) of true captions of pictures that show this.
-
-    `styled`: they name every style; `related`: they say what two things are to each other, which all have to show.
-    """
+def readings(perceptor: Perceptor, shown: Sequence[Truth], seed: int, styled: bool = False, chunk: int = 500) -> Tensor:
+    """Vectors (CAPTIONS, N, D) of true captions of pictures that show this; `styled`: they name every style."""
     rng = np.random.default_rng(seed)
 
     def claim(truth: Truth) -> Claim:
         stated = grammar.claim_of(truth, rng)
-        while related and "relation" not in stated:
-            stated = grammar.claim_of(truth, rng)
         return stated | {"style": truth.style} if styled and truth.style else stated
 
     def read(rows: Sequence[Truth]) -> Tensor:

@@ -21,9 +21,7 @@ MADE = {
     "lamp": shapes.lamp_of,
 }
 SHAPES = {**{name: SUBJECTS[name] for name in words.SHAPES}, "avocado": food.half_avocado}
-BARE = "nothing"
-CLOTHES = {"scarf": (wear.scarf_on, "neck"), "hat": (wear.hat_on, "head"), BARE: (wear.nothing_on, "neck")}
-"""What is put on and where; whoever wears nothing is else drawn as when wearing something."""
+CLOTHES = {"scarf": (wear.scarf_on, "neck"), "hat": (wear.hat_on, "head")}
 SCALES = {"small": (0.2, 0.26), None: (0.31, 0.46), "big": (0.48, 0.55)}
 DRESSED = (0.3, 0.37)
 """Less than of others: a hat needs room."""
