@@ -111,14 +111,15 @@ class FeaturePrior(nn.Module):
         change = self.leave(layer_norm(tokens, tokens.shape[-1:])).flatten(1)
         return diffusion.clean(noisy, level, change)
 
-    def error(self, data: Tensor, noise: Tensor, sigma: Tensor, texts: Tensor) -> Tensor:
+    def error(self, data: Tensor, noise: Tensor, sigma: Tensor, texts: Tensor, heed: Tensor | None = None) -> Tensor:
         """Mean squared error (B,) of features (B, E), standardised, denoised of sigma (B,) times noise (B, E).
 
-        texts (B, D) as for `denoise`. Weighted as in EDM (table 1), so that every level of noise counts alike: to know
-        nothing of the features is an error of 1.
+        texts (B, D) as for `denoise`; heed (B, cells): how much errors in each cell count, if not 1. Weighted as in EDM
+        (table 1), so that every level of noise counts alike: to know nothing of the features is an error of 1.
         """
         cleaned = self.denoise(data + sigma[:, None] * noise, sigma, texts).float()
-        return (cleaned - data).square().mean(1) * (1 + 1 / sigma.square())
+        wrong = (cleaned - data).square().view(len(data), self.cells, self.kept).mean(2)
+        return (wrong if heed is None else wrong * heed).mean(1) * (1 + 1 / sigma.square())
 
     @torch.no_grad()
     def imagine(

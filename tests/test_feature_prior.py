@@ -9,7 +9,7 @@ from torch import Tensor
 from clipgen import weights
 from clipgen.errors import ClipgenError
 from clipgen.feature_prior import FeaturePrior, Start, build_feature_prior
-from clipgen.starter.train.features import SHAPE, FeatureTrainer, features, fresh_prior
+from clipgen.starter.train.features import SHAPE, FeatureTrainer, SeenInCells, features, fresh_prior
 from clipgen.starter.train.loop import Plan, train_module
 
 CONFIG = {"cells": 2, "channels": [3, 2], "kept": 4, "text": 4, "width": 32, "depth": 2, "heads": 2}
@@ -102,9 +102,31 @@ def halves(tmp_path_factory: pytest.TempPathFactory) -> FeaturePrior:
     vectors, texts = circle(4000)
     plan = Plan(600, 256, 0.003, seed=1, average=0.99)
     prior = FeaturePrior({**CONFIG, "cells": 1, "channels": [2], "kept": 2, "text": 2})
-    trainer = FeatureTrainer(plan, prior, vectors, texts[None], torch.device("cpu"))
+    trainer = FeatureTrainer(plan, prior, SeenInCells(vectors, texts[None]), torch.device("cpu"))
     folder = tmp_path_factory.mktemp("halves")
     return train_module(folder, trainer.network, plan, trainer.losses_at, lambda _: None)
+
+
+def test_what_is_worn_counts_more_in_the_cells_that_it_changes() -> None:
+    """Of three pictures and their mirror images the last is the second but for what is worn, in the second cell."""
+    prior = FeaturePrior({**CONFIG, "cells": 2, "channels": [2], "kept": 2, "text": 2})
+    straight = torch.randn(3, 4)
+    straight[2] = straight[1] + torch.tensor([0.0, 0.0, 3.0, 0.0])
+    vectors, plan = torch.cat([straight, straight.roll(2, 1)]), Plan(1, 1, 0.003)
+    for worn, expected in ((0, [[1, 1]] * 6), (1, [[1, 1], [1, 7], [1, 7], [1, 1], [7, 1], [7, 1]])):
+        seen = SeenInCells(vectors, torch.randn(2, 3, 2), worn=worn)
+        trainer = FeatureTrainer(plan, prior, seen, torch.device("cpu"))
+        assert trainer.heed.tolist() == expected
+
+
+def test_errors_count_by_the_heed_that_is_paid(prior: FeaturePrior) -> None:
+    told = torch.randn(3, prior.length), torch.randn(3, prior.length), torch.ones(3), torch.zeros(3, 4)
+    heed = torch.zeros(3, prior.cells)
+    heed[:, 0] = 2
+    first, rest = prior.error(*told, heed), prior.error(*told, 2 - heed)
+    torch.testing.assert_close(first + rest, 2 * prior.error(*told))
+    assert (first > 0).all()
+    assert (rest > 0).all()
 
 
 def test_training_teaches_it_where_the_pictures_of_a_text_are(halves: FeaturePrior) -> None:

@@ -179,3 +179,26 @@ def test_captions_vary() -> None:
 )
 def test_unknown_words_are_named_with_the_nearest(text: str, unknown: list[tuple[str, str | None]]) -> None:
     assert words.unknown_words(text) == unknown
+
+
+def test_who_wears_what_is_said_with_its_colour() -> None:
+    rng = np.random.default_rng(0)
+    shown = [truth for truth in random_truths(6000) if truth.relation == "wearing" and truth.other_colour]
+    claims = [(truth, grammar.claim_of_worn(truth, rng)) for truth in shown for _ in range(8)]
+    coloured = []
+    for truth, claim in claims:
+        assert grammar.is_true(claim, truth)
+        worn, wearer = grammar.OF_WORN[claim["relation"]]
+        coloured.append((worn in claim, wearer in claim))
+    assert 0.85 < np.mean([worn for worn, _ in coloured]) < 0.95
+    assert 0.3 < np.mean([wearer for _, wearer in coloured]) < 0.5
+    assert 0.05 < np.mean([claim["relation"] == "worn by" for _, claim in claims]) < 0.25
+
+
+def test_what_has_no_colour_is_worn_all_the_same() -> None:
+    sketch = Truth("cat", relation="wearing", other="hat", style="pencil sketch")
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        claim = grammar.claim_of_worn(sketch, rng)
+        assert "relation" in claim
+        assert not {"colour", "other_colour"} & claim.keys()

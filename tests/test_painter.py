@@ -16,6 +16,7 @@ from clipgen.painter import Over, Painter, build_painter
 from clipgen.sketch import Sketcher
 from clipgen.starter.train.loop import Plan
 from clipgen.starter.train.painting import PaintTrainer, Seen, latents, painted
+from clipgen.starter.train.wearers import changed
 
 CONFIG: dict[str, Any] = {
     "cells": 2, "kept": 3, "text": 5, "side": 4, "block": 8, "latent": 6, "components": 2,
@@ -215,3 +216,40 @@ def test_training_learns_to_paint_what_is_seen_where_it_is_seen() -> None:
     noise = torch.full((32,), 20.0)
     clean = painter.denoise(20 * torch.randn(32, *painter.shape), noise, shown, torch.zeros(32, 5))
     assert (clean - painter.components(painted)).square().mean() < 0.3 * painter.components(painted).square().mean()
+
+
+def trainer_of(seen: Seen) -> PaintTrainer:
+    return PaintTrainer(Plan(steps=80, batch=16, rate=0.003), seen, sketcher(), torch.device("cpu"))
+
+
+def loss(trainer: PaintTrainer) -> float:
+    torch.manual_seed(0)
+    return trainer.losses_at(0)["loss"].item()
+
+
+def test_pictures_are_learned_from_by_their_shares() -> None:
+    """Of two pictures and their mirror images, only those of the second."""
+    painted = torch.randn(4, 6, 4, 4)
+    trainer = trainer_of(Seen(painted, torch.randn(4, 12), torch.randn(2, 2, 5), shares=np.array([0.0, 1.0])))
+    before = loss(trainer)
+    painted[[0, 2]] += 1
+    assert loss(trainer) == before
+    painted[3] += 1
+    assert loss(trainer) != before
+
+
+def test_errors_count_more_where_heed_is_to_be_paid() -> None:
+    told = torch.randn(8, 6, 4, 4), torch.randn(8, 12), torch.randn(2, 4, 5)
+    plain = loss(trainer_of(Seen(*told)))
+    assert loss(trainer_of(Seen(*told, heed=torch.zeros(8, 1, 4, 4)))) == pytest.approx(plain)
+    assert 2 * plain < loss(trainer_of(Seen(*told, heed=torch.full((8, 1, 4, 4), 2.0)))) < 3 * plain
+
+
+def test_what_is_worn_is_found_where_pictures_differ() -> None:
+    bare = np.random.default_rng(0).integers(0, 200, (2, 16, 16, 3), np.uint8)
+    dressed = bare.copy()
+    dressed[0, 4:8, 8:12] += 50
+    dressed[1] += 50
+    found = changed(dressed, bare, 4)
+    assert found.shape == (4, 1, 4, 4)
+    assert found.nonzero().tolist() == [[0, 0, 1, 2], [2, 0, 1, 1]]

@@ -7,7 +7,7 @@ from PIL import Image
 from clipgen.starter import words
 from clipgen.starter.grammar import Truth
 from clipgen.starter.world.compose import PLACES, draw
-from clipgen.starter.world.layout import CLOTHES, MADE, ROWS, SCALES, figures
+from clipgen.starter.world.layout import BARE, CLOTHES, MADE, ROWS, SCALES, figures
 from clipgen.starter.world.palette import RANGES, tone
 from clipgen.starter.world.pen import Pen
 from clipgen.starter.world.sheet import CAPTION, contact_sheet, world_sheet
@@ -27,7 +27,7 @@ def test_everything_that_can_be_said_can_be_drawn() -> None:
     assert set(PLACES) == set(words.PLACES)
     assert set(RANGES) == set(words.COLOURS)
     assert set(MADE) == set(words.MADE)
-    assert set(CLOTHES) == set(words.CLOTHES)
+    assert set(CLOTHES) - set(BARE.values()) == set(BARE) == set(words.CLOTHES)
     assert {*words.BEARERS, *words.RIDERS, *words.WEARERS, *words.MADE, *words.SHAPES} <= set(SUBJECTS)
 
 
@@ -93,6 +93,19 @@ def test_whoever_wears_something_shows_its_colour(noun: str, clothes: str) -> No
         bare = Truth(noun, "white", backdrop="grey", style=None)
         dressed = replace(bare, relation="wearing", other=clothes, other_colour="blue")
         assert red_and_blue(dressed, seed)[1].sum() > red_and_blue(bare, seed)[1].sum() + 20
+
+
+@pytest.mark.parametrize("noun", words.WEARERS)
+def test_whoever_is_bare_is_else_drawn_as_when_wearing_something(noun: str) -> None:
+    dressed = Truth(noun, "white", backdrop="grey", relation="wearing", other="scarf", other_colour="blue")
+    for seed in range(6):
+        one, other = (
+            draw(each, rng(seed), 64).astype(int) for each in (dressed, replace(dressed, other=BARE["scarf"]))
+        )
+        differ = np.abs(one - other).max(2) > 30
+        assert 20 < differ.sum() < 0.25 * differ.size
+        blue = [(pixels[..., 2] > pixels[..., 0] + 60).sum() for pixels in (one, other)]
+        assert blue[0] > blue[1]
 
 
 @pytest.mark.parametrize("noun", words.MADE)

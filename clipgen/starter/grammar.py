@@ -46,6 +46,8 @@ CLEAR = ("van gogh", "monet", "watercolour", *COARSE)
 ODDS = {"noun": 0.9, "colour": 0.6, "backdrop": 0.3, "place": 0.3, "time": 0.45, "weather": 0.5, "style": 0.6}
 ODDS |= {"count": 0.9, "size": 0.5, "other_colour": 0.6}
 """How often a caption states what is so; of one thing that it is one, seldom."""
+OF_WORN = {"wearing": ("other_colour", "colour"), "worn by": ("colour", "other_colour")}
+"""By the side from which it is said: under what name the colour of what is worn is stated, and that of who wears it."""
 HELD_OUT = 12
 """One in so many of the pairs of noun and colour, of noun and style, and of two nouns is held out."""
 PAIRED = (("noun", "colour"), ("noun", "style"), ("noun", "other"))
@@ -95,11 +97,18 @@ def held_out(fields: Mapping[str, str | None]) -> bool:
     return any(zlib.crc32(f"{a}~{b}".encode()) % HELD_OUT == 0 for a, b in pairs if a and b)
 
 
-def imagine(rng: np.random.Generator, style_share: float = 0.6, held: bool = False) -> Truth:
-    """A random picture to draw; `held`: one of the combinations that are held out, in place of one that is not."""
-    while held_out(asdict(truth := _visible(_anything(rng, style_share)))) is not held:
-        pass
-    return truth
+def imagine(
+    rng: np.random.Generator, style_share: float = 0.6, held: bool = False, relation: str | None = None
+) -> Truth:
+    """A random picture to draw.
+
+    `held`: one of the combinations that are held out, in place of one that is not. `relation`: one of two things that
+    are so to each other.
+    """
+    while True:
+        truth = _visible(_anything(rng, style_share))
+        if held_out(asdict(truth)) is held and relation in (None, truth.relation):
+            return truth
 
 
 def _anything(rng: np.random.Generator, style_share: float) -> Truth:
@@ -193,6 +202,18 @@ def claim_of(truth: Truth, rng: np.random.Generator) -> dict[str, str]:
     else:
         stated.pop("other_colour", None)
     return stated or {"noun": shown["noun"]}
+
+
+def claim_of_worn(truth: Truth, rng: np.random.Generator) -> dict[str, str]:
+    """A random true claim of who wears what: mostly it states the colour of what is worn, seldom that of both."""
+    while "relation" not in (stated := claim_of(truth, rng)):
+        pass
+    worn, wearer = OF_WORN[stated["relation"]]
+    kind = rng.integers(4)
+    if kind == 0 or truth.other_colour is None:
+        return stated
+    stated = {name: value for name, value in stated.items() if name != wearer} | {worn: truth.other_colour}
+    return stated | {wearer: truth.colour} if kind == 1 and truth.colour else stated
 
 
 def claim_of_two(truth: Truth, rng: np.random.Generator) -> dict[str, str] | None:

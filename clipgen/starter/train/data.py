@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from clipgen.starter.grammar import Truth, imagine
 from clipgen.starter.world.compose import draw
+from clipgen.starter.world.layout import BARE
 
 CHUNK = 256
+STYLED = 0.6  # of the pictures
 
 
 def picture_rng(seed: int, index: int) -> np.random.Generator:
@@ -19,23 +22,36 @@ def picture_rng(seed: int, index: int) -> np.random.Generator:
     return np.random.default_rng([seed, index])
 
 
-def truths(seed: int, count: int, style_share: float = 0.6, held: bool = False) -> list[Truth]:
-    """What the pictures of a set show, without drawing them."""
-    return [imagine(picture_rng(seed, k), style_share, held) for k in range(count)]
+def truths(seed: int, count: int, held: bool = False, relation: str | None = None) -> list[Truth]:
+    """What the pictures of a set show, without drawing them; `held` and `relation` as `imagine` has them."""
+    return [imagine(picture_rng(seed, k), STYLED, held, relation) for k in range(count)]
 
 
-def _draw_chunk(path: str, shape: tuple[int, ...], seed: int, start: int, style_share: float, held: bool) -> None:
+def _draw_chunk(
+    path: str, shape: tuple[int, ...], seed: int, start: int, held: bool, relation: str | None, bare: bool
+) -> None:
     pictures = np.lib.format.open_memmap(path, mode="r+", dtype=np.uint8, shape=shape)
     for k in range(start, min(start + CHUNK, shape[0])):
         rng = picture_rng(seed, k)
-        pictures[k] = draw(imagine(rng, style_share, held), rng, shape[1])
+        truth = imagine(rng, STYLED, held, relation)
+        pictures[k] = draw(replace(truth, other=BARE[str(truth.other)]) if bare else truth, rng, shape[1])
 
 
 def drawn_set(
-    folder: Path, count: int, size: int, seed: int, style_share: float = 0.6, held: bool = False
+    folder: Path,
+    count: int,
+    size: int,
+    seed: int,
+    held: bool = False,
+    relation: str | None = None,
+    bare: bool = False,
 ) -> np.ndarray:
-    """The pictures (count, size, size, 3) uint8 of a set, drawn on all cores where the folder lacks them."""
-    path = folder / f"world-{size}px-{count}-seed{seed}-styled{style_share:g}{'-held' * held}.npy"
+    """The pictures (count, size, size, 3) uint8 of a set, drawn on all cores where the folder lacks them.
+
+    `held` and `relation` as `imagine` has them; `bare`: of whoever wears something the same picture without it.
+    """
+    kind = f"-{relation}" * (relation is not None) + "-held" * held + "-bare" * bare
+    path = folder / f"world-{size}px-{count}-seed{seed}-styled{STYLED:g}{kind}.npy"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
@@ -43,7 +59,9 @@ def drawn_set(
         np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
         with ProcessPoolExecutor(os.cpu_count()) as pool:
             starts = range(0, count, CHUNK)
-            jobs = [pool.submit(_draw_chunk, str(partial), shape, seed, start, style_share, held) for start in starts]
+            jobs = [
+                pool.submit(_draw_chunk, str(partial), shape, seed, start, held, relation, bare) for start in starts
+            ]
             for job in jobs:
                 job.result()
         partial.replace(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,36 +17,65 @@ from clipgen.starter.train.loop import Losses, Plan
 SHAPE: dict[str, Any] = {"kept": 32, "width": 192, "depth": 6, "heads": 4}
 NULL = 0.1  # share of the features of which nothing is told, so that the prior can do without
 STUDY = (0.0, 1.4)  # mean and standard deviation of the logarithm of the noise
+HEED = 6.0  # how much more errors count where what is worn changes most
+CHANGED = 0.5  # of what is seen in a cell, mean square in units of its spread: as much as counts
 SAMPLED = 3000  # pictures by which the features that are kept are chosen
 CHUNK = 250
 
 
+@dataclass(frozen=True)
+class SeenInCells:
+    """What is known of N pictures."""
+
+    features: Tensor
+    """(N, E)"""
+    captions: Tensor
+    """V of each, (V, M, D), where N is a multiple of M: true of the pictures k, k + M, k + 2 M, as of a picture and its
+    mirror image."""
+    shares: np.ndarray | None = None
+    """(M,) of sum 1: how often each of them is learned from; None for all alike."""
+    worn: int = 0
+    """Of the M the last so many are the same as so many before them, but for what these wear."""
+
+
 class FeatureTrainer:
-    """A prior, the features (N, E) of pictures and (V, M, D) of V captions of each that it learns, its loss at a step.
+    """A prior, what it learns from, and its loss at a step."""
 
-    N is a multiple of M: the captions are true of the pictures k, k + M, k + 2 M, as of a picture and its mirror image.
-    """
-
-    def __init__(self, plan: Plan, prior: FeaturePrior, features: Tensor, captions: Tensor, device: torch.device):
-        self.plan, self.device = plan, device
-        self.features, self.captions = features.to(device), captions.to(device)
-        prior.mean.copy_(features.float().mean(0))
-        prior.std.copy_(_spread(features.float().view(-1, prior.cells, prior.kept)).repeat(prior.cells))
-        prior.text_mean.copy_(captions.float().mean((0, 1)))
-        prior.text_std.copy_(captions.float().std((0, 1)))
+    def __init__(self, plan: Plan, prior: FeaturePrior, seen: SeenInCells, device: torch.device):
+        self.plan, self.seen, self.device = plan, seen, device
+        features, captions = seen.features.float(), seen.captions.float()
+        prior.mean.copy_(features.mean(0))
+        prior.std.copy_(_spread(features.view(-1, prior.cells, prior.kept)).repeat(prior.cells))
+        prior.text_mean.copy_(captions.mean((0, 1)))
+        prior.text_std.copy_(captions.std((0, 1)))
+        self.heed = _heed(prior, seen)
         self.network = prior.to(device)
 
     def losses_at(self, step: int) -> Losses:
         """Error of the denoised features at levels of noise drawn anew."""
         rng = np.random.default_rng([self.plan.seed, step])
-        picked = torch.from_numpy(rng.integers(0, len(self.features), self.plan.batch)).to(self.device)
-        spoken = torch.from_numpy(rng.integers(0, len(self.captions), self.plan.batch)).to(self.device)
+        versions, count = self.seen.captions.shape[:2]
+        drawn = torch.from_numpy(rng.choice(count, self.plan.batch, p=self.seen.shares))
+        picked = drawn + count * torch.from_numpy(rng.integers(0, len(self.seen.features) // count, self.plan.batch))
+        spoken = torch.from_numpy(rng.integers(0, versions, self.plan.batch))
         told = torch.from_numpy(rng.random((self.plan.batch, 1)) >= NULL).to(self.device)
-        clean = (self.features[picked].float() - self.network.mean) / self.network.std
-        texts = self.captions[spoken, picked % self.captions.shape[1]].float() * told
+        clean = (self.seen.features[picked].float().to(self.device) - self.network.mean) / self.network.std
+        texts = self.seen.captions[spoken, drawn].float().to(self.device) * told
         sigma = (STUDY[0] + STUDY[1] * torch.randn(len(clean))).exp().to(clean)
         noise = torch.randn(clean.shape).to(clean)
-        return {"loss": self.network.error(clean, noise, sigma, texts).mean()}
+        heed = self.heed[picked].to(clean)
+        return {"loss": self.network.error(clean, noise, sigma, texts, heed).mean()}
+
+
+def _heed(prior: FeaturePrior, seen: SeenInCells) -> Tensor:
+    """How much errors in each cell count, (N, cells): more, the more what someone wears changes there."""
+    heed = torch.ones(len(seen.features) // seen.captions.shape[1], seen.captions.shape[1], prior.cells)
+    if seen.worn:
+        features = seen.features.float().view(*heed.shape[:2], -1) / prior.std
+        dressed, bare = features[:, -2 * seen.worn : -seen.worn], features[:, -seen.worn :]
+        differ = (dressed - bare).square().view(*dressed.shape[:2], prior.cells, prior.kept).mean(3)
+        heed[:, -2 * seen.worn :] += HEED * (differ / CHANGED).clamp(max=1).repeat(1, 2, 1)
+    return heed.flatten(0, 1)
 
 
 def _spread(features: Tensor) -> Tensor:

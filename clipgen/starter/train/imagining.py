@@ -6,34 +6,46 @@ import math
 from collections.abc import Sequence
 from typing import cast
 
-import numpy as np
 import torch
 
 from clipgen import weights
-from clipgen.feature_prior import build_feature_prior
+from clipgen.feature_prior import FeaturePrior, build_feature_prior
 from clipgen.generators.networks import VQGANNetwork, build_network
 from clipgen.perceptor import Perceptor
 from clipgen.sketch import build_sketcher
+from clipgen.starter.grammar import Truth
 from clipgen.starter.train.data import drawn_set, truths
-from clipgen.starter.train.features import FeatureTrainer, features, fresh_prior
+from clipgen.starter.train.features import FeatureTrainer, SeenInCells, features, fresh_prior
 from clipgen.starter.train.loop import train_module
 from clipgen.starter.train.painting import PaintTrainer, Seen, latents, painted
 from clipgen.starter.train.reading import readings
 from clipgen.starter.train.recipe import CLIP_SEED, Bench, Recipe, guides_of
 from clipgen.starter.train.sketching import SketchTrainer
+from clipgen.starter.train.wearers import WORN, changed, joined, shares, wearers
+
+IMAGINED, PAINTED = (0.55, 0.27, 0.18), (0.6, 0.2, 0.2)
+"""Shares of what a prior and a painter learn from: any pictures, those of wearers, and these once more, bare."""
+HEED = 8.0  # how much more a painter's errors count where something is worn
 
 
 def feature_prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     """What draws what the guides see in the cells of pictures."""
     guides = guides_of(recipe.needs, bench)
     pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
-    captions = _captions(guides, recipe)
+    worn = wearers(bench.data, recipe.pictures // WORN, 128, CLIP_SEED)
+    captions = [
+        _captions(guides, truths(CLIP_SEED, recipe.pictures), recipe),
+        _captions(guides, worn.shown, recipe, worn=True),
+        _captions(guides, worn.undressed, recipe),
+    ]
     torch.manual_seed(recipe.plan.seed)
     if recipe.start:
         prior = build_feature_prior(bench.trained(recipe.start))
     else:
-        prior = fresh_prior(guides, pictures, captions.shape[2])
-    trainer = FeatureTrainer(recipe.plan, prior, features(guides, prior, pictures), captions, bench.device)
+        prior = fresh_prior(guides, pictures, captions[0].shape[2])
+    seen = joined(*(features(guides, prior, each) for each in (pictures, worn.dressed, worn.bare)))
+    known = SeenInCells(seen, torch.cat(captions, 1), shares(IMAGINED, captions), len(worn.shown))
+    trainer = FeatureTrainer(recipe.plan, prior, known, bench.device)
     network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
     return weights.Checkpoint("feature-prior", network.config, network.state_dict())
 
@@ -50,38 +62,55 @@ def sketcher(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
 
 
 def painter(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
-    """What paints over sketches."""
-    network = _autoencoder(recipe, bench)
+    """What paints over sketches.
+
+    What is worn shows so little in what is imagined that a painter learns to go by the text for it: also from pictures
+    of wearers of which all but the text is told as if they were bare.
+    """
     pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
-    return _trained(name, recipe, bench, latents(network, pictures, bench.device))
+    worn = wearers(bench.data, recipe.pictures // WORN, 128, CLIP_SEED)
+    prior, guides, network = _seers(recipe, bench)
+    told = _captions(guides, worn.shown, recipe, worn=True)
+    captions = [_captions(guides, truths(CLIP_SEED, recipe.pictures), recipe), told, told]
+    plain, dressed = (latents(network, each, bench.device) for each in (pictures, worn.dressed))
+    differ = HEED * changed(worn.dressed, worn.bare, plain.shape[2])
+    known = Seen(
+        joined(plain, dressed, dressed),
+        joined(*(features(guides, prior, each) for each in (pictures, worn.dressed, worn.bare))),
+        torch.cat(captions, 1),
+        shares=shares(PAINTED, captions),
+        heed=joined(torch.zeros(len(plain), *differ.shape[1:]), differ, differ),
+    )
+    return _trained(name, recipe, bench, known)
 
 
 def upsampler(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     """What paints at twice the size over paintings: in training over what is left of pictures as latents."""
-    network = _autoencoder(recipe, bench)
     small, large = (drawn_set(bench.data, recipe.pictures, size, CLIP_SEED) for size in (128, 256))
-    paintings = painted(network, latents(network, small, bench.device), bench.device)
-    return _trained(name, recipe, bench, latents(network, large, bench.device), paintings)
+    prior, guides, network = _seers(recipe, bench)
+    known = Seen(
+        latents(network, large, bench.device),
+        features(guides, prior, small),
+        _captions(guides, truths(CLIP_SEED, recipe.pictures), recipe),
+        painted(network, latents(network, small, bench.device), bench.device),
+    )
+    return _trained(name, recipe, bench, known)
 
 
-def _autoencoder(recipe: Recipe, bench: Bench) -> VQGANNetwork:
-    return cast(VQGANNetwork, build_network(bench.trained(recipe.needs[-1]))).eval().to(bench.device)
+def _seers(recipe: Recipe, bench: Bench) -> tuple[FeaturePrior, list[Perceptor], VQGANNetwork]:
+    """The prior, which shortens what guides see in cells, the guides, and the VQGAN whose latents are painted."""
+    prior, *guides, _, autoencoder = recipe.needs
+    network = cast(VQGANNetwork, build_network(bench.trained(autoencoder))).eval().to(bench.device)
+    return build_feature_prior(bench.trained(prior)), guides_of(guides, bench), network
 
 
-def _trained(
-    name: str, recipe: Recipe, bench: Bench, painted: torch.Tensor, paintings: np.ndarray | None = None
-) -> weights.Checkpoint:
-    prior, *guides_named, sketching, _ = recipe.needs
-    guides = guides_of(guides_named, bench)
-    pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
-    seen = features(guides, build_feature_prior(bench.trained(prior)), pictures)
-    known = Seen(painted, seen, _captions(guides, recipe), paintings)
-    trainer = PaintTrainer(recipe.plan, known, build_sketcher(bench.trained(sketching)), bench.device)
+def _trained(name: str, recipe: Recipe, bench: Bench, known: Seen) -> weights.Checkpoint:
+    sketcher = build_sketcher(bench.trained(recipe.needs[-2]))
+    trainer = PaintTrainer(recipe.plan, known, sketcher, bench.device)
     network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
     return weights.Checkpoint("painter", network.config, network.state_dict())
 
 
-def _captions(guides: Sequence[Perceptor], recipe: Recipe) -> torch.Tensor:
-    """Vectors (V, N, D) of true captions of the pictures, those of all guides side by side."""
-    shown = truths(CLIP_SEED, recipe.pictures)
-    return torch.cat([readings(guide, shown, recipe.plan.seed, styled=True) for guide in guides], 2)
+def _captions(guides: Sequence[Perceptor], shown: Sequence[Truth], recipe: Recipe, worn: bool = False) -> torch.Tensor:
+    """Vectors (V, N, D) of true captions of pictures that show this, those of all guides side by side."""
+    return torch.cat([readings(guide, shown, recipe.plan.seed, styled=True, worn=worn) for guide in guides], 2)

@@ -41,6 +41,10 @@ class Seen:
     """(V, N, D), true of a picture and of its mirror image."""
     paintings: np.ndarray | None = None
     """(2 N, 3, S, S) uint8, by which an upsampler goes; a painter goes by sketches."""
+    shares: np.ndarray | None = None
+    """(N,) of sum 1: how often each picture, as it is or mirrored, is learned from; None for all alike."""
+    heed: Tensor | None = None
+    """(2 N, 1, h, w): how much more than 1 the errors at each place count where all is told."""
 
 
 class PaintTrainer:
@@ -68,18 +72,22 @@ class PaintTrainer:
     def losses_at(self, step: int) -> Losses:
         """Squared error of the denoised components, weighted as in EDM so that every level of noise counts alike."""
         rng = np.random.default_rng([self.plan.seed, step])
-        picked = torch.from_numpy(rng.integers(0, len(self.seen.latents), self.plan.batch))
+        count = self.seen.captions.shape[1]
+        drawn = rng.choice(count, self.plan.batch, p=self.seen.shares)
+        picked = torch.from_numpy(drawn + count * rng.integers(0, 2, self.plan.batch))
         spoken = torch.from_numpy(rng.integers(0, len(self.seen.captions), self.plan.batch))
         chance = torch.from_numpy(rng.random((self.plan.batch, 1))).to(self.device)
         said = chance >= UNSAID + UNTOLD
         known = ((chance < UNSAID) | (chance >= UNSAID + UNTOLD + UNSHOWN))[:, :, None, None]
-        texts = self.seen.captions[spoken, picked % self.seen.captions.shape[1]].float().to(self.device) * said
+        texts = self.seen.captions[spoken, picked % count].float().to(self.device) * said
         clean = self.network.components(self.seen.latents[picked].float().to(self.device))
         shown = self._shown(picked) * known
         sigma = (self._study + SPREAD * torch.randn(len(clean))).exp().to(clean)
         noisy = clean + sigma.view(-1, 1, 1, 1) * torch.randn(clean.shape).to(clean)
-        error = (self.network.denoise(noisy, sigma, shown, texts).float() - clean).square().mean((1, 2, 3))
-        return {"loss": (error * (1 + 1 / (sigma.square() + FLOOR**2))).mean()}
+        error = (self.network.denoise(noisy, sigma, shown, texts).float() - clean).square()
+        if self.seen.heed is not None:
+            error = error * (1 + self.seen.heed[picked].to(self.device) * known * said[:, :, None, None])
+        return {"loss": (error.mean((1, 2, 3)) * (1 + 1 / (sigma.square() + FLOOR**2))).mean()}
 
     @torch.no_grad()
     def _shown(self, picked: Tensor) -> Tensor:

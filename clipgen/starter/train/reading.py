@@ -92,12 +92,22 @@ def looks(perceptor: Perceptor, pictures: np.ndarray) -> Tensor:
 
 
 @torch.no_grad()
-def readings(perceptor: Perceptor, shown: Sequence[Truth], seed: int, styled: bool = False, chunk: int = 500) -> Tensor:
-    """Vectors (CAPTIONS, N, D) of true captions of pictures that show this; `styled`: they name every style."""
+def readings(
+    perceptor: Perceptor,
+    shown: Sequence[Truth],
+    seed: int,
+    styled: bool = False,
+    worn: bool = False,
+    chunk: int = 500,
+) -> Tensor:
+    """Vectors (CAPTIONS, N, D) of true captions of pictures that show this.
+
+    `styled`: they name every style; `worn`: they say who wears what, which all have to show.
+    """
     rng = np.random.default_rng(seed)
 
     def claim(truth: Truth) -> Claim:
-        stated = grammar.claim_of(truth, rng)
+        stated = (grammar.claim_of_worn if worn else grammar.claim_of)(truth, rng)
         return stated | {"style": truth.style} if styled and truth.style else stated
 
     def read(rows: Sequence[Truth]) -> Tensor:

@@ -21,9 +21,17 @@ MADE = {
     "lamp": shapes.lamp_of,
 }
 SHAPES = {**{name: SUBJECTS[name] for name in words.SHAPES}, "avocado": food.half_avocado}
-CLOTHES = {"scarf": (wear.scarf_on, "neck"), "hat": (wear.hat_on, "head")}
+BARE = {"scarf": "no scarf", "hat": "no hat"}
+"""What to wear in place of clothes to be drawn just the same, but without them."""
+CLOTHES = {
+    "scarf": (wear.scarf_on, "neck"),
+    "hat": (wear.hat_on, "head"),
+    "no scarf": (wear.nothing_on, "neck"),
+    "no hat": (wear.nothing_on, "head"),
+}
+"""What is put on and where."""
 SCALES = {"small": (0.2, 0.26), None: (0.31, 0.46), "big": (0.48, 0.55)}
-DRESSED = (0.3, 0.37)
+HATTED = (0.3, 0.37)
 """Less than of others: a hat needs room."""
 ROWS: dict[str, list[tuple[Sequence[Point], float]]] = {
     "2": [([(0.27, 0.55), (0.73, 0.55)], 0.235)],
@@ -70,9 +78,9 @@ def figures(truth: Truth, shade: Callable[[str | None], Tone], rng: np.random.Ge
 
 
 def _single(truth: Truth, paint: Callable[[Pen], None], rng: np.random.Generator) -> Figure:
-    dressed = truth.relation == "wearing"
-    scale = float(rng.uniform(*(DRESSED if dressed else SCALES[truth.size])))
-    low = 0.56 if truth.place or dressed else 0.5
+    hatted = truth.other in ("hat", BARE["hat"])
+    scale = float(rng.uniform(*(HATTED if hatted else SCALES[truth.size])))
+    low = 0.56 if truth.place or hatted else 0.5
     room = max(0.02, 0.5 - scale)
     centre = (0.5 + float(rng.uniform(-room, room)), low + float(rng.uniform(-room, room)) * 0.8)
     return Figure(paint, centre, scale, turn=float(rng.normal(0, 0.09)), mirror=bool(rng.random() < 0.5))

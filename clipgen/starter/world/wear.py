@@ -17,7 +17,7 @@ def stripe_of(tone: Tone) -> Colour:
     """The colour of stripes that show on a tone: paler than a colour, greyer than black or white."""
     if min(tone.base) > 215 or max(tone.base) <= 60:
         return mix(tone.dark, (150, 152, 160), 0.35)
-    return mix(tone.light, (255, 255, 255), 0.3)
+    return mix(tone.light, (255, 255, 255), 0.1)
 
 
 def band_of(tone: Tone) -> Colour:
@@ -48,13 +48,17 @@ def fringed_end(pen: Pen, tone: Tone, start: Point, end: Point, half: float, str
         pen.poly([at(high, -0.9), at(high, 0.9), at(low, 0.9), at(low, -0.9)], stripe_of(tone))
 
 
+def nothing_on(pen: Pen, tone: Tone, x: float, y: float, r: float) -> None:
+    """Leave a neck at (x, y) of half width r as it is."""
+
+
 def scarf_on(pen: Pen, tone: Tone, x: float, y: float, r: float) -> None:
     """Draw a scarf around a neck at (x, y) of half width r, its two fringed ends hanging in front."""
-    tall = max(0.55 * r, 0.14)
-    wide = r * 1.12 + 0.05
+    tall = max(0.6 * r, 0.31)
+    wide = r * 1.12 + 0.11
     sag = 0.28 * tall + 0.06 * r
-    half = max(0.26 * r, 0.075)
-    length = min(0.5, 0.26 + 0.9 * r)
+    half = max(0.3 * r, 0.13)
+    length = min(0.6, 0.4 + 0.7 * r)
     knot = (x + 0.42 * r, y + 0.3 * tall)
     fringed_end(pen, tone, knot, (knot[0] + 0.22 * length, knot[1] + 0.78 * length), half)
     fringed_end(pen, tone, knot, (knot[0] - 0.1 * length, knot[1] + length), half)
