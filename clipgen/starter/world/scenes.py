@@ -12,18 +12,23 @@ from clipgen.starter.world.places import lit, sky
 
 
 def city(pen: Pen, time: str, rng: np.random.Generator) -> None:
-    """Two rows of tall buildings with rows of windows, over a street."""
-    sky(pen, time, rng, 0.9)
-    window = (255, 226, 128) if time == "night" else lit((206, 226, 240), time)
-    for row, (low, high) in enumerate(((0.25, 0.5), (0.4, 0.68))):
-        x = float(rng.uniform(-0.15, 0.0))
-        while x < 1.0:
-            wide, top = float(rng.uniform(0.12, 0.22)), float(rng.uniform(low, high)) - 0.05
-            wall = lit(pick(((0.0, 1.0), (0.05, 0.42), (0.38, 0.66) if row == 0 else (0.55, 0.85)), rng), time)
-            _building(pen, x, top, wide, wall, window, rng)
-            x += wide + float(rng.uniform(-0.01, 0.03))
-    road = lit((96, 96, 104), time)
-    pen.box(-0.02, 0.93, 1.02, 1.02, road)
+    """Houses and towers of very different heights with large windows, before a pale skyline, over a street."""
+    sky(pen, time, rng, 0.66)
+    haze = lit(mix(pick(((0.55, 0.68), (0.12, 0.3), (0.6, 0.75)), rng), (255, 255, 255), 0.1), time)
+    pen.box(-0.02, 0.62, 1.02, 1.02, haze)
+    for x in np.arange(-0.06, 1.0, 0.13):
+        left = float(x + rng.uniform(-0.02, 0.02))
+        pen.box(left, float(rng.uniform(0.34, 0.6)), left + float(rng.uniform(0.08, 0.12)), 0.95, haze)
+    window = (255, 226, 128) if time == "night" else lit((222, 238, 248), time)
+    x, tall = float(rng.uniform(-0.12, 0.0)), bool(rng.integers(2))
+    while x < 0.98:
+        wide = float(rng.uniform(0.15, 0.19) if tall else rng.uniform(0.19, 0.25))
+        top = float(rng.uniform(0.14, 0.34) if tall else rng.uniform(0.5, 0.66))
+        wall = lit(pick(((0.0, 1.0), (0.2, 0.6), (0.5, 0.85)), rng), time)
+        _building(pen, x, top, wide, wall, window, rng)
+        x += wide + float(rng.choice([0.0, 0.02, 0.05]))
+        tall = not tall if rng.random() < 0.8 else tall
+    pen.box(-0.02, 0.93, 1.02, 1.02, lit((96, 96, 104), time))
     for k in range(6):
         pen.box(0.02 + k * 0.18, 0.962, 0.11 + k * 0.18, 0.978, (236, 232, 210))
 
@@ -31,19 +36,22 @@ def city(pen: Pen, time: str, rng: np.random.Generator) -> None:
 def _building(
     pen: Pen, x: float, top: float, wide: float, wall: Colour, window: Colour, rng: np.random.Generator
 ) -> None:
-    pen.box(x, top, x + wide, 1.0, wall)
-    pen.box(x + wide * 0.82, top, x + wide, 1.0, mix(wall, (0, 0, 0), 0.2))
-    crown = rng.integers(3)
+    pen.box(x, top, x + wide, 0.94, wall)
+    pen.box(x + wide * 0.88, top, x + wide, 0.94, mix(wall, (0, 0, 0), 0.25))
+    roof, crown = mix(wall, (60, 30, 30), 0.6), rng.integers(4)
     if crown == 0:
-        pen.line([(x + wide / 2, top), (x + wide / 2, top - 0.1)], 0.012, mix(wall, (0, 0, 0), 0.35))
+        pen.line([(x + wide / 2, top), (x + wide / 2, top - 0.1)], 0.018, roof)
     elif crown == 1:
-        pen.poly([(x, top), (x + wide / 2, top - 0.09), (x + wide, top)], mix(wall, (0, 0, 0), 0.25))
-    columns = 3
-    for y in np.arange(top + 0.04, 0.9, 0.07):
+        pen.poly([(x - 0.012, top), (x + wide / 2, top - 0.1), (x + wide + 0.012, top)], roof)
+    elif crown == 2:
+        pen.box(x + wide * 0.25, top - 0.06, x + wide * 0.75, top, roof)
+    columns = 2 if wide < 0.19 else 3
+    step = wide * 0.86 / columns
+    for y in np.arange(top + 0.05, 0.85, 0.105):
         for k in range(columns):
-            if rng.random() < 0.85:
-                left = x + wide * (0.12 + 0.28 * k)
-                pen.box(left, float(y), left + wide * 0.16, float(y) + 0.038, window)
+            if rng.random() < 0.88:
+                left = x + wide * 0.03 + step * (k + 0.2)
+                pen.box(left, float(y), left + step * 0.6, float(y) + 0.06, window)
 
 
 def mountains(pen: Pen, time: str, rng: np.random.Generator) -> None:
