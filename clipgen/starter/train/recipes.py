@@ -68,7 +68,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "feature-prior": Recipe(
         "the prior from texts to what the guides see in the cells of pictures",
-        Plan(16_000, 128, 0.001, seed=13, average=0.999, brief=True), 72_000,
+        Plan(7500, 128, 0.001, seed=13, average=0.999, brief=True), 96_000,
         "starter/feature-prior", ("clip-texts", "clip-fine-texts"),
     ),
     "sketcher": Recipe(
@@ -76,7 +76,7 @@ RECIPES: dict[str, Recipe] = {
         None, ("feature-prior", "clip", "clip-fine"), bits=8,
     ),
     "painter": Recipe(
-        "what paints the detail over such a sketch", Plan(28_000, 64, 0.0015, seed=7, decay=0.01), 44_000,
+        "what paints the detail over such a sketch", Plan(16_600, 64, 0.0015, seed=7, decay=0.01), 32_000,
         None, ("feature-prior", "clip-texts", "clip-fine-texts", "sketcher", "vqgan-restoring"),
     ),
     "upsampler": Recipe(
