@@ -131,14 +131,22 @@ def _scene(style: str | None, rng: np.random.Generator) -> Truth:
     return Truth(noun, time=_choose(tuple(words.TIMES), rng), weather=weather, style=style)
 
 
-def _thing(noun: str, style: str | None, rng: np.random.Generator, but: str | None = None) -> Truth:
-    """One thing in its natural colour or in another, not easily taken for the colour `but`."""
+def _thing(
+    noun: str, style: str | None, rng: np.random.Generator, but: str | None = None, alike: bool = False
+) -> Truth:
+    """One thing in its natural colour or in another, not `but` and, unless `alike`, not easily taken for it.
+
+    What is worn has an outline, so that a red scarf shows on an orange giraffe.
+    """
     if noun == "face" and style != "neon" and rng.random() < 0.6:
         return Truth(noun, style=style)
     options = words.NATURAL.get(noun, ()) if rng.random() < 0.45 else ()
     allowed = words.NEON_COLOURS if style == "neon" else tuple(words.COLOURS)
-    clear = tuple(name for name in options or allowed if name in allowed and not _alike(name, but))
-    return Truth(noun, _choose(clear or tuple(name for name in allowed if not _alike(name, but)), rng), style=style)
+
+    def clear(names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(name for name in names if name in allowed and name != but and (alike or not _alike(name, but)))
+
+    return Truth(noun, _choose(clear(options or allowed) or clear(allowed), rng), style=style)
 
 
 def _alike(name: str, other: str | None) -> bool:
@@ -159,7 +167,7 @@ def _pair(style: str | None, rng: np.random.Generator) -> Truth:
     else:
         first, relation, second = (_choose(tuple(words.SUBJECTS), rng), "next to", _choose(tuple(words.SUBJECTS), rng))
     one = _thing(first, style, rng)
-    two = _thing(second, style, rng, but=one.colour)
+    two = _thing(second, style, rng, but=one.colour, alike=relation == "wearing")
     return _around(replace(one, relation=relation, other=second, other_colour=two.colour), rng)
 
 
