@@ -16,7 +16,6 @@ from clipgen.painter import Over, Painter, build_painter
 from clipgen.sketch import Sketcher
 from clipgen.starter.train.loop import Plan
 from clipgen.starter.train.painting import PaintTrainer, Seen, latents, painted
-from clipgen.starter.train.wearers import changed
 
 CONFIG: dict[str, Any] = {
     "cells": 2, "kept": 3, "text": 5, "side": 4, "block": 8, "latent": 6, "components": 2,
@@ -243,13 +242,3 @@ def test_errors_count_more_where_heed_is_to_be_paid() -> None:
     plain = loss(trainer_of(Seen(*told)))
     assert loss(trainer_of(Seen(*told, heed=torch.zeros(8, 1, 4, 4)))) == pytest.approx(plain)
     assert 2 * plain < loss(trainer_of(Seen(*told, heed=torch.full((8, 1, 4, 4), 2.0)))) < 3 * plain
-
-
-def test_what_is_worn_is_found_where_pictures_differ() -> None:
-    bare = np.random.default_rng(0).integers(0, 200, (2, 16, 16, 3), np.uint8)
-    dressed = bare.copy()
-    dressed[0, 4:8, 8:12] += 50
-    dressed[1] += 50
-    found = changed(dressed, bare, 4)
-    assert found.shape == (4, 1, 4, 4)
-    assert found.nonzero().tolist() == [[0, 0, 1, 2], [2, 0, 1, 1]]

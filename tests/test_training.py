@@ -27,7 +27,6 @@ from clipgen.starter.train.prior import CONFIG as PRIOR_CONFIG
 from clipgen.starter.train.prior import Prior
 from clipgen.starter.train.recipes import RECIPES
 from clipgen.starter.train.vqgan import VQGANTrainer
-from clipgen.starter.train.wearers import joined, shares, wearers
 
 PLAN = Plan(steps=6, batch=2, rate=0.05, seed=1)
 
@@ -286,19 +285,3 @@ def test_the_half_cosine_starts_and_ends_flat() -> None:
     assert half_cosine(0, 10) == 0
     assert half_cosine(5, 10) == pytest.approx(0.5)
     assert half_cosine(99, 10) == 1
-
-
-def test_wearers_are_drawn_a_second_time_without_what_they_wear(tmp_path: Path) -> None:
-    found = wearers(tmp_path, 6, 64, seed=3)
-    assert all(truth.relation == "wearing" for truth in found.shown)
-    for dressed, bare, truth, undressed in zip(found.dressed, found.bare, found.shown, found.undressed, strict=True):
-        assert (dressed != bare).any()
-        assert (undressed.noun, undressed.colour, undressed.style) == (truth.noun, truth.colour, truth.style)
-        assert (undressed.relation, undressed.other, undressed.other_colour) == (None, None, None)
-
-
-def test_each_part_has_its_share_and_stays_beside_its_mirror_images() -> None:
-    few, many = torch.arange(4.0).view(4, 1), torch.arange(10.0, 18.0).view(8, 1)
-    assert joined(few, many)[:, 0].tolist() == [0, 1, 10, 11, 12, 13, 2, 3, 14, 15, 16, 17]
-    odds = shares((0.2, 0.8), (torch.zeros(3, 2, 5), torch.zeros(3, 4, 5)))
-    np.testing.assert_allclose(odds, [0.1, 0.1, 0.2, 0.2, 0.2, 0.2])
