@@ -104,7 +104,7 @@ NATURAL: dict[str, tuple[str, ...]] = {
     "dog": ("brown", "black", "white", "orange", "grey"),
     "fish": ("orange", "blue", "yellow", "red"),
     "rabbit": ("white", "brown", "grey"),
-    "giraffe": ("yellow", "orange"),
+    "giraffe": ("yellow",),
     "snail": ("brown", "orange", "yellow"),
     "hedgehog": ("brown",),
     "elephant": ("grey",),
