@@ -29,22 +29,22 @@ def told(
     scale: float,
     untold: Denoise | None = None,
 ) -> Denoise:
-    """Denoise, told of all texts (K, D) at once.
+    """Denoise, told of all texts at once.
 
-    `denoise` takes texts (B, D) beside noisy (B, ...) and sigma (B,); zeros tell it nothing. shares (K,), those above 0
-    of sum 1: how much each text says; what one below 0 says is taken away (conjunction and negation of Liu et al.,
-    2022, arXiv 2206.01714). `scale` goes beyond what is told (classifier-free guidance, Ho and Salimans, 2022, arXiv
-    2207.12598), as seen from what is denoised `untold`; by itself, told no text.
+    texts (K, ...); `denoise` takes such, (B, ...), beside noisy (B, ...) and sigma (B,); zeros tell it nothing. shares
+    (K,), those above 0 of sum 1: how much each text says; what one below 0 says is taken away (conjunction and negation
+    of Liu et al., 2022, arXiv 2206.01714). `scale` goes beyond what is told (classifier-free guidance, Ho and Salimans,
+    2022, arXiv 2207.12598), as seen from what is denoised `untold`; by itself, told no text.
     """
 
     def silent(noisy: Tensor, sigma: Tensor) -> Tensor:
-        return denoise(noisy, sigma, torch.zeros_like(texts[:1]).expand(len(noisy), -1))
+        return denoise(noisy, sigma, torch.zeros_like(texts[0]).expand(len(noisy), *texts.shape[1:]))
 
     rest = 1 - float(shares.sum())
     start = untold or silent
 
     def denoise_told(noisy: Tensor, sigma: Tensor) -> Tensor:
-        cleaned = [denoise(noisy, sigma, text.expand(len(noisy), -1)) for text in texts]
+        cleaned = [denoise(noisy, sigma, text.expand(len(noisy), *text.shape)) for text in texts]
         mixed = torch.einsum("k...,k->...", torch.stack(cleaned), shares)
         if abs(rest) > ROUNDING:
             mixed = mixed + rest * silent(noisy, sigma)

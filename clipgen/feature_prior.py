@@ -75,6 +75,8 @@ class FeaturePrior(nn.Module):
         self.modulation = nn.Linear(width, _Block.MODULATIONS * width)
         self.enter = nn.Linear(self.kept, width)
         self.places = nn.Parameter(0.02 * torch.randn(self.cells, width))
+        self.read = nn.Linear(text, width)
+        self.readings = nn.ModuleList(_Reading(width, config["heads"]) for _ in range(config["depth"] // 2))
         self.blocks = nn.ModuleList(_Block(width, config["heads"]) for _ in range(config["depth"]))
         self.leave = nn.Linear(width, self.kept)
         for fresh in (self.modulation, self.leave):
@@ -97,24 +99,30 @@ class FeaturePrior(nn.Module):
     def denoise(self, noisy: Tensor, sigma: Tensor, texts: Tensor) -> Tensor:
         """The mean of the features (B, E), standardised, that noise of standard deviation sigma (B,) made noisy.
 
-        texts (B, D): what they are told to show; zeros tell nothing. Preconditioned as in EDM (Karras et al., 2022,
-        table 1) for data of unit variance; one modulation for all blocks as in PixArt-alpha (Chen et al., 2023, arXiv
-        2310.00426, section 2.3).
+        texts (B, 1 + T, D): what they are told to show, as `Perceptor.read_texts` has it; zeros tell nothing. A text's
+        vector says what there is, and its tokens what belongs to what. Preconditioned as in EDM (Karras et al., 2022,
+        table 1) for data of unit variance; one modulation for all blocks, and tokens that cells attend to, as in
+        PixArt-alpha (Chen et al., 2023, arXiv 2310.00426, sections 2.2 and 2.3).
         """
         level = sigma[:, None]
         total = (level.square() + 1).sqrt()
-        told = torch.cat([diffusion.said(texts, self.text_mean, self.text_std), _waves(sigma)], 1)
+        told = torch.cat([diffusion.said(texts[:, 0], self.text_mean, self.text_std), _waves(sigma)], 1)
         modulation = self.modulation(silu(self.told(told)))
-        tokens = self.enter((noisy / total).view(-1, self.cells, self.kept)) + self.places
-        for block in self.blocks:
-            tokens = block(tokens, modulation)
-        change = self.leave(layer_norm(tokens, tokens.shape[-1:])).flatten(1)
+        rows = layer_norm(self.read(texts), self.places.shape[1:])
+        seen = texts.abs().sum(2) > 0
+        seen[:, 0] = True
+        cells = self.enter((noisy / total).view(-1, self.cells, self.kept)) + self.places
+        for number, block in enumerate(self.blocks):
+            if number % 2:
+                cells = self.readings[number // 2](cells, rows, seen)
+            cells = block(cells, modulation)
+        change = self.leave(layer_norm(cells, cells.shape[-1:])).flatten(1)
         return diffusion.clean(noisy, level, change)
 
     def error(self, data: Tensor, noise: Tensor, sigma: Tensor, texts: Tensor, heed: Tensor | None = None) -> Tensor:
         """Mean squared error (B,) of features (B, E), standardised, denoised of sigma (B,) times noise (B, E).
 
-        texts (B, D) as for `denoise`; heed (B, cells): how much errors in each cell count, if not 1. Weighted as in EDM
+        texts as for `denoise`; heed (B, cells): how much errors in each cell count, if not 1. Weighted as in EDM
         (table 1), so that every level of noise counts alike: to know nothing of the features is an error of 1.
         """
         cleaned = self.denoise(data + sigma[:, None] * noise, sigma, texts).float()
@@ -125,7 +133,7 @@ class FeaturePrior(nn.Module):
     def imagine(
         self, texts: Tensor, shares: Tensor, noise: Tensor, scale: float = 1.0, start: Start | None = None
     ) -> Tensor:
-        """Draw features (B, E) of pictures that show all of texts (K, D).
+        """Draw features (B, E) of pictures that show all of texts (K, 1 + T, D).
 
         shares (K,) and scale as `clipgen.diffusion.told` has them; noise (B, E), standard normal, decides which
         pictures. With a `start` they keep to the picture there (SDEdit, Meng et al., 2022, arXiv 2108.01073).
@@ -138,7 +146,7 @@ class FeaturePrior(nn.Module):
 
     @torch.no_grad()
     def evidence(self, features: Tensor, texts: Tensor, shares: Tensor) -> Tensor:
-        """How much features (B, E) speak for texts (K, D), by their shares (K,), below 0 against one: (B,).
+        """How much features (B, E) speak for texts (K, 1 + T, D), by their shares (K,), below 0 against one: (B,).
 
         How much better they are denoised when told a text than when told nothing, a measure of how much likelier it
         makes them in which all levels of noise count alike (diffusion classifiers: Li et al., 2023, arXiv 2303.16203).
@@ -151,7 +159,7 @@ class FeaturePrior(nn.Module):
             draw = torch.randn(self.length, generator=generator_for(0, number, "evidence")).to(data)
             level = torch.full((len(data),), sigma).to(data)
             for noise in (draw, -draw):
-                untold, *told = (self.error(data, noise, level, text.expand(len(data), -1)) for text in said)
+                untold, *told = (self.error(data, noise, level, text.expand(len(data), -1, -1)) for text in said)
                 total += (untold[:, None] - torch.stack(told, 1)) @ shares / 2
         return total / len(EVIDENCE_NOISE)
 
@@ -185,6 +193,25 @@ class _Block(nn.Module):
         tokens = tokens + share * self.join(mixed)
         seen = layer_norm(tokens, (width,)) * (1 + inner_gain) + inner_shift
         joined: Tensor = tokens + inner_share * self.narrow(gelu(self.widen(seen), approximate="tanh"))
+        return joined
+
+
+class _Reading(nn.Module):
+    """Cells attend to the rows of a text."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.ask, self.answer, self.join = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width)
+        nn.init.zeros_(self.join.weight)
+        nn.init.zeros_(self.join.bias)
+
+    def forward(self, cells: Tensor, rows: Tensor, seen: Tensor) -> Tensor:
+        """Cells (B, N, width) and rows (B, R, width), those of which are seen (B, R), to the shape of the cells."""
+        queries = self.ask(layer_norm(cells, cells.shape[-1:])).unflatten(2, (self.heads, -1)).transpose(1, 2)
+        keys, values = self.answer(rows).unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        found = scaled_dot_product_attention(queries, keys, values, seen[:, None, None])
+        joined: Tensor = cells + self.join(found.transpose(1, 2).flatten(2))
         return joined
 
 

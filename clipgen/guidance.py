@@ -54,7 +54,7 @@ class Guide:
         imagination: Imagination | None = None,
     ) -> None:
         self._perceptors = perceptors
-        self._seeds = seeds
+        self._prompts, self._seeds = prompts, seeds
         self._plan = plan
         self._texts = [_encode(each.perceptor, prompts) for each in perceptors]
         self._weights = _padded([[prompt.weight for prompt in row] for row in prompts], device)
@@ -80,10 +80,11 @@ class Guide:
         return _Imagined(imagination, features, paintings, pulls)
 
     def _said(self, row: int) -> tuple[list[Tensor], Tensor]:
-        """Return the texts of one picture, (K, D) for each perceptor, and their shares (K,) in what is imagined."""
-        weights = self._weights[row]
-        said = weights != 0
-        return [each[row, said] for each in self._texts], (weights / weights.clamp(min=0).sum())[said]
+        """Return the texts of one picture, as each perceptor reads them, and their shares (K,) in what is imagined."""
+        said = [prompt for prompt in self._prompts[row] if prompt.weight]
+        weights = _padded([[prompt.weight for prompt in said]], self._weights.device)[0]
+        read = [each.perceptor.read_texts([prompt.text for prompt in said]) for each in self._perceptors]
+        return read, weights / weights.clamp(min=0).sum()
 
     @property
     def paintings(self) -> Mapping[int, Tensor]:

@@ -70,11 +70,12 @@ class Imagination:
     ) -> tuple[Tensor, Tensor]:
         """Return features (E,) of one picture of texts, and a painting (3, H, W) of it in [0, 1].
 
-        texts: for each perceptor (K, D); shares (K,) as `clipgen.diffusion.told` has them. Of several it is the one
-        whose painting shows the texts best, see `_best`. With an image to start at nothing is painted: it is the one
-        whose sketch the perceptors like best, and that sketch; the prior has not learned what they see in sketches.
+        texts: for each perceptor, as it reads them, (K, 1 + T, D); shares (K,) as `clipgen.diffusion.told` has them. Of
+        several it is the one whose painting shows the texts best, see `_best`. With an image to start at nothing is
+        painted: it is the one whose sketch the perceptors like best, and that sketch; the prior has not learned what
+        they see in sketches.
         """
-        joined = torch.cat(list(texts), 1)
+        joined = torch.cat(list(texts), 2)
         prior, start, settings = self.imaginer.prior, self._start(row, perceptors), self.settings
         noise = _noise(seed, "imagination", (settings.candidates, prior.length)).to(joined)
         features = prior.imagine(joined, shares, noise, settings.init_scale if start else settings.scale, start)
@@ -83,7 +84,7 @@ class Imagination:
             best = _shown([each.encode_images(each.whole(sketches)) for each in perceptors], texts, shares).argmax()
             return features[best], sketches[best]
         noise = _noise(seed, "painting", (len(features), *self.imaginer.painter.shape)).to(joined)
-        paintings = self.imaginer.paint(features, sketches, joined, shares, noise, settings.painting_scale)
+        paintings = self.imaginer.paint(features, sketches, joined[:, 0], shares, noise, settings.painting_scale)
         best = self._best(paintings, perceptors, texts, shares)
         return features[best], paintings[best]
 
@@ -101,17 +102,18 @@ class Imagination:
         perceptors, texts and shares as for `imagine`. Of several paintings (3, S, S) the best is upsampled, and of
         several ways to do so the best is taken.
         """
-        joined, imaginer, settings = torch.cat(list(texts), 1), self.imaginer, self.settings
+        imaginer, settings = self.imaginer, self.settings
+        vectors = torch.cat(list(texts), 2)[:, 0]
         side = imaginer.decoder.stride * imaginer.painter.shape[-1]
         small = resized(image[None], (side, side))
         over = Over(imaginer.decoder.encode(small), settings.repaint_noise)
-        noise = _noise(seed, "repainting", (settings.repaintings, *imaginer.painter.shape)).to(joined)
+        noise = _noise(seed, "repainting", (settings.repaintings, *imaginer.painter.shape)).to(vectors)
         told, sketch = features[None], imaginer.sketcher(features[None]).clamp(0, 1)
-        paintings = imaginer.paint(*_each(noise, told, sketch), joined, shares, noise, settings.painting_scale, over)
+        paintings = imaginer.paint(*_each(noise, told, sketch), vectors, shares, noise, settings.painting_scale, over)
         best = self._best(paintings, perceptors, texts, shares)
-        noise = _noise(seed, "upsampling", (settings.upsamplings, *imaginer.upsampler.shape)).to(joined)
+        noise = _noise(seed, "upsampling", (settings.upsamplings, *imaginer.upsampler.shape)).to(vectors)
         same = _each(noise, told, paintings[best, None])
-        upsampled = imaginer.upsample(*same, joined, shares, noise, settings.upsampling_scale)
+        upsampled = imaginer.upsample(*same, vectors, shares, noise, settings.upsampling_scale)
         return upsampled[self._best(upsampled, perceptors, texts, shares)]
 
     def _best(self, images: Tensor, perceptors: Sequence[Perceptor], texts: Sequence[Tensor], shares: Tensor) -> Tensor:
@@ -122,7 +124,7 @@ class Imagination:
         """
         maps = [each.see(each.whole(images))[1] for each in perceptors]
         prior = self.imaginer.prior
-        return prior.evidence(prior.shorten(maps), torch.cat(list(texts), 1), shares).argmax()
+        return prior.evidence(prior.shorten(maps), torch.cat(list(texts), 2), shares).argmax()
 
     def _start(self, row: int, perceptors: Sequence[Perceptor]) -> Start | None:
         """Return the features of the image that the picture starts at, if it does."""
@@ -135,7 +137,7 @@ class Imagination:
 
 def _shown(vectors: Sequence[Tensor], texts: Sequence[Tensor], shares: Tensor) -> Tensor:
     """Return how much of the texts there is in what each perceptor sees, unit vectors (B, D): (B,)."""
-    return torch.stack([seen @ said.T @ shares for seen, said in zip(vectors, texts, strict=True)]).mean(0)
+    return torch.stack([seen @ said[:, 0].T @ shares for seen, said in zip(vectors, texts, strict=True)]).mean(0)
 
 
 def _noise(seed: int, purpose: str, shape: tuple[int, ...]) -> Tensor:

@@ -11,7 +11,7 @@ from open_clip import CLIP
 from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH, SimpleTokenizer
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, normalize
 
 from clipgen import weights
 from clipgen.errors import ClipgenError
@@ -99,6 +99,26 @@ class Perceptor(nn.Module):
         tokens = self.tokenizer(list(texts)).to(self.mean.device)
         vectors: Tensor = self.clip.encode_text(tokens, normalize=True)
         return vectors
+
+    def tokens(self, texts: Sequence[str]) -> Tensor:
+        """Texts as numbers of tokens (N, T), cut to what the model reads."""
+        numbers: Tensor = self.tokenizer(list(texts))
+        return numbers
+
+    def read_texts(self, texts: Sequence[str]) -> Tensor:
+        """What `read` makes of texts."""
+        return self.read(self.tokens(texts))
+
+    def read(self, tokens: Tensor) -> Tensor:
+        """Tokens (N, T) of texts to their unit vectors and then those of each token: (N, 1 + T, D).
+
+        A token's says what the text has said up to there; zeros stand for those after the end.
+        """
+        tokens = tokens.to(self.mean.device)
+        read = self.clip.forward_intermediates(text=tokens, text_indices=1, normalize_intermediates=True)
+        states = normalize(read["text_intermediates"][0] @ self.clip.text_projection, dim=2)
+        here = torch.arange(tokens.shape[1]).to(tokens) <= tokens.argmax(1, keepdim=True)  # the end's is the highest
+        return torch.cat([read["text_features"][:, None], states * here[:, :, None]], 1)
 
     def whole(self, images: Tensor) -> Tensor:
         """Whole images (N, 3, H, W) as views, whatever their shape."""

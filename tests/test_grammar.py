@@ -189,9 +189,10 @@ def test_who_wears_what_is_said_with_its_colour() -> None:
     for truth, claim in claims:
         assert grammar.is_true(claim, truth)
         worn, wearer = grammar.OF_WORN[claim["relation"]]
-        coloured.append((worn in claim, wearer in claim))
-    assert 0.85 < np.mean([worn for worn, _ in coloured]) < 0.95
-    assert 0.3 < np.mean([wearer for _, wearer in coloured]) < 0.5
+        coloured.append((worn in claim, wearer in claim, truth.colour in words.NATURAL.get(truth.noun, ())))
+    assert 0.85 < np.mean([worn for worn, *_ in coloured]) < 0.97
+    assert 0.1 < np.mean([own for _, own, natural in coloured if natural]) < 0.3
+    assert 0.75 < np.mean([own for _, own, natural in coloured if not natural]) < 0.95
     assert 0.05 < np.mean([claim["relation"] == "worn by" for _, claim in claims]) < 0.25
 
 

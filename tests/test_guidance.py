@@ -134,13 +134,13 @@ class Imagines(FeaturePrior):
         assert noise.shape == (2, 24)
         assert scale == (7.0 if start else 2.0)
         self.starts.append(start)
-        said = (shares @ texts)[:3]
+        said = (shares @ texts[:, 0])[:3]
         before = said.roll(-1) + 0.1 * said
         return filled(torch.stack([-torch.ones(3), before / before.abs().max()]))
 
     def evidence(self, features: Tensor, texts: Tensor, shares: Tensor) -> Tensor:
         """How much of the texts' colour there is."""
-        return features[:, :3] @ (shares @ texts)[:3]
+        return features[:, :3] @ (shares @ texts[:, 0])[:3]
 
 
 class Sketches(Sketcher):

@@ -167,6 +167,22 @@ def test_perceptors_give_unit_vectors_and_normalise_their_input_themselves(name:
     assert perceptor.overlong("cat " * 40) == 40 + 2 - 32
 
 
+def test_texts_are_read_token_by_token() -> None:
+    torch.manual_seed(0)
+    perceptor = Perceptor(CONFIGS["clip"]).eval()
+    texts = ["a cat", "a cat in a hat"]
+    read, vectors = perceptor.read_texts(texts), perceptor.encode_texts(texts)
+    torch.testing.assert_close(read[:, 0], vectors)
+    ends = [len(perceptor.tokenizer.encode(text)) + 2 for text in texts]
+    for said, vector, end in zip(read, vectors, ends, strict=True):
+        torch.testing.assert_close(said[end], vector)  # of what is said up to the end: all
+        torch.testing.assert_close(said[1 : end + 1].norm(dim=1), torch.ones(end))
+        assert not said[end + 1 :].any()
+    before = ends[0] - 1
+    torch.testing.assert_close(read[0, 1 : 1 + before], read[1, 1 : 1 + before])
+    assert not torch.allclose(read[0, ends[0]], read[1, ends[0]])
+
+
 @pytest.mark.parametrize("pool", ["avg", "max", "avgmax"])
 def test_towers_shrink_sixteen_times_and_pool(pool: str) -> None:
     tower = ConvTower(8, [(16, True), (24, False), (32, True)]).eval()

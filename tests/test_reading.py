@@ -14,7 +14,7 @@ from clipgen.starter.grammar import Truth
 from clipgen.starter.train.clip import CONFIGS, LEAST
 from clipgen.starter.train.data import truths
 from clipgen.starter.train.loop import Plan
-from clipgen.starter.train.reading import ReadingTrainer, looks, readings
+from clipgen.starter.train.reading import ReadingTrainer, captions, looks, readings
 
 SHOWN = truths(5, 80)
 
@@ -85,20 +85,23 @@ def test_pictures_are_looked_at_as_they_are_and_mirrored() -> None:
     torch.testing.assert_close(seen[299:300], looks(FakePerceptor(), pictures[299:])[:1])  # type: ignore[arg-type]
 
 
-def test_readings_are_vectors_of_true_captions() -> None:
-    told: list[str] = []
-
+def test_readings_are_vectors_of_texts() -> None:
     class Listener(Perceptor):
         def __init__(self) -> None:
             torch.nn.Module.__init__(self)
 
         def encode_texts(self, texts: Sequence[str]) -> Tensor:
-            told.extend(texts)
             return torch.tensor([[float("cat" in text), float("red" in text)] for text in texts])
 
-    shown = [Truth("cat", "blue"), Truth("heart", "red"), Truth("heart", "red")]
-    read = readings(Listener(), shown, seed=0, chunk=2)
-    assert read.shape == (len(told) // 3, 3, 2)
-    assert not read[:, 1:, 0].any()
-    assert not read[:, 0, 1].any()
-    assert read[:, 1:, 1].any()
+    read = readings(Listener(), [["cat", "red", "red cat"], ["red", "cat", "cat"]], chunk=2)
+    assert read.tolist() == [[[1, 0], [0, 1], [1, 1]], [[0, 1], [1, 0], [1, 0]]]
+
+
+def test_captions_are_true_and_name_every_style() -> None:
+    shown = [Truth("cat", "blue"), Truth("heart", "red"), Truth("heart", "red", style="mosaic")]
+    rows = captions(shown * 10, seed=0)
+    assert len({len(row) for row in rows}) == 1
+    cats, hearts, styled = ([text for row in rows for text in row[k::3]] for k in range(3))
+    assert not any("red" in text.split() or "heart" in text for text in cats)
+    assert any("red" in text.split() for text in hearts)
+    assert all("mosaic" in text or "tiles" in text for text in styled)

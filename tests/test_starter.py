@@ -100,15 +100,36 @@ def test_the_prior_knows_what_fresh_pictures_show(prior: FeaturePrior, seen: Ten
     """It takes noise off them better when told the noun that they show than when told that of another picture."""
     nouns = [truth.noun for truth in truths(96, 32)]
     guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
-    texts = torch.cat([guide.encode_texts([f"a {noun}" for noun in nouns]) for guide in guides], 1)
+    texts = torch.cat([guide.read_texts([f"a {noun}" for noun in nouns]) for guide in guides], 2)
     clean, random = (seen - prior.mean) / prior.std, torch.Generator().manual_seed(0)
     errors = torch.zeros(32, 32)
     for noise in torch.randn(8, prior.length, generator=random):
         for k, text in enumerate(texts):
-            denoised = prior.denoise(clean + noise, torch.ones(32), text.expand(32, -1))
+            denoised = prior.denoise(clean + noise, torch.ones(32), text.expand(32, -1, -1))
             errors[:, k] += (denoised - clean).square().mean(1)
     others = torch.tensor([[one != other for other in nouns] for one in nouns])
     assert ((errors.diagonal()[:, None] < errors) | ~others).float().mean() >= 0.9
+
+
+def reds(images: Tensor) -> float:
+    """Which share of the pixels of images (B, 3, H, W) is red."""
+    return float(((images[:, 0] > 0.5) & (images[:, 1:].amax(1) < 0.7 * images[:, 0])).float().mean())
+
+
+@pytest.mark.parametrize("wearer", ["snowman", "elephant", "robot"])
+def test_the_colour_of_what_is_worn_is_not_its_wearers(prior: FeaturePrior, wearer: str) -> None:
+    guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
+    sketcher = frozen(build_sketcher(load("starter/sketcher")))
+    noise = torch.randn(16, prior.length, generator=torch.Generator().manual_seed(0))
+
+    def sketched(text: str) -> Tensor:
+        read = torch.cat([guide.read_texts([text]) for guide in guides], 2)
+        sketches: Tensor = sketcher(prior.imagine(read, torch.ones(1), noise, 4.0))
+        return sketches
+
+    texts = (f"a {wearer}", f"a {wearer} wearing a red scarf", f"a red {wearer}")
+    nothing, scarf, everything = (reds(sketched(text)) for text in texts)
+    assert 2 * nothing < scarf < 0.6 * everything
 
 
 def test_a_sketch_is_nearer_to_its_picture_than_to_others(seen: Tensor, data: Path) -> None:

@@ -213,15 +213,19 @@ def claim_of(truth: Truth, rng: np.random.Generator) -> dict[str, str]:
 
 
 def claim_of_worn(truth: Truth, rng: np.random.Generator) -> dict[str, str]:
-    """A random true claim of who wears what: mostly it states the colour of what is worn, seldom that of both."""
+    """A random true claim of who wears what: mostly it states the colour of what is worn.
+
+    That of who wears it is mostly stated if it is not natural, and mostly not if it is, as people speak: a giraffe in a
+    red scarf is no red giraffe.
+    """
     while "relation" not in (stated := claim_of(truth, rng)):
         pass
     worn, wearer = OF_WORN[stated["relation"]]
-    kind = rng.integers(4)
-    if kind == 0 or truth.other_colour is None:
+    if truth.other_colour is None or rng.random() < 0.15:
         return stated
     stated = {name: value for name, value in stated.items() if name != wearer} | {worn: truth.other_colour}
-    return stated | {wearer: truth.colour} if kind == 1 and truth.colour else stated
+    natural = truth.colour in words.NATURAL.get(truth.noun, ())
+    return stated | {wearer: truth.colour} if truth.colour and rng.random() < (0.15 if natural else 0.9) else stated
 
 
 def claim_of_two(truth: Truth, rng: np.random.Generator) -> dict[str, str] | None:

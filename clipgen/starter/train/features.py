@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ NULL = 0.1  # share of the features of which nothing is told, so that the prior 
 STUDY = (0.0, 1.4)  # mean and standard deviation of the logarithm of the noise
 HEED = 6.0  # how much more errors count where what is worn changes most
 CHANGED = 0.5  # of what is seen in a cell, mean square in units of its spread: as much as counts
-SAMPLED = 3000  # pictures by which the features that are kept are chosen
+SAMPLED = 3000  # pictures, or of each picture's first, second... caption so many, that statistics are taken of
 CHUNK = 250
 
 
@@ -30,8 +30,8 @@ class SeenInCells:
     features: Tensor
     """(N, E)"""
     captions: Tensor
-    """V of each, (V, M, D), where N is a multiple of M: true of the pictures k, k + M, k + 2 M, as of a picture and its
-    mirror image."""
+    """Tokens of V of each, (V, M, T), where N is a multiple of M: true of the pictures k, k + M, k + 2 M, as of a
+    picture and its mirror image."""
     shares: np.ndarray | None = None
     """(M,) of sum 1: how often each of them is learned from; None for all alike."""
     worn: int = 0
@@ -39,15 +39,27 @@ class SeenInCells:
 
 
 class FeatureTrainer:
-    """A prior, what it learns from, and its loss at a step."""
+    """A prior, what it learns from, and its loss at a step.
 
-    def __init__(self, plan: Plan, prior: FeaturePrior, seen: SeenInCells, device: torch.device):
-        self.plan, self.seen, self.device = plan, seen, device
-        features, captions = seen.features.float(), seen.captions.float()
+    read: makes of the tokens of captions (B, T) what the prior is told, (B, 1 + T, D).
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        prior: FeaturePrior,
+        seen: SeenInCells,
+        read: Callable[[Tensor], Tensor],
+        device: torch.device,
+    ):
+        self.plan, self.seen, self.read, self.device = plan, seen, read, device
+        features = seen.features.float()
+        some = seen.captions[:, :: max(1, len(seen.captions[0]) // SAMPLED)].flatten(0, 1)
+        vectors = read(some)[:, 0].cpu()
         prior.mean.copy_(features.mean(0))
         prior.std.copy_(_spread(features.view(-1, prior.cells, prior.kept)).repeat(prior.cells))
-        prior.text_mean.copy_(captions.mean((0, 1)))
-        prior.text_std.copy_(captions.std((0, 1)))
+        prior.text_mean.copy_(vectors.mean(0))
+        prior.text_std.copy_(vectors.std(0))
         self.heed = _heed(prior, seen)
         self.network = prior.to(device)
 
@@ -58,9 +70,9 @@ class FeatureTrainer:
         drawn = torch.from_numpy(rng.choice(count, self.plan.batch, p=self.seen.shares))
         picked = drawn + count * torch.from_numpy(rng.integers(0, len(self.seen.features) // count, self.plan.batch))
         spoken = torch.from_numpy(rng.integers(0, versions, self.plan.batch))
-        told = torch.from_numpy(rng.random((self.plan.batch, 1)) >= NULL).to(self.device)
+        told = torch.from_numpy(rng.random((self.plan.batch, 1, 1)) >= NULL).to(self.device)
         clean = (self.seen.features[picked].float().to(self.device) - self.network.mean) / self.network.std
-        texts = self.seen.captions[spoken, drawn].float().to(self.device) * told
+        texts = self.read(self.seen.captions[spoken, drawn]).to(self.device) * told
         sigma = (STUDY[0] + STUDY[1] * torch.randn(len(clean))).exp().to(clean)
         noise = torch.randn(clean.shape).to(clean)
         heed = self.heed[picked].to(clean)

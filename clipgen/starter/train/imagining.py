@@ -6,46 +6,53 @@ import math
 from collections.abc import Sequence
 from typing import cast
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from clipgen import weights
 from clipgen.feature_prior import FeaturePrior, build_feature_prior
 from clipgen.generators.networks import VQGANNetwork, build_network
 from clipgen.perceptor import Perceptor
 from clipgen.sketch import build_sketcher
-from clipgen.starter.grammar import Truth
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.features import FeatureTrainer, SeenInCells, features, fresh_prior
 from clipgen.starter.train.loop import train_module
 from clipgen.starter.train.painting import PaintTrainer, Seen, latents, painted
-from clipgen.starter.train.reading import readings
+from clipgen.starter.train.reading import captions, readings
 from clipgen.starter.train.recipe import CLIP_SEED, Bench, Recipe, guides_of
 from clipgen.starter.train.sketching import SketchTrainer
 from clipgen.starter.train.wearers import WORN, changed, joined, shares, wearers
 
-IMAGINED, PAINTED = (0.55, 0.27, 0.18), (0.6, 0.2, 0.2)
-"""Shares of what a prior and a painter learn from: any pictures, those of wearers, and these once more, bare."""
+IMAGINED, PAINTED, UPSAMPLED = (0.73, 0.16, 0.11), (0.79, 0.11, 0.1), (0.8, 0.2)
+"""Shares of what a prior and painters learn from: any pictures, those of wearers, and these once more, bare."""
 HEED = 8.0  # how much more a painter's errors count where something is worn
 
 
 def feature_prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     """What draws what the guides see in the cells of pictures."""
     guides = guides_of(recipe.needs, bench)
+
+    def read(tokens: Tensor) -> Tensor:
+        with torch.no_grad():
+            return torch.cat([guide.read(tokens) for guide in guides], 2)
+
     pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
     worn = wearers(bench.data, recipe.pictures // WORN, 128, CLIP_SEED)
-    captions = [
-        _captions(guides, truths(CLIP_SEED, recipe.pictures), recipe),
-        _captions(guides, worn.shown, recipe, worn=True),
-        _captions(guides, worn.undressed, recipe),
+    said = [
+        captions(truths(CLIP_SEED, recipe.pictures), recipe.plan.seed),
+        captions(worn.shown, recipe.plan.seed, worn=True),
+        captions(worn.undressed, recipe.plan.seed),
     ]
+    tokens = [torch.stack([guides[0].tokens(row) for row in each]) for each in said]
     torch.manual_seed(recipe.plan.seed)
     if recipe.start:
         prior = build_feature_prior(bench.trained(recipe.start))
     else:
-        prior = fresh_prior(guides, pictures, captions[0].shape[2])
+        prior = fresh_prior(guides, pictures, read(tokens[0][0, :1]).shape[2])
     seen = joined(*(features(guides, prior, each) for each in (pictures, worn.dressed, worn.bare)))
-    known = SeenInCells(seen, torch.cat(captions, 1), shares(IMAGINED, captions), len(worn.shown))
-    trainer = FeatureTrainer(recipe.plan, prior, known, bench.device)
+    known = SeenInCells(seen, torch.cat(tokens, 1), shares(IMAGINED, tokens), len(worn.shown))
+    trainer = FeatureTrainer(recipe.plan, prior, known, read, bench.device)
     network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
     return weights.Checkpoint("feature-prior", network.config, network.state_dict())
 
@@ -70,15 +77,15 @@ def painter(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
     worn = wearers(bench.data, recipe.pictures // WORN, 128, CLIP_SEED)
     prior, guides, network = _seers(recipe, bench)
-    told = _captions(guides, worn.shown, recipe, worn=True)
-    captions = [_captions(guides, truths(CLIP_SEED, recipe.pictures), recipe), told, told]
+    dressed_up = _read(guides, captions(worn.shown, recipe.plan.seed, worn=True))
+    told = [_read(guides, captions(truths(CLIP_SEED, recipe.pictures), recipe.plan.seed)), dressed_up, dressed_up]
     plain, dressed = (latents(network, each, bench.device) for each in (pictures, worn.dressed))
     differ = HEED * changed(worn.dressed, worn.bare, plain.shape[2])
     known = Seen(
         joined(plain, dressed, dressed),
         joined(*(features(guides, prior, each) for each in (pictures, worn.dressed, worn.bare))),
-        torch.cat(captions, 1),
-        shares=shares(PAINTED, captions),
+        torch.cat(told, 1),
+        shares=shares(PAINTED, told),
         heed=joined(torch.zeros(len(plain), *differ.shape[1:]), differ, differ),
     )
     return _trained(name, recipe, bench, known)
@@ -86,13 +93,24 @@ def painter(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
 
 def upsampler(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     """What paints at twice the size over paintings: in training over what is left of pictures as latents."""
-    small, large = (drawn_set(bench.data, recipe.pictures, size, CLIP_SEED) for size in (128, 256))
+    count = recipe.pictures // WORN
+
+    def drawn(size: int) -> np.ndarray:
+        plain = drawn_set(bench.data, recipe.pictures, size, CLIP_SEED)
+        return np.concatenate([plain, drawn_set(bench.data, count, size, CLIP_SEED, relation="wearing")])
+
+    small, large = drawn(128), drawn(256)
     prior, guides, network = _seers(recipe, bench)
+    told = [
+        _read(guides, captions(truths(CLIP_SEED, recipe.pictures), recipe.plan.seed)),
+        _read(guides, captions(truths(CLIP_SEED, count, relation="wearing"), recipe.plan.seed, worn=True)),
+    ]
     known = Seen(
         latents(network, large, bench.device),
         features(guides, prior, small),
-        _captions(guides, truths(CLIP_SEED, recipe.pictures), recipe),
+        torch.cat(told, 1),
         painted(network, latents(network, small, bench.device), bench.device),
+        shares(UPSAMPLED, told),
     )
     return _trained(name, recipe, bench, known)
 
@@ -111,6 +129,6 @@ def _trained(name: str, recipe: Recipe, bench: Bench, known: Seen) -> weights.Ch
     return weights.Checkpoint("painter", network.config, network.state_dict())
 
 
-def _captions(guides: Sequence[Perceptor], shown: Sequence[Truth], recipe: Recipe, worn: bool = False) -> torch.Tensor:
-    """Vectors (V, N, D) of true captions of pictures that show this, those of all guides side by side."""
-    return torch.cat([readings(guide, shown, recipe.plan.seed, styled=True, worn=worn) for guide in guides], 2)
+def _read(guides: Sequence[Perceptor], texts: Sequence[Sequence[str]]) -> Tensor:
+    """Vectors (V, N, D) of V lists of N texts, those of all guides side by side."""
+    return torch.cat([readings(guide, texts) for guide in guides], 2)

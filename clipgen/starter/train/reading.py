@@ -91,27 +91,23 @@ def looks(perceptor: Perceptor, pictures: np.ndarray) -> Tensor:
     return torch.cat(seen, 1).flatten(0, 1)
 
 
-@torch.no_grad()
-def readings(
-    perceptor: Perceptor,
-    shown: Sequence[Truth],
-    seed: int,
-    styled: bool = False,
-    worn: bool = False,
-    chunk: int = 500,
-) -> Tensor:
-    """Vectors (CAPTIONS, N, D) of true captions of pictures that show this.
+def captions(shown: Sequence[Truth], seed: int, worn: bool = False) -> list[list[str]]:
+    """True captions, that name every style, of pictures that show this: CAPTIONS lists of one of each.
 
-    `styled`: they name every style; `worn`: they say who wears what, which all have to show.
+    `worn`: they say who wears what, which all have to show.
     """
     rng = np.random.default_rng(seed)
 
     def claim(truth: Truth) -> Claim:
         stated = (grammar.claim_of_worn if worn else grammar.claim_of)(truth, rng)
-        return stated | {"style": truth.style} if styled and truth.style else stated
+        return stated | {"style": truth.style} if truth.style else stated
 
-    def read(rows: Sequence[Truth]) -> Tensor:
-        return perceptor.encode_texts([say(claim(truth), rng) for truth in rows])
+    return [[say(claim(truth), rng) for truth in shown] for _ in range(CAPTIONS)]
 
-    starts = range(0, len(shown), chunk)
-    return torch.stack([torch.cat([read(shown[k : k + chunk]) for k in starts]) for _ in range(CAPTIONS)]).cpu()
+
+@torch.no_grad()
+def readings(perceptor: Perceptor, texts: Sequence[Sequence[str]], chunk: int = 500) -> Tensor:
+    """Vectors (V, N, D) of V lists of N texts."""
+    starts = range(0, len(texts[0]), chunk)
+    read = [torch.cat([perceptor.encode_texts(row[k : k + chunk]) for k in starts]) for row in texts]
+    return torch.stack(read).cpu()

@@ -68,7 +68,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "feature-prior": Recipe(
         "the prior from texts to what the guides see in the cells of pictures",
-        Plan(7500, 128, 0.001, seed=13, average=0.999, brief=True), 96_000,
+        Plan(30_000, 128, 0.001, seed=13, average=0.999, brief=True), 72_000,
         "starter/feature-prior", ("clip-texts", "clip-fine-texts"),
     ),
     "sketcher": Recipe(
@@ -76,11 +76,11 @@ RECIPES: dict[str, Recipe] = {
         None, ("feature-prior", "clip", "clip-fine"), bits=8,
     ),
     "painter": Recipe(
-        "what paints the detail over such a sketch", Plan(16_600, 64, 0.0015, seed=7, decay=0.01), 32_000,
+        "what paints the detail over such a sketch", Plan(28_000, 64, 0.0015, seed=7, decay=0.01), 44_000,
         None, ("feature-prior", "clip-texts", "clip-fine-texts", "sketcher", "vqgan-restoring"),
     ),
     "upsampler": Recipe(
-        "what paints the finest detail, at twice the size", Plan(6000, 32, 0.0015, seed=8, decay=0.01), 16_000,
+        "what paints the finest detail, at twice the size", Plan(8500, 32, 0.0015, seed=8, decay=0.01), 16_000,
         None, ("feature-prior", "clip-texts", "clip-fine-texts", "sketcher", "vqgan-restoring"),
     ),
     "judge": Recipe(

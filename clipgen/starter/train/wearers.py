@@ -19,7 +19,7 @@ from torch.nn.functional import adaptive_max_pool2d
 from clipgen.starter.grammar import Truth
 from clipgen.starter.train.data import drawn_set, truths
 
-WORN = 6  # for each picture of someone who wears something so many of anything
+WORN = 2  # for each picture of someone who wears something so many of anything
 CHANGED = 30  # of 255: more than rounding
 MOST = 0.3  # of a picture's cells, where something is worn
 
