@@ -1,0 +1,56 @@
+"""The recipes of what imagines, from drawing to weights, with few pictures and steps."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from clipgen.feature_prior import build_feature_prior
+from clipgen.library import load
+from clipgen.painter import build_painter
+from clipgen.sketch import build_sketcher
+from clipgen.starter.train.loop import Plan
+from clipgen.starter.train.recipe import Bench
+from clipgen.starter.train.recipes import RECIPES, train
+from clipgen.weights import Checkpoint, read
+
+SHIPPED = {
+    "clip": "starter/clip",
+    "clip-fine": "starter/clip-fine",
+    "clip-texts": "starter/clip",
+    "clip-fine-texts": "starter/clip-fine",
+    "feature-prior": "starter/feature-prior",
+    "sketcher": "starter/sketcher",
+    "vqgan-restoring": "starter/vqgan",
+}
+BUILD = {
+    "feature-prior": build_feature_prior,
+    "sketcher": build_sketcher,
+    "painter": build_painter,
+    "upsampler": build_painter,
+}
+
+
+def trained(name: str, pictures: int, folder: Path, **changed: Any) -> Checkpoint:
+    """What a recipe leaves that learns from the models that ship."""
+    recipe = replace(RECIPES[name], plan=Plan(2, 4, 0.001), pictures=pictures, **changed)
+    recipe = replace(recipe, needs=tuple(SHIPPED[need] for need in recipe.needs))
+    return read(train(name, recipe, Bench(folder, torch.device("cpu"), lambda _: None)))
+
+
+@pytest.mark.parametrize("name", BUILD)
+def test_a_recipe_leaves_weights_of_the_kind_that_ships(name: str, tmp_path: Path) -> None:
+    made, shipped = trained(name, 8, tmp_path), load(f"starter/{name}")
+    assert {key: t.shape for key, t in made.tensors.items()} == {key: t.shape for key, t in shipped.tensors.items()}
+    assert all(tensor.isfinite().all() for tensor in made.tensors.values())
+    assert made.recipe["pictures"] == 8
+    BUILD[name](made)
+
+
+def test_a_fresh_prior_is_one_of_the_same_shape_that_knows_its_texts(tmp_path: Path) -> None:
+    made = trained("feature-prior", 40, tmp_path, start=None)
+    assert made.config == load("starter/feature-prior").config
+    assert (made.tensors["text_std"] > 0).all()
+    assert not torch.equal(made.tensors["text_mean"], torch.zeros(256))
