@@ -102,7 +102,7 @@ class FeaturePrior(nn.Module):
         texts (B, 1 + T, D): what they are told to show, as `Perceptor.read_texts` has it; zeros tell nothing. A text's
         vector says what there is, and its tokens what belongs to what. Preconditioned as in EDM (Karras et al., 2022,
         table 1) for data of unit variance; one modulation for all blocks, and tokens that cells attend to, as in
-        PixArt-alpha (Chen et al., 2023, arXiv 2310.00426, sections 2.2 and 2.3).
+        PixArt-alpha (Chen et al., 2023, arXiv 2310.00426, section 2.3), there inside every block.
         """
         level = sigma[:, None]
         total = (level.square() + 1).sqrt()
@@ -182,17 +182,17 @@ class _Block(nn.Module):
         self.attend, self.join = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.widen, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
-    def forward(self, tokens: Tensor, modulation: Tensor) -> Tensor:
-        """Tokens (B, T, width), told by (B, 6 width), to the same shape."""
-        batch, count, width = tokens.shape
+    def forward(self, cells: Tensor, modulation: Tensor) -> Tensor:
+        """Cells (B, N, width), told by (B, 6 width), to the same shape."""
+        batch, count, width = cells.shape
         told = modulation.view(batch, self.MODULATIONS, 1, width) + self.own[:, None]
         shift, gain, share, inner_shift, inner_gain, inner_share = told.unbind(1)
-        seen = layer_norm(tokens, (width,)) * (1 + gain) + shift
+        seen = layer_norm(cells, (width,)) * (1 + gain) + shift
         queries, keys, values = self.attend(seen).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         mixed = scaled_dot_product_attention(queries, keys, values).transpose(1, 2).reshape(batch, count, width)
-        tokens = tokens + share * self.join(mixed)
-        seen = layer_norm(tokens, (width,)) * (1 + inner_gain) + inner_shift
-        joined: Tensor = tokens + inner_share * self.narrow(gelu(self.widen(seen), approximate="tanh"))
+        cells = cells + share * self.join(mixed)
+        seen = layer_norm(cells, (width,)) * (1 + inner_gain) + inner_shift
+        joined: Tensor = cells + inner_share * self.narrow(gelu(self.widen(seen), approximate="tanh"))
         return joined
 
 

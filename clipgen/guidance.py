@@ -82,7 +82,7 @@ class Guide:
     def _said(self, row: int) -> tuple[list[Tensor], Tensor]:
         """Return the texts of one picture, as each perceptor reads them, and their shares (K,) in what is imagined."""
         said = [prompt for prompt in self._prompts[row] if prompt.weight]
-        weights = _padded([[prompt.weight for prompt in said]], self._weights.device)[0]
+        weights = torch.tensor([prompt.weight for prompt in said]).to(self._weights)
         read = [each.perceptor.read_texts([prompt.text for prompt in said]) for each in self._perceptors]
         return read, weights / weights.clamp(min=0).sum()
 

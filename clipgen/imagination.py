@@ -136,7 +136,7 @@ class Imagination:
 
 
 def _shown(vectors: Sequence[Tensor], texts: Sequence[Tensor], shares: Tensor) -> Tensor:
-    """Return how much of the texts there is in what each perceptor sees, unit vectors (B, D): (B,)."""
+    """Return how much of texts (K, 1 + T, D) there is in what each perceptor sees, unit vectors (B, D): (B,)."""
     return torch.stack([seen @ said[:, 0].T @ shares for seen, said in zip(vectors, texts, strict=True)]).mean(0)
 
 

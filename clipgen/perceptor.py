@@ -96,8 +96,7 @@ class Perceptor(nn.Module):
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Texts to unit vectors (N, D)."""
-        tokens = self.tokenizer(list(texts)).to(self.mean.device)
-        vectors: Tensor = self.clip.encode_text(tokens, normalize=True)
+        vectors: Tensor = self.clip.encode_text(self.tokens(texts).to(self.mean.device), normalize=True)
         return vectors
 
     def tokens(self, texts: Sequence[str]) -> Tensor:

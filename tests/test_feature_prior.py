@@ -251,3 +251,9 @@ def test_weights_of_another_kind_are_refused(prior: FeaturePrior) -> None:
     assert build_feature_prior(checkpoint).length == 8
     with pytest.raises(ClipgenError, match="'prior' is no feature prior"):
         build_feature_prior(replace(checkpoint, kind="prior"))
+
+
+def test_weights_of_another_version_are_refused_in_one_line(prior: FeaturePrior) -> None:
+    tensors = {name: tensor for name, tensor in prior.state_dict().items() if not name.startswith("read.")}
+    with pytest.raises(ClipgenError, match=r"^this feature prior is of another version of clipgen: .*train it again"):
+        build_feature_prior(weights.Checkpoint("feature-prior", CONFIG, tensors))

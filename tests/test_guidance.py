@@ -133,6 +133,7 @@ class Imagines(FeaturePrior):
     ) -> Tensor:
         assert noise.shape == (2, 24)
         assert scale == (7.0 if start else 2.0)
+        assert torch.equal(texts[:, 1:], texts[:, :1] / 2)
         self.starts.append(start)
         said = (shares @ texts[:, 0])[:3]
         before = said.roll(-1) + 0.1 * said
@@ -140,6 +141,7 @@ class Imagines(FeaturePrior):
 
     def evidence(self, features: Tensor, texts: Tensor, shares: Tensor) -> Tensor:
         """How much of the texts' colour there is."""
+        assert torch.equal(texts[:, 1:], texts[:, :1] / 2)
         return features[:, :3] @ (shares @ texts[:, 0])[:3]
 
 

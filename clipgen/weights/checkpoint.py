@@ -67,12 +67,16 @@ def read(path: Path) -> Checkpoint:
 def build(checkpoint: Checkpoint, kind: str, make: Callable[[dict[str, Any]], Built]) -> Built:
     """What `make` builds of a checkpoint's config, with the weights in it.
 
-    Raises ClipgenError if the checkpoint is not of that kind.
+    Raises ClipgenError if the checkpoint is not of that kind, or of another version of it.
     """
     if checkpoint.kind != kind:
         raise ClipgenError(f"a checkpoint of kind '{checkpoint.kind}' is no {kind.replace('-', ' ')}")
     module = make(checkpoint.config)
-    module.load_state_dict(checkpoint.tensors)
+    try:
+        module.load_state_dict(checkpoint.tensors)
+    except RuntimeError as error:
+        name = kind.replace("-", " ")
+        raise ClipgenError(f"this {name} is of another version of clipgen: train it again, or reinstall") from error
     return module
 
 

@@ -19,7 +19,7 @@ NULL = 0.1  # share of the features of which nothing is told, so that the prior 
 STUDY = (0.0, 1.4)  # mean and standard deviation of the logarithm of the noise
 HEED = 6.0  # how much more errors count where what is worn changes most
 CHANGED = 0.5  # of what is seen in a cell, mean square in units of its spread: as much as counts
-SAMPLED = 3000  # pictures, or of each picture's first, second... caption so many, that statistics are taken of
+SAMPLED = 3000  # pictures, and captions of each version, that statistics are taken of
 CHUNK = 250
 
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,7 +24,8 @@ from clipgen.starter.train.sketching import SketchTrainer
 from clipgen.starter.train.wearers import WORN, changed, joined, shares, wearers
 
 IMAGINED, PAINTED, UPSAMPLED = (0.73, 0.16, 0.11), (0.79, 0.11, 0.1), (0.8, 0.2)
-"""Shares of what a prior and painters learn from: any pictures, those of wearers, and these once more, bare."""
+"""Shares of what each learns from: any pictures, those of wearers, and, but for the upsampler, these once more: bare
+ones for the prior, and dressed ones told as if bare for the painter."""
 HEED = 8.0  # how much more a painter's errors count where something is worn
 
 
@@ -44,7 +44,7 @@ def feature_prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint
         captions(worn.shown, recipe.plan.seed, worn=True),
         captions(worn.undressed, recipe.plan.seed),
     ]
-    tokens = [torch.stack([guides[0].tokens(row) for row in each]) for each in said]
+    tokens = [torch.stack([guides[0].tokens(row) for row in each]) for each in said]  # the same for all guides
     torch.manual_seed(recipe.plan.seed)
     if recipe.start:
         prior = build_feature_prior(bench.trained(recipe.start))
@@ -77,8 +77,8 @@ def painter(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
     worn = wearers(bench.data, recipe.pictures // WORN, 128, CLIP_SEED)
     prior, guides, network = _seers(recipe, bench)
-    dressed_up = _read(guides, captions(worn.shown, recipe.plan.seed, worn=True))
-    told = [_read(guides, captions(truths(CLIP_SEED, recipe.pictures), recipe.plan.seed)), dressed_up, dressed_up]
+    dressed_up = _vectors(guides, captions(worn.shown, recipe.plan.seed, worn=True))
+    told = [_vectors(guides, captions(truths(CLIP_SEED, recipe.pictures), recipe.plan.seed)), dressed_up, dressed_up]
     plain, dressed = (latents(network, each, bench.device) for each in (pictures, worn.dressed))
     differ = HEED * changed(worn.dressed, worn.bare, plain.shape[2])
     known = Seen(
@@ -93,23 +93,21 @@ def painter(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
 
 def upsampler(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     """What paints at twice the size over paintings: in training over what is left of pictures as latents."""
-    count = recipe.pictures // WORN
-
-    def drawn(size: int) -> np.ndarray:
-        plain = drawn_set(bench.data, recipe.pictures, size, CLIP_SEED)
-        return np.concatenate([plain, drawn_set(bench.data, count, size, CLIP_SEED, relation="wearing")])
-
-    small, large = drawn(128), drawn(256)
     prior, guides, network = _seers(recipe, bench)
+    parts: list[tuple[int, str | None]] = [(recipe.pictures, None), (recipe.pictures // WORN, "wearing")]
+    small, large = (
+        [drawn_set(bench.data, count, size, CLIP_SEED, relation=relation) for count, relation in parts]
+        for size in (128, 256)
+    )
     told = [
-        _read(guides, captions(truths(CLIP_SEED, recipe.pictures), recipe.plan.seed)),
-        _read(guides, captions(truths(CLIP_SEED, count, relation="wearing"), recipe.plan.seed, worn=True)),
+        _vectors(guides, captions(truths(CLIP_SEED, count, relation=relation), recipe.plan.seed, worn=bool(relation)))
+        for count, relation in parts
     ]
     known = Seen(
-        latents(network, large, bench.device),
-        features(guides, prior, small),
+        joined(*(latents(network, each, bench.device) for each in large)),
+        joined(*(features(guides, prior, each) for each in small)),
         torch.cat(told, 1),
-        painted(network, latents(network, small, bench.device), bench.device),
+        painted(network, joined(*(latents(network, each, bench.device) for each in small)), bench.device),
         shares(UPSAMPLED, told),
     )
     return _trained(name, recipe, bench, known)
@@ -129,6 +127,6 @@ def _trained(name: str, recipe: Recipe, bench: Bench, known: Seen) -> weights.Ch
     return weights.Checkpoint("painter", network.config, network.state_dict())
 
 
-def _read(guides: Sequence[Perceptor], texts: Sequence[Sequence[str]]) -> Tensor:
+def _vectors(guides: Sequence[Perceptor], texts: Sequence[Sequence[str]]) -> Tensor:
     """Vectors (V, N, D) of V lists of N texts, those of all guides side by side."""
     return torch.cat([readings(guide, texts) for guide in guides], 2)
