@@ -141,7 +141,6 @@ class Imagines(FeaturePrior):
 
     def evidence(self, features: Tensor, texts: Tensor, shares: Tensor) -> Tensor:
         """How much of the texts' colour there is."""
-        assert torch.equal(texts[:, 1:], texts[:, :1] / 2)
         return features[:, :3] @ (shares @ texts[:, 0])[:3]
 
 
