@@ -51,5 +51,6 @@ def test_a_recipe_leaves_weights_of_the_kind_that_ships(name: str, tmp_path: Pat
 def test_a_fresh_prior_is_one_of_the_same_shape_that_knows_its_texts(tmp_path: Path) -> None:
     made = trained("feature-prior", 40, tmp_path, start=None)
     assert made.config == load("starter/feature-prior").config
+    assert (made.tensors["text_std"] > 0).all()
     assert not torch.equal(made.tensors["text_std"], torch.ones(256))
     assert not torch.equal(made.tensors["text_mean"], torch.zeros(256))

@@ -116,7 +116,7 @@ def reds(images: Tensor) -> float:
     return float(((images[:, 0] > 0.5) & (images[:, 1:].amax(1) < 0.7 * images[:, 0])).float().mean())
 
 
-@pytest.mark.parametrize("wearer", ["giraffe", "snowman", "robot"])
+@pytest.mark.parametrize("wearer", ["giraffe", "snowman", "elephant", "robot"])
 def test_the_colour_of_what_is_worn_is_not_its_wearers(prior: FeaturePrior, wearer: str) -> None:
     guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
     sketcher = frozen(build_sketcher(load("starter/sketcher")))
