@@ -13,7 +13,7 @@ A message names the flag, the value and the way out; it is always one printable 
 import difflib
 from collections.abc import Iterable
 
-from clipgen.printable import MAX_QUOTED, one_line, quoted
+from clipgen.util.text import MAX_QUOTED, one_line, quoted
 
 
 class ClipgenError(Exception):

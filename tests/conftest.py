@@ -10,8 +10,8 @@ from fakes import Cli, fake_models
 from loopback import CONTENT, SHA256, Files, LoopbackServer, serves
 from typer.testing import CliRunner
 
-from clipgen import runner
 from clipgen.cli.app import app
+from clipgen.engine import runner
 from clipgen.weights.cache import Cache
 
 pytest.register_assert_rewrite("recipes")  # its checks, too, show the values when they fail

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, normalize
 
-from clipgen.guidance import ScheduledPerceptor
-from clipgen.job import Job, parse_prompts
-from clipgen.presets import PerceptorSettings
-from clipgen.runner import Result
-from clipgen.sample import Models
-from clipgen.sinks.base import Outcome, Step
+from clipgen.config.job import Job, parse_prompts
+from clipgen.config.presets import PerceptorSettings
+from clipgen.core.contracts import Outcome, Step
+from clipgen.core.guidance import ScheduledPerceptor
+from clipgen.engine.cost import Models
+from clipgen.engine.runner import Result
 
 STRIDE = 8
 Cli = Callable[..., Any]

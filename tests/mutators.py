@@ -13,8 +13,8 @@ from typing import Any
 
 from PIL import Image, ImageCms
 
-from clipgen.job import Job, parse_prompts
-from clipgen.printable import MAX_LINE
+from clipgen.config.job import Job, parse_prompts
+from clipgen.util.text import MAX_LINE
 
 COUNT = int(os.environ.get("CLIPGEN_FUZZ", "60"))
 """How many cases of each kind to try."""

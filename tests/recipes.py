@@ -8,9 +8,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from typer.testing import Result
 
-from clipgen.job import Job, parse_prompts
-from clipgen.metadata import CHUNK, Recipe
-from clipgen.sinks.base import Outcome
+from clipgen.config.job import Job, parse_prompts
+from clipgen.core.contracts import Outcome
+from clipgen.outputs.metadata import CHUNK, Recipe
 
 RECIPE = Recipe(Job(parse_prompts("red")), None, Outcome.FINISHED, 3, 0.25, 0.5)
 

@@ -113,9 +113,9 @@ def test_rooms_without_torch_import_none_when_they_are_imported(path: Path) -> N
 
 def test_the_package_and_a_checked_job_load_neither_torch_nor_pillow() -> None:
     program = (
-        "import sys, clipgen, clipgen.generators, clipgen.sinks.base, clipgen.weights.fetch, clipgen.cli.app\n"
-        "from clipgen.resolving import resolve\n"
-        "from clipgen.job import parse_prompts\n"
+        "import sys, clipgen, clipgen.generators, clipgen.core.contracts, clipgen.weights.fetch, clipgen.cli.app\n"
+        "from clipgen.config.resolving import resolve\n"
+        "from clipgen.config.job import parse_prompts\n"
         "resolve(clipgen.Job(parse_prompts('a cat')))\n"
         "assert not {'torch', 'PIL', 'numpy', 'kornia'} & set(sys.modules), sorted(sys.modules)\n"
     )

@@ -8,11 +8,12 @@ import torch
 from fakes import Cli, FakePerceptor, Recorder, fake_models, job
 from PIL import Image
 
-from clipgen import candidates, metadata
-from clipgen.candidates import TOGETHER, best_seeds, judged
-from clipgen.job import MAX_SEED
-from clipgen.resolving import resolve
-from clipgen.runner import run
+from clipgen.config.job import MAX_SEED
+from clipgen.config.resolving import resolve
+from clipgen.engine.runner import run
+from clipgen.outputs import metadata
+from clipgen.session import candidates
+from clipgen.session.candidates import TOGETHER, best_seeds, judged
 
 CPU = torch.device("cpu")
 SMALL = ("red", "--size", "32x32", "--steps", "10", "--cutouts", "2", "--seed", "3")

@@ -11,13 +11,15 @@ import pytest
 from fakes import COLOURS, Cli
 from PIL import Image
 
-from clipgen import __version__, metadata, runner
+from clipgen import __version__
 from clipgen.cli.app import COMMANDS
+from clipgen.config.job import Job, parse_prompts
+from clipgen.config.presets import PRESETS
+from clipgen.engine import runner
 from clipgen.errors import OutOfMemoryError
 from clipgen.generators import GENERATORS
-from clipgen.job import Job, parse_prompts
-from clipgen.presets import PRESETS
-from clipgen.state import SUFFIX
+from clipgen.outputs import metadata
+from clipgen.session.state import SUFFIX
 
 SMALL = ("--size", "32x32", "--steps", "3", "--cutouts", "2")
 
@@ -175,7 +177,7 @@ def test_a_defect_is_one_line_and_a_traceback_only_with_debug(
 
 
 def test_a_film_that_fails_keeps_the_picture_and_says_so(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clipgen.sinks.ffmpeg._program", lambda: "/nonexistent/ffmpeg")
+    monkeypatch.setattr("clipgen.outputs.ffmpeg._program", lambda: "/nonexistent/ffmpeg")
     result = cli("red", "--seed", "1", "--video", *SMALL)
     assert result.exit_code == 1
     assert result.stdout == "outputs/red-1.png\n"
@@ -188,7 +190,7 @@ def test_a_film_that_fails_in_a_stopped_run_is_said_too(cli: Cli, monkeypatch: p
         signal.raise_signal(signal.SIGINT)
         return "/nonexistent/ffmpeg"
 
-    monkeypatch.setattr("clipgen.sinks.ffmpeg._program", stop)
+    monkeypatch.setattr("clipgen.outputs.ffmpeg._program", stop)
     result = cli("red", "--seed", "1", "--mp4", *SMALL)
     assert (result.exit_code, files()) == (130, ["outputs/red-1.png"])
     assert "error: the film outputs/red-1.mp4 was not written" in result.stderr
@@ -248,7 +250,7 @@ def test_help_is_instant_because_torch_is_not_imported() -> None:
 STOPPED_RUN = """
 import sys
 from fakes import Cli, fake_models
-from clipgen import runner
+from clipgen.engine import runner
 from clipgen.cli.app import app
 runner.load_models = lambda job, device, note=None: fake_models(job.backend)
 app(args=["red", "--seed", "1", "--steps", "100000", "--size", "32x32", "--cutouts", "2", "--mp4"], prog_name="clipgen")

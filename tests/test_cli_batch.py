@@ -9,11 +9,11 @@ from fakes import fake_models
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from clipgen import runner
 from clipgen.cli.app import app
+from clipgen.config.job import Job
+from clipgen.engine import runner
+from clipgen.engine.cost import Models
 from clipgen.errors import DivergedError
-from clipgen.job import Job
-from clipgen.sample import Models
 
 SMALL = ("--size", "32x32", "--steps", "2", "--cutouts", "2")
 PROMPTS = "# colours\n\nred\n  blue  \n# the end\ngreen:2|white:-0.5\n"

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from clipgen.cutouts import Draw, draw_views, make_views
-from clipgen.presets import CutoutSettings
+from clipgen.config.presets import CutoutSettings
+from clipgen.core.cutouts import Draw, draw_views, make_views
 
 S = 16
 SQUARE = (64, 64)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from clipgen.device import pick_device
 from clipgen.errors import UsageError
+from clipgen.util.devices import pick_device
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from clipgen import evaluation, runner
 from clipgen.cli.app import app
-from clipgen.evaluation import Answer, _precision, drawn, measure, measure_drawn, questions
-from clipgen.starter import grammar, words
+from clipgen.engine import runner
+from clipgen.starter import evaluation, grammar, words
+from clipgen.starter.evaluation import Answer, _precision, drawn, measure, measure_drawn, questions
 
 COUNT = 24
 

@@ -13,9 +13,11 @@ from fakes import Cli
 from PIL import Image
 from test_resume import FILMED, SMALL, digests, start
 
-from clipgen import metadata, naming, scene
-from clipgen.sinks.base import Step
-from clipgen.sinks.png import PngSink
+from clipgen.core.contracts import Step
+from clipgen.engine import scene
+from clipgen.outputs import metadata
+from clipgen.outputs.png import PngSink
+from clipgen.util import files as naming
 
 FULL = OSError(28, "No space left on device")
 
@@ -94,7 +96,7 @@ def test_a_film_that_outgrows_a_limit_costs_no_picture(cli: Cli) -> None:
 
 
 def test_a_state_that_cannot_be_saved_is_said_and_costs_nothing(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clipgen.state.save_file", refuse)
+    monkeypatch.setattr("clipgen.session.state.save_file", refuse)
     result = cli(*SMALL)
     assert result.exit_code == 0
     assert result.stderr.count("could not be written: [Errno 28] No space left on device") == 1

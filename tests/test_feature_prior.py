@@ -9,9 +9,9 @@ from torch import Tensor
 
 from clipgen import weights
 from clipgen.errors import ClipgenError
-from clipgen.feature_prior import FeaturePrior, Start, build_feature_prior
 from clipgen.starter.train.features import SHAPE, FeatureTrainer, SeenInCells, features, fresh_prior
 from clipgen.starter.train.loop import Plan, train_module
+from clipgen.starter.unclip.prior import FeaturePrior, Start, build_feature_prior
 
 CONFIG = {"cells": 2, "channels": [3, 2], "kept": 4, "text": 4, "width": 32, "depth": 2, "heads": 2}
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 
-from clipgen.sinks import ffmpeg
-from clipgen.sinks.base import Outcome, Step
-from clipgen.sinks.video import FILM_SECONDS, FORMATS, HOLD_SECONDS, FilmSink, schedule
+from clipgen.core.contracts import Outcome, Step
+from clipgen.outputs import ffmpeg
+from clipgen.outputs.film import FILM_SECONDS, FORMATS, HOLD_SECONDS, FilmSink, schedule
 
 SIZE = (64, 48)
 

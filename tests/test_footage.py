@@ -19,10 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import clipgen
-from clipgen.sinks import ffmpeg
-from clipgen.sinks.base import Outcome, Step
-from clipgen.sinks.footage import PNG_STREAM
-from clipgen.sinks.video import FORMATS, FilmSink
+from clipgen.core.contracts import Outcome, Step
+from clipgen.outputs import ffmpeg
+from clipgen.outputs.film import FORMATS, FilmSink
+from clipgen.outputs.footage import PNG_STREAM
 
 
 def noise_at(index: int, total: int, *, final: bool = False) -> Step:

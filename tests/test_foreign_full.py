@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 from test_foreign_networks import MEAN, STD, check_clip, check_dvae, check_vqgan, vqgan
 
-from clipgen.conversion import convert
 from clipgen.generators.networks import DVAENetwork, VQGANNetwork, build_network
-from clipgen.perceptor import build_perceptor
+from clipgen.perceptors.clip import build_perceptor
+from clipgen.weights.conversion import convert
 
 FULL = {"ch": 128, "num_res_blocks": 2, "resolution": 256}
 FULL_VQGANS = {

@@ -14,12 +14,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from clipgen import weights
-from clipgen.conversion import convert
 from clipgen.errors import ClipgenError
 from clipgen.generators.dvae import DVAEGenerator
 from clipgen.generators.networks import DVAENetwork, VQGANNetwork, build_network
 from clipgen.generators.vqgan import VQGANGenerator
-from clipgen.perceptor import Perceptor, build_perceptor
+from clipgen.perceptors.clip import Perceptor, build_perceptor
+from clipgen.weights.conversion import convert
 
 SHAPE = {"double_z": False, "resolution": 32, "in_channels": 3, "out_ch": 3, "ch": 32, "dropout": 0.0,
          "ch_mult": [1, 1, 2], "num_res_blocks": 1}  # fmt: skip

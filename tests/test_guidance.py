@@ -10,17 +10,17 @@ from fakes import FakePerceptor, FakeVQGAN, Recorder, colour, fake_models, job, 
 from PIL import Image
 from torch import Tensor
 
-from clipgen import presets
-from clipgen.feature_prior import FeaturePrior, Start
+from clipgen.config import presets
+from clipgen.config.job import parse_prompts
+from clipgen.config.presets import CutoutSettings, FeaturePriorSettings
+from clipgen.core.guidance import Guide, ViewPlan
+from clipgen.engine.cost import Models
+from clipgen.engine.runner import run
 from clipgen.generators import GENERATORS
-from clipgen.guidance import Guide, ViewPlan
-from clipgen.imagination import Imaginer
-from clipgen.job import parse_prompts
-from clipgen.painter import Over
-from clipgen.presets import CutoutSettings, FeaturePriorSettings
-from clipgen.runner import run
-from clipgen.sample import Models
-from clipgen.sketch import Sketcher
+from clipgen.starter.unclip.coarse import Sketcher
+from clipgen.starter.unclip.decoder import Over
+from clipgen.starter.unclip.imagination import Imaginer
+from clipgen.starter.unclip.prior import FeaturePrior, Start
 
 every_backend = pytest.mark.parametrize("backend", GENERATORS)
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from clipgen.evaluation import JUDGE, embed
-from clipgen.job import Job, parse_prompts
-from clipgen.library import load
-from clipgen.perceptor import Perceptor, build_perceptor
-from clipgen.presets import PRESETS, CutoutSettings, PerceptorSettings, Preset
-from clipgen.runner import load_models, run_together
+from clipgen.config.job import Job, parse_prompts
+from clipgen.config.presets import PRESETS, CutoutSettings, PerceptorSettings, Preset
+from clipgen.engine.runner import load_models, run_together
+from clipgen.perceptors.clip import Perceptor, build_perceptor
+from clipgen.starter.evaluation import JUDGE, embed
+from clipgen.weights.loader import load
 
 PROMPTS = ["a cat", "a house", "a boat", "a tree", "a teapot", "a castle", "a strawberry", "a clock"]
 GUIDE = "starter/clip"

@@ -14,14 +14,14 @@ import pytest
 from mutators import COUNT, check_line, chunk, job_record, json_text, picture, png, prompt
 from PIL import Image
 
-from clipgen import metadata
-from clipgen.cli.making import default_stem
+from clipgen.config.job import Job, parse_prompts
+from clipgen.config.resolving import resolve
 from clipgen.errors import UsageError
-from clipgen.images import MAX_PIXELS, load_image
-from clipgen.job import Job, parse_prompts
-from clipgen.perceptor import small_tokenizer
-from clipgen.printable import one_line
-from clipgen.resolving import resolve
+from clipgen.outputs import metadata
+from clipgen.perceptors.clip import small_tokenizer
+from clipgen.session.session import default_stem
+from clipgen.util.images import MAX_PIXELS, load_image
+from clipgen.util.text import one_line
 
 RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
 MAX_SECONDS = 5.0  # of processor time, for one case

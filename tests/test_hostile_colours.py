@@ -8,7 +8,7 @@ import pytest
 from mutators import chunk, encoded, png
 from PIL import Image, ImageCms
 
-from clipgen.images import load_image
+from clipgen.util.images import load_image
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 

@@ -16,7 +16,7 @@ from mutators import check_line, chunk, encoded, png, tiff
 from PIL import Image
 
 from clipgen.errors import UsageError
-from clipgen.images import load_image
+from clipgen.util.images import load_image
 
 RED = (255, 0, 0)
 PICTURE = Image.linear_gradient("L").resize((32, 16)).convert("RGB")
@@ -74,7 +74,7 @@ MEASURE = """
 import json, sys
 from pathlib import Path
 from clipgen.errors import UsageError
-from clipgen.images import load_image
+from clipgen.util.images import load_image
 from PIL import Image
 
 def peak():

@@ -12,14 +12,14 @@ from fakes import Cli
 from mutators import check_line, prompt
 from typer.testing import CliRunner, Result
 
-from clipgen import runner
 from clipgen.cli.app import app
 from clipgen.cli.batch import MAX_BYTES, _decode, _read_lines
 from clipgen.cli.failures import say
 from clipgen.cli.report import echo_path
+from clipgen.config.job import Job, parse_prompts
+from clipgen.engine import runner
 from clipgen.errors import UsageError
-from clipgen.job import Job, parse_prompts
-from clipgen.printable import MAX_LINE, one_line, quoted, visible
+from clipgen.util.text import MAX_LINE, one_line, quoted, visible
 
 SMALL = ("--size", "16x16", "--steps", "1", "--cutouts", "1", "--seed", "0")
 

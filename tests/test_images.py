@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageCms
 
 from clipgen.errors import UsageError
-from clipgen.images import MAX_BYTES, load_image, to_pil, to_tensor
+from clipgen.util.images import MAX_BYTES, load_image, to_pil, to_tensor
 
 SIZE = (40, 24)
 

@@ -7,10 +7,10 @@ import torch
 from fakes import FakePerceptor
 from torch import Tensor
 
-from clipgen.imagination import Imagination, Imaginer
-from clipgen.painter import Over
-from clipgen.perceptor import Perceptor
-from clipgen.presets import FeaturePriorSettings
+from clipgen.config.presets import FeaturePriorSettings
+from clipgen.perceptors.clip import Perceptor
+from clipgen.starter.unclip.decoder import Over
+from clipgen.starter.unclip.imagination import Imagination, Imaginer
 
 GREENS = torch.tensor([0.2, 0.9, 0.4, 0.8])
 """How green the sketches of four imagined pictures are."""

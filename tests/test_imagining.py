@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import torch
 
-from clipgen.feature_prior import build_feature_prior
-from clipgen.library import load
-from clipgen.painter import build_painter
-from clipgen.sketch import build_sketcher
 from clipgen.starter.train.recipe import Bench
 from clipgen.starter.train.recipes import RECIPES, train
+from clipgen.starter.unclip.coarse import build_sketcher
+from clipgen.starter.unclip.decoder import build_painter
+from clipgen.starter.unclip.prior import build_feature_prior
 from clipgen.weights import Checkpoint, read
+from clipgen.weights.loader import load
 
 SHIPPED = {
     "clip": "starter/clip",

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clipgen.config.job import MAX_SIDE, NO_STOP, Job, Prompt, parse_prompts, parse_size
 from clipgen.errors import UsageError
-from clipgen.job import MAX_SIDE, NO_STOP, Job, Prompt, parse_prompts, parse_size
 
 CAT = parse_prompts("a cat")
 

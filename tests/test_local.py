@@ -14,13 +14,15 @@ from PIL import Image
 from safetensors.torch import save_file
 from test_foreign_networks import VQGANS
 
-from clipgen import local, metadata, weights
-from clipgen.conversion import SOURCES, convert, useful
+from clipgen import weights
 from clipgen.errors import ClipgenError, UsageError
-from clipgen.library import load
-from clipgen.local import adopt_clip, adopt_dvae, adopt_vqgan, guess_vqgan
-from clipgen.weights import shelf
+from clipgen.outputs import metadata
+from clipgen.weights import imports as local
+from clipgen.weights import registry as shelf
+from clipgen.weights.conversion import SOURCES, convert, useful
 from clipgen.weights.foreign import read_foreign
+from clipgen.weights.imports import adopt_clip, adopt_dvae, adopt_vqgan, guess_vqgan
+from clipgen.weights.loader import load
 
 pytestmark = pytest.mark.usefixtures("own_folder", "tiny_clips")
 

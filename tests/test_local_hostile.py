@@ -14,7 +14,7 @@ from test_foreign_networks import VQGANS
 
 from clipgen import weights
 from clipgen.errors import ClipgenError, UsageError
-from clipgen.local import adopt_clip, adopt_vqgan
+from clipgen.weights.imports import adopt_clip, adopt_vqgan
 
 pytestmark = pytest.mark.usefixtures("own_folder", "tiny_clips")
 

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from clipgen.job import NO_STOP
-from clipgen.losses import prompt_loss, prompt_score, roughness, spherical_distance
+from clipgen.config.job import NO_STOP
+from clipgen.core.losses import prompt_loss, prompt_score, roughness, spherical_distance
 
 
 def at_angle(degrees: float) -> Tensor:

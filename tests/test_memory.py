@@ -9,16 +9,16 @@ import torch
 from fakes import FakePerceptor, Recorder, fake_models, job, scheduled
 from torch import Tensor
 
-from clipgen import scene
+from clipgen.config.job import parse_prompts
+from clipgen.config.presets import CutoutSettings
+from clipgen.core.guidance import Guide, ViewPlan
+from clipgen.engine import scene
+from clipgen.engine.cost import Sample
+from clipgen.engine.memory import Thrift, kept_bytes, room
+from clipgen.engine.runner import run
+from clipgen.engine.scene import Scene
 from clipgen.errors import OutOfMemoryError
 from clipgen.generators import GENERATORS
-from clipgen.guidance import Guide, ViewPlan
-from clipgen.job import parse_prompts
-from clipgen.memory import Thrift, kept_bytes, room
-from clipgen.presets import CutoutSettings
-from clipgen.runner import run
-from clipgen.sample import Sample
-from clipgen.scene import Scene
 
 every_backend = pytest.mark.parametrize("backend", GENERATORS)
 

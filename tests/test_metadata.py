@@ -10,10 +10,19 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from clipgen.job import Job, Prompt, parse_prompts
-from clipgen.metadata import CHUNK, WEB_UI_CHUNK, describe_job, describe_run, is_done, png_chunks, read, web_ui_text
-from clipgen.resolving import resolve
-from clipgen.sinks.base import Outcome
+from clipgen.config.job import Job, Prompt, parse_prompts
+from clipgen.config.resolving import resolve
+from clipgen.core.contracts import Outcome
+from clipgen.outputs.metadata import (
+    CHUNK,
+    WEB_UI_CHUNK,
+    describe_job,
+    describe_run,
+    is_done,
+    png_chunks,
+    read,
+    web_ui_text,
+)
 
 # How web UIs find the pairs in the last line (A1111's infotext_utils.py).
 PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')

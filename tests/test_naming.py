@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipgen.errors import UsageError
-from clipgen.naming import MAX_SLUG_BYTES, make_folder, partial_path, publish, remove_partials, reserved, slug
+from clipgen.util.files import MAX_SLUG_BYTES, make_folder, partial_path, publish, remove_partials, reserved, slug
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from clipgen.optim import FINAL_LR_SHARE, RULES, LatentOptimizer, learning_rate
+from clipgen.core.optim import FINAL_LR_SHARE, RULES, LatentOptimizer, learning_rate
 
 
 def move(optimizer: LatentOptimizer, loss: torch.Tensor, progress: float) -> None:

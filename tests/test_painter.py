@@ -9,13 +9,13 @@ from fakes import STRIDE, FakeVQGAN
 from torch import Tensor
 
 from clipgen import weights
-from clipgen.diffusion import noise_levels, sample, told
 from clipgen.errors import ClipgenError
 from clipgen.generators.networks import VQGANNetwork
-from clipgen.painter import Over, Painter, build_painter
-from clipgen.sketch import Sketcher
 from clipgen.starter.train.loop import Plan
 from clipgen.starter.train.painting import PaintTrainer, Seen, latents, painted
+from clipgen.starter.unclip.coarse import Sketcher
+from clipgen.starter.unclip.decoder import Over, Painter, build_painter
+from clipgen.starter.unclip.sampler import noise_levels, sample, told
 
 CONFIG: dict[str, Any] = {
     "cells": 2, "kept": 3, "text": 5, "side": 4, "block": 8, "latent": 6, "components": 2,

@@ -2,12 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clipgen.config.job import MAX_SIDE, Job, parse_prompts
+from clipgen.config.presets import BACKENDS, PRESETS
+from clipgen.config.resolving import MAX_ASPECT, resolve
 from clipgen.errors import UsageError
 from clipgen.generators import GENERATORS
-from clipgen.job import MAX_SIDE, Job, parse_prompts
-from clipgen.presets import BACKENDS, PRESETS
-from clipgen.resolving import MAX_ASPECT, resolve
-from clipgen.weights.shelf import stride
+from clipgen.weights.registry import stride
 
 CAT = parse_prompts("a cat")
 STRIDE = PRESETS["starter"].generators["vqgan"].stride

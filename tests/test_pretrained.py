@@ -17,13 +17,13 @@ from safetensors import SafetensorError
 from clipgen import generate
 from clipgen.cli import downloads, making
 from clipgen.cli.report import Notes, Results
+from clipgen.config.job import Job, parse_prompts
 from clipgen.errors import WeightsMissingError
-from clipgen.job import Job, parse_prompts
-from clipgen.library import load
-from clipgen.naming import partial_path
-from clipgen.weights import shelf
+from clipgen.util.files import partial_path
+from clipgen.weights import registry as shelf
 from clipgen.weights.cache import Cache
 from clipgen.weights.catalogue import RECORDS
+from clipgen.weights.loader import load
 
 files, server, cli = pretrained.files, pretrained.server, pretrained.cli  # fixtures
 

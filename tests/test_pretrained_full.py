@@ -17,7 +17,7 @@ import torch
 from loopback import HOST, LoopbackServer, serves
 from PIL import Image
 
-from clipgen.presets import PRESETS
+from clipgen.config.presets import PRESETS
 from clipgen.weights.catalogue import RECORDS
 
 PROMPT = "a city in the style of Van Gogh"

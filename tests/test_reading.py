@@ -8,7 +8,7 @@ from fakes import FakePerceptor
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from clipgen.perceptor import Perceptor
+from clipgen.perceptors.clip import Perceptor
 from clipgen.starter import grammar
 from clipgen.starter.grammar import Truth
 from clipgen.starter.train.clip import CONFIGS, LEAST

@@ -9,7 +9,7 @@ from typer.main import get_command
 
 from clipgen import errors
 from clipgen.cli.app import app
-from clipgen.presets import PRESETS, Preset
+from clipgen.config.presets import PRESETS, Preset
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

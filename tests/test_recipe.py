@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from recipes import assert_refused, png_with, recipe_with
 
-from clipgen import metadata
-from clipgen.job import Job, Prompt
-from clipgen.metadata import Recipe, read_recipe
-from clipgen.presets import PRESETS
-from clipgen.sinks.base import Outcome
+from clipgen.config.job import Job, Prompt
+from clipgen.config.presets import PRESETS
+from clipgen.core.contracts import Outcome
+from clipgen.outputs import metadata
+from clipgen.outputs.metadata import Recipe, read_recipe
 
 SMALL = ("--size", "32x32", "--steps", "3", "--cutouts", "2")
 

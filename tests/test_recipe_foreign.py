@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from recipes import assert_refused, png_with, recipe_with
 
-from clipgen import metadata
-from clipgen.job import MAX_JSON
-from clipgen.metadata import WEB_UI_CHUNK
-from clipgen.printable import MAX_QUOTED, quoted, visible
+from clipgen.config.job import MAX_JSON
+from clipgen.outputs import metadata
+from clipgen.outputs.metadata import WEB_UI_CHUNK
+from clipgen.util.text import MAX_QUOTED, quoted, visible
 
 
 @pytest.mark.parametrize("command", ["info", "replay"])

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from clipgen.generators.networks import DVAENetwork, VQGANNetwork
-from clipgen.library import network_config
-from clipgen.perceptor import build_clip
-from clipgen.printable import readable_bytes
+from clipgen.perceptors.clip import build_clip
+from clipgen.util.text import readable_bytes
 from clipgen.weights.catalogue import RECORDS
+from clipgen.weights.loader import network_config
 from clipgen.weights.records import Record, describe_size
 
 BY_KIND = {kind: [one for one in RECORDS.values() if one.kind == kind] for kind in ("vqgan", "dvae", "clip")}

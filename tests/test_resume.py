@@ -16,10 +16,10 @@ import pytest
 from fakes import Cli
 from PIL import Image
 
-from clipgen import metadata
+from clipgen.core.contracts import Step
 from clipgen.generators import GENERATORS
-from clipgen.sinks.base import Step
-from clipgen.sinks.png import PngSink
+from clipgen.outputs import metadata
+from clipgen.outputs.png import PngSink
 
 SMALL = ("red|blue:0.3", "--size", "32x32", "--steps", "12", "--cutouts", "2", "--seed", "1", "--save-every", "0")
 FILMED = (*SMALL, "--video")
@@ -155,7 +155,7 @@ def test_a_batch_goes_on_with_the_picture_that_it_was_stopped_in(cli: Cli, monke
 PROGRAM = """
 import sys, time
 from fakes import Cli, fake_models
-from clipgen import runner, scene
+from clipgen.engine import runner, scene
 from clipgen.cli.app import app
 runner.load_models = lambda job, device, note=None: fake_models(job.backend)
 update = scene.Scene.update

@@ -1,6 +1,6 @@
 import torch
 
-from clipgen.rng import generator_for
+from clipgen.util.randomness import generator_for
 
 
 def first(seed: int, step: int, stream: str) -> float:

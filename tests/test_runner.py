@@ -10,12 +10,12 @@ from fakes import FakePerceptor, Recorder, colour, fake_models, job, scheduled
 from PIL import Image
 
 import clipgen
-from clipgen import runner
+from clipgen.config.job import Job, parse_prompts
+from clipgen.core.contracts import Outcome, Step
+from clipgen.engine import runner
+from clipgen.engine.runner import run, run_together
 from clipgen.errors import ClipgenError, OutOfMemoryError, UsageError
 from clipgen.generators import GENERATORS
-from clipgen.job import Job, parse_prompts
-from clipgen.runner import run, run_together
-from clipgen.sinks.base import Outcome, Step
 
 every_backend = pytest.mark.parametrize("backend", GENERATORS)
 

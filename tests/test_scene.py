@@ -12,16 +12,16 @@ from fakes import FakePerceptor, Recorder, fake_models, job, scheduled
 from PIL import Image
 from torch import Tensor
 
+from clipgen.config.job import Job
+from clipgen.config.presets import PRESETS
+from clipgen.core.contracts import Outcome
+from clipgen.core.optim import LatentOptimizer
+from clipgen.engine.cost import Models
+from clipgen.engine.runner import run
+from clipgen.engine.scene import Scene, Snapshot
 from clipgen.errors import DivergedError, UsageError
 from clipgen.generators import GENERATORS
 from clipgen.generators.vqgan import VQGANGenerator
-from clipgen.job import Job
-from clipgen.optim import LatentOptimizer
-from clipgen.presets import PRESETS
-from clipgen.runner import run
-from clipgen.sample import Models
-from clipgen.scene import Scene, Snapshot
-from clipgen.sinks.base import Outcome
 
 every_backend = pytest.mark.parametrize("backend", GENERATORS)
 PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 48, 3), dtype=np.uint8))
@@ -119,7 +119,7 @@ def test_steps_are_shorter_from_when_a_picture_grows(monkeypatch: pytest.MonkeyP
             rates.append(self.lr)
             super().step(progress)
 
-    monkeypatch.setattr("clipgen.scene.LatentOptimizer", Watched)
+    monkeypatch.setattr("clipgen.engine.scene.LatentOptimizer", Watched)
     run(job(lr=0.4), fake_models())
     assert rates == pytest.approx([0.4] * 6 + [0.1] * 6)
 

@@ -10,13 +10,14 @@ from PIL import Image
 from rich.console import Console
 from torch import Tensor
 
-from clipgen import metadata, naming
+from clipgen.config.job import Job, parse_prompts
+from clipgen.core.contracts import Outcome, Sink, Step
 from clipgen.errors import ClipgenError
-from clipgen.job import Job, parse_prompts
-from clipgen.sinks.base import Outcome, Sink, Step
-from clipgen.sinks.png import PngSink
-from clipgen.sinks.preview import half_blocks
-from clipgen.sinks.progress import LiveProgress, PlainProgress, progress_sink
+from clipgen.outputs import metadata
+from clipgen.outputs.png import PngSink
+from clipgen.outputs.preview import half_blocks
+from clipgen.outputs.progress import LiveProgress, PlainProgress, progress_sink
+from clipgen.util import files as naming
 
 JOB = Job(parse_prompts("a cat"), steps=100, size=(32, 16))
 

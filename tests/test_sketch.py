@@ -6,9 +6,9 @@ import torch
 
 from clipgen import weights
 from clipgen.errors import ClipgenError
-from clipgen.sketch import Sketcher, build_sketcher
 from clipgen.starter.train.loop import Plan
 from clipgen.starter.train.sketching import SketchTrainer
+from clipgen.starter.unclip.coarse import Sketcher, build_sketcher
 
 CONFIG = {"cells": 2, "kept": 3, "width": 16, "depth": 1, "heads": 2, "channels": 8}
 

@@ -10,24 +10,24 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from clipgen import generate, weights
-from clipgen.cutouts import draw_views
-from clipgen.evaluation import JUDGE, embed
-from clipgen.feature_prior import FeaturePrior, build_feature_prior
+from clipgen.config.presets import PRESETS, CutoutSettings
+from clipgen.core.cutouts import draw_views
+from clipgen.core.guidance import see_in_parts
+from clipgen.core.losses import roughness
 from clipgen.generators.networks import VQGANNetwork, build_network
-from clipgen.guidance import see_in_parts
-from clipgen.images import resized
-from clipgen.imagination import Imaginer
-from clipgen.library import load
-from clipgen.losses import roughness
-from clipgen.painter import build_painter
-from clipgen.perceptor import Perceptor, build_perceptor
-from clipgen.presets import PRESETS, CutoutSettings
-from clipgen.sketch import build_sketcher
+from clipgen.perceptors.clip import Perceptor, build_perceptor
+from clipgen.starter.evaluation import JUDGE, embed
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.features import features
 from clipgen.starter.train.painting import latents, painted
 from clipgen.starter.train.reconstruction import quality
 from clipgen.starter.train.zero_shot import zero_shot
+from clipgen.starter.unclip.coarse import build_sketcher
+from clipgen.starter.unclip.decoder import build_painter
+from clipgen.starter.unclip.imagination import Imaginer
+from clipgen.starter.unclip.prior import FeaturePrior, build_feature_prior
+from clipgen.util.images import resized
+from clipgen.weights.loader import load
 
 GUIDES = tuple(row.weights for row in PRESETS["starter"].perceptors)
 NAMES = (

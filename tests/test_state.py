@@ -11,11 +11,11 @@ import torch
 from fakes import fake_models, job
 from PIL import Image
 
+from clipgen.config.job import Job
+from clipgen.engine.runner import run
+from clipgen.engine.scene import Snapshot
 from clipgen.errors import UsageError
-from clipgen.job import Job
-from clipgen.runner import run
-from clipgen.scene import Snapshot
-from clipgen.state import BusyError, Order, PeriodicKeeper, Workspace, read_order, with_more_steps, workspaces
+from clipgen.session.state import BusyError, Order, PeriodicKeeper, Workspace, read_order, with_more_steps, workspaces
 
 SNAPSHOT = Snapshot(3, False, 0.05, {"generator.start": torch.arange(4.0), "optimizer.0.step": torch.tensor(3.0)})
 

@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 from clipgen.cli.train import NAMES
 from clipgen.errors import ClipgenError
 from clipgen.generators.networks import VQGANNetwork
-from clipgen.perceptor import Perceptor
+from clipgen.perceptors.clip import Perceptor
 from clipgen.starter import grammar, words
 from clipgen.starter.grammar import Truth
 from clipgen.starter.train.augment import distort, half_cosine, scramble

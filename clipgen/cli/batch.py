@@ -13,15 +13,15 @@ import typer
 
 from clipgen.cli import choosing, options
 from clipgen.cli.failures import say
-from clipgen.cli.making import SAVE_SECONDS, Delivery, Studio, default_stem, film_suffixes
 from clipgen.cli.report import Notes, Results
 from clipgen.cli.resume import own_paths, resume_in
+from clipgen.config.job import Job, parse_prompts, parse_size
 from clipgen.errors import ClipgenError, UsageError
-from clipgen.job import Job, parse_prompts, parse_size
-from clipgen.naming import make_folder
+from clipgen.session.session import SAVE_SECONDS, Delivery, Studio, default_stem, film_suffixes
+from clipgen.util.files import make_folder
 
 if TYPE_CHECKING:
-    from clipgen.state import Workspace
+    from clipgen.session.state import Workspace
 MAX_BYTES = 20_000_000
 MAX_NAMED = 20
 
@@ -134,7 +134,7 @@ class _Batch:
             say(f"error: line {line}: {error}")
 
     def _make(self, job: Job, label: str) -> None:
-        from clipgen.state import BusyError
+        from clipgen.session.state import BusyError
 
         stem = default_stem(job)
         try:
@@ -158,14 +158,14 @@ class _Batch:
 
     def _unfinished(self, job: Job) -> "Workspace | None":
         """Take up the state that an earlier batch has left of this job; BusyError where another process is at it."""
-        from clipgen.state import Workspace
+        from clipgen.session.state import Workspace
 
         same = self._others(job)
         return Workspace.open(same[0]) if same else None
 
     def _check_rivals(self, workspace: "Workspace") -> None:
         """Leave the picture to another process that was a moment earlier with the same line: BusyError."""
-        from clipgen.state import BusyError
+        from clipgen.session.state import BusyError
 
         job, mine = workspace.order.job, workspace.folder
         earlier = [path for path in self._others(job) if (len(path.name), path.name) < (len(mine.name), mine.name)]
@@ -175,8 +175,8 @@ class _Batch:
 
     def _others(self, job: Job) -> list[Path]:
         """Return the folders with states of this very job."""
-        from clipgen.metadata import describe_job
-        from clipgen.state import PATIENCE, read_order, workspaces
+        from clipgen.outputs.metadata import describe_job
+        from clipgen.session.state import PATIENCE, read_order, workspaces
 
         orders = {path: read_order(path, PATIENCE) for path in workspaces(self._folder, default_stem(job))}
         asked = describe_job(job) if orders else {}
@@ -222,7 +222,7 @@ def _decode(file: str, content: bytes) -> str:
 
 def _finished_picture(folder: Path, job: Job, films: tuple[str, ...]) -> Path | None:
     """Find the picture of this very job in `folder`, if it is there with all its films."""
-    from clipgen.metadata import is_done
+    from clipgen.outputs.metadata import is_done
 
     candidates = sorted(folder.glob(f"{glob.escape(default_stem(job))}*.png"))
     return next((path for path in candidates if _has_films(path, films) and is_done(path, job)), None)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from clipgen.errors import UsageError, unknown_value
-from clipgen.weights.shelf import HUB_PREFIX, LOCAL, networks
+from clipgen.weights.registry import HUB_PREFIX, LOCAL, networks
 
 MODELS = "Models"
 
@@ -92,7 +92,7 @@ class Choice:
 
     def _network(self) -> str | None:
         if self.dvae:
-            from clipgen.local import adopt_dvae
+            from clipgen.weights.imports import adopt_dvae
 
             return adopt_dvae(self.dvae)
         return self._vqgan(self.vqgan) if self.vqgan else None
@@ -104,7 +104,7 @@ class Choice:
             return name
         if not _exists(text):
             raise unknown_value("--vqgan, where it names no file,", text, networks("vqgan"))
-        from clipgen.local import adopt_vqgan
+        from clipgen.weights.imports import adopt_vqgan
 
         return adopt_vqgan(Path(text), self.vqgan_config)
 
@@ -114,7 +114,7 @@ class Choice:
             return [_clip(name) for name in names]
         if names and len(names) != len(files):
             raise UsageError(f"--clip-weights is given {len(files)} times and --clip {len(names)}: give each a partner")
-        from clipgen.local import adopt_clip
+        from clipgen.weights.imports import adopt_clip
 
         models: list[str | None] = [*names] if names else [None for _ in files]
         return [adopt_clip(name, file) for name, file in zip(models, files, strict=True)]
@@ -122,7 +122,7 @@ class Choice:
 
 def _clip(text: str) -> str:
     if text.startswith(HUB_PREFIX):
-        from clipgen.local import adopt_hub
+        from clipgen.weights.imports import adopt_hub
 
         return adopt_hub(text)
     if name := _known("clip", text):

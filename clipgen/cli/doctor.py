@@ -14,12 +14,12 @@ import typer
 from clipgen import __version__
 from clipgen.cli import options
 from clipgen.cli.inventory import print_table
-from clipgen.device import pick_device
-from clipgen.job import Job, parse_prompts
-from clipgen.presets import PRESETS, Preset, Size
-from clipgen.printable import readable_bytes, readable_time
-from clipgen.resolving import networks_of, resolve
-from clipgen.weights import shelf
+from clipgen.config.job import Job, parse_prompts
+from clipgen.config.presets import PRESETS, Preset, Size
+from clipgen.config.resolving import networks_of, resolve
+from clipgen.util.devices import pick_device
+from clipgen.util.text import readable_bytes, readable_time
+from clipgen.weights import registry as shelf
 from clipgen.weights.cache import Cache
 from clipgen.weights.records import describe_sizes
 
@@ -126,7 +126,7 @@ def _now(job: Job, wish: str) -> dict[str, Any]:
 
 
 def _seconds(job: Job, device: str) -> float:
-    from clipgen.runner import load_models
-    from clipgen.sample import Sample
+    from clipgen.engine.cost import Sample
+    from clipgen.engine.runner import load_models
 
     return Sample(job, load_models(job, device)).seconds()

@@ -14,11 +14,11 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from clipgen.cli.asking import agreed, can_ask
 from clipgen.cli.failures import say
 from clipgen.cli.report import Notes
-from clipgen.job import Job
-from clipgen.presets import STANDARD
-from clipgen.printable import readable_bytes
-from clipgen.resolving import named_networks, networks_of
-from clipgen.weights import shelf
+from clipgen.config.job import Job
+from clipgen.config.presets import STANDARD
+from clipgen.config.resolving import named_networks, networks_of
+from clipgen.util.text import readable_bytes
+from clipgen.weights import registry as shelf
 from clipgen.weights.records import describe_sizes
 
 if TYPE_CHECKING:

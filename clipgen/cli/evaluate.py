@@ -9,12 +9,12 @@ import typer
 from clipgen.cli import options
 from clipgen.cli.failures import say
 from clipgen.cli.report import echo_path
-from clipgen.device import pick_device
+from clipgen.config.job import Job, parse_prompts, parse_size
 from clipgen.errors import UsageError
-from clipgen.job import Job, parse_prompts, parse_size
+from clipgen.util.devices import pick_device
 
 if TYPE_CHECKING:
-    from clipgen.evaluation import Answer
+    from clipgen.starter.evaluation import Answer
 
 COLUMNS = 8
 MAX_COUNT = 2000
@@ -50,8 +50,8 @@ def evaluate(
         cutouts=cutouts,
     )
     place = pick_device(device)
-    from clipgen.evaluation import answers, questions
-    from clipgen.naming import reserved
+    from clipgen.starter.evaluation import answers, questions
+    from clipgen.util.files import reserved
 
     made: list[Answer] = []
     with reserved(out, f"eval-{backend}-{count}", (".json", ".png")) as paths:
@@ -66,7 +66,7 @@ def evaluate(
 
 def _write(template: Job, made: "list[Answer]", paths: dict[str, Path], device: str) -> None:
     """Print the table, write the other two, and print their paths."""
-    from clipgen.evaluation import measure, measure_drawn
+    from clipgen.starter.evaluation import measure, measure_drawn
     from clipgen.starter.world.sheet import contact_sheet
 
     scores = measure(made, device)

@@ -10,7 +10,7 @@ from typing import NoReturn
 import typer
 
 from clipgen.errors import ClipgenError, Interrupted, Terminated
-from clipgen.printable import one_line
+from clipgen.util.text import one_line
 
 
 def exit_code_of(command: Callable[[], object], *, debug: bool) -> int:

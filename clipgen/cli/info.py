@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from clipgen.cli import options
-from clipgen.printable import visible
+from clipgen.util.text import visible
 
 if TYPE_CHECKING:
-    from clipgen.metadata import Recipe
+    from clipgen.outputs.metadata import Recipe
 
 
 def info(picture: options.Picture, as_json: options.InfoJson = False) -> None:
@@ -19,7 +19,7 @@ def info(picture: options.Picture, as_json: options.InfoJson = False) -> None:
 
     Shows what was asked for and what came of it.
     """
-    from clipgen.metadata import read_recipe
+    from clipgen.outputs.metadata import read_recipe
 
     recipe = read_recipe(picture)
     if as_json:

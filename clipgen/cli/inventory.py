@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from clipgen.printable import readable_bytes
-from clipgen.weights import shelf
+from clipgen.util.text import readable_bytes
+from clipgen.weights import registry as shelf
 from clipgen.weights.cache import read_digest
 from clipgen.weights.catalogue import RECORDS
 from clipgen.weights.records import describe_size

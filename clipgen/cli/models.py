@@ -15,7 +15,7 @@ from clipgen.cli.asking import agreed, can_ask
 from clipgen.cli.failures import say
 from clipgen.cli.report import echo_path
 from clipgen.errors import ClipgenError, UsageError
-from clipgen.printable import readable_bytes
+from clipgen.util.text import readable_bytes
 
 if TYPE_CHECKING:
     from clipgen.weights.cache import Cache
@@ -99,7 +99,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Read weights again and compare their sha256; exit code 1 if a file is damaged."""
-    from clipgen.weights import shelf
+    from clipgen.weights import registry as shelf
     from clipgen.weights.cache import Cache
     from clipgen.weights.catalogue import RECORDS
 
@@ -125,7 +125,7 @@ def verify(
 
 def _damages(cache: "Cache", names: Iterable[str]) -> dict[str, str | None]:
     """Say for each file of these names, and each network made of one, what is wrong with it; None if nothing is."""
-    from clipgen.weights import shelf
+    from clipgen.weights import registry as shelf
 
     found: dict[str, str | None] = {}
     made = shelf.kept(cache)
@@ -143,7 +143,7 @@ def _damages(cache: "Cache", names: Iterable[str]) -> dict[str, str | None]:
 @models.command()
 def path(name: Name, as_json: Json = False) -> None:
     """Print where weights are; exit code 3 if they are not here."""
-    from clipgen.weights import shelf
+    from clipgen.weights import registry as shelf
     from clipgen.weights.cache import Cache
     from clipgen.weights.catalogue import RECORDS
 
@@ -187,7 +187,7 @@ def rm(
 
     from clipgen.weights.cache import Cache, plain_files
     from clipgen.weights.catalogue import IN_PARTS, RECORDS
-    from clipgen.weights.shelf import kept
+    from clipgen.weights.registry import kept
 
     cache = Cache()
     made = [name for name in dict.fromkeys(names) if name in kept(cache) and name not in RECORDS]
@@ -208,7 +208,7 @@ def prune(yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) -> N
     Prints their paths.
     """
     from clipgen.weights.cache import Cache
-    from clipgen.weights.shelf import prunable
+    from clipgen.weights.registry import prunable
 
     cache = Cache()
     _remove(cache, "prune", prunable(cache), yes=yes, dry_run=dry_run, as_json=as_json)

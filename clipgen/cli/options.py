@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from clipgen.config.presets import AUTO, PRESETS, GeneratorDefaults
 from clipgen.generators import GENERATORS
-from clipgen.presets import AUTO, PRESETS, GeneratorDefaults
 
 PICTURE, ENGINE, OUTPUT = "Picture", "Engine", "Output"
 DEFAULT_FOLDER = Path("outputs")

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from clipgen.job import Job
-from clipgen.presets import STARTER
-from clipgen.printable import one_line
-from clipgen.resolving import networks_of
+from clipgen.config.job import Job
+from clipgen.config.presets import STARTER
+from clipgen.config.resolving import networks_of
 from clipgen.starter.words import unknown_words
+from clipgen.util.text import one_line
 from clipgen.weights.catalogue import files_of
-from clipgen.weights.shelf import is_own
+from clipgen.weights.registry import is_own
 
 if TYPE_CHECKING:
-    from clipgen.sample import Models
+    from clipgen.engine.cost import Models
 
 MAX_LABEL = 100
 MAX_STRANGE_WORDS = 10

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from clipgen import __version__
 from clipgen.cli import choosing, options
-from clipgen.cli.making import SAVE_SECONDS, Delivery, Studio, film_suffixes
 from clipgen.cli.report import Notes, Results
+from clipgen.config.job import Job, parse_prompts, parse_size
+from clipgen.config.resolving import chosen_preset
 from clipgen.errors import UsageError
-from clipgen.job import Job, parse_prompts, parse_size
-from clipgen.printable import quoted
-from clipgen.resolving import chosen_preset
+from clipgen.session.session import SAVE_SECONDS, Delivery, Studio, film_suffixes
+from clipgen.util.text import quoted
 
 if TYPE_CHECKING:
-    from clipgen.metadata import Recipe
+    from clipgen.outputs.metadata import Recipe
 
 HASH_DIGITS = 12
 """As many digits of a hash as are shown: enough to tell files apart."""
@@ -83,7 +83,7 @@ def replay(
 
 def _recipe_of(picture: Path, init: Path | None) -> "Recipe":
     """Read the recipe; one with an init image needs that file from the user, as no path in a recipe is followed."""
-    from clipgen.metadata import read_recipe
+    from clipgen.outputs.metadata import read_recipe
 
     recipe = read_recipe(picture)
     if recipe.init_sha256 is not None and init is None:
@@ -110,7 +110,7 @@ def _typed(job: Job, changes: Mapping[str, Any]) -> Job:
 
 def _doubts(recipe: "Recipe", init: Path | None) -> Iterator[str]:
     """Warn of what makes the picture differ although nothing was changed."""
-    from clipgen.metadata import hash_file
+    from clipgen.outputs.metadata import hash_file
 
     if recipe.version != __version__:
         yield f"warning: the recipe is of clipgen {recipe.version}, this is {__version__}; the picture may differ"

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from clipgen.cli.failures import say
-from clipgen.printable import visible
+from clipgen.util.text import visible
 
 
 def echo_path(path: Path) -> None:

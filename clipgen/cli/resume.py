@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clipgen.cli import choosing, options
-from clipgen.cli.making import SAVE_SECONDS, Delivery, Studio
 from clipgen.cli.report import Notes, Results
 from clipgen.errors import UsageError
-from clipgen.naming import remove_empty, remove_partials
+from clipgen.session.session import SAVE_SECONDS, Delivery, Studio
+from clipgen.util.files import remove_empty, remove_partials
 
 if TYPE_CHECKING:
-    from clipgen.state import Workspace
+    from clipgen.session.state import Workspace
 
 Unfinished = Annotated[
     Path,
@@ -49,7 +49,7 @@ def resume(
 
     It ends as if it had never been stopped, film and all.
     """
-    from clipgen.state import Workspace, with_more_steps
+    from clipgen.session.state import Workspace, with_more_steps
 
     delivery = Delivery(save_every=save_every, keep_state=keep_state)
     workspace = Workspace.open(_state_of(picture))
@@ -82,7 +82,7 @@ def resume_in(studio: Studio, workspace: "Workspace", paths: dict[str, Path], la
 
 def own_paths(workspace: "Workspace") -> dict[str, Path]:
     """Return the files of the picture beside a workspace; UsageError where another picture has its name."""
-    from clipgen.metadata import read
+    from clipgen.outputs.metadata import read
 
     paths = {suffix: workspace.folder.with_suffix(suffix) for suffix in (".png", *workspace.order.films)}
     picture = paths[".png"]
@@ -95,7 +95,7 @@ def own_paths(workspace: "Workspace") -> dict[str, Path]:
 
 def _state_of(picture: Path) -> Path:
     """Return the folder with the state of a picture."""
-    from clipgen.state import SUFFIX
+    from clipgen.session.state import SUFFIX
 
     folder = picture if picture.suffix == SUFFIX else picture.with_suffix(SUFFIX)
     if not folder.is_dir():

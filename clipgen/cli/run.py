@@ -3,9 +3,9 @@
 import secrets
 
 from clipgen.cli import choosing, options
-from clipgen.cli.making import SAVE_SECONDS, Delivery, Studio, film_suffixes
 from clipgen.cli.report import Notes, Results
-from clipgen.job import Job, parse_prompts, parse_size
+from clipgen.config.job import Job, parse_prompts, parse_size
+from clipgen.session.session import SAVE_SECONDS, Delivery, Studio, film_suffixes
 
 # Short enough to read out of a file name and to type again.
 _RANDOM_SEEDS = 2**32

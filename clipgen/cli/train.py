@@ -9,8 +9,8 @@ import typer
 from clipgen.cli import options
 from clipgen.cli.failures import say
 from clipgen.cli.report import echo_path
-from clipgen.device import pick_device
 from clipgen.errors import UsageError, unknown_value
+from clipgen.util.devices import pick_device
 
 NAMES = (
     "vqgan",

@@ -20,8 +20,8 @@ def world(
     """Draw a contact sheet of the world that the starter models were trained on, each picture with a true caption."""
     if not (1 <= count <= 1000 and 32 <= size <= 1024 and seed >= 0):
         raise UsageError("world takes --count from 1 to 1000, --size from 32 to 1024 and --seed from 0")
-    from clipgen.naming import reserved
     from clipgen.starter.world.sheet import world_sheet
+    from clipgen.util.files import reserved
 
     with reserved(sheet.parent, sheet.stem, (".png",), "--sheet") as paths:
         world_sheet(count, seed, size).save(paths[".png"], format="PNG")

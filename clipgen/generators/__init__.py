@@ -12,7 +12,7 @@ from clipgen.errors import unknown_value
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from clipgen.presets import Size
+    from clipgen.config.presets import Size
 
 
 class Generator(Protocol):

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from clipgen.config.presets import Size
 from clipgen.generators.clamp import clamp_with_grad
 from clipgen.generators.pyramid import Pyramid
-from clipgen.presets import Size
-from clipgen.rng import generator_for
+from clipgen.util.randomness import generator_for
 
 if TYPE_CHECKING:
     from clipgen.generators.networks import VQGANNetwork

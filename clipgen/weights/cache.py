@@ -22,8 +22,8 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_dir
 
 from clipgen.errors import ClipgenError, UsageError, WeightsMissingError
-from clipgen.naming import partials, publish, replacing
-from clipgen.printable import readable_bytes
+from clipgen.util.files import partials, publish, replacing
+from clipgen.util.text import readable_bytes
 from clipgen.weights.catalogue import RECORDS
 from clipgen.weights.records import Record, describe_size
 
@@ -32,7 +32,7 @@ PART, ORIGIN, DIGEST = ".part", ".part.json", ".sha256"
 UNPACKED = ".unpacked"
 """What is taken out of a zip archive for a moment."""
 NETWORK = "network.safetensors"
-"""What a file was made into, see `clipgen.weights.shelf`."""
+"""What a file was made into, see `clipgen.weights.registry`."""
 SPARE = 50 * 10**6
 """Bytes that a download leaves free."""
 

@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from clipgen.errors import ClipgenError, WeightsMissingError
-from clipgen.naming import replacing
-from clipgen.weights.shelf import STARTER, network_path
+from clipgen.util.files import replacing
+from clipgen.weights.registry import STARTER, network_path
 
 Built = TypeVar("Built", bound=nn.Module)
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from clipgen.printable import quoted
+from clipgen.util.text import quoted
 from clipgen.weights.pickles import Builder, Interpreter, Name, UnreadableError
 
 Key = TypeVar("Key", int, str)

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from clipgen.errors import ClipgenError, WeightsMissingError
-from clipgen.printable import quoted
+from clipgen.util.text import quoted
 from clipgen.weights.containers import Contents, TensorRecord, read_legacy, read_tar, read_zip
 from clipgen.weights.pickles import BROKEN, Stub, UnreadableError
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clipgen.printable import readable_bytes
+from clipgen.util.text import readable_bytes
 
 HUB = "https://huggingface.co"
 PYTTI = f"{HUB}/pxlpshr/pytti-models/resolve/main"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, l1_loss, normalize
 
-from clipgen.perceptor import Perceptor
+from clipgen.perceptors.clip import Perceptor
 
 CROP = 128
 FEATURE_STAGES = ("stages.0", "stages.1")  # of the guide's image tower: strides 4 and 8

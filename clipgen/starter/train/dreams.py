@@ -20,7 +20,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from clipgen.generators.clamp import clamp_with_grad
 from clipgen.generators.networks import VQGANNetwork
-from clipgen.perceptor import Perceptor
+from clipgen.perceptors.clip import Perceptor
 from clipgen.starter.train.augment import distort
 from clipgen.starter.train.prior import Prior
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, gumbel_softmax, l1_loss, log_softmax, mse_loss
 
 from clipgen.generators.networks import DVAENetwork
-from clipgen.perceptor import Perceptor
+from clipgen.perceptors.clip import Perceptor
 from clipgen.starter.train.augment import half_cosine
 from clipgen.starter.train.crops import FEATURE_STAGES, FeatureDistance, crops, edge_distance
 from clipgen.starter.train.loop import Losses, Plan

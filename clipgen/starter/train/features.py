@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clipgen.feature_prior import FeaturePrior
-from clipgen.perceptor import Perceptor
+from clipgen.perceptors.clip import Perceptor
 from clipgen.starter.train.loop import Losses, Plan
+from clipgen.starter.unclip.prior import FeaturePrior
 
 SHAPE: dict[str, Any] = {"kept": 32, "width": 192, "depth": 6, "heads": 4}
 NULL = 0.1  # share of the features of which nothing is told, so that the prior can do without

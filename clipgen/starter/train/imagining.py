@@ -10,10 +10,8 @@ import torch
 from torch import Tensor
 
 from clipgen import weights
-from clipgen.feature_prior import FeaturePrior, build_feature_prior
 from clipgen.generators.networks import VQGANNetwork, build_network
-from clipgen.perceptor import Perceptor
-from clipgen.sketch import build_sketcher
+from clipgen.perceptors.clip import Perceptor
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.features import FeatureTrainer, SeenInCells, features, fresh_prior
 from clipgen.starter.train.loop import train_module
@@ -22,6 +20,8 @@ from clipgen.starter.train.reading import captions, readings
 from clipgen.starter.train.recipe import CLIP_SEED, Bench, Recipe, guides_of
 from clipgen.starter.train.sketching import SketchTrainer
 from clipgen.starter.train.wearers import WORN, changed, joined, shares, wearers
+from clipgen.starter.unclip.coarse import build_sketcher
+from clipgen.starter.unclip.prior import FeaturePrior, build_feature_prior
 
 IMAGINED, PAINTED, UPSAMPLED = (0.73, 0.16, 0.11), (0.79, 0.11, 0.1), (0.8, 0.2)
 """Shares of what each learns from: any pictures, those of wearers, and, but for the upsampler, these once more: bare

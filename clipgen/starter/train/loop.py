@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from clipgen.errors import ClipgenError
-from clipgen.interrupts import Stop, held_back
+from clipgen.util.interrupts import Stop, held_back
 
 STATE = "state.pt"
 LOG = "log.jsonl"

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from clipgen.generators.networks import VQGANNetwork
-from clipgen.painter import Painter
-from clipgen.sketch import Sketcher
 from clipgen.starter.train.features import pixels
 from clipgen.starter.train.loop import Losses, Plan
+from clipgen.starter.unclip.coarse import Sketcher
+from clipgen.starter.unclip.decoder import Painter
 
 COMPONENTS, EMBEDDING = 3, 192
 NARROW, WIDE, WIDE_UPSAMPLING = 64, 128, 64

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from clipgen.perceptor import Perceptor
+from clipgen.perceptors.clip import Perceptor
 from clipgen.starter import grammar
 from clipgen.starter.english import Claim, say
 from clipgen.starter.grammar import Truth

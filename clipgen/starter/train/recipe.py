@@ -10,9 +10,9 @@ import torch
 
 from clipgen import weights
 from clipgen.errors import WeightsMissingError
-from clipgen.perceptor import Perceptor, build_perceptor
+from clipgen.perceptors.clip import Perceptor, build_perceptor
 from clipgen.starter.train.loop import Plan, Report
-from clipgen.weights.shelf import STARTER
+from clipgen.weights.registry import STARTER
 
 CLIP_SEED, LARGE_SEED = 1, 2
 """Of the sets of drawn pictures: what looks, reads and imagines learns from the first, autoencoders from the second."""

@@ -11,7 +11,7 @@ import torch
 
 from clipgen import weights
 from clipgen.generators.networks import NETWORKS, VQGANNetwork, build_network
-from clipgen.perceptor import Perceptor, build_perceptor
+from clipgen.perceptors.clip import Perceptor, build_perceptor
 from clipgen.starter.train import dvae, imagining, vqgan
 from clipgen.starter.train.claims import NOUN, codes_shown
 from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source

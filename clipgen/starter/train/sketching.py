@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from clipgen.sketch import Sketcher
 from clipgen.starter.train.loop import Losses, Plan
+from clipgen.starter.unclip.coarse import Sketcher
 
 SHAPE: dict[str, Any] = {"width": 256, "depth": 4, "heads": 4, "channels": 64}
 BLUR = 0.1  # of what is added to features, in units of their spread: imagined ones are not exact

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, l1_loss, mse_loss, one_hot, relu
 
 from clipgen.generators.networks import VQGANNetwork
-from clipgen.perceptor import Perceptor
+from clipgen.perceptors.clip import Perceptor
 from clipgen.starter.train.crops import FEATURE_STAGES, FeatureDistance, crops, edge_distance
 from clipgen.starter.train.loop import Losses, Plan
 

@@ -1,0 +1,171 @@
+"""Cutouts: the many views of a picture that the perceptor judges, so that no single view can be cheated.
+
+Every number that makes a view is drawn beforehand from (seed, step), so the views of a picture do not depend on its
+neighbours in a batch. All views of all pictures are then made in one call.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, radians
+
+import torch
+import torch.nn.functional as F
+from kornia.enhance import (
+    adjust_brightness,
+    adjust_contrast_with_mean_subtraction,
+    adjust_saturation_with_gray_subtraction,
+)
+from torch import Tensor
+
+from clipgen.config.presets import CutoutSettings, Size
+from clipgen.util.randomness import generator_for
+
+SUPERSAMPLING = 2
+"""A view is sampled at this multiple of its size along each axis, then averaged."""
+
+_DRAWN = ("scale", "x", "y", "angle", "shear", "tilt_x", "tilt_y", "mirror", "light", "contrast", "saturation", "noise")
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The parameters of n views of each of B pictures, picture-major, on the CPU."""
+
+    homographies: Tensor
+    """(B·n, 3, 3) from the view to the picture, where x and y run from -1 to 1 in both."""
+    colour: Tensor
+    """(B·n, 3) changes of brightness, contrast and saturation; 0 is none."""
+    noise: Tensor
+    """(B·n,) standard deviations of the pixel noise."""
+    seeds: tuple[int, ...]
+    step: int
+    first: int = 0
+    """Of the views of each picture that were drawn, the first that is here."""
+    drawn: int = 0
+    """How many were drawn of each picture."""
+
+    def part(self, first: int, last: int) -> "Draw":
+        """Return the views from `first` to before `last` of each picture."""
+
+        def cut(values: Tensor) -> Tensor:
+            return values.view(len(self.seeds), -1, *values.shape[1:])[:, first:last].flatten(0, 1)
+
+        homographies, colour, noise = map(cut, (self.homographies, self.colour, self.noise))
+        return replace(self, homographies=homographies, colour=colour, noise=noise, first=self.first + first)
+
+
+def draw_views(seeds: Sequence[int], step: int, count: int, size: Size, settings: CutoutSettings) -> Draw:
+    """Draw `count` views of each picture of `size` (width, height); the pictures are given by their seeds."""
+    uniform = torch.cat([torch.rand(len(_DRAWN), count, generator=generator_for(s, step, "views")) for s in seeds], 1)
+    drawn = dict(zip(_DRAWN, uniform, strict=True))
+    plain = ceil(count * settings.share_plain)
+    index = torch.arange(count).repeat(len(seeds))
+    altered = (index >= plain).float()
+    whole = index < plain + ceil(count * settings.share_whole)
+    colour = torch.stack([_signed(drawn[name]) for name in ("light", "contrast", "saturation")], dim=1)
+    return Draw(
+        homographies=_placement(drawn, altered, whole, size, settings) @ _distortion(drawn, altered, settings),
+        colour=settings.jitter * colour * altered[:, None],
+        noise=settings.noise * drawn["noise"] * altered,
+        seeds=tuple(seeds),
+        step=step,
+        drawn=count,
+    )
+
+
+def make_views(images: Tensor, draw: Draw, size: int) -> Tensor:
+    """Make the drawn views (B·n, 3, size, size) of images (B, 3, H, W), picture-major, in about the range [0, 1]."""
+    views = _warp(_shrink(images, 2 * SUPERSAMPLING * size), draw.homographies, size)
+    light, contrast, saturation = draw.colour.to(images.device).unbind(1)
+    views = adjust_brightness(views, light, clip_output=False)
+    views = adjust_contrast_with_mean_subtraction(views, 1 + contrast)
+    views = adjust_saturation_with_gray_subtraction(views, 1 + saturation)
+    return views + _noise(draw, size).to(images.device)
+
+
+def _placement(
+    drawn: Mapping[str, Tensor], altered: Tensor, whole: Tensor, size: Size, settings: CutoutSettings
+) -> Tensor:
+    """Return (N, 3, 3) maps of the square [-1, 1]² to the part of the picture that each view shows.
+
+    A whole view covers the picture, whatever its shape; a crop is a square of pixels inside it.
+    """
+    zoom = 1 + settings.zoom * _signed(drawn["scale"]) * altered
+    side = settings.min_scale + (settings.max_scale - settings.min_scale) * drawn["scale"]
+    mirror = 1 - 2 * ((drawn["mirror"] < 0.5) & (altered > 0)).float() * settings.flip
+    extents, centres = [], []
+    for axis, pixels in zip("xy", size, strict=True):
+        extent = torch.where(whole, zoom, side * min(size) / pixels)
+        reach = torch.where(whole, torch.tensor(settings.zoom), 1 - extent)
+        centres.append(reach * _signed(drawn[axis]) * altered)
+        extents.append(extent)
+    zero, one = torch.zeros_like(zoom), torch.ones_like(zoom)
+    return _matrices([extents[0] * mirror, zero, centres[0]], [zero, extents[1], centres[1]], [zero, zero, one])
+
+
+def _distortion(drawn: Mapping[str, Tensor], altered: Tensor, settings: CutoutSettings) -> Tensor:
+    """Return (N, 3, 3) rotations, shears and tilts about the centre of the view."""
+    angle = radians(settings.degrees) * _signed(drawn["angle"]) * altered
+    shear = settings.shear * _signed(drawn["shear"]) * altered
+    # Each tilt may take half, as the two add up in a corner.
+    tilt_x = 0.5 * settings.perspective * _signed(drawn["tilt_x"]) * altered
+    tilt_y = 0.5 * settings.perspective * _signed(drawn["tilt_y"]) * altered
+    sine, cosine = angle.sin(), angle.cos()
+    zero, one = torch.zeros_like(angle), torch.ones_like(angle)
+    return _matrices([cosine, cosine * shear - sine, zero], [sine, sine * shear + cosine, zero], [tilt_x, tilt_y, one])
+
+
+def _matrices(*rows: Sequence[Tensor]) -> Tensor:
+    """Stack rows of (N,) entries into (N, 3, 3)."""
+    return torch.stack([torch.stack(list(row), dim=-1) for row in rows], dim=-2)
+
+
+def _signed(uniform: Tensor) -> Tensor:
+    """Map [0, 1] to [-1, 1]."""
+    return 2 * uniform - 1
+
+
+def _shrink(images: Tensor, limit: int) -> Tensor:
+    """Shrink pictures whose shorter side is above the limit to that limit, so that sampling them skips no pixel."""
+    height, width = images.shape[2:]
+    factor = limit / min(height, width)
+    if factor >= 1:
+        return images
+    size = (round(height * factor), round(width * factor))
+    return F.interpolate(images, size, mode="bilinear", antialias=True)
+
+
+def _warp(images: Tensor, homographies: Tensor, size: int) -> Tensor:
+    """Sample the views (B·n, 3, size, size) from images (B, 3, H, W); what lies outside repeats the border.
+
+    The views of a picture, and the samples that are averaged into one pixel, are sampled as one tall picture: to
+    repeat the picture for each view would cost half as much again, and n times the memory for its gradient.
+    """
+    batch, samples = len(images), SUPERSAMPLING**2
+    grid = _sampling_grid(homographies.view(batch, -1, 3, 3), size)
+    tall = grid.reshape(batch, -1, size, 2).to(images.device)
+    sampled = F.grid_sample(images, tall, mode="bilinear", padding_mode="border", align_corners=False)
+    views = sampled.view(batch, 3, samples, -1, size, size).mean(2)
+    return views.transpose(1, 2).reshape(-1, 3, size, size)
+
+
+def _sampling_grid(homographies: Tensor, size: int) -> Tensor:
+    """Return where n views (B, n, 3, 3) sample their pictures: (B, s, s, n, size, size, 2), x and y in [-1, 1].
+
+    s = SUPERSAMPLING: the axes before n are the row and the column of a sample within its pixel. Written out, as a
+    product with each single point takes longer than the sampling.
+    """
+    fine = SUPERSAMPLING * size
+    centres = ((2 * torch.arange(fine) + 1) / fine - 1).view(size, SUPERSAMPLING).T
+    x, y = centres[None, :, None, None, :], centres[:, None, None, :, None]
+    entries = homographies[:, None, None, :, None, None]
+    across, down, depth = (
+        entries[..., row, 0] * x + entries[..., row, 1] * y + entries[..., row, 2] for row in range(3)
+    )
+    return torch.stack([across / depth, down / depth], dim=-1)
+
+
+def _noise(draw: Draw, size: int) -> Tensor:
+    """Return the pixel noise (B·n, 3, size, size): of a part of the views, the same as of all of them."""
+    shape, here = (draw.drawn, 3, size, size), slice(draw.first, draw.first + len(draw.noise) // len(draw.seeds))
+    fields = [torch.randn(shape, generator=generator_for(seed, draw.step, "noise"))[here] for seed in draw.seeds]
+    return torch.cat(fields) * draw.noise[:, None, None, None]

@@ -1,0 +1,1 @@
+"""Scores by models that did not guide."""

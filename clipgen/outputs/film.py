@@ -1,0 +1,172 @@
+"""The film of a run, H.264 or GIF: frames go to disk as they are made, and become the film when the run ends."""
+
+import io
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import cast
+
+from torch import Tensor
+
+from clipgen.core.contracts import Outcome, Step
+from clipgen.outputs.ffmpeg import Encoder
+from clipgen.outputs.footage import PNG_STREAM, Footage
+from clipgen.util.files import partial_path, publish
+from clipgen.util.images import to_pil
+
+FILM_SECONDS = 8
+HOLD_SECONDS = 1
+
+# GIF files are large, so they are smaller and have fewer frames. ffmpeg remembers every distinct colour that it meets:
+# thinned out to 16 bits, which 256 colours cannot show anyway, it takes a second and not a minute. The palette is made
+# from whole frames: made from what changes between frames, it misses the colours of the last.
+_GIF_SIDE = 480
+_PALETTE = (
+    f"scale=w='min({_GIF_SIDE},iw)':h='min({_GIF_SIDE},ih)':force_original_aspect_ratio=decrease:flags=lanczos,"
+    "format=rgb565le,format=rgb24,split[frames][copy];[copy]palettegen=stats_mode=full[palette];"
+    "[frames][palette]paletteuse=dither=bayer:bayer_scale=3:diff_mode=rectangle"
+)
+# Without the explicit matrix ffmpeg converts by BT.601 and players assume BT.709, which shifts the colours.
+_YUV = "crop=trunc(iw/2)*2:trunc(ih/2)*2,scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"
+_BT709 = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv")
+
+
+@dataclass(frozen=True)
+class Format:
+    """How ffmpeg writes one kind of film."""
+
+    max_fps: int
+    arguments: tuple[str, ...]
+
+
+FORMATS = {
+    ".mp4": Format(30, ("-vf", _YUV, "-c:v", "libx264", "-crf", "18", *_BT709, "-movflags", "+faststart")),
+    ".gif": Format(15, ("-vf", _PALETTE, "-loop", "0")),
+}
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Which steps of a run become frames, and how fast they are shown."""
+
+    steps: frozenset[int]
+    fps: int
+
+
+@cache
+def schedule(total: int, max_fps: int) -> Schedule:
+    """Spread the frames of about `FILM_SECONDS` evenly over steps 0 to `total`, both included."""
+    count = min(total + 1, FILM_SECONDS * max_fps)
+    last = max(count - 1, 1)
+    return Schedule(
+        steps=frozenset(round(frame * total / last) for frame in range(count)),
+        fps=max(min(round(count / FILM_SECONDS), max_fps), 4),
+    )
+
+
+class FilmSink:
+    """Writes the film of a run to `path`, whose suffix picks the format.
+
+    `footage` is the folder, the caller's, that holds the frames, so that the film of a run that was stopped and
+    resumed, however often, is the film of a run that never was. A resumed run names the same folder and says in
+    `done` after how many updates it goes on; a fresh one says 0. Without a folder the frames are
+    in a private one, and the film of a resumed run begins where that began.
+
+    A film that cannot be written never harms the run: `problem` then says why, and nothing is left at `path`.
+    """
+
+    def __init__(self, path: Path, footage: Path | None = None, done: int = 0) -> None:
+        self.path = path
+        self.problem: str | None = None
+        self._partial = partial_path(path)
+        self._format = FORMATS[path.suffix]
+        self._last: Step | None = None
+        self._filmed = -1
+        self._private: tempfile.TemporaryDirectory[str] | None = None
+        self._footage: Footage | None = None
+        if footage is not None:
+            self._attempt(lambda: self._open(footage, done))
+
+    def on_step(self, step: Step) -> None:
+        self._film_last()
+        self._last = step
+
+    def keep(self, done: int) -> None:
+        """Make the frames before index `done` safe on disk.
+
+        To be called when the state after `done` updates is complete and just before it is saved: killed in between,
+        the run goes on from the state before, and the frames since then are made again.
+        """
+        if self._last is not None and self._last.index < done:
+            self._film_last()
+        self._attempt(self._keep)
+
+    def close(self, outcome: Outcome) -> None:
+        try:
+            if (last := self._last) is not None and outcome is not Outcome.FAILED:
+                self._attempt(self._keep)
+                self._attempt(lambda: self._publish(last))
+        finally:
+            self._clear()
+
+    def _attempt(self, act: Callable[[], None]) -> None:
+        """Do that unless there is a `problem` already; an `OSError` becomes one."""
+        if self.problem is not None:
+            return
+        try:
+            act()
+        except OSError as error:
+            self.problem = f"the film {self.path} was not written: {error}"
+
+    def _open(self, folder: Path, done: int) -> None:
+        self._footage = Footage(folder, self.path.suffix.removeprefix("."), done)
+
+    def _film_last(self) -> None:
+        """Add the last step to the footage, if it is due.
+
+        This waits until the run has gone on: the step at which it is stopped shows its final picture, and that is none
+        which the resumed run passes through.
+        """
+        step = self._last
+        if step is None or step.index <= self._filmed:
+            return
+        if step.index in schedule(step.total, self._format.max_fps).steps:
+            self._attempt(lambda: self._film(step))
+
+    def _film(self, step: Step) -> None:
+        if self._footage is None:
+            self._private = tempfile.TemporaryDirectory(prefix="clipgen-", ignore_cleanup_errors=True)
+            self._open(Path(self._private.name), 0)
+        cast(Footage, self._footage).add(step.index, to_pil(step.image[0]))
+        self._filmed = step.index
+
+    def _keep(self) -> None:
+        if self._footage is not None:
+            self._footage.keep()
+
+    def _publish(self, last: Step) -> None:
+        """Write the film of all footage, with the `last` step shown for a while at its end."""
+        fps = schedule(last.total, self._format.max_fps).fps
+        with Encoder((*PNG_STREAM, "-r", str(fps)), self._format.arguments, self._partial) as encoder:
+            for segment in self._footage.segments() if self._footage else ():
+                encoder.write_file(segment)
+            encoder.write(_png(last.image), HOLD_SECONDS * fps + (self._filmed != last.index))
+            encoder.finish()
+        publish(self._partial, self.path)
+
+    def _clear(self) -> None:
+        """Leave nothing but the film and the footage that a resumed run goes on from."""
+        if self._footage is not None:
+            self._footage.close()
+        if self._private is not None:
+            self._private.cleanup()
+        self._partial.unlink(missing_ok=True)
+
+
+def _png(image: Tensor) -> bytes:
+    """Turn the first picture of `image` (B 3 H W, [0, 1]) into a PNG file."""
+    file = io.BytesIO()
+    to_pil(image[0]).save(file, "PNG")
+    return file.getvalue()

@@ -1,0 +1,1 @@
+"""Networks that see: images and texts in, unit vectors out."""

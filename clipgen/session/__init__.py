@@ -1,0 +1,1 @@
+"""Jobs to files, without a command line: one picture, many, candidates, resume."""

@@ -1,0 +1,241 @@
+"""The state of a run on disk: all that is needed to go on after a stop, a crash or a power cut.
+
+Beside `a-cat-7.png` it is the folder `a-cat-7.clipgen`, which is there while the picture is not finished:
+
+    job.json            what was asked for
+    init.png            the init image, as the run has used it
+    state.safetensors   the snapshot that was kept last, replaced in one step
+    lock                held by the run that makes the picture
+    mp4-000000.pngs ... the frames of a film so far
+
+Everything in it is read as data, with the checks of a job file.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self, cast
+
+from filelock import FileLock, Timeout
+from PIL import Image, ImageOps
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from clipgen import __version__
+from clipgen.config.job import MAX_JSON, Job
+from clipgen.engine.scene import Snapshot
+from clipgen.errors import UsageError
+from clipgen.outputs.metadata import describe_job
+from clipgen.util.files import replacing
+from clipgen.util.images import load_image
+
+SUFFIX = ".clipgen"
+SCHEMA = 1
+FILMS = (".mp4", ".gif")
+PATIENCE = 2.0
+"""Seconds that a folder may be without its job, as another process has just made it."""
+
+
+class BusyError(UsageError):
+    """Another process is making this picture."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be made of one job."""
+
+    job: Job
+    """Resolved; its init is a file name, never a path to open."""
+    asked: dict[str, Any]
+    """What `describe_job` says of it."""
+    films: tuple[str, ...] = ()
+    metadata: bool = True
+    """Whether the picture carries its recipe."""
+
+    @classmethod
+    def of(cls, job: Job, films: Sequence[str] = (), *, metadata: bool = True) -> Self:
+        """Return the order for a resolved job, whose init image is read for its hash."""
+        asked = describe_job(job)
+        return cls(Job.from_dict(asked["job"]), asked, tuple(films), metadata)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        made = {"schema": SCHEMA, "version": __version__}
+        return {**made, "asked": self.asked, "films": list(self.films), "metadata": self.metadata}
+
+    @classmethod
+    def from_dict(cls, record: Any) -> Self:
+        """Return what `to_dict` described; anything else raises one of the usual errors of wrong data."""
+        if not set(record["films"]) <= set(FILMS) or not isinstance(record["metadata"], bool):
+            raise ValueError("no order of clipgen")
+        job = Job.from_dict(record["asked"]["job"])
+        return cls(job, record["asked"], tuple(record["films"]), record["metadata"])
+
+    def with_steps(self, steps: int) -> Self:
+        """Return the order for a picture of so many steps."""
+        job = replace(self.job, steps=steps)
+        return replace(self, job=job, asked={**self.asked, "job": job.to_dict()})
+
+
+class Workspace:
+    """The folder of one picture that is being made, locked as long as it is open."""
+
+    def __init__(self, folder: Path, order: Order, init: Image.Image | None) -> None:
+        self.folder = folder
+        self.init = init
+        self.order = order
+        self._lock = FileLock(folder / "lock")
+
+    @classmethod
+    def create(cls, folder: Path, order: Order, init: Image.Image | None = None) -> Self:
+        """Make the folder for a picture; UsageError where it is there or cannot be."""
+        fitted = init and ImageOps.fit(init, cast(Any, order.job.size), Image.Resampling.LANCZOS)
+        workspace = cls(folder, order, fitted)
+        try:
+            folder.mkdir()
+            workspace._fill()
+        except OSError as error:
+            raise UsageError(f"-o {folder} cannot be made ({error.strerror}): choose another folder") from error
+        return workspace
+
+    def _fill(self) -> None:
+        try:
+            self._lock.acquire(blocking=False)
+            if self.init:
+                self.init.save(self.folder / "init.png")
+            self.change(self.order)
+        except BaseException:  # Ctrl-C, too, is to leave nothing that is of no use
+            self.discard()
+            raise
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Take up the folder of a run that has stopped; BusyError where it has not, UsageError where it is broken."""
+        order = read_order(folder)
+        if order is None:
+            raise UsageError(f"{folder} is not the state of a clipgen run, or is damaged; make the picture anew")
+        init, _ = load_image(folder / "init.png") if (folder / "init.png").exists() else (None, [])
+        workspace = cls(folder, order, init)
+        try:
+            workspace._lock.acquire(blocking=False)
+        except Timeout as error:
+            raise BusyError(f"{folder.with_suffix('.png')} is being made by another process; wait for it") from error
+        return workspace
+
+    def change(self, order: Order) -> None:
+        """Have another order from now on."""
+        self.order = order
+        text = json.dumps(order.to_dict())
+        with replacing(self.folder / "job.json") as partial:
+            partial.write_text(text, encoding="utf-8")
+
+    def snapshot(self) -> Snapshot | None:
+        """Return what was kept last; None if the run was stopped before that."""
+        path = self.folder / "state.safetensors"
+        if not path.exists():
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = json.loads((file.metadata() or {})["snapshot"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            return Snapshot(int(header["done"]), bool(header["grown"]), float(header["lr"]), tensors)
+        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+            raise UsageError(f"{path} is damaged ({error}); make the picture anew") from error
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot in place of the last, in one step. Raises OSError where there is no room."""
+        header = {"done": snapshot.done, "grown": snapshot.grown, "lr": snapshot.lr}
+        metadata = {"snapshot": json.dumps(header)}
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in snapshot.tensors.items()}
+        with replacing(self.folder / "state.safetensors") as partial:
+            save_file(tensors, partial, metadata=metadata)
+
+    @property
+    def has_snapshot(self) -> bool:
+        """Whether anything was kept."""
+        return (self.folder / "state.safetensors").exists()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is this process that may write in it."""
+        return self._lock.is_locked
+
+    def release(self) -> None:
+        """Let another process take it up."""
+        self._lock.release()
+
+    def discard(self) -> None:
+        """Remove the folder with all that is in it."""
+        self.release()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class PeriodicKeeper:
+    """Keeps snapshots every so many seconds, each after what else must survive with it.
+
+    before: called with the number of updates made, before the snapshot that counts so many is kept.
+    last: whether the snapshot after the last update is kept, too.
+    What cannot be written never harms the run: `problem` then says why.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        seconds: float,
+        before: Sequence[Callable[[int], None]] = (),
+        last: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.problem: str | None = None
+        self._keeps_last = last
+        self._workspace, self._seconds, self._before, self._clock = workspace, seconds, before, clock
+        self._last = clock()
+
+    def is_due(self, done: int, total: int) -> bool:
+        """Tell whether the time has passed, or the run is at its end and that is to be kept."""
+        return self._clock() - self._last >= self._seconds or (self._keeps_last and done == total)
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot on disk."""
+        self._last = self._clock()
+        try:
+            for act in self._before:
+                act(snapshot.done)
+            self._workspace.keep(snapshot)
+        except (OSError, SafetensorError) as error:
+            self.problem = f"the state in {self._workspace.folder} could not be written: {error}"
+
+
+def read_order(folder: Path, patience: float = 0.0) -> Order | None:
+    """Return what a run was asked for; None if its folder does not say, even after so many seconds."""
+    path, deadline = folder / "job.json", time.monotonic() + patience
+    while not path.exists() and folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    try:
+        text = path.read_text(encoding="utf-8")
+        return Order.from_dict(json.loads(text if len(text) <= MAX_JSON else ""))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, UsageError):
+        return None
+
+
+def workspaces(folder: Path, stem: str) -> list[Path]:
+    """Return the folders of unfinished pictures called `stem`, or `stem` and a number."""
+    return sorted(path for path in folder.glob(f"*{SUFFIX}") if path.stem == stem or path.stem.startswith(f"{stem}-"))
+
+
+def with_more_steps(order: Order, steps: str | None, done: int) -> Order:
+    """Return the order with `--steps` of resume: "400" in all, or "+200" more than were planned."""
+    if steps is None:
+        return order
+    digits = steps.removeprefix("+")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 9):
+        raise UsageError(f"--steps must be a number of steps, or +N for so many more, got {steps!r}")
+    total = int(digits) + (cast(int, order.job.steps) if steps.startswith("+") else 0)
+    if total <= done:
+        raise UsageError(f"--steps {steps} is no more than the {done} steps that are done; give more")
+    return order.with_steps(total)

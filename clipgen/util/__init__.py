@@ -1,0 +1,1 @@
+"""What every room may use: text for terminals, atomic files, pictures in and out, devices, interrupts, randomness."""
