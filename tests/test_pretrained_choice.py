@@ -11,7 +11,7 @@ from fakes import Cli
 from loopback import LoopbackServer
 from pretrained import CLIP, DRAFT, DVAE, SECOND_CLIP, SMALL, VQGAN
 
-from clipgen.cli import making
+from clipgen.session import session as making
 from clipgen.cli.report import Notes, Results
 from clipgen.config import resolving
 from clipgen.config.job import Job, parse_prompts
