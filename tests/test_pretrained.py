@@ -15,10 +15,11 @@ from pretrained import CLIP, DRAFT, DVAE, SECOND_CLIP, SMALL, VQGAN
 from safetensors import SafetensorError
 
 from clipgen import generate
-from clipgen.cli import downloads, making
+from clipgen.cli import downloads
 from clipgen.cli.report import Notes, Results
 from clipgen.config.job import Job, parse_prompts
 from clipgen.errors import WeightsMissingError
+from clipgen.session import session as making
 from clipgen.util.files import partial_path
 from clipgen.weights import registry as shelf
 from clipgen.weights.cache import Cache

@@ -11,12 +11,12 @@ from fakes import Cli
 from loopback import LoopbackServer
 from pretrained import CLIP, DRAFT, DVAE, SECOND_CLIP, SMALL, VQGAN
 
-from clipgen.session import session as making
 from clipgen.cli.report import Notes, Results
 from clipgen.config import resolving
 from clipgen.config.job import Job, parse_prompts
 from clipgen.errors import UsageError
 from clipgen.outputs import metadata
+from clipgen.session import session as making
 from clipgen.weights.catalogue import RECORDS
 
 files, server, cli = pretrained.files, pretrained.server, pretrained.cli  # fixtures
