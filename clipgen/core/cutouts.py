@@ -1,7 +1,7 @@
-"""Cutouts: the many views of a picture that the perceptor judges, so that no single view can be cheated.
+"""Cutouts: many parts of a picture, differently augmented, so that the perceptors cannot be fooled by one of them.
 
-Every number that makes a view is drawn beforehand from (seed, step), so the views of a picture do not depend on its
-neighbours in a batch. All views of all pictures are then made in one call.
+Every number that makes a cutout is drawn beforehand from (seed, step), so the cutouts of a picture do not depend on its
+neighbours in a batch. All cutouts of all pictures are then made in one call.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,21 +17,21 @@ from kornia.enhance import (
 )
 from torch import Tensor
 
-from clipgen.config.presets import CutoutSettings, Size
+from clipgen.config.settings import CutoutSettings
 from clipgen.util.randomness import generator_for
 
 SUPERSAMPLING = 2
-"""A view is sampled at this multiple of its size along each axis, then averaged."""
+"""A cutout is sampled at this multiple of its size along each axis, then averaged."""
 
 _DRAWN = ("scale", "x", "y", "angle", "shear", "tilt_x", "tilt_y", "mirror", "light", "contrast", "saturation", "noise")
 
 
 @dataclass(frozen=True)
-class Draw:
-    """The parameters of n views of each of B pictures, picture-major, on the CPU."""
+class AugmentationParameters:
+    """The parameters of n cutouts of each of B pictures, picture-major, on the CPU."""
 
     homographies: Tensor
-    """(B·n, 3, 3) from the view to the picture, where x and y run from -1 to 1 in both."""
+    """(B·n, 3, 3) from the cutout to the picture, where x and y run from -1 to 1 in both."""
     colour: Tensor
     """(B·n, 3) changes of brightness, contrast and saturation; 0 is none."""
     noise: Tensor
@@ -39,12 +39,12 @@ class Draw:
     seeds: tuple[int, ...]
     step: int
     first: int = 0
-    """Of the views of each picture that were drawn, the first that is here."""
+    """Of the cutouts of each picture that were drawn, the first that is here."""
     drawn: int = 0
     """How many were drawn of each picture."""
 
-    def part(self, first: int, last: int) -> "Draw":
-        """Return the views from `first` to before `last` of each picture."""
+    def part(self, first: int, last: int) -> "AugmentationParameters":
+        """Return the cutouts from `first` to before `last` of each picture."""
 
         def cut(values: Tensor) -> Tensor:
             return values.view(len(self.seeds), -1, *values.shape[1:])[:, first:last].flatten(0, 1)
@@ -53,8 +53,8 @@ class Draw:
         return replace(self, homographies=homographies, colour=colour, noise=noise, first=self.first + first)
 
 
-def draw_views(seeds: Sequence[int], step: int, count: int, size: Size, settings: CutoutSettings) -> Draw:
-    """Draw `count` views of each picture of `size` (width, height); the pictures are given by their seeds."""
+def draw_parameters(seeds: Sequence[int], step: int, count: int, size: tuple[int, int], settings: CutoutSettings) -> AugmentationParameters:
+    """Draw the parameters of `count` cutouts of each picture of `size` (width, height) from its seed and the step."""
     uniform = torch.cat([torch.rand(len(_DRAWN), count, generator=generator_for(s, step, "views")) for s in seeds], 1)
     drawn = dict(zip(_DRAWN, uniform, strict=True))
     plain = ceil(count * settings.share_plain)
@@ -62,7 +62,7 @@ def draw_views(seeds: Sequence[int], step: int, count: int, size: Size, settings
     altered = (index >= plain).float()
     whole = index < plain + ceil(count * settings.share_whole)
     colour = torch.stack([_signed(drawn[name]) for name in ("light", "contrast", "saturation")], dim=1)
-    return Draw(
+    return AugmentationParameters(
         homographies=_placement(drawn, altered, whole, size, settings) @ _distortion(drawn, altered, settings),
         colour=settings.jitter * colour * altered[:, None],
         noise=settings.noise * drawn["noise"] * altered,
@@ -72,22 +72,22 @@ def draw_views(seeds: Sequence[int], step: int, count: int, size: Size, settings
     )
 
 
-def make_views(images: Tensor, draw: Draw, size: int) -> Tensor:
-    """Make the drawn views (B·n, 3, size, size) of images (B, 3, H, W), picture-major, in about the range [0, 1]."""
-    views = _warp(_shrink(images, 2 * SUPERSAMPLING * size), draw.homographies, size)
-    light, contrast, saturation = draw.colour.to(images.device).unbind(1)
-    views = adjust_brightness(views, light, clip_output=False)
-    views = adjust_contrast_with_mean_subtraction(views, 1 + contrast)
-    views = adjust_saturation_with_gray_subtraction(views, 1 + saturation)
-    return views + _noise(draw, size).to(images.device)
+def make_cutouts(images: Tensor, parameters: AugmentationParameters, size: int) -> Tensor:
+    """Make the cutouts (B·n, 3, size, size) of images (B, 3, H, W), picture-major, in about the range [0, 1]."""
+    cutouts = _warp(_shrink(images, 2 * SUPERSAMPLING * size), parameters.homographies, size)
+    light, contrast, saturation = parameters.colour.to(images.device).unbind(1)
+    cutouts = adjust_brightness(cutouts, light, clip_output=False)
+    cutouts = adjust_contrast_with_mean_subtraction(cutouts, 1 + contrast)
+    cutouts = adjust_saturation_with_gray_subtraction(cutouts, 1 + saturation)
+    return cutouts + _noise(parameters, size).to(images.device)
 
 
 def _placement(
-    drawn: Mapping[str, Tensor], altered: Tensor, whole: Tensor, size: Size, settings: CutoutSettings
+    drawn: Mapping[str, Tensor], altered: Tensor, whole: Tensor, size: tuple[int, int], settings: CutoutSettings
 ) -> Tensor:
-    """Return (N, 3, 3) maps of the square [-1, 1]² to the part of the picture that each view shows.
+    """Return (N, 3, 3) maps of the square [-1, 1]² to the part of the picture that each cutout shows.
 
-    A whole view covers the picture, whatever its shape; a crop is a square of pixels inside it.
+    A whole cutout covers the picture, whatever its shape; a crop is a square of pixels inside it.
     """
     zoom = 1 + settings.zoom * _signed(drawn["scale"]) * altered
     side = settings.min_scale + (settings.max_scale - settings.min_scale) * drawn["scale"]
@@ -103,7 +103,7 @@ def _placement(
 
 
 def _distortion(drawn: Mapping[str, Tensor], altered: Tensor, settings: CutoutSettings) -> Tensor:
-    """Return (N, 3, 3) rotations, shears and tilts about the centre of the view."""
+    """Return (N, 3, 3) rotations, shears and tilts about the centre of the cutout."""
     angle = radians(settings.degrees) * _signed(drawn["angle"]) * altered
     shear = settings.shear * _signed(drawn["shear"]) * altered
     # Each tilt may take half, as the two add up in a corner.
@@ -135,21 +135,21 @@ def _shrink(images: Tensor, limit: int) -> Tensor:
 
 
 def _warp(images: Tensor, homographies: Tensor, size: int) -> Tensor:
-    """Sample the views (B·n, 3, size, size) from images (B, 3, H, W); what lies outside repeats the border.
+    """Sample the cutouts (B·n, 3, size, size) from images (B, 3, H, W); what lies outside repeats the border.
 
-    The views of a picture, and the samples that are averaged into one pixel, are sampled as one tall picture: to
-    repeat the picture for each view would cost half as much again, and n times the memory for its gradient.
+    The cutouts of a picture, and the samples that are averaged into one pixel, are sampled as one tall picture: to
+    repeat the picture for each cutout would cost half as much again, and n times the memory for its gradient.
     """
     batch, samples = len(images), SUPERSAMPLING**2
     grid = _sampling_grid(homographies.view(batch, -1, 3, 3), size)
     tall = grid.reshape(batch, -1, size, 2).to(images.device)
     sampled = F.grid_sample(images, tall, mode="bilinear", padding_mode="border", align_corners=False)
-    views = sampled.view(batch, 3, samples, -1, size, size).mean(2)
-    return views.transpose(1, 2).reshape(-1, 3, size, size)
+    cutouts = sampled.view(batch, 3, samples, -1, size, size).mean(2)
+    return cutouts.transpose(1, 2).reshape(-1, 3, size, size)
 
 
 def _sampling_grid(homographies: Tensor, size: int) -> Tensor:
-    """Return where n views (B, n, 3, 3) sample their pictures: (B, s, s, n, size, size, 2), x and y in [-1, 1].
+    """Return where n cutouts (B, n, 3, 3) sample their pictures: (B, s, s, n, size, size, 2), x and y in [-1, 1].
 
     s = SUPERSAMPLING: the axes before n are the row and the column of a sample within its pixel. Written out, as a
     product with each single point takes longer than the sampling.
@@ -164,8 +164,8 @@ def _sampling_grid(homographies: Tensor, size: int) -> Tensor:
     return torch.stack([across / depth, down / depth], dim=-1)
 
 
-def _noise(draw: Draw, size: int) -> Tensor:
-    """Return the pixel noise (B·n, 3, size, size): of a part of the views, the same as of all of them."""
-    shape, here = (draw.drawn, 3, size, size), slice(draw.first, draw.first + len(draw.noise) // len(draw.seeds))
-    fields = [torch.randn(shape, generator=generator_for(seed, draw.step, "noise"))[here] for seed in draw.seeds]
-    return torch.cat(fields) * draw.noise[:, None, None, None]
+def _noise(parameters: AugmentationParameters, size: int) -> Tensor:
+    """Return the pixel noise (B·n, 3, size, size): of a part of the cutouts, the same as of all of them."""
+    shape, here = (parameters.drawn, 3, size, size), slice(parameters.first, parameters.first + len(parameters.noise) // len(parameters.seeds))
+    fields = [torch.randn(shape, generator=generator_for(seed, parameters.step, "noise"))[here] for seed in parameters.seeds]
+    return torch.cat(fields) * parameters.noise[:, None, None, None]

@@ -1,0 +1,54 @@
+"""Checks of values that anybody may have written, and the JSON that holds them. Torch-free."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from clipgen.errors import UsageError, unknown_value
+from clipgen.util.text import quoted
+
+MAX_JSON = 1_000_000
+
+
+def check_choice(flag: str, value: object, choices: tuple[str, ...]) -> None:
+    """Raise a UsageError unless the value is one of the choices."""
+    if not isinstance(value, str) or value not in choices:
+        raise unknown_value(flag, value, choices)
+
+
+def check_whole(flag: str, value: object, low: int, high: int) -> None:
+    """Raise a UsageError unless the value is a whole number in the range."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise UsageError(f"{flag} must be a whole number from {low} to {high}, got {quoted(value)}")
+
+
+def checked_number(flag: str, value: object, low: float, high: float) -> float:
+    """Return the value as a float; a UsageError unless it is a number in the range."""
+    # Comparing before float(): a whole number of a thousand digits does not fit a float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise UsageError(f"{flag} must be a number from {low:g} to {high:g}, got {quoted(value)}")
+    return float(value)
+
+
+def checked_record(name: str, record: object, known: set[str]) -> dict[str, Any]:
+    """Copy a JSON object that has only known keys."""
+    if not isinstance(record, Mapping):
+        raise UsageError(f"{name}: must be a JSON object, got {quoted(record)}")
+    for key in record:
+        if key not in known:
+            raise unknown_value(f"{name}: the key", key, known)
+    return dict(record)
+
+
+def load_json(name: str, text: str) -> object:
+    """Parse JSON from anywhere; a UsageError where it is too long, too deep, has NaN, or is none at all."""
+    if len(text) > MAX_JSON:
+        raise UsageError(f"{name}: the JSON text is longer than {MAX_JSON} characters")
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{name}: not valid JSON ({error})") from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")

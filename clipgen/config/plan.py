@@ -1,0 +1,135 @@
+"""A plan: a run with every setting filled in, so that a later change of a preset changes no replay. Torch-free."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+from clipgen.config.checks import check_choice, check_whole, load_json
+from clipgen.config.job import MAX_CUTOUTS, MAX_SEED, MAX_STEPS, checked_rate, checked_size
+from clipgen.config.presets import BACKENDS, PRESETS, STARTS, Size
+from clipgen.config.prompts import Prompt, check_prompts, prompt_from_record, prompt_record
+from clipgen.config.records import read_fields
+from clipgen.config.schedules import Schedule
+from clipgen.config.settings import (
+    CutoutSettings,
+    GeneratorSettings,
+    LossSettings,
+    ModelHash,
+    PerceptorSettings,
+    UnclipSettings,
+    check_model,
+)
+from clipgen.errors import UsageError
+
+MAX_PIXELS = 2048 * 2048
+MAX_PARTS = 16
+"""Losses, perceptors, judges, models at most."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides the picture of one run; nothing in it is open."""
+
+    prompts: tuple[Prompt, ...]
+    seed: int
+    size: Size
+    """Width and height in pixels, on the grid of the generator."""
+    steps: int
+    backend: str
+    preset: str
+    """What the settings were taken from; nothing is looked up by it any more."""
+    generator: GeneratorSettings
+    perceptors: tuple[PerceptorSettings, ...]
+    cutouts: int
+    """Cutouts of the picture that the perceptors see in each step."""
+    augmentations: CutoutSettings
+    lr: float
+    lr_schedule: Schedule
+    """What the learning rate is multiplied by over the run."""
+    losses: tuple[LossSettings, ...]
+    start: str
+    """Where the latent begins, one of STARTS."""
+    init: str
+    """Path of the init image; empty without one."""
+    unclip: tuple[UnclipSettings, ...]
+    """The unCLIP that takes part, or none."""
+    judges: tuple[str, ...]
+    """Names of the CLIPs that choose between pictures; where there are none, those that guide do."""
+    models: tuple[ModelHash, ...]
+
+    def __post_init__(self) -> None:
+        check_prompts(self.prompts)
+        check_whole("--seed", self.seed, 0, MAX_SEED)
+        check_whole("--steps", self.steps, 1, MAX_STEPS)
+        check_whole("--cutouts", self.cutouts, 1, MAX_CUTOUTS)
+        check_choice("--backend", self.backend, BACKENDS)
+        check_choice("--preset", self.preset, tuple(PRESETS))
+        check_choice("--start", self.start, STARTS)
+        object.__setattr__(self, "lr", checked_rate(self.lr))
+        object.__setattr__(self, "size", checked_size(self.size))
+        check_size(self.size, self.generator.stride, self.backend)
+        for name in ("perceptors", "losses", "judges", "models"):
+            check_whole(f"plan: the number of {name}", len(getattr(self, name)), 0, MAX_PARTS)
+        check_whole("plan: the number of unclip", len(self.unclip), 0, 1)
+        check_whole("plan: the number of perceptors", len(self.perceptors), 1, MAX_PARTS)
+        for judge in self.judges:
+            check_model("a judge", judge)
+        if (self.start == "init") != bool(self.init):
+            raise UsageError("plan: a run starts at an init image if it has one, and only then")
+
+    @property
+    def text(self) -> str:
+        """The prompt as it is typed: `parse_prompts(plan.text) == plan.prompts`."""
+        return "|".join(map(str, self.prompts))
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The names of all networks that the run needs."""
+        unclip = (name for row in self.unclip for name in row.networks)
+        return tuple(dict.fromkeys((self.generator.weights, *(row.weights for row in self.perceptors), *unclip)))
+
+    def weight_of(self, loss: str) -> float:
+        """Return how much a loss counts at the start of the run; 0 where it does not take part."""
+        return next((row.weight.start for row in self.losses if row.name == loss), 0.0)
+
+    def with_loss(self, name: str, weight: float) -> Self:
+        """Return the plan in which a loss counts so much, or not at all."""
+        others = tuple(row for row in self.losses if row.name != name)
+        return replace(self, losses=(*others, LossSettings(name, Schedule.constant(weight))) if weight else others)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        record = asdict(self)
+        record["prompts"] = list(map(prompt_record, self.prompts))
+        return record
+
+    @classmethod
+    def from_dict(cls, record: object) -> Self:
+        """Return the plan that `to_dict` described; anything else, as a stranger may send it, is a UsageError."""
+        return read_fields(cls, record, "plan", {Prompt: prompt_from_record})
+
+    def to_json(self) -> str:
+        """Return one line of ASCII."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the plan that `to_json` wrote; anything else is a UsageError."""
+        return cls.from_dict(load_json("plan", text))
+
+
+def check_size(size: Size, stride: int, backend: str) -> None:
+    """Raise a UsageError unless a size is on the grid of a generator and no larger than is sensible."""
+    if any(side % stride for side in size):
+        raise UsageError(
+            f"--size {spell(size)} is not on the grid of {backend}, whose cells have {stride} pixels a side"
+        )
+    if size[0] * size[1] > MAX_PIXELS:
+        raise UsageError(f"--size {spell(size)} is too large; use at most {MAX_PIXELS} pixels, such as 2048x2048")
+
+
+def spell(size: Size) -> str:
+    """Return a size as it is typed."""
+    return f"{size[0]}x{size[1]}"

@@ -1,0 +1,120 @@
+"""The prompt language: texts with weights and stops. Torch-free."""
+
+import math
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+from clipgen.config.checks import checked_number, checked_record
+from clipgen.errors import UsageError
+from clipgen.util.text import quoted
+
+MAX_PROMPTS = 64
+MAX_TEXT = 2000
+MAX_WEIGHT = 1000.0
+
+NO_STOP = -math.inf
+
+# Digits can be read in one way only: a choice would take quadratic time on a hostile text.
+_NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[-+]?[0-9]+)?|-inf", re.IGNORECASE)
+_TIME = re.compile(r"(?<!\S)([01]?[0-9]|2[0-3]):[0-5][0-9]\s*$")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A text with its weight (negative pushes away) and its stop.
+
+    The stop is a loss value: once a view's signed distance to the text is below it, that view no longer pulls.
+    """
+
+    text: str
+    weight: float = 1.0
+    stop: float = NO_STOP
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", _checked_text(self.text))
+        object.__setattr__(self, "weight", checked_number("a prompt's weight", self.weight, -MAX_WEIGHT, MAX_WEIGHT))
+        if self.stop != NO_STOP:
+            object.__setattr__(self, "stop", checked_number("a prompt's stop", self.stop, -MAX_WEIGHT, MAX_WEIGHT))
+
+    def __str__(self) -> str:
+        """Return the shortest spelling that `parse_prompts` reads back as this prompt."""
+        weights = _spell(self.weight), repr(self.weight)  # "10" after a digit and a colon would be minutes, "10.0" not
+        ends = ["", *(f":{weight}" for weight in weights), *(f":{weight}:{_spell(self.stop)}" for weight in weights)]
+        return next(self.text + end for end in ends if _peel(self.text + end) == (self.text, self.weight, self.stop))
+
+
+def parse_prompts(text: str) -> tuple[Prompt, ...]:
+    """Read "a cat:2|fog:-0.5:-.2": texts split at "|", each with an optional weight and stop.
+
+    Only numbers at the end are weight and stop; every other colon is part of the text, as is that of a time of day,
+    "12:05".
+    """
+    _check_count(text.count("|") + 1)  # first, as the rest of a text without end takes as long
+    return tuple(Prompt(*_peel(piece)) for piece in text.split("|"))
+
+
+def prompt_record(prompt: Prompt) -> dict[str, Any]:
+    """Return plain JSON values; without a stop there is null, as JSON has no infinity."""
+    return {"text": prompt.text, "weight": prompt.weight, "stop": None if prompt.stop == NO_STOP else prompt.stop}
+
+
+def prompt_from_record(record: object) -> Prompt:
+    """Return the prompt that `prompt_record` described; anything else is a UsageError."""
+    values = checked_record("prompt", record, {"text", "weight", "stop"})
+    if "text" not in values:
+        raise UsageError("prompt: the key text is missing")
+    if values.get("stop") is None:
+        values["stop"] = NO_STOP
+    return Prompt(**values)
+
+
+def check_prompts(prompts: object) -> None:
+    """Raise a UsageError unless these are prompts of which at least one has a weight."""
+    if not isinstance(prompts, tuple) or not all(isinstance(prompt, Prompt) for prompt in prompts):
+        raise UsageError(f"prompts must be a tuple of Prompt (see parse_prompts), got {quoted(prompts)}")
+    _check_count(len(prompts))
+    if all(prompt.weight == 0.0 for prompt in prompts):
+        raise UsageError("every weight of the prompt is 0, so nothing would be drawn; give one text another weight")
+
+
+def _check_count(texts: int) -> None:
+    if not 1 <= texts <= MAX_PROMPTS:
+        raise UsageError(f"the prompt must have 1 to {MAX_PROMPTS} texts, got {texts}")
+
+
+def _peel(piece: str) -> tuple[str, float, float]:
+    """Split one piece of a prompt into text, weight and stop: at most two numbers, from its right end."""
+    numbers: list[float] = []
+    text = piece
+    while len(numbers) < 2:
+        rest, colon, last = text.rpartition(":")
+        if not colon or not _NUMBER.fullmatch(last.strip()) or _TIME.search(text):
+            break
+        text = rest
+        numbers.insert(0, float(last))
+    weight, stop = (*numbers, 1.0, NO_STOP)[:2] if len(numbers) != 1 else (numbers[0], NO_STOP)
+    return text.strip(), weight, stop
+
+
+def _spell(number: float) -> str:
+    """Return the shortest text that reads back as exactly this number."""
+    return repr(number).removesuffix(".0")
+
+
+def _checked_text(text: object) -> str:
+    """Return the text on one line with single spaces, or raise a UsageError."""
+    if not isinstance(text, str):
+        raise UsageError(f"the prompt must be text, got {quoted(text)}")
+    line = " ".join(text.split())
+    if not line:
+        raise UsageError('the prompt is empty; say what to draw, as in clipgen "a cat"')
+    if len(line) > MAX_TEXT:
+        raise UsageError(f"the prompt is longer than {MAX_TEXT} characters, got {len(line)}; shorten it")
+    for character in line:
+        if unicodedata.category(character) in ("Cc", "Cs"):
+            raise UsageError(f"the prompt contains the unprintable character U+{ord(character):04X}; remove it")
+    if "|" in line:
+        raise UsageError(f'a text cannot contain "|", which separates prompts, got {quoted(line)}')
+    return line

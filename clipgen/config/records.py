@@ -1,0 +1,62 @@
+"""Frozen records out of JSON that anybody may have written: every key and every type is checked. Torch-free."""
+
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from clipgen.config.checks import checked_number, checked_record
+from clipgen.errors import UsageError
+from clipgen.util.text import quoted
+
+MAX_ITEMS = 64
+"""Of a list."""
+MAX_TEXT = 10_000
+MAX_NUMBER = 1e18
+
+Record = TypeVar("Record")
+Readers = Mapping[type, Callable[[object], object]]
+
+
+def read_fields(kind: type[Record], record: object, name: str, readers: Readers) -> Record:
+    """Return the dataclass `kind` whose fields a JSON object has, all of them and no others.
+
+    readers: those of types that have a form of their own in JSON. Raises a UsageError that names the place.
+    """
+    hints = get_type_hints(kind)
+    wanted = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    values = checked_record(name, record, set(wanted))
+    for field in wanted:
+        if field not in values:
+            raise UsageError(f"{name}: the key {field} is missing")
+    return kind(**{field: _read(hints[field], values[field], f"{name}.{field}", readers) for field in wanted})
+
+
+def _read(hint: Any, value: object, name: str, readers: Readers) -> object:
+    if hint in readers:
+        return readers[hint](value)
+    if is_dataclass(hint):
+        return read_fields(hint, value, name, readers)  # type: ignore[arg-type]
+    if get_origin(hint) is tuple:
+        return _read_list(get_args(hint), value, name, readers)
+    return _read_plain(hint, value, name)
+
+
+def _read_list(hints: tuple[Any, ...], value: object, name: str, readers: Readers) -> tuple[object, ...]:
+    """Read `tuple[T, ...]` of any length, or a tuple of exactly these types."""
+    if not isinstance(value, list | tuple) or len(value) > MAX_ITEMS:
+        raise UsageError(f"{name} must be a list of at most {MAX_ITEMS} values, got {quoted(value)}")
+    each = [hints[0]] * len(value) if hints[-1] is types.EllipsisType or hints[-1] is ... else list(hints)
+    if len(each) != len(value):
+        raise UsageError(f"{name} must be a list of {len(each)} values, got {quoted(value)}")
+    return tuple(_read(hint, one, name, readers) for hint, one in zip(each, value, strict=True))
+
+
+def _read_plain(hint: Any, value: object, name: str) -> object:
+    if hint is float:
+        return checked_number(name, value, -MAX_NUMBER, MAX_NUMBER)
+    good = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+    if not good or (isinstance(value, str) and len(value) > MAX_TEXT):
+        kinds = {str: "text", int: "a whole number", bool: "true or false"}
+        raise UsageError(f"{name} must be {kinds[hint]}, got {quoted(value)}")
+    return value

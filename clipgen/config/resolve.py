@@ -1,0 +1,179 @@
+"""From a job to its plan: the preset that it means on this machine, and every setting that it left open. Torch-free."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+
+from clipgen.config.job import Job
+from clipgen.config.plan import MAX_PIXELS, Plan, spell
+from clipgen.config.presets import AUTO, DRAFT, INIT, PRESETS, STANDARD, STARTER, Guidance, Preset, Size
+from clipgen.config.schedules import Schedule
+from clipgen.config.settings import GeneratorSettings, LossSettings, ModelHash, PerceptorSettings
+from clipgen.errors import UsageError, unknown_value
+from clipgen.util.devices import gpu_count
+from clipgen.weights import registry
+
+MAX_ASPECT = 8.0
+"""Largest ratio of the sides that is taken over from an init image."""
+LR_SCHEDULE = Schedule("cosine", 1.0, 0.1)
+"""Large steps compose the picture, small ones at the end its details."""
+
+
+def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tuple[Plan, list[str]]:
+    """Fill in every setting of a job and fit its size to the latent grid.
+
+    `init_size` is the size of the init image, which gives the shape of the picture where the job names no size;
+    `device` is where the job is to run, as `--device` takes it.
+    Returns the plan and, one line each, what was decided on the user's behalf.
+    """
+    name, reason = chosen_preset(job, device)
+    preset = PRESETS[name]
+    guidance, start = _guidance(job, preset)
+    if job.backend not in guidance.generators:
+        raise unknown_value(f"--backend of preset {name}", job.backend, guidance.generators)
+    defaults = guidance.generators[job.backend]
+    generator = _generator(job, defaults.settings)
+    size, size_notes = _fitted_size(job, preset, generator.stride, init_size)
+    plan = Plan(
+        prompts=job.prompts,
+        seed=job.seed,
+        size=size,
+        steps=defaults.steps if job.steps is None else job.steps,
+        backend=job.backend,
+        preset=name,
+        generator=generator,
+        perceptors=tuple(map(PerceptorSettings, job.clips)) or preset.perceptors,
+        cutouts=defaults.cutouts if job.cutouts is None else job.cutouts,
+        augmentations=guidance.augmentations,
+        lr=defaults.lr if job.lr is None else job.lr,
+        lr_schedule=LR_SCHEDULE,
+        losses=_losses({"prompt": 1.0, "init": job.init_weight, "total-variation": preset.smoothness}),
+        start=start,
+        init=job.init or "",
+        unclip=guidance.unclip,
+        judges=preset.judges,
+        models=(),
+    )
+    return with_hashes(plan), [*([reason] if reason else []), *_prompt_notes(job), *size_notes]
+
+
+def with_hashes(plan: Plan) -> Plan:
+    """Return the plan with the hashes of its networks as they are on this machine."""
+    return replace(plan, models=tuple(ModelHash(name, registry.sha256_of_network(name)) for name in plan.networks))
+
+
+def requested_networks(job: Job) -> tuple[str, ...]:
+    """Return the names of the networks that a job asks for by naming a preset or a published model."""
+    names = (*job.clips, *([job.network] if job.network else []))
+    return () if job.preset == AUTO and all(map(registry.is_own, names)) else networks_of(job)
+
+
+def networks_of(job: Job) -> tuple[str, ...]:
+    """Return the names of all networks that a job needs."""
+    preset = PRESETS[chosen_preset(job)[0]]
+    guidance, _ = _guidance(job, preset)
+    generator = job.network or guidance.generators[job.backend].weights
+    unclip = (name for row in guidance.unclip for name in row.networks)
+    return tuple(dict.fromkeys((generator, *(job.clips or (row.weights for row in preset.perceptors)), *unclip)))
+
+
+def chosen_preset(job: Job, device: str = "auto") -> tuple[str, str | None]:
+    """Return the name of the preset that a job means on this machine, and for "auto" why it is that one."""
+    if job.clips and job.preset == STARTER:
+        raise UsageError(
+            f"--clip cannot guide with preset {STARTER}, whose models go by their own CLIPs; use --preset {DRAFT}"
+        )
+    if job.preset != AUTO:
+        return job.preset, None
+    named = bool(job.clips or job.network)
+    if not (named or _is_ready(job, DRAFT)):
+        return STARTER, f"preset {STARTER}: its models ship with clipgen, so it runs everywhere"
+    why = "models are named" if named else "its weights are here"
+    if device == "cpu" or not gpu_count():
+        return DRAFT, f"preset {DRAFT}: {why}, and it runs on the CPU; --preset {STARTER} is quicker"
+    name = STANDARD if named or _is_ready(job, STANDARD) else DRAFT
+    return name, f"preset {name}: {why}, and it runs on the GPU"
+
+
+def half(size: Size, stride: int) -> Size:
+    """Return half of a size on the grid of `stride`, at least one cell."""
+    width, height = (max(side // 2 // stride, 1) * stride for side in size)
+    return width, height
+
+
+def square(pixels: int, stride: int) -> str:
+    """Spell the largest square on the grid of `stride` that has no more pixels, at least one cell."""
+    side = max(math.isqrt(pixels) // stride, 1) * stride
+    return f"{side}x{side}"
+
+
+def refit(size: Size, stride: int, backend: str) -> tuple[Size, list[str]]:
+    """Return the nearest size on the grid of `stride`, and what to say about it; UsageError where there is none."""
+    if min(size) < stride:
+        raise UsageError(
+            f"--size {spell(size)} is smaller than one latent cell of {backend}; use at least {stride}x{stride}"
+        )
+    fitted = _to_grid(size[0], stride), _to_grid(size[1], stride)
+    if fitted[0] * fitted[1] > MAX_PIXELS:
+        side = math.isqrt(MAX_PIXELS)
+        raise UsageError(f"--size {spell(size)} is too large; use at most {MAX_PIXELS} pixels, such as {side}x{side}")
+    if fitted == size:
+        return fitted, []
+    note = f"size {spell(size)} rounded to {spell(fitted)}: {backend} draws in cells of {stride}x{stride} pixels"
+    return fitted, [note]
+
+
+def _guidance(job: Job, preset: Preset) -> tuple[Guidance, str]:
+    """Return the settings that suit where the latent begins, and where that is."""
+    start = job.start or (INIT if job.init is not None else preset.start)
+    if start not in preset.guidance:
+        having = " or ".join(one.name for one in PRESETS.values() if start in one.guidance)
+        raise UsageError(
+            f"--start {start} goes with preset {having}, not with {preset.name}; use --start {preset.start}"
+        )
+    return preset.guidance[start], start
+
+
+def _generator(job: Job, settings: GeneratorSettings) -> GeneratorSettings:
+    return replace(settings, weights=job.network, stride=registry.stride(job.network)) if job.network else settings
+
+
+def _losses(weights: dict[str, float]) -> tuple[LossSettings, ...]:
+    return tuple(LossSettings(name, Schedule.constant(weight)) for name, weight in weights.items() if weight)
+
+
+def _is_ready(job: Job, preset: str) -> bool:
+    return not registry.missing(networks_of(replace(job, preset=preset, start=None)))
+
+
+def _fitted_size(job: Job, preset: Preset, stride: int, init_size: Size | None) -> tuple[Size, list[str]]:
+    """Return the size on the latent grid, and what to say about it."""
+    wanted = job.size or (preset.size if init_size is None else _same_area(preset.size, init_size))
+    size, notes = refit(wanted, stride, job.backend)
+    if job.size is None and init_size is not None:
+        notes = [f"size {spell(size)}, from the shape of the init image"]
+    return size, notes
+
+
+def _same_area(area_of: Size, shape_of: Size) -> Size:
+    """Return a size with the area of one and the aspect ratio of the other, as far as that is no thin strip."""
+    area = area_of[0] * area_of[1]
+    aspect = min(max(shape_of[0] / shape_of[1], 1 / MAX_ASPECT), MAX_ASPECT)
+    return round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+
+
+def _to_grid(side: int, stride: int) -> int:
+    """Return the nearest multiple of the stride, at least one."""
+    return max(round(side / stride), 1) * stride
+
+
+def _prompt_notes(job: Job) -> list[str]:
+    """Say how a text such as "a ratio of 16:9" was read."""
+    return [
+        f'reading "{prompt.text}" with weight {prompt.weight:g}; '
+        f'to keep the colon as text write "{prompt.text}:{prompt.weight:g}:1:-inf"'
+        for prompt in job.prompts
+        if prompt.weight != 1.0 and re.search(r"(^|\s)\d+$", prompt.text)
+    ]
