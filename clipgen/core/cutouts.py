@@ -53,7 +53,9 @@ class AugmentationParameters:
         return replace(self, homographies=homographies, colour=colour, noise=noise, first=self.first + first)
 
 
-def draw_parameters(seeds: Sequence[int], step: int, count: int, size: tuple[int, int], settings: CutoutSettings) -> AugmentationParameters:
+def draw_parameters(
+    seeds: Sequence[int], step: int, count: int, size: tuple[int, int], settings: CutoutSettings
+) -> AugmentationParameters:
     """Draw the parameters of `count` cutouts of each picture of `size` (width, height) from its seed and the step."""
     uniform = torch.cat([torch.rand(len(_DRAWN), count, generator=generator_for(s, step, "views")) for s in seeds], 1)
     drawn = dict(zip(_DRAWN, uniform, strict=True))
@@ -166,6 +168,11 @@ def _sampling_grid(homographies: Tensor, size: int) -> Tensor:
 
 def _noise(parameters: AugmentationParameters, size: int) -> Tensor:
     """Return the pixel noise (B·n, 3, size, size): of a part of the cutouts, the same as of all of them."""
-    shape, here = (parameters.drawn, 3, size, size), slice(parameters.first, parameters.first + len(parameters.noise) // len(parameters.seeds))
-    fields = [torch.randn(shape, generator=generator_for(seed, parameters.step, "noise"))[here] for seed in parameters.seeds]
+    shape, here = (
+        (parameters.drawn, 3, size, size),
+        slice(parameters.first, parameters.first + len(parameters.noise) // len(parameters.seeds)),
+    )
+    fields = [
+        torch.randn(shape, generator=generator_for(seed, parameters.step, "noise"))[here] for seed in parameters.seeds
+    ]
     return torch.cat(fields) * parameters.noise[:, None, None, None]

@@ -1,7 +1,53 @@
-"""What a run minimises: distances between the embeddings of views and of texts. Pure functions of tensors."""
+"""What a run minimises: how far its pictures are from their targets, and other terms by name.
+
+A target is a prompt as unit vectors, one in the space of each perceptor. TARGETS and LOSSES are the tables to grow.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from clipgen.config.prompts import Prompt
+from clipgen.config.schedules import Schedule
+from clipgen.core.contracts import Encoder, Loss, Moment, Perceptor
+from clipgen.util.batches import mean_of_each
+
+TARGETS: dict[str, Callable[[Perceptor, Sequence[str]], Tensor]] = {
+    "text": lambda perceptor, texts: perceptor.encode_texts(texts),
+}
+"""By kind: from what was given, K of a kind, to unit vectors (K, D) in the space of a perceptor."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The targets of B pictures, K at most; a picture with fewer has targets of weight 0, which pull nowhere."""
+
+    vectors: tuple[Tensor, ...]
+    """For each perceptor: unit vectors (B, K, D)."""
+    weights: Tensor
+    """(B, K); a negative one pushes away."""
+    stops: Tensor
+    """(B, K): a cutout whose signed distance is below this no longer pulls."""
+
+
+def encode_targets(
+    perceptors: Sequence[Perceptor], prompts: Sequence[Sequence[Prompt]], device: torch.device
+) -> Targets:
+    """Return the targets that the prompts of each picture are."""
+
+    def padded(rows: list[list[float]]) -> Tensor:
+        return pad_sequence([torch.tensor(row) for row in rows], batch_first=True).to(device)
+
+    with torch.no_grad():  # picture by picture, as a larger batch may be rounded differently
+        texts = [[TARGETS["text"](each, [one.text for one in row]) for row in prompts] for each in perceptors]
+    return Targets(
+        tuple(pad_sequence(each, batch_first=True) for each in texts),
+        padded([[prompt.weight for prompt in row] for row in prompts]),
+        padded([[prompt.stop for prompt in row] for row in prompts]),
+    )
 
 
 def spherical_distance(a: Tensor, b: Tensor) -> Tensor:
@@ -15,11 +61,11 @@ def spherical_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def prompt_loss(distances: Tensor, weights: Tensor, stops: Tensor) -> Tensor:
-    """Return the weighted distance between the views and the texts of each picture.
+    """Return (B,) the weighted distance between the cutouts and the targets of each picture.
 
-    distances (B, n, K) of each of n views from each of K texts, at least 0; weights and stops (B, K); returns (B,). The
-    value of a text is |weight| times the mean over views of d, the distance with the sign of the weight. A view gives
-    no gradient where d is below the stop (the rule of the VQGAN-CLIP notebooks).
+    distances (B, n, K) of each of n cutouts from each of K targets, at least 0; weights and stops (B, K). The value of
+    a target is |weight| times the mean over cutouts of d, the distance with the sign of the weight. A cutout gives no
+    gradient where d is below the stop (the rule of the VQGAN-CLIP notebooks).
     """
     signed = distances * weights.sign()[:, None]
     pulled = signed.maximum(stops[:, None])
@@ -28,18 +74,73 @@ def prompt_loss(distances: Tensor, weights: Tensor, stops: Tensor) -> Tensor:
     return (values.mean(1) * weights.abs()).sum(1)
 
 
-def prompt_score(views: Tensor, texts: Tensor, weights: Tensor) -> Tensor:
-    """Return (B,) mean cosines between the views and the texts with a positive weight, weighted; 0 without any.
+def prompt_score(cutouts: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Return (B,) mean cosines between cutouts and the targets with a positive weight, weighted; 0 without any.
 
-    views (B, n, D) and texts (B, K, D) are unit vectors, weights (B, K).
+    cutouts (B, n, D) and targets (B, K, D) are unit vectors, weights (B, K).
     """
     pull = weights.clamp_min(0)
     share = pull / pull.sum(1, keepdim=True).clamp_min(torch.finfo(pull.dtype).tiny)
-    return (torch.einsum("bnd,bkd->bk", views, texts) / views.shape[1] * share).sum(1)
+    return (torch.einsum("bnd,bkd->bk", cutouts, targets) / cutouts.shape[1] * share).sum(1)
 
 
-def roughness(images: Tensor) -> Tensor:
+def total_variation(images: Tensor) -> Tensor:
     """Return (B,) the total variation of images (B, C, H, W): mean absolute differences of neighbouring pixels."""
-    across = images.diff(dim=3).abs().mean(dim=(1, 2, 3))
-    down = images.diff(dim=2).abs().mean(dim=(1, 2, 3))
-    return across + down
+    return mean_of_each(images.diff(dim=3).abs()) + mean_of_each(images.diff(dim=2).abs())
+
+
+def _prompt_distance(targets: Targets) -> Loss:
+    def distance(moment: Moment) -> Tensor:
+        losses = [
+            prompt_loss(
+                spherical_distance(vectors[:, :, None], targets.vectors[k][moment.rows, None]),
+                targets.weights[moment.rows],
+                targets.stops[moment.rows],
+            )
+            for k, vectors in moment.vectors.items()
+        ]
+        return torch.stack(losses).mean(0)
+
+    return distance
+
+
+def _distance_to_start(_targets: Targets) -> Loss:
+    def distance(moment: Moment) -> Tensor:
+        assert isinstance(moment.generator, Encoder)  # noqa: S101 - checked before the run begins
+        return moment.generator.distance_to_start()[moment.rows]
+
+    return distance
+
+
+LOSSES: dict[str, Callable[[Targets], Loss]] = {
+    "prompt": _prompt_distance,
+    "init": _distance_to_start,
+    "total-variation": lambda _targets: lambda moment: total_variation(moment.images),
+}
+"""By name: makes the loss of a run with these targets."""
+
+
+class Objective:
+    """The weighted sum of losses."""
+
+    def __init__(self, losses: Mapping[str, tuple[Loss, Schedule]], targets: Targets, *, needs_maps: bool) -> None:
+        """losses: each with its weight over the run; targets: those whose score is reported."""
+        self._losses = losses
+        self._targets = targets
+        self.needs_maps = needs_maps
+
+    def __call__(self, moment: Moment) -> dict[str, Tensor]:
+        """Return each term (b,) by name, weighted; their sum is what is minimised."""
+        return {
+            name: weight.at(moment.progress) * loss(moment) if weight.at(moment.progress) != 1 else loss(moment)
+            for name, (loss, weight) in self._losses.items()
+        }
+
+    def score(self, moment: Moment) -> Tensor:
+        """Return (b,) the mean cosine between cutouts and targets, averaged over the perceptors that guide now."""
+        weights = self._targets.weights[moment.rows]
+        scores = [
+            prompt_score(vectors.detach(), self._targets.vectors[k][moment.rows], weights)
+            for k, vectors in moment.vectors.items()
+        ]
+        return torch.stack(scores).mean(0)

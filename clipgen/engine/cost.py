@@ -1,79 +1,77 @@
-"""What a step costs, measured on a small picture and a few views of it: the memory that it keeps, the time it takes."""
+"""What a step costs, measured on a small picture and a few cutouts: the memory that it keeps, the time it takes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor
 
 from clipgen import generators
-from clipgen.config import presets, resolving
-from clipgen.config.job import Job
-from clipgen.core.cutouts import draw_views
-from clipgen.core.guidance import ScheduledPerceptor, see
-from clipgen.engine.memory import Need, kept_bytes
-from clipgen.generators.networks import Network
-from clipgen.perceptors.clip import Perceptor
-from clipgen.starter.unclip.imagination import Imaginer
+from clipgen.config.plan import Plan
+from clipgen.core.contracts import Perceptor
+from clipgen.core.cutouts import draw_parameters
+from clipgen.core.loop import embed
+from clipgen.engine.memory import MemoryCost, MicroBatches, kept_bytes, room
+from clipgen.engine.models import Models
 
 CELLS = 8
 """Latent cells a side of the small picture, where the full one has as many."""
-VIEWS = 4
-"""Views of it at most whose time is taken together."""
+MIN_SIDE = 64
+"""Pixels a side of the small picture at least, where a cell is a pixel."""
+CUTOUTS = 4
+"""Cutouts at most whose time is taken together."""
 
 
-@dataclass(frozen=True)
-class Models:
-    """The networks of one preset and backend, frozen, on one device; any number of runs may use them."""
+class CostEstimate:
+    """Measures a small picture of a plan."""
 
-    network: Network
-    perceptors: tuple[ScheduledPerceptor, ...]
-    device: torch.device
-    imaginer: Imaginer | None = None
-
-
-class Sample:
-    """A small picture of a resolved job."""
-
-    def __init__(self, job: Job, models: Models) -> None:
-        preset = resolving.models_of(job)
-        defaults = preset.generators[job.backend]
-        self._models, self._views = models, preset.views
-        self._full, self._steps, self._count = cast(tuple[presets.Size, int, int], (job.size, job.steps, job.cutouts))
-        width, height = (min(side, CELLS * defaults.stride) for side in self._full)
+    def __init__(self, plan: Plan, models: Models) -> None:
+        self._plan, self._models = plan, models
+        side = max(CELLS * plan.generator.stride, MIN_SIDE if plan.generator.stride == 1 else 0)
+        width, height = (min(full, side) for full in plan.size)
         self._size = width, height
-        self._mean_size = 1 - 0.75 * defaults.small_until
-        self._generator = generators.create(job.backend, models.network, 1, self._size, defaults.levels)
+        self._mean_size = 1 - 0.75 * plan.generator.small_until
+        self._generator = generators.create(
+            plan.backend, models.network, models.device, 1, self._size, plan.generator.levels
+        )
         self._generator.start_from_noise_([0])
         self._generator.set_step(0, 1, [0])
 
-    def need(self, pictures: int) -> Need:
+    def memory(self, pictures: int) -> MemoryCost:
         """Return what a step keeps for the gradient of so many pictures of full size."""
-        weights = [*self._models.network.parameters(), *(p for each in self._perceptors() for p in each.parameters())]
+        networks = [self._models.network, *self._perceptors()]
+        weights = [p for each in networks if isinstance(each, torch.nn.Module) for p in each.parameters()]
         decoder = kept_bytes(lambda: [self._generator.decode()], weights)
-        view = kept_bytes(lambda: self._look(1), weights)
-        return Need(int(decoder * pictures * self._scale()), pictures * view)
+        cutout = kept_bytes(lambda: self._see(1), weights)
+        return MemoryCost(int(decoder * pictures * self._scale()), pictures * cutout)
+
+    def pictures_that_fit(self, most: int) -> int:
+        """Return how many pictures can be made in lockstep at full speed, at least 1."""
+        free, whole = room(self._models.device), MicroBatches(self._plan.cutouts)
+        each = self.memory(1).bytes(whole)
+        return max(min(most, free // max(each, 1)), 1)
 
     def seconds(self) -> float:
-        """Return about how long a run of one picture takes, priors not counted."""
-        views = min(self._count, VIEWS)
+        """Return about how long the steps of one picture take, proposals not counted."""
+        count = self._plan.cutouts
+        together = min(count, CUTOUTS)
         decoder = self._timed(lambda: (self._generator.decode(),)) * self._scale() * self._mean_size
-        return self._steps * (decoder + self._timed(lambda: self._look(views)) * self._count / views)
+        return self._plan.steps * (decoder + self._timed(lambda: self._see(together)) * count / together)
 
     def _scale(self) -> float:
         """How many times as many pixels the full picture has."""
-        return self._full[0] * self._full[1] / (self._size[0] * self._size[1])
+        width, height = self._plan.size
+        return width * height / (self._size[0] * self._size[1])
 
     def _perceptors(self) -> list[Perceptor]:
-        return [each.perceptor for each in self._models.perceptors]
+        return [guide.perceptor for guide in self._models.guides]
 
-    def _look(self, views: int) -> tuple[Tensor, ...]:
+    def _see(self, cutouts: int) -> tuple[Tensor, ...]:
         picture = torch.zeros(1, 3, self._size[1], self._size[0], device=self._models.device, requires_grad=True)
-        return see(picture, draw_views([0], 0, views, self._size, self._views), self._perceptors())
+        parameters = draw_parameters([0], 0, cutouts, self._size, self._plan.augmentations)
+        return embed(picture, parameters, self._perceptors(), with_maps=False)
 
     def _timed(self, compute: Callable[[], tuple[Tensor, ...]]) -> float:
         """Seconds for the results and their gradient; the second time counts, as the first one warms up."""

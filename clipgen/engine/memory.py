@@ -18,42 +18,42 @@ CGROUP = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current")
 
 
 @dataclass(frozen=True)
-class Thrift:
-    """How a step spares memory; its results are the same but for rounding.
+class MicroBatches:
+    """How much of a step is in memory at a time; the results are the same but for rounding.
 
     What is not kept is computed again for the gradient (Chen et al., 2016, arXiv 1604.06174).
     """
 
-    views_at_once: int
-    """Of each picture, that the perceptors look at together."""
+    cutouts_at_once: int
+    """Cutouts of each picture that the perceptors see together."""
     decode_twice: bool = False
-    """Whether nothing of the decoder is kept while the perceptors look."""
+    """Whether nothing of the decoder is kept while the perceptors see the cutouts."""
 
-    def next(self) -> Thrift | None:
-        """Return what spares more; None if nothing does."""
-        if self.views_at_once > 1:
-            return replace(self, views_at_once=(self.views_at_once + 1) // 2)
+    def smaller(self) -> MicroBatches | None:
+        """Return what needs less memory; None if nothing does."""
+        if self.cutouts_at_once > 1:
+            return replace(self, cutouts_at_once=(self.cutouts_at_once + 1) // 2)
         return None if self.decode_twice else replace(self, decode_twice=True)
 
 
 @dataclass(frozen=True)
-class Need:
+class MemoryCost:
     """Bytes that a step keeps for its gradient."""
 
     decoder: int
-    view: int
-    """Of one view, by all perceptors that look at it."""
+    cutout: int
+    """Of one cutout, by all perceptors that see it."""
 
-    def bytes(self, thrift: Thrift) -> int:
+    def bytes(self, batches: MicroBatches) -> int:
         """Return the most that is needed at a time."""
-        views = thrift.views_at_once * self.view
-        return int(SLACK * (max(self.decoder, views) if thrift.decode_twice else self.decoder + views))
+        cutouts = batches.cutouts_at_once * self.cutout
+        return int(SLACK * (max(self.decoder, cutouts) if batches.decode_twice else self.decoder + cutouts))
 
-    def fitting(self, thrift: Thrift, room: int) -> Thrift | None:
-        """Return the first thrift from this one on with which a step has room; None if no thrift is enough."""
-        fit: Thrift | None = thrift
+    def fitting(self, batches: MicroBatches, room: int) -> MicroBatches | None:
+        """Return the largest micro-batches, from these on, with which a step fits; None if none are small enough."""
+        fit: MicroBatches | None = batches
         while fit and self.bytes(fit) > room:
-            fit = fit.next()
+            fit = fit.smaller()
         return fit
 
 

@@ -1,23 +1,21 @@
 """The dVAE generator: logits over the codes of DALL-E's discrete VAE, drawn by straight-through Gumbel-softmax."""
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, one_hot
 
-from clipgen.config.presets import Size
 from clipgen.generators.clamp import clamp_with_grad
 from clipgen.generators.pyramid import Pyramid
+from clipgen.util.batches import mean_of_each, picture_by_picture
 from clipgen.util.randomness import generator_for
 
 if TYPE_CHECKING:
     from clipgen.generators.networks import DVAENetwork
 
-DEPTH = 4
-"""Resolutions that the logits are a sum of."""
 PATCH = 4
 """Cells a side of a patch that starts at the same logits."""
 CERTAINTY = 4.0
@@ -33,18 +31,23 @@ class DVAEGenerator:
     Decoding draws one code a cell, so that the decoder only ever sees pictures that it knows, and sends the gradient
     to all codes through the softmax (arXiv 1611.01144). Noise and temperature fall over the run: first many codes
     are tried, at the end the picture is the likeliest code everywhere.
+
+    levels: how many resolutions the logits are a sum of, see `Pyramid`.
     """
 
-    def __init__(self, network: "DVAENetwork", batch: int, size: Size, levels: int | None = None) -> None:
+    def __init__(self, network: "DVAENetwork", batch: int, size: tuple[int, int], levels: int) -> None:
         device = next(network.parameters()).device
         shape = (batch, network.vocab_size, size[1] // network.stride, size[0] // network.stride)
         self._network = network
-        self._logits = Pyramid(shape, device, levels or DEPTH)
+        self._logits = Pyramid(shape, device, levels)
         self._start = self._logits.value().detach()
         self._noise = torch.zeros_like(self._start)
         self._temperature = START_TEMPERATURE
 
-    def parameters(self) -> Iterable[Tensor]:
+    def at_size(self, size: tuple[int, int]) -> Self:
+        return type(self)(self._network, len(self._start), size, len(self._logits.levels))
+
+    def parameters(self) -> Sequence[Tensor]:
         return self._logits.levels
 
     def tensors(self) -> dict[str, Tensor]:
@@ -63,11 +66,11 @@ class DVAEGenerator:
         So the likeliest codes stay as they are, and one learning rate suits all images and weights.
         """
         with torch.no_grad():
-            self._start_from_(self._standardised(images))
+            self._start_from_(picture_by_picture(self._standardised, images))
 
-    def restore_(self) -> None:
+    def reencode_(self) -> None:
         with torch.no_grad():
-            self._logits.set_(self._standardised(self.decode()))
+            self._logits.set_(picture_by_picture(self._standardised, self.decode()))
 
     def set_step(self, step: int, total: int, seeds: Sequence[int]) -> None:
         progress = step / total
@@ -78,7 +81,9 @@ class DVAEGenerator:
         self._noise = strength * noise.to(self._start.device)
 
     def decode(self) -> Tensor:
-        noisy = self._logits.value() + self._noise
+        return picture_by_picture(self._decode, self._logits.value() + self._noise)
+
+    def _decode(self, noisy: Tensor) -> Tensor:
         soft = (noisy / self._temperature).softmax(1)
         hard = one_hot(noisy.argmax(1), noisy.shape[1]).movedim(-1, 1).to(soft.dtype)
         # Forward exactly the one-hot codes, backward the gradient of the softmax.
@@ -88,8 +93,8 @@ class DVAEGenerator:
     def project_(self) -> None:
         """Do nothing: every logit is legal."""
 
-    def init_distance(self) -> Tensor:
-        return (self._logits.value() - self._start).square().mean(dim=(1, 2, 3))
+    def distance_to_start(self) -> Tensor:
+        return mean_of_each((self._logits.value() - self._start).square())
 
     def _standardised(self, images: Tensor) -> Tensor:
         logits = self._network.encode(images)

@@ -1,23 +1,21 @@
 """The VQGAN generator: continuous latents, each cell drawn as its nearest code (VQGAN-CLIP, arXiv 2204.08583)."""
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from clipgen.config.presets import Size
 from clipgen.generators.clamp import clamp_with_grad
 from clipgen.generators.pyramid import Pyramid
+from clipgen.util.batches import mean_of_each, picture_by_picture
 from clipgen.util.randomness import generator_for
 
 if TYPE_CHECKING:
     from clipgen.generators.networks import VQGANNetwork
 
 
-DEPTH = 6
-"""Resolutions that the latent is a sum of."""
 CONTRAST = 0.08
 """Share of the way from the mean code to a random one at which a patch starts."""
 PATCH = 16
@@ -29,18 +27,23 @@ class VQGANGenerator:
 
     The gradient passes straight through the choice of the nearest code, so a latent wanders between codes until
     another is nearer. Kept inside the box that the codebook spans, it never wanders off.
+
+    levels: how many resolutions the latent is a sum of, see `Pyramid`.
     """
 
-    def __init__(self, network: "VQGANNetwork", batch: int, size: Size, levels: int | None = None) -> None:
+    def __init__(self, network: "VQGANNetwork", batch: int, size: tuple[int, int], levels: int) -> None:
         codebook = network.codebook
         self._network = network
         self._low = codebook.amin(0)[None, :, None, None]
         self._high = codebook.amax(0)[None, :, None, None]
         shape = (batch, codebook.shape[1], size[1] // network.stride, size[0] // network.stride)
-        self._latent = Pyramid(shape, codebook.device, levels or DEPTH)
+        self._latent = Pyramid(shape, codebook.device, levels)
         self._start = self._latent.value().detach()
 
-    def parameters(self) -> Iterable[Tensor]:
+    def at_size(self, size: tuple[int, int]) -> Self:
+        return type(self)(self._network, len(self._start), size, len(self._latent.levels))
+
+    def parameters(self) -> Sequence[Tensor]:
         return self._latent.levels
 
     def tensors(self) -> dict[str, Tensor]:
@@ -60,25 +63,27 @@ class VQGANGenerator:
 
     def start_from_images_(self, images: Tensor) -> None:
         with torch.no_grad():
-            self._start_from_(self._network.encode(images))
+            self._start_from_(picture_by_picture(self._network.encode, images))
 
-    def restore_(self) -> None:
+    def reencode_(self) -> None:
         with torch.no_grad():
-            self._latent.set_(self._network.encode(self.decode()))
+            self._latent.set_(picture_by_picture(self._network.encode, self.decode()))
         self.project_()
 
     def set_step(self, step: int, total: int, seeds: Sequence[int]) -> None:
         """Do nothing: decoding draws nothing at random."""
 
     def decode(self) -> Tensor:
-        codes = self._network.straight_through(self._latent.value())
-        return clamp_with_grad(self._network.decode(codes))
+        return picture_by_picture(self._decode, self._latent.value())
+
+    def _decode(self, latent: Tensor) -> Tensor:
+        return clamp_with_grad(self._network.decode(self._network.straight_through(latent)))
 
     def project_(self) -> None:
         self._latent.clamp_(self._low, self._high)
 
-    def init_distance(self) -> Tensor:
-        return (self._latent.value() - self._start).square().mean(dim=(1, 2, 3))
+    def distance_to_start(self) -> Tensor:
+        return mean_of_each((self._latent.value() - self._start).square())
 
     def _start_from_(self, latent: Tensor) -> None:
         self._latent.set_(latent)

@@ -11,39 +11,45 @@ Handler = Callable[[int, FrameType | None], Any]
 
 
 class Stop:
-    """Whether a stop was asked for."""
+    """Whether a stop was asked for: by a signal, or by `ask` from any thread."""
 
     def __init__(self) -> None:
         self.signals: list[int] = []
+        self._event = threading.Event()
 
     @property
     def asked(self) -> bool:
-        """Whether a signal has come."""
-        return bool(self.signals)
+        """Whether a signal has come, or somebody has asked."""
+        return bool(self.signals) or self._event.is_set()
+
+    def ask(self) -> None:
+        """Ask for a stop; the run ends after the step that it is making, and keeps what it has reached."""
+        self._event.set()
 
 
 @contextmanager
-def held_back() -> Iterator[Stop]:
+def held_back(stop: Stop | None = None) -> Iterator[Stop]:
     """Only note the first Ctrl-C or SIGTERM that comes inside, and let it act at the end; a second acts at once.
 
     Left alone are signals that no Python function handles, and all of them outside the main thread.
     """
-    stop, handlers = Stop(), _handlers()
+    token, handlers = stop or Stop(), _handlers()
+    token.signals.clear()
 
     def note(number: int, frame: FrameType | None) -> None:
-        stop.signals.append(number)
-        if len(stop.signals) > 1:
+        token.signals.append(number)
+        if len(token.signals) > 1:
             handlers[number](number, frame)
 
     for number in handlers:
         signal.signal(number, note)
     try:
-        yield stop
+        yield token
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        if len(stop.signals) == 1:
-            signal.raise_signal(stop.signals[0])
+        if len(token.signals) == 1:
+            signal.raise_signal(token.signals[0])
 
 
 def _handlers() -> dict[int, Handler]:

@@ -1,0 +1,39 @@
+"""A step in parts, where it does not fit into memory at once: the gradient stays the same but for rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from clipgen.core.contracts import Generator, Perceptor
+from clipgen.core.cutouts import AugmentationParameters
+from clipgen.core.loop import Embed, embed
+from clipgen.engine.memory import MicroBatches
+
+
+def decoding(batches: MicroBatches) -> Callable[[Generator], Tensor]:
+    """Return how to decode: with `decode_twice` nothing is kept of it, and it is done again for the gradient."""
+    if batches.decode_twice:
+        return lambda generator: checkpoint(generator.decode, use_reentrant=False)  # type: ignore[no-any-return]
+    return lambda generator: generator.decode()
+
+
+def embedding(batches: MicroBatches) -> Embed:
+    """Return how to embed: each part of the cutouts is made again for the gradient, so that only one is in memory."""
+
+    def embed_in_parts(
+        images: Tensor, parameters: AugmentationParameters, perceptors: Sequence[Perceptor], with_maps: bool
+    ) -> tuple[Tensor, ...]:
+        size = batches.cutouts_at_once
+        if size >= parameters.drawn:
+            return embed(images, parameters, perceptors, with_maps)
+        parts = [
+            checkpoint(embed, images, parameters.part(k, k + size), perceptors, with_maps, use_reentrant=False)
+            for k in range(0, parameters.drawn, size)
+        ]
+        return tuple(torch.cat(seen, 1) for seen in zip(*parts, strict=True))
+
+    return embed_in_parts

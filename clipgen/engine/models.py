@@ -1,0 +1,86 @@
+"""The networks that a plan names, loaded and frozen on one device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from clipgen.config.plan import Plan
+from clipgen.core.loop import Guide
+from clipgen.engine.memory import is_memory_error
+from clipgen.errors import OutOfMemoryError
+from clipgen.generators.networks import build_network
+from clipgen.perceptors.clip import build_perceptor
+from clipgen.util.devices import pick_device
+from clipgen.weights.loader import Note, load
+
+Loaded = TypeVar("Loaded", bound=nn.Module)
+
+PROPOSALS = {"unclip": "clipgen.starter.unclip.proposal"}
+"""By kind: the module whose `load` and `propose` make a `Proposal`; imported when a plan first asks for it."""
+
+
+@dataclass(frozen=True)
+class Models:
+    """The networks of one plan, frozen, on one device; any number of runs may use them."""
+
+    network: nn.Module
+    """The generator's; one without parameters for a generator that has none."""
+    guides: tuple[Guide, ...]
+    device: torch.device
+    unclip: Any = None
+    """What the proposals' `load` has returned, where the plan has an unCLIP."""
+
+
+def load_models(plan: Plan, device: str | torch.device = "auto", note: Note = lambda _line: None) -> Models:
+    """Load what a plan needs; `device` is as `--device` takes it, and `note` takes a line for the user.
+
+    Nothing is downloaded: WeightsMissingError, with the command that gets them, where files are missing.
+    """
+    device = torch.device(pick_device(str(device)))
+
+    def ready(module: Loaded) -> Loaded:
+        return module.eval().requires_grad_(False).to(device)
+
+    with memory_errors(plan):
+        name = plan.generator.weights
+        network = ready(build_network(load(name, note)) if name else nn.Identity())
+        guides = tuple(Guide(ready(build_perceptor(load(row.weights, note))), row) for row in plan.perceptors)
+        unclip = None
+        for settings in plan.unclip:
+            same = network if settings.autoencoder == name else None
+            unclip = proposal_module("unclip").load(settings, load, ready, same)
+    return Models(network, guides, device, unclip)
+
+
+def proposal_module(kind: str) -> Any:
+    """Import the module that makes proposals of a kind."""
+    return import_module(PROPOSALS[kind])
+
+
+def load_judges(plan: Plan, models: Models) -> list[Any]:
+    """Return the perceptors that choose between pictures: CLIPs that do not guide, or those that do."""
+    if not plan.judges:
+        return [guide.perceptor for guide in models.guides]
+    return [build_perceptor(load(name)).eval().requires_grad_(False).to(models.device) for name in plan.judges]
+
+
+@contextmanager
+def memory_errors(plan: Plan) -> Iterator[None]:
+    """Turn running out of memory, of the machine or of the GPU, into one line."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_memory_error(error):
+            raise
+        message = f"out of memory with backend {plan.backend}; try a smaller --size or fewer --cutouts"
+        raise OutOfMemoryError(message) from error
+
+
+Ready = Callable[[Loaded], Loaded]

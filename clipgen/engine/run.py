@@ -1,0 +1,279 @@
+"""A run: the loop for B pictures, and all that keeps it going where memory is short or numbers go bad."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from clipgen import generators
+from clipgen.config.plan import Plan, spell
+from clipgen.config.resolve import half, square
+from clipgen.core.contracts import Encoder, Generator, Growable, Proposal, Step
+from clipgen.core.loop import CutoutPlan, Loop, Measured
+from clipgen.core.losses import LOSSES, Objective, Targets, encode_targets
+from clipgen.core.optim import LatentOptimizer
+from clipgen.engine.cost import CostEstimate
+from clipgen.engine.memory import MicroBatches, is_memory_error, room
+from clipgen.engine.microbatch import decoding, embedding
+from clipgen.engine.models import Models, proposal_module
+from clipgen.engine.recovery import Recovery
+from clipgen.engine.snapshot import Snapshot, copy_rows, restore_, tensors_of
+from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
+from clipgen.util.images import resized
+from clipgen.util.text import readable_bytes
+
+CHECKED = 5
+"""Every so many steps the numbers are checked, for which the device has to finish, and what was reached is remembered."""
+
+
+class Run:
+    """The pictures of plans that agree in all but prompt, seed and init image.
+
+    images (B, 3, H, W): the init images at full size, where the pictures start at such.
+    snapshots: one of each picture, all after the same number of updates, to go on from.
+    on_stage: told, in a few words, what is done before the first step.
+    """
+
+    def __init__(
+        self,
+        plans: Sequence[Plan],
+        models: Models,
+        images: Tensor | None = None,
+        snapshots: Sequence[Snapshot] = (),
+        on_stage: Callable[[str], None] = lambda _stage: None,
+    ) -> None:
+        self._plan, self._models = plans[0], models
+        self._seeds = [plan.seed for plan in plans]
+        prompts = [plan.prompts for plan in plans]
+        self._proposal = self._propose(prompts, images, on_stage)
+        targets = encode_targets([guide.perceptor for guide in models.guides], prompts, models.device)
+        self._batches = self._affordable()
+        self._loop = self._make_loop(self._objective(targets), images, snapshots)
+        self._recovery = Recovery(len(plans))
+        self._finite: dict[int, Tensor] = {}
+        if snapshots:
+            for row, snapshot in enumerate(snapshots):
+                restore_(self._loop, row, snapshot.tensors)
+        else:
+            self._start_(images)
+        self._recovery.remember(self._loop)
+
+    @property
+    def done(self) -> int:
+        """Updates that were made."""
+        return self._loop.done
+
+    @property
+    def total(self) -> int:
+        """Updates in all."""
+        return self._loop.total
+
+    @property
+    def failures(self) -> Mapping[int, DivergedError]:
+        """The pictures whose numbers could not be saved, by number."""
+        return self._recovery.failures
+
+    def has_picture(self, row: int) -> bool:
+        """Whether any step of a picture had finite numbers."""
+        return row in self._finite
+
+    def snapshot(self, row: int) -> Snapshot:
+        """Return copies of all that the steps so far have changed of one picture."""
+        tensors = copy_rows(tensors_of(self._loop), slice(row, row + 1))
+        return Snapshot(self.done, not self._growth, self._loop.optimizer.rates[row], tensors)
+
+    def find_gradients(self) -> list[Step]:
+        """Decode the pictures as they are and find the way down; returns the step of each.
+
+        Where memory runs out this is tried again with less of it; the numbers stay the same but for rounding.
+        """
+        while (measured := self._try_to_find_gradients()) is None:
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        return self._steps(measured)
+
+    def update(self) -> None:
+        """Move the latents down the gradients; go back where there were no numbers to follow again and again."""
+        self._loop.update()
+        if self.done % CHECKED == 0:
+            self._recovery.check(self._loop, self._plan.lr)
+
+    def finish(self) -> list[Step]:
+        """Decode and compare the final pictures, however many updates were made."""
+        self._grow_if_due()
+        self._settle()
+        with torch.no_grad():
+            measured = self._loop.measure(self._loop.generator.decode())
+        for row, finite in enumerate(measured.losses.isfinite().tolist()):
+            if not finite:
+                self._recovery.give_up(self._loop, row, self._plan.lr)
+        return self._steps(measured)
+
+    def _propose(
+        self, prompts: Sequence[Sequence[object]], images: Tensor | None, on_stage: Callable[[str], None]
+    ) -> Proposal | None:
+        for settings in self._plan.unclip:
+            perceptors, device = [guide.perceptor for guide in self._models.guides], self._models.device
+            propose = partial(proposal_module("unclip").propose, self._models.unclip, settings, prompts, self._seeds)
+            proposal: Proposal = propose(perceptors, images, device, on_stage=on_stage)
+            return proposal
+        return None
+
+    def _objective(self, targets: Targets) -> Objective:
+        """Return the weighted losses, those of the proposal after that of the prompt."""
+        weights = {row.name: row.weight for row in self._plan.losses}
+        pulling, added = targets, {}
+        if self._proposal:
+            own = self._proposal.target_weights(targets.weights)
+            pulling = Targets(targets.vectors, own, targets.stops)
+            added = {name: (loss, weights["prompt"]) for name, loss in self._proposal.losses().items()}
+        losses = {name: (LOSSES[name](pulling), weight) for name, weight in weights.items()}
+        first = {"prompt": losses.pop("prompt")} if "prompt" in losses else {}
+        return Objective({**first, **added, **losses}, targets, needs_maps=bool(added))
+
+    def _make_loop(self, objective: Objective, images: Tensor | None, snapshots: Sequence[Snapshot]) -> Loop:
+        plan = self._plan
+        done = snapshots[0].done if snapshots else 0
+        grown = images is not None or (bool(snapshots) and snapshots[0].grown)
+        self._growth = 0 if grown else int(plan.steps * plan.generator.small_until)
+        moments = [int(plan.steps * share) for share in plan.generator.reencode_at]
+        self._reencodings = [moment for moment in moments if moment >= max(done, 1)]
+        size = half(plan.size, plan.generator.stride) if self._growth else plan.size
+        generator = generators.create(
+            plan.backend, self._models.network, self._models.device, len(self._seeds), size, plan.generator.levels
+        )
+        rates = [snapshot.lr for snapshot in snapshots] or [plan.lr] * len(self._seeds)
+        loop = Loop(
+            generator=generator,
+            optimizer=LatentOptimizer(generator.parameters(), rates, plan.generator.optimizer),
+            objective=objective,
+            guides=self._models.guides,
+            cutouts=CutoutPlan(plan.cutouts, plan.size, plan.augmentations),
+            lr_schedule=plan.lr_schedule,
+            seeds=self._seeds,
+            total=plan.steps,
+            done=done,
+        )
+        self._apply(self._batches, loop)
+        return loop
+
+    def _start_(self, images: Tensor | None) -> None:
+        """Start the latents at the init images, or at noise and, where there are some, at the proposed images."""
+        generator = self._loop.generator
+        if images is not None:
+            _encoder(generator).start_from_images_(images)
+            return
+        generator.start_from_noise_(self._seeds)
+        if not self._proposal or not (proposed := self._proposal.images()):
+            return
+        self._settle()
+        others = {row: self.snapshot(row) for row in range(len(self._seeds)) if row not in proposed}
+        with torch.no_grad():
+            starts = generator.decode()
+            size = starts.shape[3], starts.shape[2]
+            for row, image in proposed.items():
+                starts[row] = resized(image[None], size)[0]
+            _encoder(generator).start_from_images_(starts)
+        for row, noise in others.items():
+            restore_(self._loop, row, noise.tensors)
+
+    def _try_to_find_gradients(self) -> Measured | None:
+        try:
+            self._grow_if_due()
+            if self._reencodings and self.done >= self._reencodings[0]:
+                self._settle()
+                _encoder(self._loop.generator).reencode_()
+                self._reencodings = self._reencodings[1:]
+            return self._loop.find_gradients()
+        except (MemoryError, RuntimeError) as error:
+            if not is_memory_error(error):
+                raise
+            if (smaller := self._batches.smaller()) is None:
+                raise OutOfMemoryError(
+                    f"out of memory with backend {self._plan.backend}, even with one cutout at a time; "
+                    f"try --size {self._smaller(0.5)}, or a smaller --size or fewer --cutouts"
+                ) from error
+            self._apply(smaller, self._loop)
+            return None
+
+    def _apply(self, batches: MicroBatches, loop: Loop) -> None:
+        self._batches = batches
+        loop.decode, loop.embed = decoding(batches), embedding(batches)
+
+    def _grow_if_due(self) -> None:
+        """Go on at full size from the pictures so far, enlarged by the proposal; not at all if memory runs out."""
+        if not self._growth or self.done < self._growth:
+            return
+        self._settle()
+        loop, plan = self._loop, self._plan
+        assert isinstance(loop.generator, Growable)  # noqa: S101 - checked before the run begins
+        with torch.no_grad():
+            small = loop.generator.decode()
+            images = self._proposal.enlarge(small, plan.size) if self._proposal else resized(small, plan.size)
+        large: Generator = loop.generator.at_size(plan.size)
+        _encoder(large).start_from_images_(images)
+        rates = [rate * plan.generator.full_lr_share for rate in loop.optimizer.rates]
+        loop.generator, loop.optimizer = large, LatentOptimizer(large.parameters(), rates, plan.generator.optimizer)
+        self._growth = 0
+        self._recovery.remember(loop)
+
+    def _settle(self) -> None:
+        """Have the pictures decoded as at the end of the run, when nothing is left to chance."""
+        self._loop.generator.set_step(self.total, self.total, self._seeds)
+
+    def _affordable(self) -> MicroBatches:
+        """Return the micro-batches that fit from the first step on; OutOfMemoryError where none are small enough."""
+        cost, free = CostEstimate(self._plan, self._models).memory(len(self._seeds)), room(self._models.device)
+        fitting = cost.fitting(MicroBatches(self._plan.cutouts), free)
+        if fitting is None:
+            least = cost.bytes(MicroBatches(1, decode_twice=True))
+            raise OutOfMemoryError(
+                f"--size {spell(self._plan.size)} needs about {readable_bytes(least)} of memory, "
+                f"and {readable_bytes(free)} are free; try --size {self._smaller(free / least)}"
+            )
+        return fitting
+
+    def _smaller(self, share: float) -> str:
+        """Spell a square size that has this share of the pixels."""
+        width, height = self._plan.size
+        return square(int(width * height * share), self._plan.generator.stride)
+
+    def _steps(self, measured: Measured) -> list[Step]:
+        """Return the step of each picture; what was finite is remembered now and then."""
+        losses = measured.losses.detach()
+        terms = {name: term.detach() for name, term in measured.terms.items()}
+        if self.done % CHECKED == 0:
+            for row, image in enumerate(measured.images):
+                self._last_finite(row, image)
+        return [
+            Step(
+                index=self.done,
+                total=self.total,
+                loss=losses[row],
+                score=measured.scores[row],
+                terms={name: term[row] for name, term in terms.items()},
+                draw=partial(self._draw, row, image),
+                cutouts_at_once=self._batches.cutouts_at_once,
+            )
+            for row, image in enumerate(measured.images)
+        ]
+
+    def _draw(self, row: int, image: Tensor) -> Tensor:
+        return resized(self._last_finite(row, image)[None], self._plan.size)[0]
+
+    def _last_finite(self, row: int, image: Tensor) -> Tensor:
+        """Return an image (3, h, w), or in place of one with a pixel that is no number the last that had none."""
+        if image.isfinite().all():
+            self._finite[row] = image
+        return self._finite.get(row, image)
+
+
+def _encoder(generator: Generator) -> Encoder:
+    if not isinstance(generator, Encoder):
+        raise UsageError(f"{type(generator).__name__} cannot start from an image; use another --backend")
+    return generator

@@ -1,0 +1,53 @@
+"""All that a run of one picture needs to go on as if it had never stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from clipgen.core.loop import Loop
+from clipgen.errors import UsageError
+
+GENERATOR, OPTIMIZER = "generator.", "optimizer."
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One picture after some updates; what is drawn at random follows from seed and step."""
+
+    done: int
+    """Updates that were made."""
+    grown: bool
+    """Whether the picture has its full size."""
+    lr: float
+    """Its base learning rate, which is lower after numbers went bad."""
+    tensors: dict[str, Tensor] = field(repr=False)
+    """Copies of the latent, each (1, ...), and of what the optimiser remembers of it."""
+
+
+def tensors_of(loop: Loop) -> dict[str, Tensor]:
+    """Return all that the steps so far have changed, each (B, ...), not copied."""
+    generator = {GENERATOR + name: tensor for name, tensor in loop.generator.tensors().items()}
+    return generator | {OPTIMIZER + name: tensor for name, tensor in loop.optimizer.tensors().items()}
+
+
+def copy_rows(tensors: Mapping[str, Tensor], rows: slice) -> dict[str, Tensor]:
+    """Return copies of some rows of tensors (B, ...)."""
+    return {name: tensor[rows].detach().clone() for name, tensor in tensors.items()}
+
+
+@torch.no_grad()
+def restore_(loop: Loop, row: int, tensors: Mapping[str, Tensor]) -> None:
+    """Bring one picture to where tensors (1, ...) were copied; UsageError where they are of another run."""
+    own = {name: tensor for name, tensor in loop.generator.tensors().items()}
+    saved = {name.removeprefix(GENERATOR): t for name, t in tensors.items() if name.startswith(GENERATOR)}
+    if {name: t.shape[1:] for name, t in own.items()} != {name: t.shape[1:] for name, t in saved.items()}:
+        raise UsageError("the state is not of this plan and these models; start anew")
+    for name, tensor in own.items():
+        tensor[row] = saved[name][0]
+    kept = {name.removeprefix(OPTIMIZER): t[0] for name, t in tensors.items() if name.startswith(OPTIMIZER)}
+    if kept:
+        loop.optimizer.load_(kept, row)
