@@ -88,7 +88,8 @@ class Plan:
     def networks(self) -> tuple[str, ...]:
         """The names of all networks that the run needs."""
         unclip = (name for row in self.unclip for name in row.networks)
-        return tuple(dict.fromkeys((self.generator.weights, *(row.weights for row in self.perceptors), *unclip)))
+        names = (self.generator.weights, *(row.weights for row in self.perceptors), *unclip)
+        return tuple(dict.fromkeys(filter(None, names)))
 
     def weight_of(self, loss: str) -> float:
         """Return how much a loss counts at the start of the run; 0 where it does not take part."""

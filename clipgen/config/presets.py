@@ -72,6 +72,9 @@ class Preset:
         return self.guidance[self.start].generators
 
 
+_PIXELS = GeneratorSettings("", stride=1, levels=6)
+
+
 def _pretrained(
     name: str, size: Size, steps: int, cutouts: int, clips: tuple[str, ...], memory: float, summary: str
 ) -> Preset:
@@ -86,6 +89,7 @@ def _pretrained(
                 GeneratorSettings("vqgan/imagenet-f16-16384", 16, levels=1), steps, 0.1, cutouts
             ),
             "dvae": GeneratorDefaults(GeneratorSettings("dvae/dall-e", 8, levels=1), steps, 0.1, cutouts),
+            "pixels": GeneratorDefaults(_PIXELS, steps, 0.02, cutouts),
         }
     )
     return Preset(
@@ -106,6 +110,7 @@ _STARTER_UNCLIP = Guidance(
     {
         "vqgan": GeneratorDefaults(_STARTER_VQGAN, steps=50, lr=0.06, cutouts=1),
         "dvae": GeneratorDefaults(_STARTER_DVAE, steps=100, lr=0.4, cutouts=1),
+        "pixels": GeneratorDefaults(_PIXELS, steps=50, lr=0.01, cutouts=1),
     },
     CutoutSettings(share_plain=0.0, share_whole=1.0),
     (
@@ -129,6 +134,7 @@ _STARTER_CLASSIC = Guidance(
     {
         "vqgan": GeneratorDefaults(replace(_STARTER_VQGAN, small_until=0.0), steps=200, lr=0.06, cutouts=16),
         "dvae": GeneratorDefaults(replace(_STARTER_DVAE, small_until=0.0), steps=200, lr=0.4, cutouts=16),
+        "pixels": GeneratorDefaults(_PIXELS, steps=200, lr=0.02, cutouts=16),
     }
 )
 _STARTER_INIT = replace(

@@ -76,7 +76,8 @@ def networks_of(job: Job) -> tuple[str, ...]:
     guidance, _ = _guidance(job, preset)
     generator = job.network or guidance.generators[job.backend].weights
     unclip = (name for row in guidance.unclip for name in row.networks)
-    return tuple(dict.fromkeys((generator, *(job.clips or (row.weights for row in preset.perceptors)), *unclip)))
+    names = (generator, *(job.clips or (row.weights for row in preset.perceptors)), *unclip)
+    return tuple(dict.fromkeys(filter(None, names)))
 
 
 def chosen_preset(job: Job, device: str = "auto") -> tuple[str, str | None]:

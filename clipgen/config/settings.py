@@ -62,7 +62,7 @@ class GeneratorSettings:
     """How one generator's latent moves."""
 
     weights: str
-    """Name for `clipgen.weights.loader.load`."""
+    """Name for `clipgen.weights.loader.load`; empty for a generator without a network."""
     stride: int
     """Pixels a side of a latent cell."""
     levels: int
@@ -80,7 +80,8 @@ class GeneratorSettings:
     was trained to see through blur restores the edges of pictures that the decoder knows."""
 
     def __post_init__(self) -> None:
-        check_model("a generator's weights", self.weights)
+        if self.weights:
+            check_model("a generator's weights", self.weights)
         check_whole("a generator's stride", self.stride, 1, 256)
         check_whole("a generator's levels", self.levels, 1, MAX_LEVELS)
         check_choice("the optimizer", self.optimizer, OPTIMIZERS)

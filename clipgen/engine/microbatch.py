@@ -17,7 +17,7 @@ from clipgen.engine.memory import MicroBatches
 def decoding(batches: MicroBatches) -> Callable[[Generator], Tensor]:
     """Return how to decode: with `decode_twice` nothing is kept of it, and it is done again for the gradient."""
     if batches.decode_twice:
-        return lambda generator: checkpoint(generator.decode, use_reentrant=False)  # type: ignore[no-any-return]
+        return lambda generator: checkpoint(generator.decode, use_reentrant=False)
     return lambda generator: generator.decode()
 
 

@@ -52,6 +52,7 @@ class Result:
     plan: Plan
     score: float
     """Mean cosine between the cutouts and the texts that pull, as the guiding perceptors see it."""
+    outcome: Outcome = Outcome.FINISHED
     notes: tuple[str, ...] = field(default=())
     """What was decided on the user's behalf."""
 
@@ -78,7 +79,7 @@ def optimise_together(
     stop: Stop | None = None,
     on_stage: Callable[[str], None] = lambda _stage: None,
 ) -> list[Result | ClipgenError]:
-    """Make several pictures in lockstep, each as it would be made alone: on a CPU to the last bit, else but for rounding.
+    """Make several pictures in lockstep, each as it would be made alone: on a GPU but for rounding.
 
     The plans agree in all but prompts, seed and init image; all start at an init image, or none. What goes wrong with
     one picture is in its place of the list and harms no other. Ctrl-C, or `stop`, ends the loop after the step that is
@@ -105,7 +106,7 @@ def optimise_together(
             outcomes = [_outcome(run, row, ended) for row in range(len(orders))]
         finally:
             errors |= _close(orders, outcomes)
-    return [errors.get(row) or _result(order.plan, final[row]) for row, order in enumerate(orders)]
+    return [errors.get(row) or _result(order.plan, final[row], outcomes[row]) for row, order in enumerate(orders)]
 
 
 def _advance(run: Run, orders: Sequence[Order], stop: Stop) -> None:
@@ -132,8 +133,8 @@ def _outcome(run: Run, row: int, ended: Outcome) -> Outcome:
     return Outcome.DIVERGED if run.has_picture(row) else Outcome.FAILED
 
 
-def _result(plan: Plan, step: Step) -> Result:
-    return Result(to_pil(step.image), replace(plan), float(step.score))
+def _result(plan: Plan, step: Step, outcome: Outcome) -> Result:
+    return Result(to_pil(step.image), plan, float(step.score), outcome)
 
 
 def _close(orders: Sequence[Order], outcomes: Sequence[Outcome]) -> dict[int, ClipgenError]:

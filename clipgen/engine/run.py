@@ -27,7 +27,7 @@ from clipgen.util.images import resized
 from clipgen.util.text import readable_bytes
 
 CHECKED = 5
-"""Every so many steps the numbers are checked, for which the device has to finish, and what was reached is remembered."""
+"""Every so many steps the numbers are checked, which waits for the device, and what was reached is remembered."""
 
 
 class Run:

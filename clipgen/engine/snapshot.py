@@ -42,7 +42,7 @@ def copy_rows(tensors: Mapping[str, Tensor], rows: slice) -> dict[str, Tensor]:
 @torch.no_grad()
 def restore_(loop: Loop, row: int, tensors: Mapping[str, Tensor]) -> None:
     """Bring one picture to where tensors (1, ...) were copied; UsageError where they are of another run."""
-    own = {name: tensor for name, tensor in loop.generator.tensors().items()}
+    own = loop.generator.tensors()
     saved = {name.removeprefix(GENERATOR): t for name, t in tensors.items() if name.startswith(GENERATOR)}
     if {name: t.shape[1:] for name, t in own.items()} != {name: t.shape[1:] for name, t in saved.items()}:
         raise UsageError("the state is not of this plan and these models; start anew")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from clipgen.errors import unknown_value
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from clipgen.core.contracts import Generator
@@ -21,15 +22,21 @@ class GeneratorRow:
     module: str
     class_name: str
     summary: str
+    has_network: bool = True
 
 
 GENERATORS: dict[str, GeneratorRow] = {
     "vqgan": GeneratorRow("clipgen.generators.vqgan", "VQGANGenerator", "VQGAN: continuous latents on a codebook grid"),
     "dvae": GeneratorRow("clipgen.generators.dvae", "DVAEGenerator", "DALL-E's dVAE: logits over a picture vocabulary"),
+    "pixels": GeneratorRow(
+        "clipgen.generators.pixels", "PixelGenerator", "pixels: no network at all", has_network=False
+    ),
 }
 
 
-def create(backend: str, network: nn.Module, batch: int, size: tuple[int, int], levels: int) -> Generator:
+def create(
+    backend: str, network: nn.Module, device: torch.device, batch: int, size: tuple[int, int], levels: int
+) -> Generator:
     """Make the named generator with latents for `batch` pictures of `size` (width, height), not yet started.
 
     levels: how many resolutions the latent is a sum of.
@@ -37,4 +44,5 @@ def create(backend: str, network: nn.Module, batch: int, size: tuple[int, int], 
     if backend not in GENERATORS:
         raise unknown_value("--backend", backend, GENERATORS)
     row = GENERATORS[backend]
-    return cast("Generator", getattr(import_module(row.module), row.class_name)(network, batch, size, levels))
+    make = getattr(import_module(row.module), row.class_name)
+    return cast("Generator", make(network if row.has_network else device, batch, size, levels))
