@@ -12,7 +12,7 @@ from taming.modules.vqvae.quantize import VectorQuantizer2
 from clipgen import weights
 from clipgen.errors import ClipgenError, WeightsMissingError
 from clipgen.generators.networks import DVAENetwork, VQGANNetwork, build_network
-from clipgen.perceptors.clip import Perceptor, small_tokenizer
+from clipgen.perceptors.clip import CLIPPerceptor, small_tokenizer
 from clipgen.starter.train.clip import CONFIGS
 from clipgen.starter.unclip.towers import ConvTower, clipgen_conv7
 
@@ -157,21 +157,21 @@ def test_the_small_tokenizer_speaks_open_clips_first_merges() -> None:
 @pytest.mark.parametrize("name", CONFIGS)
 def test_perceptors_give_unit_vectors_and_normalise_their_input_themselves(name: str) -> None:
     torch.manual_seed(0)
-    perceptor = Perceptor(CONFIGS[name]).eval()
+    perceptor = CLIPPerceptor(CONFIGS[name]).eval()
     views = torch.rand(3, 3, perceptor.size, perceptor.size)
     images, texts = perceptor.encode_images(views), perceptor.encode_texts(["a cat", "a dog", ""])
     assert images.shape == texts.shape == (3, 128)
     assert torch.allclose(images.norm(dim=1), torch.ones(3), atol=1e-5)
     assert torch.allclose(texts.norm(dim=1), torch.ones(3), atol=1e-5)
-    assert perceptor.overlong("a cat") == 0
-    assert perceptor.overlong("cat " * 40) == 40 + 2 - 32
+    assert perceptor.tokens_over_limit("a cat") == 0
+    assert perceptor.tokens_over_limit("cat " * 40) == 40 + 2 - 32
 
 
 def test_texts_are_read_token_by_token() -> None:
     torch.manual_seed(0)
-    perceptor = Perceptor(CONFIGS["clip"]).eval()
+    perceptor = CLIPPerceptor(CONFIGS["clip"]).eval()
     texts = ["a cat", "a cat in a hat"]
-    read, vectors = perceptor.read_texts(texts), perceptor.encode_texts(texts)
+    read, vectors = perceptor.text_states(texts), perceptor.encode_texts(texts)
     torch.testing.assert_close(read[:, 0], vectors)
     ends = [len(perceptor.tokenizer.encode(text)) + 2 for text in texts]
     for said, vector, end in zip(read, vectors, ends, strict=True):

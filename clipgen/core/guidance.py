@@ -12,7 +12,7 @@ from clipgen.config.job import Prompt
 from clipgen.config.presets import CutoutSettings, PerceptorSettings, Size
 from clipgen.core.cutouts import Draw, draw_views, make_views
 from clipgen.core.losses import prompt_loss, prompt_score, spherical_distance
-from clipgen.perceptors.clip import Perceptor
+from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.starter.unclip.imagination import Imagination
 from clipgen.starter.unclip.prior import FeaturePrior
 from clipgen.util.images import resized
@@ -22,7 +22,7 @@ from clipgen.util.images import resized
 class ScheduledPerceptor:
     """A perceptor and when it guides."""
 
-    perceptor: Perceptor
+    perceptor: CLIPPerceptor
     settings: PerceptorSettings
 
 
@@ -83,7 +83,7 @@ class Guide:
         """Return the texts of one picture, as each perceptor reads them, and their shares (K,) in what is imagined."""
         said = [prompt for prompt in self._prompts[row] if prompt.weight]
         weights = torch.tensor([prompt.weight for prompt in said]).to(self._weights)
-        read = [each.perceptor.read_texts([prompt.text for prompt in said]) for each in self._perceptors]
+        read = [each.perceptor.text_states([prompt.text for prompt in said]) for each in self._perceptors]
         return read, weights / weights.clamp(min=0).sum()
 
     @property
@@ -151,7 +151,7 @@ class _Imagined:
 
 
 def see(
-    images: Tensor, draw: Draw, perceptors: Sequence[Perceptor], prior: FeaturePrior | None = None
+    images: Tensor, draw: Draw, perceptors: Sequence[CLIPPerceptor], prior: FeaturePrior | None = None
 ) -> tuple[Tensor, ...]:
     """Return the vectors (B, n, D) of the views of images (B, 3, H, W), as each perceptor sees them.
 
@@ -159,7 +159,7 @@ def see(
     """
     views = {size: make_views(images, draw, size) for size in {perceptor.size for perceptor in perceptors}}
     if prior:
-        vectors, maps = zip(*(each.see(views[each.size]) for each in perceptors), strict=True)
+        vectors, maps = zip(*(each.encode_with_maps(views[each.size]) for each in perceptors), strict=True)
         vectors = (*vectors, prior.shorten(maps))
     else:
         vectors = tuple(each.encode_images(views[each.size]) for each in perceptors)
@@ -167,7 +167,7 @@ def see(
 
 
 def see_in_parts(
-    images: Tensor, draw: Draw, perceptors: Sequence[Perceptor], size: int, prior: FeaturePrior | None = None
+    images: Tensor, draw: Draw, perceptors: Sequence[CLIPPerceptor], size: int, prior: FeaturePrior | None = None
 ) -> tuple[Tensor, ...]:
     """Do so with `size` views of each picture in memory at a time."""
     starts = range(0, draw.drawn, size)
@@ -175,7 +175,7 @@ def see_in_parts(
     return tuple(torch.cat(vectors, 1) for vectors in zip(*parts, strict=True))
 
 
-def _encode(perceptor: Perceptor, prompts: Sequence[Sequence[Prompt]]) -> Tensor:
+def _encode(perceptor: CLIPPerceptor, prompts: Sequence[Sequence[Prompt]]) -> Tensor:
     """Return (B, K, D). Picture by picture, as a text's vector may be rounded differently in a larger batch."""
     with torch.no_grad():
         encoded = [perceptor.encode_texts([prompt.text for prompt in row]) for row in prompts]

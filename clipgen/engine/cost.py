@@ -17,7 +17,7 @@ from clipgen.core.cutouts import draw_views
 from clipgen.core.guidance import ScheduledPerceptor, see
 from clipgen.engine.memory import Need, kept_bytes
 from clipgen.generators.networks import Network
-from clipgen.perceptors.clip import Perceptor
+from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.starter.unclip.imagination import Imaginer
 
 CELLS = 8
@@ -68,7 +68,7 @@ class Sample:
         """How many times as many pixels the full picture has."""
         return self._full[0] * self._full[1] / (self._size[0] * self._size[1])
 
-    def _perceptors(self) -> list[Perceptor]:
+    def _perceptors(self) -> list[CLIPPerceptor]:
         return [each.perceptor for each in self._models.perceptors]
 
     def _look(self, views: int) -> tuple[Tensor, ...]:
