@@ -33,7 +33,9 @@ from clipgen.weights.records import Record
 STARTER = "starter/"
 """Begins the names of the networks that ship with clipgen."""
 STARTER_PACKAGE = "clipgen.starter"
-"""The package whose folder `weights` holds those networks."""
+"""The package whose folder `weights` holds those networks and their hashes."""
+SHA256SUMS = "SHA256SUMS"
+"""The file with the hashes of the starter networks, as `sha256sum` writes it."""
 HUB_PREFIX = "hf-hub:"
 """Begins the name of a CLIP that is to be taken from the cache of the Hugging Face hub: "hf-hub:owner/name"."""
 MAX_HEADER = 10_000_000
@@ -174,6 +176,28 @@ def prunable(cache: Cache) -> list[Path]:
             found += [cache.path(record) for record in originals]
             found += [beside(cache.path(record), DIGEST) for record in originals if record.sha256]
     return list(dict.fromkeys(found))
+
+
+def sha256_of_network(name: str, cache: Cache | None = None) -> str:
+    """Return the sha256 by which a network is known, in hexadecimal digits; "" if none is.
+
+    For a starter network it is that of the file that ships; for a published one that of the file to download, with the
+    hashes of several files joined by "+"; for a local one that of the converted network in the cache. No file of
+    weights is read. Raises UsageError for an unknown published name.
+    """
+    if name.startswith(STARTER):
+        return _starter_hashes().get(network_path(name).name, "")
+    cache = cache or Cache()
+    if is_own(name):
+        return read_digest(network_path(name, cache)) or ""
+    hashes = [cache.wanted(record) for record in files_of(name)]
+    return "+".join(one for one in hashes if one) if all(hashes) else ""
+
+
+def _starter_hashes() -> dict[str, str]:
+    """Read the file that `sha256sum` wrote of the starter networks: file name -> hash."""
+    lines = (starter_folder() / SHA256SUMS).read_text(encoding="utf-8").splitlines()
+    return {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}
 
 
 def stride(name: str) -> int:
