@@ -61,7 +61,7 @@ def fetch_missing(job: Job, typed: Job | None, *, offline: bool, notes: Notes) -
         cache.find(record)
     missing = registry.missing(needed, cache)
     for record in missing:
-        if cache.wanted(record) is None:
+        if cache.expected_sha256(record) is None:
             cache.find(record)
     if missing:
         notes.note(f"{len(missing)} files have to be downloaded first, {describe_sizes(missing)}")

@@ -38,8 +38,8 @@ def _describe(cache: Cache, record: Record) -> dict[str, Any]:
         "cached": registry.find_file(record, cache) is not None,
         "ready": registry.is_ready(registry.network_of(record.name), cache),
         "partial_bytes": part.stat().st_size if part.is_file() else 0,
-        "sha256": cache.wanted(record),
-        "needs_trust_on_first_use": cache.wanted(record) is None,
+        "sha256": cache.expected_sha256(record),
+        "needs_trust_on_first_use": cache.expected_sha256(record) is None,
         "licence": record.licence,
     }
 

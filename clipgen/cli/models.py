@@ -81,7 +81,7 @@ def pull(
     try:
         for record in _records(names):
             [path] = downloads.pull(fetcher, [record], trust=trust, quiet=quiet)
-            digest = fetcher.cache.wanted(record)
+            digest = fetcher.cache.expected_sha256(record)
             pulled.append({"name": record.name, "path": str(path), "sha256": digest, "licence": record.licence})
             note(f"{record.name}: {record.licence}; sha256 {digest}{'' if record.sha256 else ', recorded here'}")
             if not as_json:

@@ -99,7 +99,7 @@ def clip_config(config: dict[str, Any]) -> dict[str, Any]:
 def _verified_file(record: Record, cache: Cache) -> Iterator[Path]:
     """Give the file with the weights of a record, once its hash is checked; a zip archive is unpacked for as long."""
     path = find_file(record, cache) or cache.find(record)
-    wanted = cache.wanted(record)
+    wanted = cache.expected_sha256(record)
     if wanted and sha256_of(path) != wanted:
         raise ClipgenError(
             f"{path} is damaged: its sha256 is no longer {wanted}; get it again with: "

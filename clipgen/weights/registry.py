@@ -108,7 +108,7 @@ def is_ready(name: str, cache: Cache | None = None) -> bool:
     made_from = [one.get("sha256") for one in header.recipe.get("converted_from", [])]
     records = files_of(name)
     return len(made_from) == len(records) and all(
-        cache.wanted(record) in (None, digest) for record, digest in zip(records, made_from, strict=True)
+        cache.expected_sha256(record) in (None, digest) for record, digest in zip(records, made_from, strict=True)
     )
 
 
@@ -190,7 +190,7 @@ def sha256_of_network(name: str, cache: Cache | None = None) -> str:
     cache = cache or Cache()
     if is_own(name):
         return read_digest(network_path(name, cache)) or ""
-    hashes = [cache.wanted(record) for record in files_of(name)]
+    hashes = [cache.expected_sha256(record) for record in files_of(name)]
     return "+".join(one for one in hashes if one) if all(hashes) else ""
 
 
