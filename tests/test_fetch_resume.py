@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from loopback import CONTENT, HALF, OTHER, SHA256, Answer, Asked, Files, cuts, drips, fetcher, left, serves
@@ -21,6 +20,7 @@ from clipgen.weights import fetch as fetch_module
 from clipgen.weights.cache import Cache, cache_folder, sha256_of
 from clipgen.weights.catalogue import RECORDS
 from clipgen.weights.fetch import Fetcher, is_offline
+from clipgen.weights.partial_file import PartialFile
 
 pytestmark = pytest.mark.usefixtures("plain_environment")
 
@@ -61,7 +61,7 @@ def test_progress_renews_the_patience_with_a_server(
     files: Files, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files.server.routes["/drips"] = drips(CONTENT, 5000)
-    monkeypatch.setattr(fetch_module, "STRIDE", 5000)
+    monkeypatch.setattr(fetch_module, "PROGRESS_BYTES", 5000)
     assert fetcher(cache, retries=0).fetch(files.record("/drips")).read_bytes() == CONTENT
     assert len(files.server.log) == 9
 
@@ -127,21 +127,21 @@ def test_a_disk_that_fills_up_keeps_what_has_arrived(
     files: Files, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = files.record("/good")
-    append = fetch_module._Part.append
+    append = PartialFile.append
 
-    def full(part: Any, chunk: bytes) -> None:
+    def full(part: PartialFile, chunk: bytes) -> None:
         if part.size + len(chunk) > 5000:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         append(part, chunk)
 
     monkeypatch.setattr(fetch_module, "CHUNK", 1000)
-    monkeypatch.setattr(fetch_module._Part, "append", full)
+    monkeypatch.setattr(PartialFile, "append", full)
     with pytest.raises(ClipgenError, match=r"No space left on device.*make room") as raised:
         fetcher(cache).fetch(record)
     assert str(cache.folder) in str(raised.value)
     arrived = cache.part(record).stat().st_size
     assert 4000 < arrived <= 5000
-    monkeypatch.setattr(fetch_module._Part, "append", append)
+    monkeypatch.setattr(PartialFile, "append", append)
     files.server.log.clear()
     assert fetcher(cache).fetch(record).read_bytes() == CONTENT
     assert files.server.log == [Asked("/good", range=f"bytes={arrived}-")]

@@ -37,7 +37,7 @@ def test_without_a_published_hash_trust_must_be_given_once_and_holds(files: File
         fetcher(cache).fetch(record)
     assert files.server.log == []
     assert fetcher(cache).fetch(record, trust_on_first_use=True).read_bytes() == CONTENT
-    assert cache.wanted(record) == SHA256
+    assert cache.expected_sha256(record) == SHA256
     assert cache.damage(record) is None
 
     cache.delete(cache.files(record, forget=False))

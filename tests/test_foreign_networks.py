@@ -18,7 +18,7 @@ from clipgen.errors import ClipgenError
 from clipgen.generators.dvae import DVAEGenerator
 from clipgen.generators.networks import DVAENetwork, VQGANNetwork, build_network
 from clipgen.generators.vqgan import VQGANGenerator
-from clipgen.perceptors.clip import Perceptor, build_perceptor
+from clipgen.perceptors.clip import CLIPPerceptor, build_perceptor
 from clipgen.weights.conversion import convert
 
 SHAPE = {"double_z": False, "resolution": 32, "in_channels": 3, "out_ch": 3, "ch": 32, "dropout": 0.0,
@@ -90,7 +90,7 @@ def check_dvae(network: DVAENetwork, encoder: nn.Module, decoder: nn.Module, pic
 
 
 @torch.no_grad()
-def check_clip(perceptor: Perceptor, model: Any, texts: Sequence[str]) -> None:
+def check_clip(perceptor: CLIPPerceptor, model: Any, texts: Sequence[str]) -> None:
     views = torch.rand(2, 3, perceptor.size, perceptor.size)
     normalised = (views - torch.tensor(MEAN).view(1, 3, 1, 1)) / torch.tensor(STD).view(1, 3, 1, 1)
     assert torch.equal(perceptor.encode_images(views), model.encode_image(normalised, normalize=True))
@@ -141,7 +141,7 @@ def test_clips_are_open_clips_own(tmp_path: Path, name: str, quick_gelu: bool) -
         check_clip(perceptor, model, texts)
     other = build_perceptor(convert(tmp_path / "openai.pt", "clip", {**config, "quick_gelu": not quick_gelu})).eval()
     assert not torch.equal(other.encode_texts(texts), perceptor.encode_texts(texts))
-    assert perceptor.overlong("cat " * 100) == 102 - 77
+    assert perceptor.tokens_over_limit("cat " * 100) == 102 - 77
 
 
 def test_recipes_name_the_files_by_their_hash(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_configs_of_no_network_are_one_error(tmp_path: Path, kind: str, config: 
 )
 def test_no_config_makes_clip_download_anything(change: dict[str, Any]) -> None:
     with pytest.raises(ClipgenError, match="is not supported"):
-        Perceptor({**clip("vit", True), **change})
+        CLIPPerceptor({**clip("vit", True), **change})
 
 
 @pytest.mark.parametrize("name", VQGANS)

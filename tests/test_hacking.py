@@ -8,7 +8,7 @@ import torch
 from clipgen.config.job import Job, parse_prompts
 from clipgen.config.presets import PRESETS, CutoutSettings, PerceptorSettings, Preset
 from clipgen.engine.runner import load_models, run_together
-from clipgen.perceptors.clip import Perceptor, build_perceptor
+from clipgen.perceptors.clip import CLIPPerceptor, build_perceptor
 from clipgen.starter.evaluation import JUDGE, embed
 from clipgen.weights.loader import load
 
@@ -16,7 +16,7 @@ PROMPTS = ["a cat", "a house", "a boat", "a tree", "a teapot", "a castle", "a st
 GUIDE = "starter/clip"
 
 
-def perceptor(name: str) -> Perceptor:
+def perceptor(name: str) -> CLIPPerceptor:
     return build_perceptor(load(name)).eval().requires_grad_(False)
 
 

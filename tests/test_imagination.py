@@ -8,7 +8,7 @@ from fakes import FakePerceptor
 from torch import Tensor
 
 from clipgen.config.presets import FeaturePriorSettings
-from clipgen.perceptors.clip import Perceptor
+from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.starter.unclip.decoder import Over
 from clipgen.starter.unclip.imagination import Imagination, Imaginer
 
@@ -69,7 +69,7 @@ Speaks = Callable[[Callable[[Tensor], Tensor]], None]
 def speaks(four: Four) -> Speaks:
     def choose(rule: Callable[[Tensor], Tensor]) -> None:
         def evidence(features: Tensor, texts: Tensor, shares: Tensor) -> Tensor:
-            torch.testing.assert_close(texts, FakePerceptor().read_texts(["green"]))
+            torch.testing.assert_close(texts, FakePerceptor().text_states(["green"]))
             assert shares.tolist() == [1.0]
             return rule(features[:, 0])
 
@@ -101,7 +101,7 @@ def imagine(imaginer: Four, images: Tensor | None = None) -> tuple[Tensor, Tenso
     settings = FeaturePriorSettings("", "", "", "", "", candidates=4)
     perceptor = FakePerceptor()
     return Imagination(imaginer, settings, images).imagine(
-        0, [cast(Perceptor, perceptor)], [perceptor.read_texts(["green"])], torch.ones(1), 0
+        0, [cast(CLIPPerceptor, perceptor)], [perceptor.text_states(["green"])], torch.ones(1), 0
     )
 
 
@@ -130,9 +130,9 @@ def repaint(imaginer: Four, paintings: int, upsamplings: int) -> Tensor:
         "", "", "", "", "", repaint_noise=0.5, repaintings=paintings, upsamplings=upsamplings, upsampling_scale=1.5
     )
     perceptor = FakePerceptor()
-    texts = [perceptor.read_texts(["green"])]
+    texts = [perceptor.text_states(["green"])]
     return Imagination(imaginer, settings).repaint(
-        torch.zeros(3, 16, 16), torch.ones(1), [cast(Perceptor, perceptor)], texts, torch.ones(1), 0
+        torch.zeros(3, 16, 16), torch.ones(1), [cast(CLIPPerceptor, perceptor)], texts, torch.ones(1), 0
     )
 
 

@@ -21,7 +21,7 @@ from clipgen.config.job import Job, parse_prompts
 from clipgen.errors import WeightsMissingError
 from clipgen.session import session as making
 from clipgen.util.files import partial_path
-from clipgen.weights import registry as shelf
+from clipgen.weights import registry
 from clipgen.weights.cache import Cache
 from clipgen.weights.catalogue import RECORDS
 from clipgen.weights.loader import load
@@ -68,7 +68,7 @@ def test_what_a_file_was_made_into_is_enough(cli: Cli, server: LoopbackServer) -
 
 def test_a_network_that_was_damaged_is_named_by_verify(cli: Cli) -> None:
     cli(*DRAFT)
-    path = shelf.network_path(VQGAN)
+    path = registry.network_path(VQGAN)
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
@@ -93,20 +93,20 @@ def test_a_network_made_of_another_file_is_made_anew(
     cli: Cli, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli(*DRAFT)
-    before = shelf.network_path(VQGAN).read_bytes()
+    before = registry.network_path(VQGAN).read_bytes()
     other = files[VQGAN].with_name("other.ckpt")
     torch.manual_seed(1)
     references.save_vqgan(references.vqgan(pretrained.VQGAN_CONFIG), other, "plain")
     with pretrained.served({VQGAN: other}, pretrained.CONFIGS, monkeypatch):
-        assert (shelf.is_ready(VQGAN), shelf.is_ready(CLIP)) == (False, True)
+        assert (registry.is_ready(VQGAN), registry.is_ready(CLIP)) == (False, True)
         assert cli(*DRAFT).exit_code == 0
-    assert shelf.network_path(VQGAN).read_bytes() != before
+    assert registry.network_path(VQGAN).read_bytes() != before
     assert cli("models", "verify").exit_code == 0
 
 
 def test_a_network_that_cannot_be_read_says_the_way_out(cli: Cli) -> None:
     cli(*DRAFT)
-    path = shelf.network_path(VQGAN)
+    path = registry.network_path(VQGAN)
     path.write_bytes(path.read_bytes()[:-100])
     result = cli(*DRAFT)
     assert result.exit_code == 1
@@ -124,7 +124,7 @@ def test_prune_leaves_a_users_files_alone_and_takes_what_a_kill_left(cli: Cli) -
     mine.mkdir(parents=True)
     (mine / "network.safetensors").write_bytes(b"mine")
     (mine / "thesis.txt").write_text("mine")
-    left = partial_path(shelf.network_path(VQGAN))
+    left = partial_path(registry.network_path(VQGAN))
     left.write_bytes(b"half")
     assert cli("models", "prune", "--yes").stdout.splitlines() == [str(left)]
 
@@ -174,7 +174,7 @@ def test_weights_without_a_published_hash_are_never_fetched_unasked(cli: Cli, se
     assert cli("models", "pull", DVAE, "--trust-on-first-use").exit_code == 0
     result = cli(*run)
     assert result.exit_code == 0, result.stderr
-    assert {path.name for path in shelf.network_path(DVAE).parent.iterdir()} == {
+    assert {path.name for path in registry.network_path(DVAE).parent.iterdir()} == {
         "network.safetensors",
         "network.safetensors.sha256",
     }
@@ -197,9 +197,9 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(cli: Cli, monkeyp
     said: list[str] = []
     monkeypatch.setattr("clipgen.weights.checkpoint.save_file", full)
     assert load(VQGAN, said.append).kind == "vqgan"
-    assert "is read anew in every run, as it cannot be kept" in said[0]
+    assert "is converted in every run, as the result cannot be stored" in said[0]
     assert "No space left on device" in said[0]
-    assert not shelf.is_ready(VQGAN)
+    assert not registry.is_ready(VQGAN)
 
 
 @pytest.mark.parametrize(("answer", "preset"), [("y", "standard"), ("n", "starter"), (None, "starter")])

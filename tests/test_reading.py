@@ -8,7 +8,7 @@ from fakes import FakePerceptor
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from clipgen.perceptors.clip import Perceptor
+from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.starter import grammar
 from clipgen.starter.grammar import Truth
 from clipgen.starter.train.clip import CONFIGS, LEAST
@@ -22,7 +22,9 @@ SHOWN = truths(5, 80)
 def trainer() -> ReadingTrainer:
     torch.manual_seed(0)
     pictures = normalize(torch.randn(len(SHOWN), 128), dim=1)
-    return ReadingTrainer(Perceptor(CONFIGS["clip"]), Plan(30, 24, 0.001, seed=4), [pictures.repeat(2, 1)] * 2, SHOWN)
+    return ReadingTrainer(
+        CLIPPerceptor(CONFIGS["clip"]), Plan(30, 24, 0.001, seed=4), [pictures.repeat(2, 1)] * 2, SHOWN
+    )
 
 
 def test_texts_come_to_their_pictures_and_pictures_stay() -> None:
@@ -86,7 +88,7 @@ def test_pictures_are_looked_at_as_they_are_and_mirrored() -> None:
 
 
 def test_readings_are_vectors_of_texts() -> None:
-    class Listener(Perceptor):
+    class Listener(CLIPPerceptor):
         def __init__(self) -> None:
             torch.nn.Module.__init__(self)
 

@@ -15,7 +15,7 @@ from clipgen.core.cutouts import draw_views
 from clipgen.core.guidance import see_in_parts
 from clipgen.core.losses import roughness
 from clipgen.generators.networks import VQGANNetwork, build_network
-from clipgen.perceptors.clip import Perceptor, build_perceptor
+from clipgen.perceptors.clip import CLIPPerceptor, build_perceptor
 from clipgen.starter.evaluation import JUDGE, embed
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.features import features
@@ -55,7 +55,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def judge() -> Perceptor:
+def judge() -> CLIPPerceptor:
     return frozen(build_perceptor(load(JUDGE)))
 
 
@@ -74,7 +74,7 @@ def test_guides_and_judge_are_of_different_architecture_and_seed(name: str) -> N
     assert guide.recipe["seed"] != judge.recipe["seed"]
 
 
-def test_the_judge_names_what_fresh_pictures_show(judge: Perceptor, data: Path) -> None:
+def test_the_judge_names_what_fresh_pictures_show(judge: CLIPPerceptor, data: Path) -> None:
     """Of combinations that it was never trained on."""
     scores = zero_shot(judge, data, count=400, seed=77, held=True)
     assert scores["noun_plain"] >= 0.95
@@ -100,7 +100,7 @@ def test_the_prior_knows_what_fresh_pictures_show(prior: FeaturePrior, seen: Ten
     """It takes noise off them better when told the noun that they show than when told that of another picture."""
     nouns = [truth.noun for truth in truths(96, 32)]
     guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
-    texts = torch.cat([guide.read_texts([f"a {noun}" for noun in nouns]) for guide in guides], 2)
+    texts = torch.cat([guide.text_states([f"a {noun}" for noun in nouns]) for guide in guides], 2)
     clean, random = (seen - prior.mean) / prior.std, torch.Generator().manual_seed(0)
     errors = torch.zeros(32, 32)
     for noise in torch.randn(8, prior.length, generator=random):
@@ -123,7 +123,7 @@ def test_the_colour_of_what_is_worn_is_not_its_wearers(prior: FeaturePrior, wear
     noise = torch.randn(16, prior.length, generator=torch.Generator().manual_seed(0))
 
     def sketched(text: str) -> Tensor:
-        read = torch.cat([guide.read_texts([text]) for guide in guides], 2)
+        read = torch.cat([guide.text_states([text]) for guide in guides], 2)
         sketches: Tensor = sketcher(prior.imagine(read, torch.ones(1), noise, 4.0))
         return sketches
 
@@ -142,7 +142,7 @@ def test_a_sketch_is_nearer_to_its_picture_than_to_others(seen: Tensor, data: Pa
 
 
 def test_a_painting_shows_the_judge_what_a_sketch_leaves_open(
-    prior: FeaturePrior, seen: Tensor, judge: Perceptor
+    prior: FeaturePrior, seen: Tensor, judge: CLIPPerceptor
 ) -> None:
     guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
     sketcher = frozen(build_sketcher(load("starter/sketcher")))
@@ -194,7 +194,7 @@ def test_autoencoders_give_fresh_pictures_back(name: str, decibels: float, data:
 
 
 @pytest.mark.parametrize("backend", ["vqgan", "dvae"])
-def test_a_short_run_shows_the_judge_what_was_asked_for(backend: str, judge: Perceptor) -> None:
+def test_a_short_run_shows_the_judge_what_was_asked_for(backend: str, judge: CLIPPerceptor) -> None:
     prompts = ["a red heart", "the sea at night", "a green tree"]
     pictures = [generate(prompt, backend=backend, steps=30, size=(128, 128)).image for prompt in prompts]
     cosines = embed(pictures, judge) @ judge.encode_texts(prompts).T

@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 from clipgen.cli.train import NAMES
 from clipgen.errors import ClipgenError
 from clipgen.generators.networks import VQGANNetwork
-from clipgen.perceptors.clip import Perceptor
+from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.starter import grammar, words
 from clipgen.starter.grammar import Truth
 from clipgen.starter.train.augment import distort, half_cosine, scramble
@@ -167,7 +167,7 @@ def test_dreams_come_nearer_to_their_texts_and_then_begin_anew(canvas: Canvas) -
     begun = dreams.cells.clone()
     before = (perceptor.encode_images(_small(canvas.draw(begun))) * wanted).sum(1)
     shown = dreams.shown[2:].clone()
-    seen, still_shown = dreams.visit(cast(Perceptor, perceptor), 2, count=2, moves=6)
+    seen, still_shown = dreams.visit(cast(CLIPPerceptor, perceptor), 2, count=2, moves=6)
     assert torch.equal(still_shown, shown)
     after = (perceptor.encode_images(_small(seen)) * wanted[2:]).sum(1)
     assert (after > before[2:] + 0.1).all()
@@ -227,7 +227,7 @@ def test_scrambled_pictures_have_the_colours_but_not_the_shapes() -> None:
 def test_what_shows_nothing_is_false_of_every_noun_but_the_one_it_may_show() -> None:
     pictures = np.full((32, 64, 64, 3), 128, dtype=np.uint8)
     source = Source(pictures, [Truth("cat", "red")] * 32)
-    trainer = ClipTrainer(Perceptor(CONFIGS["clip"]), Plan(4, 8, 0.001), [source], canvas=LATENTS, dreams=2)
+    trainer = ClipTrainer(CLIPPerceptor(CONFIGS["clip"]), Plan(4, 8, 0.001), [source], canvas=LATENTS, dreams=2)
     views, may_show = trainer._wrong(torch.rand(8, 3, 64, 64), source.shown[:8], 0)
     assert len(views) == len(may_show) == 2 + 8
     assert (may_show[2:] == NOTHING).all()
@@ -254,7 +254,7 @@ def test_likelihood_is_best_at_the_truth() -> None:
 
 def test_the_critic_learns_from_its_own_loss_alone() -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (2, CROP, CROP, 3), dtype=np.uint8)
-    trainer = VQGANTrainer(Plan(steps=10, batch=1, rate=0.001), pictures, Perceptor(CONFIGS["clip"]))
+    trainer = VQGANTrainer(Plan(steps=10, batch=1, rate=0.001), pictures, CLIPPerceptor(CONFIGS["clip"]))
     losses = trainer.losses_at(9)
     of_critic, of_decoder = trainer.network.critic.main[0].weight, trainer.network.decoder.conv_out.weight
     assert all(loss.isfinite() for loss in losses.values())

@@ -92,9 +92,9 @@ class Choice:
 
     def _network(self) -> str | None:
         if self.dvae:
-            from clipgen.weights.imports import adopt_dvae
+            from clipgen.weights.imports import import_dvae
 
-            return adopt_dvae(self.dvae)
+            return import_dvae(self.dvae)
         return self._vqgan(self.vqgan) if self.vqgan else None
 
     def _vqgan(self, text: str) -> str:
@@ -104,9 +104,9 @@ class Choice:
             return name
         if not _exists(text):
             raise unknown_value("--vqgan, where it names no file,", text, networks("vqgan"))
-        from clipgen.weights.imports import adopt_vqgan
+        from clipgen.weights.imports import import_vqgan
 
-        return adopt_vqgan(Path(text), self.vqgan_config)
+        return import_vqgan(Path(text), self.vqgan_config)
 
     def _clips(self) -> list[str]:
         names, files = self.clip or [], self.clip_weights or []
@@ -114,17 +114,17 @@ class Choice:
             return [_clip(name) for name in names]
         if names and len(names) != len(files):
             raise UsageError(f"--clip-weights is given {len(files)} times and --clip {len(names)}: give each a partner")
-        from clipgen.weights.imports import adopt_clip
+        from clipgen.weights.imports import import_clip
 
         models: list[str | None] = [*names] if names else [None for _ in files]
-        return [adopt_clip(name, file) for name, file in zip(models, files, strict=True)]
+        return [import_clip(name, file) for name, file in zip(models, files, strict=True)]
 
 
 def _clip(text: str) -> str:
     if text.startswith(HUB_PREFIX):
-        from clipgen.weights.imports import adopt_hub
+        from clipgen.weights.imports import import_hub
 
-        return adopt_hub(text)
+        return import_hub(text)
     if name := _known("clip", text):
         return name
     raise unknown_value("--clip", text, networks("clip"))

@@ -19,7 +19,7 @@ from clipgen.config.presets import PRESETS, Preset, Size
 from clipgen.config.resolving import networks_of, resolve
 from clipgen.util.devices import pick_device
 from clipgen.util.text import readable_bytes, readable_time
-from clipgen.weights import registry as shelf
+from clipgen.weights import registry
 from clipgen.weights.cache import Cache
 from clipgen.weights.records import describe_sizes
 
@@ -107,7 +107,7 @@ def _described(preset: Preset, backend: str) -> dict[str, Any]:
 
 
 def _weights(preset: Preset, backend: str) -> str:
-    missing = shelf.missing(networks_of(Job(parse_prompts(EXAMPLE), backend=backend, preset=preset.name)))
+    missing = registry.missing(networks_of(Job(parse_prompts(EXAMPLE), backend=backend, preset=preset.name)))
     if not missing:
         return "here"
     return f"{describe_sizes(missing)} to get"
@@ -118,7 +118,7 @@ def _now(job: Job, wish: str) -> dict[str, Any]:
     resolved, notes = resolve(job, device=wish)
     size, device = cast(Size, resolved.size), pick_device(wish)
     what = f"{resolved.backend} on {device}, {size[0]}x{size[1]}, {resolved.steps} steps"
-    missing = shelf.missing(networks_of(resolved))
+    missing = registry.missing(networks_of(resolved))
     seconds = None if missing else _seconds(resolved, device)
     took = f"about {readable_time(seconds)}" if seconds else f"{len(missing)} files have to be downloaded first"
     summary = "; ".join([*notes, what, took] if notes else [f"preset {resolved.preset}", what, took])

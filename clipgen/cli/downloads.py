@@ -18,7 +18,7 @@ from clipgen.config.job import Job
 from clipgen.config.presets import STANDARD
 from clipgen.config.resolving import named_networks, networks_of
 from clipgen.util.text import readable_bytes
-from clipgen.weights import registry as shelf
+from clipgen.weights import registry
 from clipgen.weights.records import describe_sizes
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def offered_preset(job: Job, *, offline: bool, notes: Notes) -> str | None:
 
     Where nobody is there to answer, only say that there are such.
     """
-    missing = shelf.missing(networks_of(replace(job, preset=STANDARD)))
+    missing = registry.missing(networks_of(replace(job, preset=STANDARD)))
     if notes.quiet or any(record.sha256 is None for record in missing):
         return None
     size = describe_sizes(missing)
@@ -57,11 +57,11 @@ def fetch_missing(job: Job, typed: Job | None, *, offline: bool, notes: Notes) -
 
     cache, asked = Cache(), named_networks(typed) if typed else ()
     needed = networks_of(job)
-    for record in shelf.missing([name for name in needed if name not in asked], cache):
+    for record in registry.missing([name for name in needed if name not in asked], cache):
         cache.find(record)
-    missing = shelf.missing(needed, cache)
+    missing = registry.missing(needed, cache)
     for record in missing:
-        if cache.wanted(record) is None:
+        if cache.expected_sha256(record) is None:
             cache.find(record)
     if missing:
         notes.note(f"{len(missing)} files have to be downloaded first, {describe_sizes(missing)}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from clipgen.util.text import readable_bytes
-from clipgen.weights import registry as shelf
+from clipgen.weights import registry
 from clipgen.weights.cache import read_digest
 from clipgen.weights.catalogue import RECORDS
 from clipgen.weights.records import describe_size
@@ -23,7 +23,7 @@ HEAD = ("NAME", "KIND", "SIZE", "HERE", "SHA256", "LICENCE")
 def inventory(cache: Cache) -> list[dict[str, Any]]:
     """Return a row of JSON values for every file that can be downloaded, and for every other network that is here."""
     rows = [_describe(cache, record) for record in RECORDS.values()]
-    return rows + [_describe_network(cache, name) for name in shelf.kept(cache) if name not in RECORDS]
+    return rows + [_describe_network(cache, name) for name in registry.cached_networks(cache) if name not in RECORDS]
 
 
 def _describe(cache: Cache, record: Record) -> dict[str, Any]:
@@ -35,19 +35,19 @@ def _describe(cache: Cache, record: Record) -> dict[str, Any]:
         "summary": record.summary,
         "bytes": record.size,
         "size": describe_size(record),
-        "cached": shelf.held(record, cache) is not None,
-        "ready": shelf.is_ready(shelf.network_of(record.name), cache),
+        "cached": registry.find_file(record, cache) is not None,
+        "ready": registry.is_ready(registry.network_of(record.name), cache),
         "partial_bytes": part.stat().st_size if part.is_file() else 0,
-        "sha256": cache.wanted(record),
-        "needs_trust_on_first_use": cache.wanted(record) is None,
+        "sha256": cache.expected_sha256(record),
+        "needs_trust_on_first_use": cache.expected_sha256(record) is None,
         "licence": record.licence,
     }
 
 
 def _describe_network(cache: Cache, name: str) -> dict[str, Any]:
     """Return a row for a network that is no file of the catalogue, such as one of the user's own."""
-    path = shelf.network_path(name, cache)
-    header, size = shelf.read_header(path), path.stat().st_size
+    path = registry.network_path(name, cache)
+    header, size = registry.read_header(path), path.stat().st_size
     files = [str(one.get("file")) for one in header.recipe.get("converted_from", [])] if header else []
     return {
         "name": name,
@@ -60,7 +60,7 @@ def _describe_network(cache: Cache, name: str) -> dict[str, Any]:
         "partial_bytes": 0,
         "sha256": read_digest(path),
         "needs_trust_on_first_use": False,
-        "licence": "of your own file" if shelf.is_own(name) else "as its parts",
+        "licence": "of your own file" if registry.is_own(name) else "as its parts",
     }
 
 

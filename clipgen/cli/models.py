@@ -81,7 +81,7 @@ def pull(
     try:
         for record in _records(names):
             [path] = downloads.pull(fetcher, [record], trust=trust, quiet=quiet)
-            digest = fetcher.cache.wanted(record)
+            digest = fetcher.cache.expected_sha256(record)
             pulled.append({"name": record.name, "path": str(path), "sha256": digest, "licence": record.licence})
             note(f"{record.name}: {record.licence}; sha256 {digest}{'' if record.sha256 else ', recorded here'}")
             if not as_json:
@@ -99,12 +99,14 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Read weights again and compare their sha256; exit code 1 if a file is damaged."""
-    from clipgen.weights import registry as shelf
+    from clipgen.weights import registry
     from clipgen.weights.cache import Cache
     from clipgen.weights.catalogue import RECORDS
 
     cache = Cache()
-    found = _damages(cache, names or [*shelf.kept(cache), *(one.name for one in RECORDS.values() if cache.has(one))])
+    found = _damages(
+        cache, names or [*registry.cached_networks(cache), *(one.name for one in RECORDS.values() if cache.has(one))]
+    )
     if as_json:
         rows = [{"name": name, "ok": reason is None, "problem": reason} for name, reason in found.items()]
         _print_json({"models": rows})
@@ -116,7 +118,7 @@ def verify(
     damaged = [name for name, reason in found.items() if reason]
     if damaged:
         name = damaged[0].split(",")[0]
-        again = "name your file again" if shelf.is_own(name) else f"clipgen models pull {name}"
+        again = "name your file again" if registry.is_own(name) else f"clipgen models pull {name}"
         raise ClipgenError(
             f"{len(damaged)} of {len(found)} files damaged, {damaged[0]}: {found[damaged[0]]}; get it again with: "
             f"clipgen models rm {name} --yes, then {again}"
@@ -125,14 +127,14 @@ def verify(
 
 def _damages(cache: "Cache", names: Iterable[str]) -> dict[str, str | None]:
     """Say for each file of these names, and each network made of one, what is wrong with it; None if nothing is."""
-    from clipgen.weights import registry as shelf
+    from clipgen.weights import registry
 
     found: dict[str, str | None] = {}
-    made = shelf.kept(cache)
+    made = registry.cached_networks(cache)
     for name in dict.fromkeys(names):
         if name in made:
-            found[f"{name}, ready to use"] = shelf.network_damage(name, cache)
-        for record in [] if shelf.is_own(name) else _records([name]):
+            found[f"{name}, ready to use"] = registry.network_damage(name, cache)
+        for record in [] if registry.is_own(name) else _records([name]):
             if cache.path(record).is_file():
                 found[record.name] = cache.damage(record)
             elif name not in made:
@@ -143,17 +145,17 @@ def _damages(cache: "Cache", names: Iterable[str]) -> dict[str, str | None]:
 @models.command()
 def path(name: Name, as_json: Json = False) -> None:
     """Print where weights are; exit code 3 if they are not here."""
-    from clipgen.weights import registry as shelf
+    from clipgen.weights import registry
     from clipgen.weights.cache import Cache
     from clipgen.weights.catalogue import RECORDS
 
     cache = Cache()
     record = RECORDS.get(name)
-    if (record is None or not cache.has(record)) and name in shelf.kept(cache):
-        _print_path(name, shelf.network_path(name, cache), as_json=as_json)
+    if (record is None or not cache.has(record)) and name in registry.cached_networks(cache):
+        _print_path(name, registry.network_path(name, cache), as_json=as_json)
         return
     for one in _records([name]):
-        _print_path(one.name, shelf.held(one, cache) or cache.find(one), as_json=as_json)
+        _print_path(one.name, registry.find_file(one, cache) or cache.find(one), as_json=as_json)
 
 
 @models.command()
@@ -187,10 +189,10 @@ def rm(
 
     from clipgen.weights.cache import Cache, plain_files
     from clipgen.weights.catalogue import IN_PARTS, RECORDS
-    from clipgen.weights.registry import kept
+    from clipgen.weights.registry import cached_networks
 
     cache = Cache()
-    made = [name for name in dict.fromkeys(names) if name in kept(cache) and name not in RECORDS]
+    made = [name for name in dict.fromkeys(names) if name in cached_networks(cache) and name not in RECORDS]
     records = _records(name for name in names if name not in made or name in IN_PARTS)
     with ExitStack() as held:
         present = [record for record in records if cache.files(record, forget=forget)]

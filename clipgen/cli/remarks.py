@@ -30,7 +30,7 @@ def unread_words(job: Job, models: Models) -> Iterator[str]:
     """Warn of each text that is longer than the models read."""
     reader = models.perceptors[0].perceptor
     for prompt in job.prompts:
-        if over := reader.overlong(prompt.text):
+        if over := reader.tokens_over_limit(prompt.text):
             text = one_line(prompt.text, MAX_LABEL)
             yield f'warning: the last words of "{text}" are not read: it is {over} tokens too long'
 

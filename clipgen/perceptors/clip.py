@@ -1,9 +1,10 @@
-"""CLIP as clipgen sees it: texts and views in, unit vectors out."""
+"""CLIP as the perceptor that guides a run: texts and image views in, unit vectors out."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -15,10 +16,10 @@ from torch.nn.functional import interpolate, normalize
 
 from clipgen import weights
 from clipgen.errors import ClipgenError
-from clipgen.starter.unclip.towers import register_towers
 from clipgen.util.text import quoted
+from clipgen.weights.kinds import TOWER_PREFIX, TOWERS
 
-BYTE_TOKENS = 512  # every byte, alone and as the end of a word, comes before the merges
+BYTE_TOKENS = 512  # each byte, alone and as the end of a word; they come before the merges
 _UNSUPPORTED = (
     "custom_text",
     "multimodal_cfg",
@@ -30,7 +31,7 @@ _UNSUPPORTED = (
 
 
 def small_tokenizer(merges: int, context_length: int) -> SimpleTokenizer:
-    """open_clip's byte-pair tokenizer with only the first `merges` of its merges."""
+    """Return open_clip's byte-pair tokenizer, cut down to the first `merges` of its merges."""
     tokenizer = SimpleTokenizer(context_length=context_length)
     tokens = list(tokenizer.encoder)
     specials = [tokenizer.decoder[number] for number in tokenizer.all_special_ids]
@@ -44,17 +45,20 @@ def small_tokenizer(merges: int, context_length: int) -> SimpleTokenizer:
 
 
 def build_clip(config: dict[str, Any]) -> CLIP:
-    """Build an open_clip CLIP from `embed_dim`, `vision_cfg`, `text_cfg` and `quick_gelu`, as its model configs do.
+    """Build an untrained CLIP from an open_clip model config.
 
-    Raises ClipgenError if the config asks for what this class is not, or for parts that would be downloaded.
+    config: `embed_dim`, `vision_cfg`, `text_cfg`, and optionally `quick_gelu` and `init_logit_bias`. Other keys are
+    ignored. Raises ClipgenError if the config asks for another architecture, or for parts that would be downloaded.
     """
     vision, text = config["vision_cfg"], config["text_cfg"]
     other = [name for part in (config, vision, text) for name, value in part.items() if value and name in _UNSUPPORTED]
-    if ":" in (vision.get("timm_model_name") or ""):
-        other.append(vision["timm_model_name"])
+    tower = vision.get("timm_model_name") or ""
+    if ":" in tower:  # timm would fetch it, or open a folder
+        other.append(tower)
     if other:
         raise ClipgenError(f"a CLIP with {quoted(other[0])} in its config is not supported: choose a plain one")
-    register_towers()
+    if tower.startswith(TOWER_PREFIX):
+        import_module(TOWERS).register_towers()
     return CLIP(
         config["embed_dim"],
         CLIPVisionCfg(**vision),
@@ -65,17 +69,17 @@ def build_clip(config: dict[str, Any]) -> CLIP:
 
 
 def _check_input(config: dict[str, Any]) -> None:
-    """Raise ClipgenError unless mean and standard deviation of the input are three usable numbers each."""
+    """Raise ClipgenError unless `mean` and `std` are three finite numbers each, the latter above 0."""
     mean, std = config["mean"], config["std"]
     if not (len(mean) == len(std) == 3 and all(math.isfinite(x) for x in mean) and all(0 < x < math.inf for x in std)):
         raise ClipgenError(f"a CLIP's mean and std must be three numbers each, got {quoted(mean)} and {quoted(std)}")
 
 
-class Perceptor(nn.Module):
-    """A CLIP with its tokenizer, input size and normalisation.
+class CLIPPerceptor(nn.Module):
+    """A CLIP with its tokenizer, input size and normalisation (Radford et al., 2021).
 
-    config: what `build_clip` takes, `mean` and `std` (per channel) of the input, and `merges` of the tokenizer, by
-    default all that OpenAI's has.
+    config: what `build_clip` takes, and the `mean` and `std` per channel of the input. An optional `merges` limits the
+    tokenizer to as many of OpenAI's merges. Raises ClipgenError if the config is not that of a usable CLIP.
     """
 
     mean: Tensor
@@ -95,43 +99,51 @@ class Perceptor(nn.Module):
         self.register_buffer("std", torch.tensor(config["std"]).view(1, 3, 1, 1), persistent=False)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """Texts to unit vectors (N, D)."""
+        """Encode N texts as unit vectors (N, D)."""
         vectors: Tensor = self.clip.encode_text(self.tokens(texts).to(self.mean.device), normalize=True)
         return vectors
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
-        """Texts as numbers of tokens (N, T), cut to what the model reads."""
+        """Encode N texts as token numbers (N, T), cut at the T tokens that the model reads and padded with 0."""
         numbers: Tensor = self.tokenizer(list(texts))
         return numbers
 
-    def read_texts(self, texts: Sequence[str]) -> Tensor:
-        """What `read` makes of texts."""
-        return self.read(self.tokens(texts))
+    def tokens_over_limit(self, text: str) -> int:
+        """Return how many tokens of a text the model does not read; 0 if it reads all."""
+        tokens = len(self.tokenizer.encode(text)) + 2  # those of start and end
+        return max(0, tokens - int(self.tokenizer.context_length or tokens))
 
-    def read(self, tokens: Tensor) -> Tensor:
-        """Tokens (N, T) of texts to their unit vectors and then those of each token: (N, 1 + T, D).
+    def text_states(self, texts: Sequence[str]) -> Tensor:
+        """Encode N texts as `token_states` (N, 1 + T, D)."""
+        return self.token_states(self.tokens(texts))
 
-        A token's says what the text has said up to there; zeros stand for those after the end.
+    def token_states(self, tokens: Tensor) -> Tensor:
+        """Encode tokens (N, T) as the unit vector of each text, followed by those of its tokens: (N, 1 + T, D).
+
+        The vector of a token stands for the text up to there, as the text tower is causal. Those after the end of a
+        text are zeros.
         """
         tokens = tokens.to(self.mean.device)
-        read = self.clip.forward_intermediates(text=tokens, text_indices=1, normalize_intermediates=True)
-        states = normalize(read["text_intermediates"][0] @ self.clip.text_projection, dim=2)
-        here = torch.arange(tokens.shape[1]).to(tokens) <= tokens.argmax(1, keepdim=True)  # the end's is the highest
-        return torch.cat([read["text_features"][:, None], states * here[:, :, None]], 1)
+        found = self.clip.forward_intermediates(text=tokens, text_indices=1, normalize_intermediates=True)
+        states = normalize(found["text_intermediates"][0] @ self.clip.text_projection, dim=2)
+        end = tokens.argmax(1, keepdim=True)  # the end token has the highest number
+        inside = torch.arange(tokens.shape[1]).to(tokens) <= end
+        return torch.cat([found["text_features"][:, None], states * inside[:, :, None]], 1)
 
     def whole(self, images: Tensor) -> Tensor:
-        """Whole images (N, 3, H, W) as views, whatever their shape."""
+        """Resize images (N, 3, H, W) of any aspect ratio to views (N, 3, size, size)."""
         return interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
 
     def encode_images(self, views: Tensor) -> Tensor:
-        """Views (N, 3, size, size), RGB in [0, 1], to unit vectors (N, D)."""
+        """Encode views (N, 3, size, size), RGB in [0, 1], as unit vectors (N, D)."""
         vectors: Tensor = self.clip.encode_image((views - self.mean) / self.std, normalize=True)
         return vectors
 
-    def see(self, views: Tensor) -> tuple[Tensor, Tensor]:
-        """Views as for `encode_images` to unit vectors (N, D) and to what is in their cells: (N, C, h, w).
+    def encode_with_maps(self, views: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode views (N, 3, size, size), RGB in [0, 1], as unit vectors (N, D) and feature maps (N, C, h, w).
 
-        Raises ClipgenError if the tower has no maps of features.
+        The maps are the last that the image tower has before it pools. Raises ClipgenError for a tower without them:
+        only convolutional towers of timm are supported.
         """
         stages = getattr(getattr(self.clip.visual, "trunk", None), "stages", None)
         if not isinstance(stages, nn.Module):
@@ -144,16 +156,16 @@ class Perceptor(nn.Module):
             hook.remove()
         return vectors, maps[0]
 
-    def overlong(self, text: str) -> int:
-        """By how many tokens a text is longer than the model reads; 0 if it fits."""
-        tokens = len(self.tokenizer.encode(text)) + 2
-        return max(0, tokens - int(self.tokenizer.context_length or tokens))
+
+def clip_network(config: dict[str, Any]) -> CLIP:
+    """Build the untrained CLIP of a perceptor's config, checked as `CLIPPerceptor` does: what a weight file fills."""
+    return CLIPPerceptor(config).clip
 
 
-def build_perceptor(checkpoint: weights.Checkpoint) -> Perceptor:
-    """The perceptor of a checkpoint with its weights in it. Raises ClipgenError if it is of another kind."""
+def build_perceptor(checkpoint: weights.Checkpoint) -> CLIPPerceptor:
+    """Build a perceptor with the weights of a checkpoint. Raises ClipgenError if the checkpoint is no CLIP."""
     if checkpoint.kind != "clip":
         raise ClipgenError(f"a checkpoint of kind '{checkpoint.kind}' is no CLIP")
-    perceptor = Perceptor(checkpoint.config)
+    perceptor = CLIPPerceptor(checkpoint.config)
     perceptor.clip.load_state_dict(checkpoint.tensors)
     return perceptor

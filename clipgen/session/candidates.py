@@ -19,7 +19,7 @@ from clipgen.config.resolving import models_of
 from clipgen.core.contracts import Sink
 from clipgen.engine.cost import Models
 from clipgen.engine.runner import run_together
-from clipgen.perceptors.clip import Perceptor, build_perceptor
+from clipgen.perceptors.clip import CLIPPerceptor, build_perceptor
 from clipgen.util.images import to_tensor
 from clipgen.weights.loader import load
 
@@ -66,7 +66,9 @@ def best_seeds(
 
 
 @torch.no_grad()
-def judged(pictures: Sequence[Image.Image], job: Job, judges: Sequence[Perceptor], device: torch.device) -> list[float]:
+def judged(
+    pictures: Sequence[Image.Image], job: Job, judges: Sequence[CLIPPerceptor], device: torch.device
+) -> list[float]:
     """Return for each picture the mean cosine with the texts of a job, by their weights, as the judges see them.
 
     The pictures are of one size.
@@ -80,7 +82,7 @@ def judged(pictures: Sequence[Image.Image], job: Job, judges: Sequence[Perceptor
     return scores
 
 
-def _judges(job: Job, models: Models) -> list[Perceptor]:
+def _judges(job: Job, models: Models) -> list[CLIPPerceptor]:
     name = models_of(job).judge
     if name is None:
         return [each.perceptor for each in models.perceptors]

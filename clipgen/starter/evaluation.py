@@ -21,7 +21,7 @@ from torch import Tensor
 from clipgen.config.job import Job, parse_prompts
 from clipgen.config.resolving import resolve
 from clipgen.engine.runner import load_models, run
-from clipgen.perceptors.clip import Perceptor, build_perceptor
+from clipgen.perceptors.clip import CLIPPerceptor, build_perceptor
 from clipgen.starter import grammar
 from clipgen.starter.english import Claim, say
 from clipgen.starter.grammar import Truth
@@ -86,7 +86,7 @@ def answers(asked: Sequence[Question], template: Job, device: str) -> Iterator[A
 
 
 @torch.no_grad()
-def embed(pictures: Sequence[Image.Image], perceptor: Perceptor) -> Tensor:
+def embed(pictures: Sequence[Image.Image], perceptor: CLIPPerceptor) -> Tensor:
     """Whole pictures as unit vectors (N, D)."""
     device = next(perceptor.parameters()).device
     views = torch.cat([perceptor.whole(to_tensor(picture, picture.size).to(device)) for picture in pictures])
@@ -141,7 +141,7 @@ def _precision(cosines: Tensor, claims: Sequence[Claim]) -> dict[str, float]:
     return scores
 
 
-def _attribute(name: str, given: Sequence[Answer], vectors: Tensor, judge: Perceptor) -> dict[str, float]:
+def _attribute(name: str, given: Sequence[Answer], vectors: Tensor, judge: CLIPPerceptor) -> dict[str, float]:
     """How often the judge sees a stated value of an attribute, among all values; nothing where none is stated.
 
     A question that leaves it open for one of two things does not count: what the judge sees may be that one's.

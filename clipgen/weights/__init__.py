@@ -1,4 +1,4 @@
-"""Weights: reading and writing our checkpoints, and the pretrained ones to download. Importing it loads no torch."""
+"""Weights: their files, the published ones to download, a user's own to import. Importing this loads no torch."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -1,6 +1,6 @@
-"""Published VQGANs, and DALL-E's dVAE in its two parts.
+"""Records of the published VQGANs, and of DALL-E's dVAE in its two parts.
 
-The networks' arguments are written out here, so that no YAML file of a stranger is ever needed.
+The configs of the networks are written out here, so no YAML file has to be downloaded and trusted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ def _autoencoder(
     *,
     gumbel: bool = False,
 ) -> dict[str, Any]:
-    """Arguments of taming's VQModel or GumbelVQ; what all of the published ones have in common is said here."""
+    """Return the config of a VQGAN, as taming-transformers' VQModel or GumbelVQ.
+
+    multipliers: of the width, one for each resolution. attention: the resolutions with attention, at 256 pixels.
+    """
     shape = {
         "double_z": False,
         "z_channels": width,
@@ -53,12 +56,12 @@ def _gumbel() -> dict[str, Any]:
 
 
 def _without_attention(config: dict[str, Any]) -> dict[str, Any]:
-    """The middle block has attention whatever `attn_resolutions` says, unless its type is "none"."""
+    """Return a config without attention in the middle block, where `attn_resolutions` has no say."""
     return {**config, "ddconfig": {**config["ddconfig"], "attn_type": "none"}}
 
 
 def _zipped(name: str, size: int | None, config: dict[str, Any], summary: str, *mirrors: str) -> Record:
-    """Describe an autoencoder of the latent-diffusion authors, who put checkpoint and YAML into a zip archive."""
+    """Return the record of an autoencoder of latent diffusion, a zip archive with checkpoint and YAML file."""
     address = f"{OMMER}/vq-{name}.zip"
     return Record(
         f"vqgan/ldm-{name}",

@@ -1,4 +1,4 @@
-"""Checkpoints as data: tensors, the config that builds their network, the recipe that trained them, in one file."""
+"""clipgen's own weight files: safetensors whose header has the network's kind, its config and its training recipe."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from clipgen.weights.registry import STARTER, network_path
 Built = TypeVar("Built", bound=nn.Module)
 
 SCALE = "|scale"
-"""Ends the name of what the rows of an 8-bit matrix are to be multiplied by."""
+"""Ends the name of the factors by which the rows of an 8-bit matrix are to be multiplied."""
 BYTE, TINY = 127, 1e-7
+"""The largest 8-bit value, and the least factor: a row of zeros has no other."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file of weights holds.
+    """The content of a weight file.
 
-    kind: which network it builds ("clip", "vqgan", "dvae", "feature-prior", "sketcher", "painter").
-    config: the arguments of that network, JSON values only.
+    kind: which network it is for, mostly a key of `clipgen.weights.kinds.KINDS`.
+    config: what that network is built from, JSON values only.
     tensors: its state dict.
-    recipe: how it was trained (command, seed, steps, metrics), JSON values only.
+    recipe: how it was trained (command, seed, steps, metrics) or from which files it was converted; JSON values only.
     """
 
     kind: str
@@ -41,7 +42,7 @@ class Checkpoint:
 
 
 def find(name: str) -> Path:
-    """The file of the weights called `name`: "starter/clip" inside the package, or else a path.
+    """Return the path of a weight file: of a starter network, "starter/clip", or else `name` itself is a path.
 
     Raises WeightsMissingError if there is no such file.
     """
@@ -52,7 +53,7 @@ def find(name: str) -> Path:
 
 
 def read(path: Path) -> Checkpoint:
-    """Read a checkpoint; tensors come as float32. Raises ClipgenError if the file is not one of ours."""
+    """Read a weight file; floating-point tensors come as float32. Raises ClipgenError if clipgen did not write it."""
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
@@ -65,9 +66,10 @@ def read(path: Path) -> Checkpoint:
 
 
 def build(checkpoint: Checkpoint, kind: str, make: Callable[[dict[str, Any]], Built]) -> Built:
-    """What `make` builds of a checkpoint's config, with the weights in it.
+    """Build a network with the weights of a checkpoint.
 
-    Raises ClipgenError if the checkpoint is not of that kind, or of another version of it.
+    kind: what the checkpoint must be. make: builds the network from a config. Raises ClipgenError if the checkpoint is
+    of another kind, or does not fit the network as this version of clipgen has it.
     """
     if checkpoint.kind != kind:
         raise ClipgenError(f"a checkpoint of kind '{checkpoint.kind}' is no {kind.replace('-', ' ')}")
@@ -81,10 +83,10 @@ def build(checkpoint: Checkpoint, kind: str, make: Callable[[dict[str, Any]], Bu
 
 
 def write(path: Path, checkpoint: Checkpoint, bits: int = 32) -> None:
-    """Write a checkpoint atomically, its floating tensors in 32, 16 or 8 bits a number.
+    """Write a weight file atomically, with floating-point tensors in 32, 16 or 8 bits a value.
 
-    In 8 bits each row of a matrix is stored as whole numbers within ±127 and one number that they are to be multiplied
-    by; all that has a single dimension keeps 16 bits.
+    With 8 bits, each row of a tensor of two or more dimensions is stored as whole numbers within ±127 and one 16-bit
+    factor; tensors of fewer dimensions are stored with 16 bits.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in checkpoint.tensors.items()}
     if bits < 32:
@@ -112,7 +114,7 @@ def _packed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _unpacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors as they were packed or not, those of floating numbers in float32."""
+    """Undo `_packed`, and convert floating-point tensors to float32."""
     unpacked = {name: _single(value) for name, value in tensors.items() if not name.endswith(SCALE)}
     for name, scale in tensors.items():
         if name.endswith(SCALE):

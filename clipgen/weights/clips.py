@@ -1,4 +1,4 @@
-"""Published CLIPs: those of OpenAI, and the good ones that open_clip's authors trained on LAION and DataComp."""
+"""Records of published CLIPs: OpenAI's, and those that open_clip's authors trained on LAION and DataComp."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clipgen.weights.records import CODE_MIT, HUB, PYTTI, Record
 
 MIT = "MIT"
 
-# Mean and standard deviation of the pictures that OpenAI's CLIPs were trained on, from open_clip/constants.py.
+# Mean and standard deviation by which the input of OpenAI's CLIPs is normalised, from open_clip/constants.py.
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -22,7 +22,7 @@ def _clip_config(
 
 
 def _openai(model: str, size: int, sha256: str, side: int, file: str = "") -> Record:
-    """Describe a CLIP of OpenAI; open_clip must build it with QuickGELU, which it was trained with."""
+    """Return the record of a CLIP of OpenAI; all were trained with QuickGELU."""
     file = file or f"{model}.pt"
     config = _clip_config(model, quick_gelu=True, mean=CLIP_MEAN, std=CLIP_STD)
     mirrors = (
@@ -42,7 +42,7 @@ def _laion(
     mean: Sequence[float] = CLIP_MEAN,
     std: Sequence[float] = CLIP_STD,
 ) -> Record:
-    """Describe a CLIP that open_clip's authors trained and put on the Hugging Face hub, under the tag it has there."""
+    """Return the record of a CLIP that open_clip knows by model and tag, in a repository of the Hugging Face hub."""
     file = "open_clip_pytorch_model.bin"
     return Record(
         f"clip/{model.lower()}-{tag}",

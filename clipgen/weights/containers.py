@@ -1,7 +1,7 @@
-"""The containers of torch's files: what is pickled in them, and where in the file each storage lies.
+"""The container formats of torch's files: the pickled object in them, and where in the file each storage lies.
 
-A zip archive (torch.save since 1.6, and TorchScript); before that pickles with the storages behind them; and in the
-first releases a tar. Nothing is copied out and nothing is unpacked, so sizes are bounded by the file's.
+There are three: a zip archive (torch.save since 1.6, and TorchScript), pickles followed by the storages (before that),
+and a tar archive (before 0.2). Nothing is decompressed or copied, so the file bounds the memory that is needed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Key = TypeVar("Key", int, str)
 
 MAX_DIMENSIONS = 16
 MAGIC = 0x1950A86A20F9469CFC6C
-"""The first pickle of a file from before 1.6."""
+"""The first pickle in a file of torch before 1.6."""
 
 _DTYPES = {
     "torch.DoubleStorage": torch.float64,
@@ -44,7 +44,7 @@ _DTYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A run of `count` values of one type; `offset` values of the storage called `key` come before it."""
+    """`count` values of one dtype in the storage called `key`, after the first `offset` values there."""
 
     key: str
     dtype: torch.dtype
@@ -54,7 +54,7 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class TensorRecord:
-    """A tensor as the file describes it, which is known to lie inside its storage."""
+    """A tensor as the file describes it, checked to lie inside its storage. Offset and strides count values."""
 
     storage: Storage
     offset: int
@@ -64,14 +64,14 @@ class TensorRecord:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a container holds: the object that was saved, and the place (start, bytes) of each storage in the file."""
+    """The content of a file: the saved object, and the place of each storage by its key, (start, length) in bytes."""
 
     saved: Any
     places: Mapping[str, tuple[int, int]]
 
 
 def _tensor(storage: object, offset: object, size: object, stride: object, *_: object) -> TensorRecord:
-    """Check a tensor against its storage. Raises UnreadableError if it does not lie inside."""
+    """Return the record of a tensor, of any arguments. Raises UnreadableError if it does not lie inside its storage."""
     if not isinstance(storage, Storage) or not isinstance(size, tuple) or not isinstance(stride, tuple):
         raise UnreadableError("a tensor in it has no storage or no size")
     numbers = (offset, *size[: MAX_DIMENSIONS + 1], *stride[: MAX_DIMENSIONS + 1])
@@ -81,14 +81,17 @@ def _tensor(storage: object, offset: object, size: object, stride: object, *_: o
         raise UnreadableError("a tensor in it has too many dimensions, or steps that are not one for each")
     first = numbers[0]
     last = first + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
-    # A step of 0 would repeat a value: a small file could then describe a tensor of any size.
+    # The product is checked, too: with a stride of 0 a small file could describe a tensor of any size.
     if prod(size) > storage.count or (prod(size) and last >= storage.count):
         raise UnreadableError("a tensor in it is larger than its storage")
     return TensorRecord(storage, first, size, stride)
 
 
 def _ordered_dict(*pairs: object) -> dict[Any, Any]:
-    """Make an empty dict; its items follow as instructions, or came from Python 2, which may repeat them endlessly."""
+    """Return an empty dict, whose items Python 3 adds by later instructions.
+
+    Python 2 gave them as arguments. Those are refused, as a small file could repeat the same list of them endlessly.
+    """
     if pairs:
         raise UnreadableError("it was pickled by Python 2")
     return {}
@@ -108,7 +111,7 @@ BUILDERS: dict[str, Builder] = {
 
 
 def _storage(saved_id: object) -> object:
-    """Turn torch's reference to a storage, or to a module's source, into the record of it."""
+    """Turn torch's persistent id of a storage into its record, and that of a module into the module's class."""
     kind, *rest = saved_id if isinstance(saved_id, tuple) else ("",)
     if kind == "module":
         return rest[0]
@@ -133,7 +136,10 @@ def _named_storage(of_type: object, key: object, offset: object, count: object) 
 
 
 def read_zip(path: Path, memory: mmap.mmap) -> Contents:
-    """Read an archive of torch.save or torch.jit.save: data.pkl, and beside it a folder with the storages."""
+    """Read a zip archive of torch.save or torch.jit.save: the pickle data.pkl, and a folder of storages next to it.
+
+    Raises UnreadableError, or one of `BROKEN` for a broken pickle, as the other readers here do.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()}
@@ -156,7 +162,7 @@ def _content(memory: mmap.mmap, entry: zipfile.ZipInfo) -> bytes:
 
 
 def _place(memory: mmap.mmap, entry: zipfile.ZipInfo) -> tuple[int, int]:
-    """Where the bytes of an archive's entry lie, behind its own header. torch compresses none, lest they be mapped."""
+    """Return start and length of an entry's bytes, behind its local header; torch stores all without compression."""
     header = memory[entry.header_offset : entry.header_offset + 30]
     if entry.compress_type != zipfile.ZIP_STORED or header[:4] != b"PK\x03\x04":
         raise UnreadableError(f"{quoted(entry.filename)} in it is compressed or broken")
@@ -167,7 +173,7 @@ def _place(memory: mmap.mmap, entry: zipfile.ZipInfo) -> tuple[int, int]:
 
 
 def read_legacy(memory: mmap.mmap) -> Contents:
-    """Read what torch saved before 1.6: five pickles (magic number, version, machine, object, keys), then storages."""
+    """Read a file of torch before 1.6: pickles of magic number, version, system, object and keys, then storages."""
     widths: dict[str, int] = {}
 
     def persistent(saved_id: object) -> object:
@@ -184,14 +190,14 @@ def read_legacy(memory: mmap.mmap) -> Contents:
 
 
 def _plain(value: object, kind: type[Key]) -> Key:
-    """The value itself; a key of another type is refused, for it may be a nest of tuples that cannot be hashed."""
+    """Return the value. Raises UnreadableError for another type, such as nested tuples too deep to be hashed."""
     if type(value) is not kind:
         raise UnreadableError(f"a number or a name in it is a {type(value).__name__}")
     return value
 
 
 def _next_storage(memory: mmap.mmap, width: int) -> tuple[int, int]:
-    """Step over a storage, which is its number of values and then the values; returns its place."""
+    """Skip a storage, its number of values and then the values, and return the place of the latter."""
     (count,) = struct.unpack("<q", memory.read(8))
     start, length = memory.tell(), count * width
     if not 0 <= length <= len(memory) - start:
@@ -201,7 +207,7 @@ def _next_storage(memory: mmap.mmap, width: int) -> tuple[int, int]:
 
 
 def read_tar(path: Path, memory: mmap.mmap) -> Contents:
-    """Read what torch saved before 0.2: a tar of storages, of tensors, and of a pickle that refers to them."""
+    """Read a file of torch before 0.2: a tar archive of storages, tensors, and a pickle that refers to them."""
     try:
         with tarfile.open(path, "r:") as archive:
             starts = {member.name: member.offset_data for member in archive}
@@ -223,7 +229,7 @@ def read_tar(path: Path, memory: mmap.mmap) -> Contents:
 def _tar_storages(
     machine: Interpreter, memory: mmap.mmap, start: int
 ) -> tuple[dict[int, Storage], dict[str, tuple[int, int]]]:
-    """The storages and views of a tar by their numbers, and the places of the storages."""
+    """Read the storages of a tar archive and views of them, by number, and the places of the storages, by key."""
     storages: dict[int, Storage] = {}
     places: dict[str, tuple[int, int]] = {}
     memory.seek(start)

@@ -1,62 +1,58 @@
-"""Checkpoints of other programs as clipgen's own: only what a network needs, under its names, in float32.
+"""Conversion of other programs' checkpoints to clipgen's own: the tensors of the network alone, in float32.
 
-Most of what the authors published is the state of their training. What is left out stands in `SOURCES`, and the rest
-must be the network that the config describes, tensor by tensor.
+Most of what the published files hold is the state of a training. `LAYOUTS` says what to drop; the rest must match the
+network that the config describes, tensor by tensor.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from clipgen.errors import ClipgenError
-from clipgen.generators.networks import DVAENetwork, VQGANNetwork
-from clipgen.perceptors.clip import Perceptor
 from clipgen.util.text import one_line
 from clipgen.weights import Checkpoint
 from clipgen.weights.foreign import read_foreign
+from clipgen.weights.kinds import builder
 
 COUNTS = ("layers", "num_res_blocks", "n_blk_per_group", "ch_mult", "space_to_depth")
-"""Arguments that say how many parts a network has, or how many pixels are one of its own."""
+"""The keys of a config that decide how many layers a network has, or how many channels."""
 MAX_COUNT = 256
 MAX_REASON = 120
+"""Characters of an error that are shown."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """How the files of one kind of network are laid out.
+class Layout:
+    """How the tensors of one kind of network are named in published files.
 
-    make: builds the network of a config.
-    parts: the prefix that the names of each file get, in the order of the files.
-    wrapper: prefix of the names that are kept, where any has it; it is taken off.
-    dropped: what names begin with that belong to the training, or repeat the config.
+    parts: for each file in order, the prefix that the names of its tensors get in the network.
+    wrapper: a prefix of the network's tensors, to be removed; a file may have it or not.
+    dropped: prefixes of tensors that belong to the training, or repeat the config.
     """
 
-    make: Callable[[dict[str, Any]], nn.Module]
     parts: tuple[str, ...] = ("",)
     wrapper: str = ""
     dropped: tuple[str, ...] = ()
 
 
-SOURCES: dict[str, Source] = {
-    # A transformer of taming holds the VQGAN whose codes it writes, and that its losses, as a plain VQGAN does.
-    "vqgan": Source(
-        VQGANNetwork,
+LAYOUTS: dict[str, Layout] = {
+    # A transformer of taming-transformers contains the VQGAN whose codes it predicts, and that one its losses.
+    "vqgan": Layout(
         wrapper="first_stage_model.",
         dropped=("loss.", "model_ema.", "transformer.", "cond_stage_model.", "permuter."),
     ),
-    # Saved by dall_e as two modules.
-    "dvae": Source(DVAENetwork, parts=("encoder.", "decoder.")),
-    # OpenAI's archives hold the config as tensors, and those of open_clip a mask that it makes itself. What was trained
-    # on several GPUs is a network inside `module.`.
-    "clip": Source(
-        lambda config: Perceptor(config).clip,
+    # dall_e saves two modules, each in a file.
+    "dvae": Layout(parts=("encoder.", "decoder.")),
+    # OpenAI's archives hold parts of the config as tensors, open_clip's an attention mask that it computes anyway.
+    # `DistributedDataParallel` puts a network into `module.`.
+    "clip": Layout(
         wrapper="module.",
         dropped=("input_resolution", "context_length", "vocab_size", "attn_mask"),
     ),
@@ -64,58 +60,62 @@ SOURCES: dict[str, Source] = {
 
 
 def convert(files: Path | Sequence[Path], kind: str, config: dict[str, Any]) -> Checkpoint:
-    """Read a network of a kind in `SOURCES` from its file, or its files in the order of the parts.
+    """Read a network from another program's file, or from its files in the order of `Layout.parts`.
 
-    config: the arguments of the network. The recipe names the files with their sizes and sha256. Raises ClipgenError
-    if they cannot be read, or are not exactly what the config describes.
+    kind: a key of `LAYOUTS`. config: what the network is built from. The recipe of the result names the files with
+    their sizes and sha256. Raises ClipgenError if a file cannot be read, or does not match the config.
     """
-    source, paths = SOURCES[kind], [files] if isinstance(files, Path) else list(files)
-    if len(paths) != len(source.parts):
-        raise ClipgenError(f"a {kind} comes in {len(source.parts)} files, got {len(paths)}")
+    layout, paths = LAYOUTS[kind], [files] if isinstance(files, Path) else list(files)
+    if len(paths) != len(layout.parts):
+        raise ClipgenError(f"a {kind} comes in {len(layout.parts)} files, got {len(paths)}")
     found: dict[str, Tensor] = {}
-    for path, part in zip(paths, source.parts, strict=True):
-        found |= {part + name: value for name, value in useful(read_foreign(path), source).items()}
+    for path, part in zip(paths, layout.parts, strict=True):
+        found |= {part + name: value for name, value in network_tensors(read_foreign(path), kind).items()}
     names = " and ".join(path.name for path in paths)
-    tensors = _matched(found, _expected(source, config, names), names)
+    tensors = _matched(found, _expected(kind, config, names), names)
     return Checkpoint(kind, config, tensors, {"converted_from": [_identity(path) for path in paths]})
 
 
-def checked(checkpoint: Checkpoint, path: Path) -> Checkpoint:
-    """Return a checkpoint of clipgen's own kind, which may come from a stranger, if it is what its config describes.
+def check_against_config(checkpoint: Checkpoint, path: Path) -> Checkpoint:
+    """Return a checkpoint read from a file in clipgen's own format, whoever wrote it, if it matches its config.
 
-    Raises ClipgenError if not. The recipe names the file with its size and sha256.
+    The recipe of the result names the file with its size and sha256. Raises ClipgenError if tensors do not match.
     """
-    tensors = _matched(checkpoint.tensors, _expected(SOURCES[checkpoint.kind], checkpoint.config, path.name), path.name)
+    tensors = _matched(checkpoint.tensors, _expected(checkpoint.kind, checkpoint.config, path.name), path.name)
     return Checkpoint(checkpoint.kind, checkpoint.config, tensors, {"converted_from": [_identity(path)]})
 
 
-def useful(state: dict[str, Tensor], source: Source) -> dict[str, Tensor]:
-    """Leave out what a source drops, inside its wrapper and outside; what else is outside gets no network's name."""
-    wrapper = source.wrapper
+def network_tensors(state: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
+    """Return the tensors of a published state dict that belong to the network, under the names that it has for them.
+
+    What the layout of the kind drops is dropped inside the wrapper and beside it. A tensor beside the wrapper gets a
+    name that no network has, lest it replace one inside.
+    """
+    wrapper, dropped = LAYOUTS[kind].wrapper, LAYOUTS[kind].dropped
+    found = {name: value for name, value in state.items() if not name.startswith(dropped)}
     if wrapper and any(name.startswith(wrapper) for name in state):
-        state = {name: value for name, value in state.items() if not name.startswith(source.dropped)}
-        state = {
+        found = {
             name.removeprefix(wrapper) if name.startswith(wrapper) else f"{name} beside {wrapper}": value
-            for name, value in state.items()
+            for name, value in found.items()
         }
-    return {name: value for name, value in state.items() if not name.startswith(source.dropped)}
+    return {name: value for name, value in found.items() if not name.startswith(dropped)}
 
 
-def _expected(source: Source, config: dict[str, Any], names: str) -> dict[str, Tensor]:
-    """The state dict of a network, as tensors without content."""
+def _expected(kind: str, config: dict[str, Any], names: str) -> dict[str, Tensor]:
+    """Return the state dict of the network of a config, as tensors without content on the meta device."""
     try:
         _check_counts(config)
         with torch.device("meta"):
-            return source.make(config).state_dict()
+            return builder(kind)(config).state_dict()
     except ClipgenError:
         raise
-    except Exception as error:  # whatever a network stumbles on that is built of a stranger's numbers
+    except Exception as error:  # a network may fail in any way on numbers from a stranger
         reason = one_line(repr(error), MAX_REASON)
         raise ClipgenError(f"the config for {names} describes no network: {reason}; compare it with another") from error
 
 
 def _check_counts(config: Mapping[str, Any]) -> None:
-    """Refuse a config of more layers than any network has, before they are built."""
+    """Raise ValueError for a config with more layers than any network has, before they are built."""
     for name, value in config.items():
         if isinstance(value, Mapping):
             _check_counts(value)
@@ -126,7 +126,7 @@ def _check_counts(config: Mapping[str, Any]) -> None:
 
 
 def _matched(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], names: str) -> dict[str, Tensor]:
-    """Copies of the tensors found, in the types expected. Raises ClipgenError unless names and shapes are the same."""
+    """Copy the tensors in the types expected. Raises ClipgenError unless names and shapes match and all is finite."""
     wrong = [
         f"{len(some)} {fault} ({', '.join(some[:3])}{', ...' if len(some) > 3 else ''})"
         for fault, some in (
@@ -146,7 +146,7 @@ def _matched(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], names:
 
 
 def _misshapen(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
-    """Which tensors have another shape, or are whole numbers where others are expected, and which they have."""
+    """Describe the tensors that differ in shape, or in whether they are whole or floating-point numbers."""
     return [
         f"{name}: {'x'.join(map(str, found[name].shape))} {str(found[name].dtype).removeprefix('torch.')}"
         for name, value in expected.items()

@@ -1,14 +1,13 @@
-"""Downloads: from the first mirror that gives the file, going on where an earlier run was stopped, checked by its hash.
+"""Downloads of weights: from the first mirror that has the file, resumed after an interruption, checked by their hash.
 
-Whatever a server does, the file gets its name only with the right content; else one error names every mirror and what
-was wrong with it. What has arrived stays as `<file>.part`. Where the hash is known, any mirror may continue it, as the
-hash shows whether the parts belong together; else only the address that it came from, if it says that it still has
-the same file (RFC 9110, section 13.1.5).
+Whatever a server does, a file gets its name only with the right content; otherwise one error says what was wrong with
+each mirror. What has arrived stays as `<file>.part`. If the hash of the file is known, any mirror may continue that,
+for the hash shows whether the parts belong together. If not, only the address that it came from may, and only as long
+as it still has the same file (If-Range: RFC 9110, section 13.1.5).
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
@@ -21,34 +20,44 @@ from urllib.parse import urlsplit
 from filelock import Timeout
 
 from clipgen.errors import ClipgenError
-from clipgen.weights.cache import ORIGIN, PART, Cache, sha256_of
+from clipgen.weights.cache import Cache, sha256_of
+from clipgen.weights.partial_file import PartialFile
 from clipgen.weights.records import Record
-from clipgen.weights.transport import Passing, Refusal, Spoiled, Transport, Trouble, Unreachable
+from clipgen.weights.transport import (
+    MirrorError,
+    RestartError,
+    TemporaryError,
+    TransferError,
+    Transport,
+    UnreachableError,
+)
 
 CHUNK = 1 << 20
+"""Bytes that are read at a time."""
 MAX_BYTES = 50 * 10**9
-"""Above this no answer is believed, where the size of the file is not known."""
-STRIDE = 10**6
-"""So many more bytes than ever before are progress, and patience begins anew."""
+"""The largest file that is accepted where the size is not known."""
+PROGRESS_BYTES = 10**6
+"""An attempt that brings so many more bytes counts as progress: the count of failures begins again."""
 
 Progress = Callable[[int, int | None], None]
-"""Takes how many bytes are here, and how many there will be, if that is known."""
+"""Takes the number of bytes that are here, and that of the whole file if it is known."""
 
 
 def is_offline() -> bool:
-    """Tell whether the environment forbids downloads, by the variable that Hugging Face's tools know."""
+    """Tell whether HF_HUB_OFFLINE, the variable of Hugging Face's tools, forbids downloads."""
     return os.environ.get("HF_HUB_OFFLINE", "").strip().upper() in ("1", "ON", "YES", "TRUE")
 
 
 @dataclass(frozen=True)
 class Fetcher:
-    """Brings files into a cache.
+    """Downloads files into a cache.
 
-    offline: only what is in the cache.
+    offline: download nothing; HF_HUB_OFFLINE does the same.
     stall_seconds: how long a server may send nothing.
-    pause_seconds: before the first repetition; doubled before each further one, of which there are `retries`.
+    pause_seconds: before the first retry, and doubled before each further one.
+    retries: how often a mirror is asked again in a row without progress.
     allow_http_to: hosts that may be asked without TLS; for tests.
-    note: takes a line on what is going on.
+    note: takes lines on what is going on.
     """
 
     cache: Cache = field(default_factory=Cache)
@@ -60,10 +69,11 @@ class Fetcher:
     note: Callable[[str], None] = lambda _line: None
 
     def fetch(self, record: Record, progress: Progress | None = None, *, trust_on_first_use: bool = False) -> Path:
-        """Return the path of the file, downloaded if it is not here.
+        """Return the path of a record's file, and download it first if it is not in the cache.
 
-        trust_on_first_use: take a file of which no hash is published, and hold it to the hash that it has then.
-        Raises WeightsMissingError when offline, UsageError without a hash or trust, else ClipgenError.
+        trust_on_first_use: accept a file without a published hash, and check later copies by the hash it has then.
+        Raises WeightsMissingError when offline, UsageError for a file with neither hash nor trust, and ClipgenError if
+        no mirror gives the file.
         """
         if self.cache.has(record):
             return self.cache.path(record)
@@ -85,64 +95,25 @@ class Fetcher:
             lock.release()
 
 
-class _Part:
-    """What has arrived of a file, and from where."""
-
-    def __init__(self, target: Path) -> None:
-        self.path = target.with_name(target.name + PART)
-        self._origin = target.with_name(target.name + ORIGIN)
-        self.continued = self.size > 0
-        """Whether it was put together from more than one answer."""
-
-    @property
-    def size(self) -> int:
-        return self.path.stat().st_size if self.path.is_file() else 0
-
-    def validator(self, address: str) -> str | None:
-        """Return by what the address can tell whether it still has the same file, if what is here came from it."""
-        try:
-            origin = json.loads(self._origin.read_text(encoding="utf-8"))
-            found = origin["validator"] if origin["address"] == address else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return found if isinstance(found, str) else None
-
-    def begin(self, address: str, validator: str | None) -> None:
-        """Start over; the old bytes go first, so that they never pass for some of another origin."""
-        self.path.write_bytes(b"")
-        self._origin.write_text(json.dumps({"address": address, "validator": validator}), encoding="utf-8")
-        self.continued = False
-
-    def append(self, chunk: bytes) -> None:
-        """Add some bytes; they are safe from a kill of this process afterwards."""
-        with self.path.open("ab") as file:
-            file.write(chunk)
-
-    def discard(self) -> None:
-        self.path.unlink(missing_ok=True)
-        self._origin.unlink(missing_ok=True)
-        self.continued = False
-
-
 class _Download:
-    """The download of one file, by the process that holds its lock."""
+    """One download, by the process that holds the lock of the file."""
 
     def __init__(self, fetcher: Fetcher, record: Record, progress: Progress) -> None:
         self._fetcher, self._cache, self._record, self._progress = fetcher, fetcher.cache, record, progress
         self._transport = Transport(fetcher.stall_seconds, fetcher.allow_http_to)
-        self._part = _Part(self._cache.path(record))
-        self._wanted = self._cache.wanted(record)
+        self._part = PartialFile(self._cache.path(record))
+        self._wanted = self._cache.expected_sha256(record)
 
     def run(self) -> Path:
-        """Try one mirror after the other."""
+        """Try one mirror after the other, and return the path of the file."""
         name, reasons, offline = self._record.name, [], True
         for address in self._record.mirrors:
             host = urlsplit(address).hostname
             try:
                 return self._ask(address, f"{host}: ")
-            except Trouble as trouble:
-                reasons.append(f"{host}: {trouble}")
-                offline = offline and isinstance(trouble.__cause__, Unreachable)
+            except TransferError as error:
+                reasons.append(f"{host}: {error}")
+                offline = offline and isinstance(error.__cause__, UnreachableError)
                 self._fetcher.note(reasons[-1])
         if offline:
             hint = f", and no server that has it can be reached (one that you have: clipgen models add {name} FILE)"
@@ -156,7 +127,10 @@ class _Download:
         )
 
     def _ask(self, address: str, label: str) -> Path:
-        """Ask one mirror until it has given the file, or the patience with it ends in a Refusal."""
+        """Ask one mirror until the file is here. Raises MirrorError when it has failed too often.
+
+        label: of the mirror, for notes.
+        """
         failures, restarts, first = 0, 0, self._part.size
         best = first
         while True:
@@ -164,28 +138,28 @@ class _Download:
                 if not self._is_complete():
                     self._transfer(address)
                 return self._accept()
-            except Spoiled as trouble:
+            except RestartError as error:
                 restarts += 1
                 with self._cache.writing():
                     self._part.discard()
                 if restarts > 1:
-                    raise Refusal(str(trouble)) from trouble
-                self._fetcher.note(f"{label}{trouble}: starting over")
-            except Passing as trouble:
-                failures = 0 if self._part.size >= best + STRIDE else failures + 1
+                    raise MirrorError(str(error)) from error
+                self._fetcher.note(f"{label}{error}: starting over")
+            except TemporaryError as error:
+                failures = 0 if self._part.size >= best + PROGRESS_BYTES else failures + 1
                 best = max(best, self._part.size)
-                if failures > self._fetcher.retries or (isinstance(trouble, Unreachable) and best == first):
-                    raise Refusal(str(trouble)) from trouble
+                if failures > self._fetcher.retries or (isinstance(error, UnreachableError) and best == first):
+                    raise MirrorError(str(error)) from error
                 pause = self._fetcher.pause_seconds * 2 ** max(failures - 1, 0)
-                self._fetcher.note(f"{label}{trouble}: trying again in {pause:g} s")
+                self._fetcher.note(f"{label}{error}: trying again in {pause:g} s")
                 time.sleep(pause)
 
     def _is_complete(self) -> bool:
-        """Tell whether an earlier run was stopped between the last byte and the check."""
+        """Tell whether all bytes are here already: an earlier run ended before it checked them."""
         return self._record.size is not None and self._part.size == self._record.size
 
     def _transfer(self, address: str) -> None:
-        """Bring all that is missing, in one answer."""
+        """Receive all that is missing in one response."""
         have, size = self._part.size, self._record.size
         validator = None if self._wanted else self._part.validator(address)
         headers = {}
@@ -193,85 +167,89 @@ class _Download:
             headers = {"Range": f"bytes={have}-", **({"If-Range": validator} if validator else {})}
         with self._transport.get(address, headers) as response:
             start, total = _read_head(response, have if headers else 0, size)
-            if not (total or self._wanted or response.chunked):  # then nothing tells the end from a broken connection
-                raise Refusal("it does not say how long the file is")
+            if not (total or self._wanted or response.chunked):  # a broken connection would look like the end
+                raise MirrorError("it does not say how long the file is")
             offered = _read_validator(response)
             with self._cache.writing():
                 if start == 0:
                     self._part.begin(address, offered)
                 elif validator and offered != validator:
-                    raise Spoiled("it has another file now")
+                    raise RestartError("it has another file now")
                 else:
-                    self._part.continued = True
+                    self._part.is_joined = True
             self._cache.check_room(self._record, (total or start) - start)
             self._receive(response, start, total)
 
     def _receive(self, response: HTTPResponse, start: int, total: int | None) -> None:
-        """Append what comes to what is here."""
+        """Append the body of a response, which begins at byte `start` of a file of `total`."""
         done, limit = start, total or MAX_BYTES
         self._progress(done, total)
         while chunk := self._transport.read(response, CHUNK):
             if done == 0 and _is_web_page(chunk):
-                raise Refusal("it sends a web page")
+                raise MirrorError("it sends a web page")
             done += len(chunk)
             with self._cache.writing():
                 if done > limit:
                     self._part.discard()
-                    raise Refusal(f"it sends more than {limit} bytes")
+                    raise MirrorError(f"it sends more than {limit} bytes")
                 self._part.append(chunk)
             self._progress(done, total)
         if done < (total or 1):
-            raise Passing(f"it broke off after {done} of {total or 'unknown'} bytes")
+            raise TemporaryError(f"it broke off after {done} of {total or 'unknown'} bytes")
 
     def _accept(self) -> Path:
-        """Check the hash and give the file its name; what is wrong is thrown away."""
+        """Check the hash, and give the file its name or discard it."""
         with self._cache.writing():
             found = sha256_of(self._part.path)
         if self._wanted not in (None, found):
-            continued = self._part.continued
+            is_joined = self._part.is_joined
             with self._cache.writing():
                 self._part.discard()
-            raise (Spoiled if continued else Refusal)(f"its sha256 is {found}, not {self._wanted}")
+            raise (RestartError if is_joined else MirrorError)(f"its sha256 is {found}, not {self._wanted}")
         return self._cache.install(self._record, self._part.path, found)
 
 
 def _read_head(response: HTTPResponse, have: int, size: int | None) -> tuple[int, int | None]:
-    """Return at which byte an answer begins and how many the file has; Trouble if it is not what was asked for."""
+    """Return the byte at which a response begins, and the size of the whole file.
+
+    have: the first byte that was asked for. size: what the file must have, if known. Raises TransferError for a
+    response to something else.
+    """
     if response.status == 200:
         if response.headers.get_content_type() in ("text/html", "application/xhtml+xml"):
-            raise Refusal("it sends a web page")
+            raise MirrorError("it sends a web page")
         start, total = 0, response.length
     else:
         start, total = _read_range(response, have)
     if size is not None and total not in (None, size):
-        raise Refusal(f"it offers {total} bytes, not {size}")
+        raise MirrorError(f"it offers {total} bytes, not {size}")
     if total is not None and total > MAX_BYTES:
-        raise Refusal(f"it offers {total} bytes, more than any file of weights has")
+        raise MirrorError(f"it offers {total} bytes, more than any file of weights has")
     return start, size if total is None else total
 
 
 def _read_range(response: HTTPResponse, have: int) -> tuple[int, int | None]:
-    """Read the header Content-Range, as RFC 9110, section 14.4, defines it."""
+    """Read the header Content-Range (RFC 9110, section 14.4): the first byte, and the size of the file if given."""
     if not have:
-        raise Refusal(f"it answers {response.status} where the whole file was asked for")
+        raise MirrorError(f"it answers {response.status} where the whole file was asked for")
     if response.status == 416:
-        raise Spoiled(f"it has nothing beyond the {have} bytes that are here")
+        raise RestartError(f"it has nothing beyond the {have} bytes that are here")
     header = response.headers.get("Content-Range", "")
     found = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", header.strip())
     if not found or int(found[1]) != have:
-        raise Spoiled(f"it sends the range '{header}' where the bytes from {have} on were asked for")
+        raise RestartError(f"it sends the range '{header}' where the bytes from {have} on were asked for")
     length, total = int(found[2]) + 1 - have, None if found[3] == "*" else int(found[3])
     if response.length not in (None, length) or (total is not None and have + length > total):
-        raise Spoiled(f"it sends the range '{header}' in {response.length} bytes")
+        raise RestartError(f"it sends the range '{header}' in {response.length} bytes")
     return have, total
 
 
 def _read_validator(response: HTTPResponse) -> str | None:
-    """Return the strong ETag of a file, or else its date."""
+    """Return the ETag of a file if it is a strong one, or else its date."""
     tag = response.headers.get("ETag", "")
     return tag if tag.startswith('"') else response.headers.get("Last-Modified")
 
 
 def _is_web_page(chunk: bytes) -> bool:
-    """Tell by the first bytes; no format of weights begins so."""
+    """Tell whether a file begins like HTML or XML, as no format of weights does."""
     return chunk[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<head"))

@@ -1,8 +1,8 @@
-"""Checkpoints that other programs wrote, as tensors by name; nothing in such a file is ever run.
+"""Reading other programs' checkpoints as tensors by name, without ever running anything that is in them.
 
-safetensors files are read by safetensors; all that torch.save and torch.jit.save wrote goes through one interpreter
-of pickles that calls nothing (`pickles`). torch's own readers are not used: with weights_only they still crash on
-hostile files, know neither TorchScript nor pickled modules, and copy the optimiser's state along with the weights.
+The safetensors library reads its own format. Files of torch.save and torch.jit.save go through an interpreter of
+pickles that calls nothing (`clipgen.weights.pickles`), not through torch: even with weights_only, torch crashes on
+hostile files, reads neither TorchScript nor pickled modules, and copies the optimiser's state along with the weights.
 """
 
 from __future__ import annotations
@@ -23,24 +23,27 @@ from clipgen.weights.containers import Contents, TensorRecord, read_legacy, read
 from clipgen.weights.pickles import BROKEN, Stub, UnreadableError
 
 MAX_ATTRIBUTES = 100_000
-"""More than any network has; a module that holds another twice, and so on, would have no end of them."""
+"""Attributes of all modules together, more than any network has; modules that contain each other have no end."""
 MAX_DEPTH, MAX_NAME = 50, 500
+"""Of modules in each other, and of a tensor's name in characters."""
 TORCHSCRIPT = "__torch__."
+"""Begins the class names of scripted modules."""
 
 
 def read_foreign(path: Path) -> dict[str, Tensor]:
-    """The state dict in a file of safetensors, torch.save or torch.jit.save, as the file has it.
+    """Read the state dict in a file of safetensors, torch.save or torch.jit.save, with the file's names and dtypes.
 
-    Of a checkpoint with `state_dict` it is that; of a pickled or scripted module, its parameters and buffers. The
-    tensors are views of the file, read only when they are used. Raises ClipgenError for anything else.
+    For a checkpoint with a `state_dict` it is that; for a pickled or scripted module, its parameters and buffers.
+    Tensors in files of torch are views of the mapped file, read from disk when they are used; changing them does not
+    change the file. Raises WeightsMissingError if there is no such file, ClipgenError if it has no state dict.
     """
     if not path.is_file():
         raise WeightsMissingError(f"there is no file {path} to read weights from")
-    with _one_line(path), path.open("rb") as file:
+    with _readable(path), path.open("rb") as file:
         start = file.read(512)
         if start[8:9] == b"{":
             return _read_safetensors(path)
-        # A private map: the file is never changed, and pages are read as they are used.
+        # ACCESS_COPY: writing to a tensor changes the memory, never the file.
         memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         contents = _open_container(path, memory, start)
         whole = torch.frombuffer(memory, dtype=torch.uint8)
@@ -48,7 +51,7 @@ def read_foreign(path: Path) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _one_line(path: Path) -> Iterator[None]:
+def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (UnreadableError, SafetensorError, OSError, *BROKEN) as error:
@@ -73,7 +76,7 @@ def _open_container(path: Path, memory: mmap.mmap, start: bytes) -> Contents:
 
 
 def _view(whole: Tensor, record: TensorRecord, contents: Contents) -> Tensor:
-    """A tensor of the bytes of a file; checked against what the file says that it holds, and holds."""
+    """Return a tensor as a view of the file's bytes. Raises UnreadableError if its storage is not all there."""
     storage = record.storage
     start, available = contents.places.get(storage.key, (0, 0))
     first, length = storage.offset * storage.dtype.itemsize, storage.count * storage.dtype.itemsize
@@ -87,7 +90,7 @@ def _view(whole: Tensor, record: TensorRecord, contents: Contents) -> Tensor:
 
 
 def _state(saved: Any) -> dict[str, TensorRecord]:
-    """The state dict of what was saved. Raises UnreadableError if it has none."""
+    """Return the state dict of a saved object. Raises UnreadableError if it has none."""
     if isinstance(saved, dict):
         state = saved.get("state_dict", saved)
     else:
@@ -106,9 +109,9 @@ def _called(value: object) -> str:
 
 
 def _module_tensors(module: Stub, prefix: str, seen: list[int]) -> Iterator[tuple[str, TensorRecord]]:
-    """Parameters and buffers of a pickled nn.Module or a scripted one, under the names of its state dict.
+    """Yield the parameters and buffers of a pickled or scripted nn.Module, under the names in its state dict.
 
-    seen: how many attributes were met, counted on.
+    seen: the number of attributes so far, as its one item; shared by all calls. Raises UnreadableError at the limits.
     """
     for name, value in _attributes(module):
         seen[0] += 1
@@ -121,7 +124,7 @@ def _module_tensors(module: Stub, prefix: str, seen: list[int]) -> Iterator[tupl
 
 
 def _attributes(module: Stub) -> Iterator[tuple[str, Any]]:
-    """Yield what may be a tensor or a module: all attributes of a scripted module, the tables of a pickled one."""
+    """Yield what may be tensors or modules: all attributes of a scripted module, the tables of a pickled one."""
     state = module.state if isinstance(module.state, dict) else {}
     tables = [state] if module.name.startswith(TORCHSCRIPT) else [
         state.get(table) for table in ("_parameters", "_buffers", "_modules")

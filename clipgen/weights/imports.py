@@ -1,7 +1,7 @@
-"""Networks out of the user's own files, in any format that `clipgen.weights.foreign` reads.
+"""Imports of networks from the user's own files, in any format that `clipgen.weights.foreign` reads.
 
-Each gets a name that its content decides, "vqgan/local-0123456789abcdef", and is kept in the cache under that name: a
-job names it without saying where the file lies, and the same file with the same config is the same network for ever.
+An imported network is stored in the cache under a name that its content decides, "vqgan/local-0123456789abcdef". So a
+job can name it without the path of the file, and the same file with the same config always is the same network.
 """
 
 from __future__ import annotations
@@ -19,60 +19,74 @@ from clipgen.errors import UsageError, WeightsMissingError
 from clipgen.util.text import one_line, quoted
 from clipgen.weights.cache import sha256_of
 from clipgen.weights.clips import CLIP_MEAN, CLIP_STD
-from clipgen.weights.conversion import SOURCES, checked, convert, useful
+from clipgen.weights.conversion import check_against_config, convert, network_tensors
 from clipgen.weights.foreign import read_foreign
-from clipgen.weights.loader import clip_config, keep
+from clipgen.weights.loader import clip_config, store
 from clipgen.weights.registry import HUB_PREFIX, hub_file, is_ready, local_name, read_header
 
 MAX_REASON = 120
 MAX_CONFIG = 100_000
-"""Bytes of a file with a config."""
+"""Bytes that a file with a config may have."""
 OPENAI_MARK = "input_resolution"
-"""A tensor that OpenAI's own archives of CLIPs have, and no others."""
+"""A tensor that only OpenAI's own archives of CLIPs have."""
 HUB_CONFIG = "open_clip_config.json"
 HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 RESOLUTION = 256
-"""At which the numbers in `attn_resolutions` count; the network is the same for any."""
+"""The image size that a guessed config assumes; `attn_resolutions` follows from it, the network does not."""
 QUANTIZERS = {"VQModel": "nearest", "VQModelInterface": "nearest", "GumbelVQ": "gumbel"}
-"""Class names at the end of a YAML file's `target`; looked up here, never imported."""
+"""The last part of a YAML file's `target`, which is looked up here and never imported -> `quantizer` of the config."""
 
 
-def adopt_vqgan(file: Path, config: Path | None) -> str:
-    """Return the name of the VQGAN in a file; its config is that of a YAML file, or what the tensors' shapes tell."""
+def import_vqgan(file: Path, config: Path | None) -> str:
+    """Import the VQGAN in a file and return its name.
+
+    config: a YAML file of taming-transformers or latent diffusion; without it the tensors' shapes tell the config.
+    Raises UsageError for files that cannot be read or hold no VQGAN, ClipgenError where file and config do not match.
+    """
     _check_file(file, "vqgan")
     if read_header(file):
         if config:
             raise UsageError(f"--vqgan-config {config} is not needed: {file} says itself what it is; leave it out")
-        return _adopt_own(file, "vqgan")
-    return _adopt([file], "vqgan", read_yaml(config) if config else guess_vqgan(_state(file, "vqgan"), file))
+        return _import_own(file, "vqgan")
+    return _import([file], "vqgan", read_yaml(config) if config else guess_vqgan(_state(file, "vqgan"), file))
 
 
-def adopt_dvae(files: Sequence[Path]) -> str:
-    """Return the name of the dVAE in DALL-E's two files, encoder and decoder, or in one that clipgen trained."""
+def import_dvae(files: Sequence[Path]) -> str:
+    """Import the dVAE in DALL-E's two files, encoder and decoder, or in one file of clipgen's, and return its name.
+
+    Raises UsageError for files that cannot be read or are not these, ClipgenError where the two do not match.
+    """
     for file in files:
         _check_file(file, "dvae")
     if len(files) == 1 and read_header(files[0]):
-        return _adopt_own(files[0], "dvae")
+        return _import_own(files[0], "dvae")
     if len(files) != 2:
         raise UsageError(f"--dvae takes two files, the encoder's and the decoder's, got {len(files)}")
-    return _adopt(files, "dvae", _guess_dvae(*files))
+    return _import(files, "dvae", _guess_dvae(*files))
 
 
-def adopt_clip(model: str | None, file: Path) -> str:
-    """Return the name of the CLIP in a file: open_clip's `model`, or what the config beside the file says."""
+def import_clip(model: str | None, file: Path) -> str:
+    """Import the CLIP in a file and return its name.
+
+    model: open_clip's name of the architecture; None takes the config that lies beside the file, as on the Hugging Face
+    hub. Raises UsageError where neither tells the config, ClipgenError where file and config do not match.
+    """
     _check_file(file, "clip")
     if read_header(file):
-        return _adopt_own(file, "clip")
+        return _import_own(file, "clip")
     beside = file.with_name(HUB_CONFIG)
     if model is None and not beside.is_file():
         raise UsageError(
             f"--clip-weights {file}: say whose weights these are, as in --clip ViT-B-32, or put {HUB_CONFIG} beside it"
         )
-    return _adopt([file], "clip", _named_config(model, file) if model else _hub_config(beside))
+    return _import([file], "clip", _named_config(model, file) if model else _hub_config(beside))
 
 
-def adopt_hub(text: str) -> str:
-    """Return the name of a CLIP of the Hugging Face hub, "hf-hub:owner/name", whose files are in the hub's cache."""
+def import_hub(text: str) -> str:
+    """Import the CLIP "hf-hub:owner/name" from the local cache of the Hugging Face hub and return its name.
+
+    Asks no server. Raises WeightsMissingError with the command that downloads it if it is not in that cache.
+    """
     repository = text.removeprefix(HUB_PREFIX)
     config = hub_file(repository, HUB_CONFIG)
     found = [path for file in HUB_WEIGHTS if (path := hub_file(repository, file))]
@@ -81,11 +95,14 @@ def adopt_hub(text: str) -> str:
             f"--clip {text} is not in the cache of the Hugging Face hub; get it with: "
             f"hf download {repository} {HUB_CONFIG} {HUB_WEIGHTS[0]}"
         )
-    return _adopt([found[0]], "clip", _hub_config(config))
+    return _import([found[0]], "clip", _hub_config(config))
 
 
 def guess_vqgan(state: Mapping[str, Tensor], file: Path) -> dict[str, Any]:
-    """Return the config of the VQGAN of taming or latent diffusion that has tensors of these shapes."""
+    """Return the config of the VQGAN, of taming-transformers or latent diffusion, with tensors of these shapes.
+
+    state: as `network_tensors` returns it. Raises UsageError, which names the file, if there is no such VQGAN.
+    """
     gumbel = "quantize.embed.weight" in state
     try:
         codes, width = state["quantize.embed.weight" if gumbel else "quantize.embedding.weight"].shape
@@ -131,26 +148,26 @@ def _guess_dvae(encoder_file: Path, decoder_file: Path) -> dict[str, Any]:
         ) from error
 
 
-def _adopt(files: Sequence[Path], kind: str, config: dict[str, Any]) -> str:
+def _import(files: Sequence[Path], kind: str, config: dict[str, Any]) -> str:
     name = local_name(kind, [sha256_of(file) for file in files], config)
     if not is_ready(name):
-        keep(name, convert(files, kind, config))
+        store(name, convert(files, kind, config))
     return name
 
 
-def _adopt_own(file: Path, kind: str) -> str:
-    """Return the name of a network that clipgen has written."""
+def _import_own(file: Path, kind: str) -> str:
+    """Import a network from a file in clipgen's own format and return its name."""
     checkpoint = weights.read(file)
     if checkpoint.kind != kind:
         raise UsageError(f"{file} holds a {quoted(checkpoint.kind)}, not a {kind}")
     name = local_name(kind, [sha256_of(file)], {})
     if not is_ready(name):
-        keep(name, checked(checkpoint, file))
+        store(name, check_against_config(checkpoint, file))
     return name
 
 
 def _check_file(file: Path, kind: str) -> None:
-    """Raise UsageError unless it is a file that can be read."""
+    """Raise UsageError, which names the flag, unless the file can be read."""
     flag = "--clip-weights" if kind == "clip" else f"--{kind}"
     try:
         if not file.is_file():
@@ -162,16 +179,19 @@ def _check_file(file: Path, kind: str) -> None:
 
 
 def _state(file: Path, kind: str) -> dict[str, Tensor]:
-    return useful(read_foreign(file), SOURCES[kind])
+    return network_tensors(read_foreign(file), kind)
 
 
 def _count(state: Mapping[str, Tensor], prefix: str) -> int:
-    """How many different numbers follow a prefix in the names."""
+    """Count the different parts that follow a prefix in the names, up to the next dot."""
     return len({name.removeprefix(prefix).split(".")[0] for name in state if name.startswith(prefix)})
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read the arguments of a VQGAN from the YAML file that taming or latent diffusion has for it, as data."""
+    """Read the config of a VQGAN from a YAML file of taming-transformers or latent diffusion, as plain data.
+
+    Raises UsageError for anything else, aliases and large files included.
+    """
     try:
         model = _load_yaml(_read_text(path, "--vqgan-config"))["model"]
         model = model["params"].get("first_stage_config", model)
@@ -190,7 +210,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _load_yaml(text: str) -> Any:
-    """Parse YAML without aliases, by which a short text can become an endless one."""
+    """Parse YAML; YAMLError if it has aliases, with which a short text can describe endless data."""
     if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
         raise yaml.YAMLError("it has aliases")
     return yaml.safe_load(text)
@@ -207,7 +227,7 @@ def _read_text(path: Path, flag: str) -> str:
 
 
 def _plain(value: object) -> object:
-    """Return a number, a switch, a short text, or a short list of whole numbers; anything else is a ValueError."""
+    """Return a number, boolean, short text or short list of whole numbers. Raises ValueError for anything else."""
     if isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) < 50):
         return value
     if isinstance(value, list) and len(value) <= 16 and all(isinstance(one, int) for one in value):
@@ -216,13 +236,13 @@ def _plain(value: object) -> object:
 
 
 def _named_config(model: str, file: Path) -> dict[str, Any]:
-    """Return the config of open_clip's model, with the QuickGELU that OpenAI's own archives were trained with."""
+    """Return open_clip's config of a model, with QuickGELU for OpenAI's own archives, which were trained with it."""
     config = clip_config({"model": model, "mean": list(CLIP_MEAN), "std": list(CLIP_STD)})
     return config | ({"quick_gelu": True} if OPENAI_MARK in read_foreign(file) else {})
 
 
 def _hub_config(path: Path) -> dict[str, Any]:
-    """Read the config that open_clip puts beside weights, as data."""
+    """Read the config that open_clip puts beside weights, as plain data. Raises UsageError for anything else."""
     try:
         said = json.loads(_read_text(path, "the config"))
         model, seen = dict(said["model_cfg"]), said["preprocess_cfg"]

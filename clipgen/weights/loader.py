@@ -1,4 +1,4 @@
-"""The networks by name, ready to use: what was downloaded is brought into clipgen's own form once, and kept so."""
+"""Networks by name; a downloaded file is converted when it is first used, and the result is stored in the cache."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ from clipgen.weights.cache import UNPACKED, Cache, beside, sha256_of, write_dige
 from clipgen.weights.catalogue import files_of
 from clipgen.weights.conversion import convert
 from clipgen.weights.records import Record
-from clipgen.weights.registry import STARTER, held, is_own, is_ready, missing_local, network_path
+from clipgen.weights.registry import STARTER, find_file, is_own, is_ready, missing_local, network_path
 
 Note = Callable[[str], None]
+"""Takes a line of text for the user."""
 
 
 def load(name: str, note: Note = lambda _line: None) -> Checkpoint:
-    """Return the network called `name`: "starter/clip", "vqgan/imagenet-f16-16384", "clip/local-0123456789abcdef".
+    """Load a network: "starter/clip", "vqgan/imagenet-f16-16384", "clip/local-0123456789abcdef".
 
-    Raises WeightsMissingError, with the command that gets them, if its files are not here; ClipgenError if they are
-    damaged. Nothing is downloaded.
+    Downloads nothing. Raises WeightsMissingError with the command that gets the files if they are missing, and
+    ClipgenError if they are damaged.
     """
     if name.startswith(STARTER):
         return weights.read(weights.find(name))
@@ -43,17 +44,17 @@ def load(name: str, note: Note = lambda _line: None) -> Checkpoint:
         raise missing_local(name)
     with ExitStack() as stack:
         records = files_of(name)
-        files = [stack.enter_context(_opened(record, cache)) for record in records]
+        files = [stack.enter_context(_verified_file(record, cache)) for record in records]
         checkpoint = convert(files, records[0].kind, network_config(records[0]))
     try:
-        keep(name, checkpoint)
+        store(name, checkpoint)
     except ClipgenError as error:
-        note(f"warning: {name} is read anew in every run, as it cannot be kept: {error}")
+        note(f"warning: {name} is converted in every run, as the result cannot be stored: {error}")
     return checkpoint
 
 
-def keep(name: str, checkpoint: Checkpoint) -> None:
-    """Put a network into the cache. Raises ClipgenError if that cannot be written."""
+def store(name: str, checkpoint: Checkpoint) -> None:
+    """Write a network and its hash to the cache. Raises ClipgenError if that is not possible."""
     cache = Cache()
     path = network_path(name, cache)
     size = sum(tensor.nbytes for tensor in checkpoint.tensors.values())
@@ -62,7 +63,7 @@ def keep(name: str, checkpoint: Checkpoint) -> None:
         cache.check_space(name, path.parent, size)
         try:
             weights.write(path, checkpoint)
-        except SafetensorError as error:  # of a disk that is full
+        except SafetensorError as error:  # safetensors raises it when the disk is full
             raise OSError(f"{path.name}: {error}") from error
         write_digest(path, sha256_of(path))
 
@@ -76,13 +77,17 @@ def _read(name: str, cache: Cache) -> Checkpoint:
 
 
 def network_config(record: Record) -> dict[str, Any]:
-    """Return the arguments of the network that a record's file fills."""
+    """Return the config of the network whose weights the file of a record holds."""
     return clip_config(record.config) if record.kind == "clip" else record.config
 
 
 def clip_config(config: dict[str, Any]) -> dict[str, Any]:
-    """Return what `Perceptor` takes for a `model` that open_clip knows; UsageError if it knows none of that name."""
-    models = open_clip.list_models()  # asked first: of other names open_clip may open a folder, or ask the hub
+    """Return the config of a CLIP whose architecture open_clip knows by name.
+
+    config: `model`, open_clip's name; every other key replaces that of open_clip's model config. Raises UsageError with
+    the nearest names if open_clip has no such model.
+    """
+    models = open_clip.list_models()  # checked first, for open_clip opens a folder or asks the hub for some other names
     known = open_clip.get_model_config(config["model"]) if config["model"] in models else None
     if known is None:
         near = difflib.get_close_matches(config["model"], models, n=3, cutoff=0.0)
@@ -91,10 +96,10 @@ def clip_config(config: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _opened(record: Record, cache: Cache) -> Iterator[Path]:
-    """Find the file with the weights of a record, and check that it is what it was when it came."""
-    path = held(record, cache) or cache.find(record)
-    wanted = cache.wanted(record)
+def _verified_file(record: Record, cache: Cache) -> Iterator[Path]:
+    """Give the file with the weights of a record, once its hash is checked; a zip archive is unpacked for as long."""
+    path = find_file(record, cache) or cache.find(record)
+    wanted = cache.expected_sha256(record)
     if wanted and sha256_of(path) != wanted:
         raise ClipgenError(
             f"{path} is damaged: its sha256 is no longer {wanted}; get it again with: "
@@ -109,7 +114,7 @@ def _opened(record: Record, cache: Cache) -> Iterator[Path]:
 
 @contextmanager
 def _unpacked(path: Path, record: Record, member: str) -> Iterator[Path]:
-    """Take one file out of a zip archive, for as long as it is needed; one process does so at a time."""
+    """Unpack one file of a zip archive and delete it afterwards; one process at a time."""
     cache = Cache()
     unpacked, lock = beside(cache.path(record), UNPACKED), cache.lock(record)
     with cache.writing():
@@ -124,7 +129,7 @@ def _unpacked(path: Path, record: Record, member: str) -> Iterator[Path]:
 
 
 def _extract(path: Path, member: str, target: Path, cache: Cache) -> None:
-    """Write the file called `member`, in whatever folder of an archive it is, to `target`."""
+    """Copy the file called `member` out of an archive, whatever folder it is in there, to `target`."""
     try:
         with zipfile.ZipFile(path) as archive:
             inner = next((one for one in archive.infolist() if one.filename.split("/")[-1] == member), None)

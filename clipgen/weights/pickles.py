@@ -1,8 +1,8 @@
-"""Pickles as data: an interpreter of pickle's instructions that imports nothing and calls nothing of the file's choice.
+"""Pickles as data: an interpreter of pickle's instructions that imports and calls nothing that the file names.
 
-Python's own unpicklers call what the file names, and the restricted ones, torch.load's with weights_only among them,
-still hash whatever it uses as a key: three megabytes of nested tuples end the process. Here a class is a name, an
-instance of it a `Stub`, and a key is plain.
+Python's unpickler calls what the file names. Restricted ones, torch.load with weights_only among them, still hash
+whatever the file uses as a key, and three megabytes of nested tuples then crash the process. Here a class is a `Name`,
+an instance of an unknown class a `Stub`, and a key a plain value.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 MAX_INSTRUCTIONS = 2_000_000
-"""The largest known checkpoints have 100 000; a file with more wants to keep the machine busy."""
+"""Of one pickle; the largest known checkpoints have 100 000."""
 MAX_KEY = 2**60
-"""Larger integers share their hashes, and a million of those as keys would take hours."""
+"""Of integers as keys: larger ones can be chosen to have equal hashes, and a dict of a million such takes hours."""
 MAX_PARTS = 16
-"""Longest tuple that is a key: one that is hashed again and again must be short."""
+"""Of a tuple as a key: it may be hashed many times."""
 MAX_NAME = 500
-"""Longest name of a class: the file could join two long strings to a name again and again."""
+"""Characters of a class's name: it may be joined from the same two strings many times."""
 
 BROKEN = (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, struct.error)
-"""What reading a broken file raises, from deep inside."""
+"""What the interpreter, and the readers of containers, may raise for a broken file beside UnreadableError."""
 
 
 class UnreadableError(Exception):
-    """A file is not data that this package reads; the message ends the sentence "the file cannot be read: "."""
+    """The file is not data that this package reads; the message completes "the file cannot be read: "."""
 
 
 class Stream(Protocol):
-    """What pickles are read from."""
+    """A binary file to read pickles from."""
 
     def read(self, count: int = ..., /) -> bytes: ...
     def readline(self) -> bytes: ...
@@ -47,7 +47,7 @@ class Name:
 
 @dataclass(eq=False, repr=False, slots=True)
 class Stub:
-    """What a pickle says of an object whose class is none of ours; it does nothing, not even print its parts."""
+    """An object of an unknown class, as the pickle describes it. It has no behaviour, not even a repr of its parts."""
 
     name: str
     arguments: object = ()
@@ -56,14 +56,14 @@ class Stub:
 
 
 Builder = Callable[..., object]
-"""Turns the arguments that a file gives to one known function into data; checks them itself."""
+"""Turns the arguments that a file gives to a known function into data, and checks them."""
 
 
 class Interpreter:
     """The stack machine of pickle, for data only.
 
-    builders: what may be made, by the name of the function or class that the file asks for; all else becomes a Stub.
-    persistent: turns a persistent id, torch's reference to a storage, into data.
+    builders: name of a function or class in the file -> what stands in for it; any other call gives a `Stub`.
+    persistent: turns a persistent id, with which torch refers to a storage, into data.
     """
 
     def __init__(self, builders: Mapping[str, Builder], persistent: Builder):
@@ -71,7 +71,7 @@ class Interpreter:
         self.persistent = persistent
 
     def read(self, stream: Stream) -> Any:
-        """Read one pickle, and leave the stream behind it. Raises UnreadableError or one of `BROKEN`."""
+        """Read one pickle and leave the stream at its end. Raises UnreadableError or one of `BROKEN`."""
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, object] = {}
@@ -86,14 +86,14 @@ class Interpreter:
         raise UnreadableError("its pickle has no end")
 
     def pop_to_mark(self) -> list[Any]:
-        """Take what lies above the last mark off the stack."""
+        """Pop and return what is above the last mark of the stack."""
         start = self.marks.pop()
         items = self.stack[start:]
         del self.stack[start:]
         return items
 
     def make(self, what: object, arguments: object) -> object:
-        """What a known builder makes of the arguments, or a Stub."""
+        """Return what the builder of that name makes of the arguments, or a Stub if there is none."""
         if not isinstance(what, Name):
             return Stub(type(what).__name__, (what, arguments))
         builder = self.builders.get(what.text)
@@ -101,7 +101,7 @@ class Interpreter:
 
 
 def plain_dict(pairs: Iterable[Any]) -> dict[Any, Any]:
-    """Make a dict of pairs. Raises UnreadableError for keys that are not plain values, or flat tuples of them."""
+    """Make a dict of pairs. Raises UnreadableError for a key that is not a plain value or a short tuple of these."""
     made = {}
     for key, value in pairs:
         parts = key if isinstance(key, tuple) else (key,)
@@ -184,14 +184,14 @@ def _object(machine: Interpreter, _: object) -> None:
 
 
 def _build(machine: Interpreter, _: object) -> None:
-    """Give a Stub its state; what else may have one, a dict with attributes or a parameter, needs none here."""
+    """Set the state of a Stub; other objects, such as dicts with attributes and parameters, do not need theirs."""
     state = machine.stack.pop()
     if isinstance(machine.stack[-1], Stub):
         machine.stack[-1].state = state
 
 
 def _global(machine: Interpreter, name: str) -> None:
-    """Push a name, given as pickletools gives it: a module, a space, a name in it."""
+    """Push a name, which pickletools gives as module, space and name."""
     if len(name) > MAX_NAME:
         raise UnreadableError("its pickle names a class at endless length")
     machine.stack.append(Name(name.replace(" ", ".")))
@@ -204,7 +204,8 @@ def _stack_global(machine: Interpreter, _: object) -> None:
 _VALUES = """INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE
     BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8"""
 
-# Sets become lists, so that nothing in them is hashed. Extension codes and out-of-band buffers are nobody's weights.
+# Sets become lists, so that their items are not hashed. Extension codes and out-of-band buffers, which no weights use,
+# are refused as unknown instructions.
 _STEPS: dict[str, Callable[[Interpreter, Any], None]] = {
     **dict.fromkeys(_VALUES.split(), _push),
     "NONE": _pushes(lambda: None),

@@ -1,4 +1,4 @@
-"""What is known of a file of pretrained weights, as data."""
+"""The record of a file of pretrained weights: where to get it, how to check it, which network it fills."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ CODE_MIT = "code MIT, no terms for the weights"
 class Record:
     """A file of pretrained weights.
 
-    name: as it is typed, "vqgan/imagenet-f16-16384".
-    kind: the network it fills: "vqgan", "dvae" or "clip".
+    name: what users type, "vqgan/imagenet-f16-16384".
+    kind: of the network, "vqgan", "dvae" or "clip".
     file: its name in the cache.
-    size: in bytes; None where only `megabytes`, as published, or nothing is known.
-    sha256: of the whole file; None where none is published.
+    size: in bytes; None if it is not known exactly.
+    sha256: of the whole file; None if none is published.
     mirrors: https addresses of this very file, the most trusted first.
     licence: what is known of the terms.
-    config: the network's arguments, JSON values only. Of a CLIP: the `model` whose config open_clip has, `quick_gelu`,
+    config: what the network is built from, JSON values only. For a CLIP: open_clip's name of the `model`, `quick_gelu`,
         and the `mean` and `std` of its input.
+    summary: one line for users.
+    megabytes: the size as published, where `size` is not known.
     """
 
     name: str
@@ -40,13 +42,13 @@ class Record:
     summary: str
     megabytes: int | None = None
     member: str | None = None
-    """Of a zip archive: the file inside that holds the weights."""
+    """The file with the weights inside, if the file is a zip archive."""
     hub: tuple[str, str] | None = None
-    """Repository and file on the Hugging Face hub, whose own cache may hold the file already."""
+    """Repository and file on the Hugging Face hub, whose local cache may have the file already."""
 
 
 def describe_sizes(records: Sequence[Record]) -> str:
-    """Say how large files are together: "1.33 GB", or "346 MB and 1 file of unknown size"."""
+    """Return the size of files together as text: "1.33 GB", or "346 MB and 1 file of unknown size"."""
     known = [record.size or (record.megabytes or 0) * 10**6 for record in records]
     unknown = known.count(0)
     total = readable_bytes(sum(known)) if any(known) else ""
@@ -55,7 +57,7 @@ def describe_sizes(records: Sequence[Record]) -> str:
 
 
 def describe_size(record: Record) -> str:
-    """Say how large the file is, as far as that is known."""
+    """Return the size of a file as text: "980 MB", "about 958 MB" or "of unknown size"."""
     if record.size is not None:
         return readable_bytes(record.size)
     return "of unknown size" if record.megabytes is None else f"about {record.megabytes} MB"

@@ -1,12 +1,16 @@
-"""The networks that are ready to use: safetensors in the cache, without what only their training needed. Torch-free.
+"""The networks by name: which exist, which are in the cache ready to use, and what their files say. Torch-free.
 
-For the network "vqgan/imagenet-f16-16384" it is, in the folder of that name beside the file that it was made from:
+There are three sorts of names:
+
+    starter/vqgan                   ships with clipgen
+    vqgan/imagenet-f16-16384        published: a row of `clipgen.weights.catalogue`, to be downloaded
+    vqgan/local-0123456789abcdef    imported from a user's own file; the digits are a hash of its content
+
+The last two are converted to clipgen's own format once, without what only training needed. The result lies in the
+cache, in the folder called like the network:
 
     network.safetensors           what `weights.read` reads
-    network.safetensors.sha256    its hash
-
-A network of the user's own file is "vqgan/local-" and the digits of a hash, so that its name says which it is and
-tells nothing of where the file lies.
+    network.safetensors.sha256    its hash, written last
 """
 
 from __future__ import annotations
@@ -27,15 +31,22 @@ from clipgen.weights.catalogue import IN_PARTS, RECORDS, files_of
 from clipgen.weights.records import Record
 
 STARTER = "starter/"
+"""Begins the names of the networks that ship with clipgen."""
+STARTER_PACKAGE = "clipgen.starter"
+"""The package whose folder `weights` holds those networks and their hashes."""
+SHA256SUMS = "SHA256SUMS"
+"""The file with the hashes of the starter networks, as `sha256sum` writes it."""
 HUB_PREFIX = "hf-hub:"
-"""Before the name of a repository of the Hugging Face hub, where the name of a CLIP is asked for."""
+"""Begins the name of a CLIP that is to be taken from the cache of the Hugging Face hub: "hf-hub:owner/name"."""
 MAX_HEADER = 10_000_000
+"""Bytes of a safetensors header that are read; those of real networks are far shorter."""
 LOCAL = re.compile(r"(vqgan|dvae|clip)/local-[0-9a-f]{16}")
+"""Matches the whole name of a network imported from a user's own file."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a network's file says of it, beside the tensors: see `weights.Checkpoint`."""
+    """What the header of a network's file says: the fields of `weights.Checkpoint` without the tensors."""
 
     kind: str
     config: dict[str, Any]
@@ -49,12 +60,12 @@ def networks(kind: str) -> list[str]:
 
 
 def network_of(file: str) -> str:
-    """Return the name of the network that a file, by its record's name, belongs to."""
+    """Return the name of the network that a file of the catalogue is, or is a part of."""
     return next((whole for whole, parts in IN_PARTS.items() if file in parts), file)
 
 
 def check_name(flag: str, name: object, kind: str) -> None:
-    """Raise UsageError unless it is the name of a published network of this kind, or of a user's own."""
+    """Raise UsageError, which names the flag, unless `name` is that of a published or local network of the kind."""
     if not isinstance(name, str):
         raise UsageError(f"{flag} must be a name, got {quoted(name)}")
     known = networks(kind)
@@ -63,57 +74,68 @@ def check_name(flag: str, name: object, kind: str) -> None:
 
 
 def local_name(kind: str, hashes: Sequence[str], config: dict[str, Any]) -> str:
-    """Return the name of the network that a user's files, of these hashes, are with a config."""
+    """Return the name of the network made from a user's files, which their sha256 and the config decide."""
     content = json.dumps([*hashes, config], sort_keys=True)
     return f"{kind}/local-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
 def network_path(name: str, cache: Cache | None = None) -> Path:
-    """Return where a network is, or will be."""
+    """Return the path of a network's file, which need not exist yet."""
     if name.startswith(STARTER):
-        return Path(str(files("clipgen.starter"))) / "weights" / f"{name.removeprefix(STARTER)}.safetensors"
+        return starter_folder() / f"{name.removeprefix(STARTER)}.safetensors"
     return (cache or Cache()).folder / name / NETWORK
 
 
+def starter_folder() -> Path:
+    """Return the folder of the networks that ship with clipgen."""
+    return Path(str(files(STARTER_PACKAGE))) / "weights"
+
+
 def is_ready(name: str, cache: Cache | None = None) -> bool:
-    """Tell whether a network is here, made from the very files that the catalogue names."""
+    """Tell whether a network can be read without a download or a conversion.
+
+    False for a published one that was converted from other files than those that the catalogue names now.
+    """
     cache = cache or Cache()
     path = network_path(name, cache)
     header = read_header(path)
     if name.startswith(STARTER):
         return header is not None
-    if header is None or read_digest(path) is None:  # the hash is written last
+    if header is None or read_digest(path) is None:  # the digest is written last
         return False
     if is_own(name):
         return True
     made_from = [one.get("sha256") for one in header.recipe.get("converted_from", [])]
     records = files_of(name)
     return len(made_from) == len(records) and all(
-        cache.wanted(record) in (None, digest) for record, digest in zip(records, made_from, strict=True)
+        cache.expected_sha256(record) in (None, digest) for record, digest in zip(records, made_from, strict=True)
     )
 
 
 def missing(names: Iterable[str], cache: Cache | None = None) -> list[Record]:
-    """Return the files to download before these networks can be used."""
+    """Return the records of the files to download before these networks can be used, each once."""
     cache = cache or Cache()
     wanted = [name for name in dict.fromkeys(names) if not is_own(name) and not is_ready(name, cache)]
-    return [record for name in wanted for record in files_of(name) if held(record, cache) is None]
+    return [record for name in wanted for record in files_of(name) if find_file(record, cache) is None]
 
 
 def is_own(name: str) -> bool:
-    """Tell whether a network needs no download: one that ships with clipgen, or of a user's own file."""
+    """Tell whether a network never needs a download: it ships with clipgen, or comes from a user's own file."""
     return name.startswith(STARTER) or LOCAL.fullmatch(name) is not None
 
 
-def held(record: Record, cache: Cache) -> Path | None:
-    """Return the file of a record, from this cache or that of the Hugging Face hub; None if it is in neither."""
+def find_file(record: Record, cache: Cache) -> Path | None:
+    """Return the file of a record in this cache or in that of the Hugging Face hub; None if it is in neither."""
     if cache.has(record):
         return cache.path(record)
     return None if record.hub is None else hub_file(*record.hub)
 
 
 def hub_file(repository: str, file: str) -> Path | None:
-    """Return a file out of the cache that all programs share which use the Hugging Face hub; asks no server."""
+    """Return a file of a repository from the local cache of the Hugging Face hub; None if it is not there.
+
+    Asks no server. Raises UsageError for what cannot be the name of a repository.
+    """
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
@@ -124,25 +146,27 @@ def hub_file(repository: str, file: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-def kept(cache: Cache) -> list[str]:
-    """Return the names of the networks that are in a cache."""
+def cached_networks(cache: Cache) -> list[str]:
+    """Return the names of the networks in a cache, sorted."""
     return sorted("/".join(path.parts[-3:-1]) for path in cache.folder.glob(f"*/*/{NETWORK}"))
 
 
 def network_damage(name: str, cache: Cache) -> str | None:
-    """Read the whole file of a network and say what is wrong with it; None if nothing is."""
+    """Compare the file of a cached network with its recorded hash; return what is wrong, None if nothing is."""
     path = network_path(name, cache)
     wanted, found = read_digest(path), sha256_of(path)
     return None if found == wanted else f"its sha256 is {found}, not {wanted}"
 
 
 def prunable(cache: Cache) -> list[Path]:
-    """Return what is not needed: what is left of downloads and of old versions, and files that networks were made from.
+    """Return the files in a cache that are no longer needed.
 
-    The hash that a file had at its first use stays, to hold another download to it. Files that are not clipgen's stay.
+    These are remains of downloads and of earlier versions, and downloaded files whose converted network is whole. The
+    recorded hash of a file that was trusted on first use stays, for the next download is checked by it. Files that
+    clipgen did not write stay, too.
     """
     found = cache.leftovers()
-    for name in kept(cache):
+    for name in cached_networks(cache):
         path = network_path(name, cache)
         if not (is_own(name) or name in IN_PARTS or name in RECORDS):
             if read_header(path) and read_digest(path):
@@ -154,8 +178,33 @@ def prunable(cache: Cache) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def sha256_of_network(name: str, cache: Cache | None = None) -> str:
+    """Return the sha256 by which a network is known, in hexadecimal digits; "" if none is.
+
+    For a starter network it is that of the file that ships; for a published one that of the file to download, with the
+    hashes of several files joined by "+"; for a local one that of the converted network in the cache. No file of
+    weights is read. Raises UsageError for an unknown published name.
+    """
+    if name.startswith(STARTER):
+        return _starter_hashes().get(network_path(name).name, "")
+    cache = cache or Cache()
+    if is_own(name):
+        return read_digest(network_path(name, cache)) or ""
+    hashes = [cache.expected_sha256(record) for record in files_of(name)]
+    return "+".join(one for one in hashes if one) if all(hashes) else ""
+
+
+def _starter_hashes() -> dict[str, str]:
+    """Read the file that `sha256sum` wrote of the starter networks: file name -> hash."""
+    lines = (starter_folder() / SHA256SUMS).read_text(encoding="utf-8").splitlines()
+    return {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}
+
+
 def stride(name: str) -> int:
-    """Return how many pixels a side a latent cell of a generator has; WeightsMissingError if that cannot be known."""
+    """Return the side of a generator's latent cell in pixels.
+
+    Raises WeightsMissingError for a local network that is not in the cache.
+    """
     header = read_header(network_path(name))
     if header is not None:
         kind, config = header.kind, header.config
@@ -168,7 +217,7 @@ def stride(name: str) -> int:
 
 
 def missing_local(name: str) -> WeightsMissingError:
-    """Say that a network of a user's own file is not here."""
+    """Make the error for a local network that is not in the cache."""
     kind = name.split("/")[0]
     flag = {"clip": "--clip with --clip-weights"}.get(kind, f"--{kind}")
     return WeightsMissingError(
@@ -178,7 +227,7 @@ def missing_local(name: str) -> WeightsMissingError:
 
 
 def read_header(path: Path) -> Header | None:
-    """Read what a network's file says of it; None if there is no such file, or it is none of ours."""
+    """Read the header of a network's file; None if there is no such file, or clipgen did not write it."""
     try:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")

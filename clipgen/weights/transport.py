@@ -1,4 +1,4 @@
-"""HTTPS and nothing else: one GET with redirects followed by hand, and what can go wrong with it, by what helps."""
+"""HTTPS GET requests for downloads, and errors by what helps against them."""
 
 from __future__ import annotations
 
@@ -23,40 +23,40 @@ from clipgen import __version__
 
 MAX_REDIRECTS = 5
 _MOVED = {301, 302, 303, 307, 308}
-_PASSING = {408, 425, 429}
+_TEMPORARY = {408, 425, 429}
 
 
-class Trouble(Exception):  # noqa: N818 - each subclass says what helps
-    """Why an attempt at a mirror brought nothing."""
+class TransferError(Exception):
+    """Why a request to a mirror did not give the file; each subclass says what to do next."""
 
 
-class Refusal(Trouble):
-    """The mirror will not give the file, however often it is asked."""
+class MirrorError(TransferError):
+    """The mirror will not give the file however often it is asked: try the next one."""
 
 
-class Passing(Trouble):
-    """It may work in a moment."""
+class TemporaryError(TransferError):
+    """The mirror may give the file later: ask again."""
 
 
-class Unreachable(Passing):
+class UnreachableError(TemporaryError):
     """There was no connection at all."""
 
 
-class Spoiled(Trouble):
-    """What is here of the file cannot be continued; it may work from the start."""
+class RestartError(TransferError):
+    """The part that has arrived cannot be continued: download the file from the start."""
 
 
 class Transport:
-    """Opens addresses.
+    """Makes GET requests over HTTPS, through the proxy that the environment names.
 
-    stall_seconds: how long a connection may stay silent.
-    allow_http_to: hosts that may be asked without TLS; there for tests with a server on this machine.
+    stall_seconds: how long a server may send nothing.
+    allow_http_to: hosts that may be asked without TLS; for tests with a server on this machine.
     """
 
     def __init__(self, stall_seconds: float, allow_http_to: Collection[str] = ()) -> None:
         self._stall_seconds = stall_seconds
         self._allow_http_to = allow_http_to
-        # Put together by hand: urllib's own set also opens files and FTP, and follows redirects to them.
+        # urllib's default handlers would also open files and FTP, and follow redirects to them.
         self._opener = OpenerDirector()
         handlers = [ProxyHandler(), HTTPSHandler(context=ssl.create_default_context()), UnknownHandler()]
         for handler in [*handlers, *([HTTPHandler()] if allow_http_to else [])]:
@@ -64,15 +64,15 @@ class Transport:
 
     @contextmanager
     def get(self, address: str, headers: Mapping[str, str]) -> Iterator[HTTPResponse]:
-        """Ask for an address and open the answer, which has the status 200, 206 or 416; else `Trouble`."""
-        with self._as_trouble():
+        """Request an address and open the response, of status 200, 206 or 416. Raises TransferError otherwise."""
+        with self._errors_translated():
             response = self._follow(address, headers)
         with response:
             yield response
 
     def read(self, response: HTTPResponse, size: int) -> bytes:
-        """Return what has arrived, at most `size` bytes of it; nothing at the end."""
-        with self._as_trouble():
+        """Return what has arrived of a response, at most `size` bytes; none at its end. Raises TransferError."""
+        with self._errors_translated():
             return response.read1(size)
 
     def _follow(self, address: str, headers: Mapping[str, str]) -> HTTPResponse:
@@ -84,46 +84,46 @@ class Transport:
             if response.status not in _MOVED:
                 return _checked(response)
             response.close()
-            # Some servers send it in Latin-1 with blanks.
+            # Some servers send it in Latin-1 and with spaces.
             target = quote(response.headers.get("Location", ""), encoding="iso-8859-1", safe=string.punctuation)
             if not target:
-                raise Refusal("it redirects to nowhere")
+                raise MirrorError("it redirects to nowhere")
             address = urljoin(address, target)
-        raise Refusal(f"it redirects more than {MAX_REDIRECTS} times")
+        raise MirrorError(f"it redirects more than {MAX_REDIRECTS} times")
 
     def _check(self, address: str) -> None:
         parts = urlsplit(address)
         if parts.scheme == "https" and parts.hostname:
             return
         if not (parts.scheme == "http" and parts.hostname in self._allow_http_to):
-            raise Refusal(f"it leads to {parts.scheme}://{parts.hostname or ''}, and only https is safe")
+            raise MirrorError(f"it leads to {parts.scheme}://{parts.hostname or ''}, and only https is safe")
 
     @contextmanager
-    def _as_trouble(self) -> Iterator[None]:
+    def _errors_translated(self) -> Iterator[None]:
         try:
             yield
         except (OSError, HTTPException, ValueError) as error:
             reason = error.reason if isinstance(error, URLError) else error
             if isinstance(reason, ssl.SSLCertVerificationError):
-                raise Refusal(f"its certificate is not valid ({reason.verify_message})") from error
+                raise MirrorError(f"its certificate is not valid ({reason.verify_message})") from error
             if isinstance(reason, TimeoutError):
-                raise Passing(f"not a byte came for {self._stall_seconds:g} s") from error
+                raise TemporaryError(f"not a byte came for {self._stall_seconds:g} s") from error
             if isinstance(error, ValueError):
-                raise Refusal(f"its answer makes no sense ({error})") from error
+                raise MirrorError(f"its answer makes no sense ({error})") from error
             if isinstance(error, URLError):
-                raise Unreachable(f"it cannot be reached ({reason})") from error
-            raise Passing(f"the connection broke ({reason or type(error).__name__})") from error
+                raise UnreachableError(f"it cannot be reached ({reason})") from error
+            raise TemporaryError(f"the connection broke ({reason or type(error).__name__})") from error
 
 
 def _checked(response: HTTPResponse) -> HTTPResponse:
-    """Return a response that is of use."""
+    """Return a response that a download can use. Raises TransferError for any other, and closes it."""
     status = response.status
     encoding = response.headers.get("Content-Encoding", "identity")
     if status in (200, 206, 416) and encoding == "identity":
         return response
     response.close()
-    if status in _PASSING or status >= 500:
-        raise Passing(f"it answers {status} {response.reason}")
+    if status in _TEMPORARY or status >= 500:
+        raise TemporaryError(f"it answers {status} {response.reason}")
     if status in (200, 206, 416):
-        raise Refusal(f"it sends the file compressed ({encoding}), unasked")
-    raise Refusal(f"it answers {status} {response.reason}")
+        raise MirrorError(f"it sends the file compressed ({encoding}), unasked")
+    raise MirrorError(f"it answers {status} {response.reason}")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, logsigmoid, softplus
 
-from clipgen.perceptors.clip import Perceptor
+from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.starter import grammar
 from clipgen.starter.english import say
 from clipgen.starter.grammar import Truth
@@ -107,7 +107,7 @@ class Learner(nn.Module):
     The head teaches the tower while the texts still move: without it the same pictures teach half as many nouns.
     """
 
-    def __init__(self, perceptor: Perceptor, words: int, dreams: Dreams | None):
+    def __init__(self, perceptor: CLIPPerceptor, words: int, dreams: Dreams | None):
         super().__init__()
         self.perceptor = perceptor
         self.dreams = dreams
@@ -133,7 +133,7 @@ class ClipTrainer:
 
     def __init__(
         self,
-        perceptor: Perceptor,
+        perceptor: CLIPPerceptor,
         plan: Plan,
         sources: Sequence[Source],
         radius: tuple[float, float] = (0.0, 0.0),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, l1_loss, normalize
 
-from clipgen.perceptors.clip import Perceptor
+from clipgen.perceptors.clip import CLIPPerceptor
 
 CROP = 128
 FEATURE_STAGES = ("stages.0", "stages.1")  # of the guide's image tower: strides 4 and 8
@@ -40,7 +40,7 @@ def edge_distance(drawn: Tensor, target: Tensor) -> Tensor:
 class FeatureDistance(nn.Module):
     """Distance in the early features of a frozen CLIP with a timm image tower, after LPIPS (Zhang et al., 2018)."""
 
-    def __init__(self, perceptor: Perceptor, stages: Sequence[str]):
+    def __init__(self, perceptor: CLIPPerceptor, stages: Sequence[str]):
         super().__init__()
         self.perceptor = perceptor.eval().requires_grad_(False)
         self._seen: list[Tensor] = []

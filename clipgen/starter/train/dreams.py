@@ -20,7 +20,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from clipgen.generators.clamp import clamp_with_grad
 from clipgen.generators.networks import VQGANNetwork
-from clipgen.perceptors.clip import Perceptor
+from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.starter.train.augment import distort
 from clipgen.starter.train.prior import Prior
 
@@ -143,7 +143,7 @@ class Dreams(nn.Module):
         self.register_buffer("aims", torch.randint(len(self.texts), (count,)))
         self.register_buffer("left", torch.randint(1, AGE + 1, (count,)))
 
-    def visit(self, perceptor: Perceptor, start: int, count: int, moves: int) -> tuple[Tensor, Tensor]:
+    def visit(self, perceptor: CLIPPerceptor, start: int, count: int, moves: int) -> tuple[Tensor, Tensor]:
         """Move `count` dreams from index `start` on and draw them (count, 3, H, W); those that ended begin anew.
 
         Also returns which nouns each may still show (count, 2), as it began at a picture of those.
@@ -161,7 +161,7 @@ class Dreams(nn.Module):
         self._renew(chosen[self.left[chosen].cpu() <= 0])
         return drawn, shown
 
-    def _moved(self, perceptor: Perceptor, cells: Tensor, texts: Tensor) -> Tensor:
+    def _moved(self, perceptor: CLIPPerceptor, cells: Tensor, texts: Tensor) -> Tensor:
         """One step up the cosine of a distorted view, on all scales at once."""
         cells = cells.detach().requires_grad_()
         drawn = self.canvas.draw(cells)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, gumbel_softmax, l1_loss, log_softmax, mse_loss
 
 from clipgen.generators.networks import DVAENetwork
-from clipgen.perceptors.clip import Perceptor
+from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.starter.train.augment import half_cosine
 from clipgen.starter.train.crops import FEATURE_STAGES, FeatureDistance, crops, edge_distance
 from clipgen.starter.train.loop import Losses, Plan
@@ -87,7 +87,7 @@ class LearningDVAE(DVAENetwork):
 class DVAETrainer:
     """The network and its loss at a step."""
 
-    def __init__(self, plan: Plan, pictures: np.ndarray, perceptor: Perceptor):
+    def __init__(self, plan: Plan, pictures: np.ndarray, perceptor: CLIPPerceptor):
         torch.manual_seed(plan.seed)
         self.network = LearningDVAE(CONFIG).requires_grad_(True)
         self.plan, self.warmest = plan, 1.0

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clipgen.perceptors.clip import Perceptor
+from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.starter.train.loop import Losses, Plan
 from clipgen.starter.unclip.prior import FeaturePrior
 
@@ -102,7 +102,7 @@ def _spread(features: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def fresh_prior(guides: Sequence[Perceptor], pictures: np.ndarray, text: int) -> FeaturePrior:
+def fresh_prior(guides: Sequence[CLIPPerceptor], pictures: np.ndarray, text: int) -> FeaturePrior:
     """A prior, not trained yet, that keeps what differs most in the cells of pictures (N, S, S, 3) uint8.
 
     text: length of the vectors of texts that it will be told, those of all guides side by side.
@@ -117,7 +117,7 @@ def fresh_prior(guides: Sequence[Perceptor], pictures: np.ndarray, text: int) ->
 
 
 @torch.no_grad()
-def features(guides: Sequence[Perceptor], prior: FeaturePrior, pictures: np.ndarray) -> Tensor:
+def features(guides: Sequence[CLIPPerceptor], prior: FeaturePrior, pictures: np.ndarray) -> Tensor:
     """Features (2 N, E), in half precision, of pictures (N, S, S, 3) uint8 and then of their mirror images."""
     seen, device = [], guides[0].mean.device
     for k in range(0, len(pictures), CHUNK):
@@ -127,9 +127,9 @@ def features(guides: Sequence[Perceptor], prior: FeaturePrior, pictures: np.ndar
     return torch.cat(seen, 1).flatten(0, 1)
 
 
-def _maps(guides: Sequence[Perceptor], images: Tensor) -> list[Tensor]:
+def _maps(guides: Sequence[CLIPPerceptor], images: Tensor) -> list[Tensor]:
     """What each guide sees in the cells of whole images (N, 3, H, W): (N, C, h, w), on the CPU."""
-    return [guide.see(guide.whole(images))[1].cpu() for guide in guides]
+    return [guide.encode_with_maps(guide.whole(images))[1].cpu() for guide in guides]
 
 
 def pixels(pictures: np.ndarray, device: torch.device) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from clipgen import weights
 from clipgen.generators.networks import VQGANNetwork, build_network
-from clipgen.perceptors.clip import Perceptor
+from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.starter.train.data import drawn_set, truths
 from clipgen.starter.train.features import FeatureTrainer, SeenInCells, features, fresh_prior
 from clipgen.starter.train.loop import train_module
@@ -35,7 +35,7 @@ def feature_prior(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint
 
     def read(tokens: Tensor) -> Tensor:
         with torch.no_grad():
-            return torch.cat([guide.read(tokens) for guide in guides], 2)
+            return torch.cat([guide.token_states(tokens) for guide in guides], 2)
 
     pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
     worn = wearers(bench.data, recipe.pictures // WORN, 128, CLIP_SEED)
@@ -113,7 +113,7 @@ def upsampler(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     return _trained(name, recipe, bench, known)
 
 
-def _seers(recipe: Recipe, bench: Bench) -> tuple[FeaturePrior, list[Perceptor], VQGANNetwork]:
+def _seers(recipe: Recipe, bench: Bench) -> tuple[FeaturePrior, list[CLIPPerceptor], VQGANNetwork]:
     """The prior, which shortens what guides see in cells, the guides, and the VQGAN whose latents are painted."""
     prior, *guides, _, autoencoder = recipe.needs
     network = cast(VQGANNetwork, build_network(bench.trained(autoencoder))).eval().to(bench.device)
@@ -127,6 +127,6 @@ def _trained(name: str, recipe: Recipe, bench: Bench, known: Seen) -> weights.Ch
     return weights.Checkpoint("painter", network.config, network.state_dict())
 
 
-def _vectors(guides: Sequence[Perceptor], texts: Sequence[Sequence[str]]) -> Tensor:
+def _vectors(guides: Sequence[CLIPPerceptor], texts: Sequence[Sequence[str]]) -> Tensor:
     """Vectors (V, N, D) of V lists of N texts, those of all guides side by side."""
     return torch.cat([readings(guide, texts) for guide in guides], 2)

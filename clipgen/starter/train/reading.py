@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from clipgen.perceptors.clip import Perceptor
+from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.starter import grammar
 from clipgen.starter.english import Claim, say
 from clipgen.starter.grammar import Truth
@@ -31,7 +31,7 @@ class ReadingTrainer:
     pictures: one such tensor for each perceptor that shall understand the same texts.
     """
 
-    def __init__(self, perceptor: Perceptor, plan: Plan, pictures: Sequence[Tensor], truths: Sequence[Truth]):
+    def __init__(self, perceptor: CLIPPerceptor, plan: Plan, pictures: Sequence[Tensor], truths: Sequence[Truth]):
         for name, parameter in perceptor.clip.named_parameters():
             parameter.requires_grad_(not name.startswith("visual."))
         self.perceptor, self.plan, self.pictures, self.truths = perceptor, plan, pictures, truths
@@ -81,7 +81,7 @@ class ReadingTrainer:
 
 
 @torch.no_grad()
-def looks(perceptor: Perceptor, pictures: np.ndarray) -> Tensor:
+def looks(perceptor: CLIPPerceptor, pictures: np.ndarray) -> Tensor:
     """Vectors (2 N, D) of whole pictures (N, S, S, 3) uint8, then of their mirror images."""
     seen = []
     for k in range(0, len(pictures), CHUNK):
@@ -106,7 +106,7 @@ def captions(shown: Sequence[Truth], seed: int, worn: bool = False) -> list[list
 
 
 @torch.no_grad()
-def readings(perceptor: Perceptor, texts: Sequence[Sequence[str]], chunk: int = 500) -> Tensor:
+def readings(perceptor: CLIPPerceptor, texts: Sequence[Sequence[str]], chunk: int = 500) -> Tensor:
     """Vectors (V, N, D) of V lists of N texts."""
     starts = range(0, len(texts[0]), chunk)
     read = [torch.cat([perceptor.encode_texts(row[k : k + chunk]) for k in starts]) for row in texts]

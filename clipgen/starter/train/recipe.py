@@ -10,7 +10,7 @@ import torch
 
 from clipgen import weights
 from clipgen.errors import WeightsMissingError
-from clipgen.perceptors.clip import Perceptor, build_perceptor
+from clipgen.perceptors.clip import CLIPPerceptor, build_perceptor
 from clipgen.starter.train.loop import Plan, Report
 from clipgen.weights.registry import STARTER
 
@@ -63,6 +63,6 @@ class Bench:
         return weights.read(path)
 
 
-def guides_of(names: Sequence[str], bench: Bench) -> list[Perceptor]:
+def guides_of(names: Sequence[str], bench: Bench) -> list[CLIPPerceptor]:
     """Perceptors that look and do not learn."""
     return [build_perceptor(bench.trained(name)).eval().to(bench.device) for name in names]

@@ -11,7 +11,7 @@ import torch
 
 from clipgen import weights
 from clipgen.generators.networks import NETWORKS, VQGANNetwork, build_network
-from clipgen.perceptors.clip import Perceptor, build_perceptor
+from clipgen.perceptors.clip import CLIPPerceptor, build_perceptor
 from clipgen.starter.train import dvae, imagining, vqgan
 from clipgen.starter.train.claims import NOUN, codes_shown
 from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source
@@ -117,7 +117,7 @@ def train(name: str, recipe: Recipe, bench: Bench) -> Path:
 def _clip(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     config = CONFIGS[name.partition("-")[0]]
     torch.manual_seed(recipe.plan.seed)
-    perceptor = Perceptor(config).to(bench.device)
+    perceptor = CLIPPerceptor(config).to(bench.device)
     world = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
     sources = [Source(world, truths(CLIP_SEED, recipe.pictures))]
     if recipe.start:
@@ -143,7 +143,7 @@ def _texts(name: str, recipe: Recipe, bench: Bench) -> weights.Checkpoint:
     return _tried(reader, start.config, bench)
 
 
-def _tried(perceptor: Perceptor, config: dict[str, Any], bench: Bench) -> weights.Checkpoint:
+def _tried(perceptor: CLIPPerceptor, config: dict[str, Any], bench: Bench) -> weights.Checkpoint:
     metrics = {"zero_shot": zero_shot(perceptor, bench.data), "held_out": zero_shot(perceptor, bench.data, held=True)}
     bench.report(str(metrics))
     return weights.Checkpoint("clip", config, perceptor.clip.state_dict(), metrics)

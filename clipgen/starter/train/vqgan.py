@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, l1_loss, mse_loss, one_hot, relu
 
 from clipgen.generators.networks import VQGANNetwork
-from clipgen.perceptors.clip import Perceptor
+from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.starter.train.crops import FEATURE_STAGES, FeatureDistance, crops, edge_distance
 from clipgen.starter.train.loop import Losses, Plan
 
@@ -60,7 +60,7 @@ class LearningVQGAN(VQGANNetwork):
 class VQGANTrainer:
     """The network and its loss at a step."""
 
-    def __init__(self, plan: Plan, pictures: np.ndarray, perceptor: Perceptor):
+    def __init__(self, plan: Plan, pictures: np.ndarray, perceptor: CLIPPerceptor):
         torch.manual_seed(plan.seed)
         self.network = LearningVQGAN(CONFIG).to(memory_format=torch.channels_last)
         self.plan, self.continuous = plan, CONTINUOUS_STEPS

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from clipgen.perceptors.clip import Perceptor
+from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.starter import grammar
 from clipgen.starter.english import say
 from clipgen.starter.grammar import Truth
@@ -23,7 +23,7 @@ BY_STYLE = ("noun", "colour")
 
 @torch.no_grad()
 def zero_shot(
-    perceptor: Perceptor, data: Path, count: int = 1000, seed: int = 99, held: bool = False
+    perceptor: CLIPPerceptor, data: Path, count: int = 1000, seed: int = 99, held: bool = False
 ) -> dict[str, float]:
     """Share of fresh pictures whose noun, colour and so on the perceptor names, among all that the world knows.
 
@@ -43,7 +43,7 @@ def zero_shot(
     return scores | {"relation": _share(_told_apart(perceptor, vectors, shown))}
 
 
-def _named(name: str, perceptor: Perceptor, vectors: Tensor, shown: Sequence[Truth]) -> dict[int, bool]:
+def _named(name: str, perceptor: CLIPPerceptor, vectors: Tensor, shown: Sequence[Truth]) -> dict[int, bool]:
     """Of each picture that shows a value of the attribute: whether that, or that of its other thing, is named."""
     texts = [(text, claim[name]) for text, claim in grammar.bank() if name in claim]
     best = (vectors @ perceptor.encode_texts([text for text, _ in texts]).T).argmax(1).tolist()
@@ -51,7 +51,7 @@ def _named(name: str, perceptor: Perceptor, vectors: Tensor, shown: Sequence[Tru
     return {k: texts[best[k]][1] in right for k, right in enumerate(values) if right}
 
 
-def _told_apart(perceptor: Perceptor, vectors: Tensor, shown: Sequence[Truth]) -> list[bool]:
+def _told_apart(perceptor: CLIPPerceptor, vectors: Tensor, shown: Sequence[Truth]) -> list[bool]:
     rng = np.random.default_rng(0)
     hits = []
     for vector, truth in zip(vectors, shown, strict=True):

@@ -1,7 +1,7 @@
 """What a picture may look like of which only the features are known.
 
-A network draws the mean of all pictures with such features, as a small picture without edges. `clipgen.starter.unclip.decoder` adds
-these.
+A network draws the mean of all pictures with such features, as a small picture without edges.
+`clipgen.starter.unclip.decoder` adds these.
 """
 
 from __future__ import annotations

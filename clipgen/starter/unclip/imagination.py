@@ -10,7 +10,7 @@ from torch import Tensor
 
 from clipgen.config.presets import FeaturePriorSettings
 from clipgen.generators.networks import VQGANNetwork
-from clipgen.perceptors.clip import Perceptor
+from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.starter.unclip.coarse import Sketcher
 from clipgen.starter.unclip.decoder import Over, Painter
 from clipgen.starter.unclip.prior import FeaturePrior, Start
@@ -66,7 +66,7 @@ class Imagination:
     """(B, 3, H, W), where pictures start at init images: what is imagined keeps to them."""
 
     def imagine(
-        self, row: int, perceptors: Sequence[Perceptor], texts: Sequence[Tensor], shares: Tensor, seed: int
+        self, row: int, perceptors: Sequence[CLIPPerceptor], texts: Sequence[Tensor], shares: Tensor, seed: int
     ) -> tuple[Tensor, Tensor]:
         """Return features (E,) of one picture of texts, and a painting (3, H, W) of it in [0, 1].
 
@@ -92,7 +92,7 @@ class Imagination:
         self,
         image: Tensor,
         features: Tensor,
-        perceptors: Sequence[Perceptor],
+        perceptors: Sequence[CLIPPerceptor],
         texts: Sequence[Tensor],
         shares: Tensor,
         seed: int,
@@ -116,22 +116,24 @@ class Imagination:
         upsampled = imaginer.upsample(*same, vectors, shares, noise, settings.upsampling_scale)
         return upsampled[self._best(upsampled, perceptors, texts, shares)]
 
-    def _best(self, images: Tensor, perceptors: Sequence[Perceptor], texts: Sequence[Tensor], shares: Tensor) -> Tensor:
+    def _best(
+        self, images: Tensor, perceptors: Sequence[CLIPPerceptor], texts: Sequence[Tensor], shares: Tensor
+    ) -> Tensor:
         """Return which of images (B, 3, H, W) shows the texts best: its number.
 
         Reranking, as in DALL-E (Ramesh et al., 2021, section 2.6), by the prior's evidence. The perceptors' own scores
         prefer colours that please, violet behind whatever a text names, to shapes that are clear.
         """
-        maps = [each.see(each.whole(images))[1] for each in perceptors]
+        maps = [each.encode_with_maps(each.whole(images))[1] for each in perceptors]
         prior = self.imaginer.prior
         return prior.evidence(prior.shorten(maps), torch.cat(list(texts), 2), shares).argmax()
 
-    def _start(self, row: int, perceptors: Sequence[Perceptor]) -> Start | None:
+    def _start(self, row: int, perceptors: Sequence[CLIPPerceptor]) -> Start | None:
         """Return the features of the image that the picture starts at, if it does."""
         if self.images is None:
             return None
         image = self.images[row : row + 1]
-        features = self.imaginer.prior.shorten([each.see(each.whole(image))[1] for each in perceptors])
+        features = self.imaginer.prior.shorten([each.encode_with_maps(each.whole(image))[1] for each in perceptors])
         return Start(features[0], self.settings.init_noise)
 
 

@@ -100,9 +100,9 @@ class FeaturePrior(nn.Module):
     def denoise(self, noisy: Tensor, sigma: Tensor, texts: Tensor) -> Tensor:
         """The mean of the features (B, E), standardised, that noise of standard deviation sigma (B,) made noisy.
 
-        texts (B, 1 + T, D): what they are told to show, as `Perceptor.read_texts` has it; zeros tell nothing. A text's
-        vector says what there is, and its tokens what belongs to what. Preconditioned as in EDM (Karras et al., 2022,
-        table 1) for data of unit variance; one modulation for all blocks, and tokens that cells attend to, as in
+        texts (B, 1 + T, D): what they are told to show, as `CLIPPerceptor.text_states` has it; zeros tell nothing. A
+        text's vector says what there is, and its tokens what belongs to what. Preconditioned as in EDM (Karras et al.,
+        2022, table 1) for data of unit variance; one modulation for all blocks, and tokens that cells attend to, as in
         PixArt-alpha (Chen et al., 2023, arXiv 2310.00426, section 2.3), there inside every block.
         """
         level = sigma[:, None]

@@ -16,12 +16,12 @@ from test_foreign_networks import VQGANS
 
 from clipgen import weights
 from clipgen.errors import ClipgenError, UsageError
+from clipgen.generators.networks import build_network
 from clipgen.outputs import metadata
-from clipgen.weights import imports as local
-from clipgen.weights import registry as shelf
-from clipgen.weights.conversion import SOURCES, convert, useful
+from clipgen.weights import registry
+from clipgen.weights.conversion import convert, network_tensors
 from clipgen.weights.foreign import read_foreign
-from clipgen.weights.imports import adopt_clip, adopt_dvae, adopt_vqgan, guess_vqgan
+from clipgen.weights.imports import guess_vqgan, import_clip, import_dvae, import_hub, import_vqgan
 from clipgen.weights.loader import load
 
 pytestmark = pytest.mark.usefixtures("own_folder", "tiny_clips")
@@ -43,13 +43,13 @@ def as_yaml(config: dict[str, Any], layout: str) -> str:
 def test_the_shapes_of_the_tensors_tell_the_config(name: str, layout: str) -> None:
     config = VQGANS[name]
     path = saved(config, layout=layout)
-    guessed = guess_vqgan(useful(read_foreign(path), SOURCES["vqgan"]), path)
+    guessed = guess_vqgan(network_tensors(read_foreign(path), "vqgan"), path)
     wanted, found = (convert(path, "vqgan", each) for each in (config, guessed))
     assert all(torch.equal(value, found.tensors[key]) for key, value in wanted.tensors.items())
     picture = torch.rand(1, 3, 32, 32)
-    networks = [weights.build(each, "vqgan", SOURCES["vqgan"].make).eval() for each in (wanted, found)]
+    networks = [build_network(each).eval() for each in (wanted, found)]
     # Resolutions are counted from another size, so attention is compared by what comes out.
-    assert torch.equal(*(network.encode(picture) for network in networks))  # type: ignore[operator]
+    assert torch.equal(*(network.encode(picture) for network in networks))
 
 
 @pytest.mark.parametrize("layout", ["plain", "transformer"])
@@ -57,17 +57,17 @@ def test_the_shapes_of_the_tensors_tell_the_config(name: str, layout: str) -> No
 def test_a_yaml_file_gives_the_config(name: str, layout: str) -> None:
     path = saved(VQGANS[name], layout=layout)
     Path("model.yaml").write_text(as_yaml(VQGANS[name], layout))
-    found = load(adopt_vqgan(path, Path("model.yaml")))
+    found = load(import_vqgan(path, Path("model.yaml")))
     assert {key: found.config[key] for key in VQGANS[name]} == VQGANS[name]
 
 
 def test_a_file_keeps_its_name_and_other_content_gets_another() -> None:
-    first = adopt_vqgan(saved(VQGANS["taming"]), None)
+    first = import_vqgan(saved(VQGANS["taming"]), None)
     Path("my.ckpt").rename("renamed.ckpt")
-    assert adopt_vqgan(Path("renamed.ckpt"), None) == first
+    assert import_vqgan(Path("renamed.ckpt"), None) == first
     torch.manual_seed(1)
-    assert adopt_vqgan(saved(VQGANS["taming"]), None) != first
-    assert shelf.stride(first) == 4
+    assert import_vqgan(saved(VQGANS["taming"]), None) != first
+    assert registry.stride(first) == 4
 
 
 def test_the_dvae_comes_in_two_files_in_order() -> None:
@@ -76,9 +76,9 @@ def test_the_dvae_comes_in_two_files_in_order() -> None:
         references.save_module(encoder, Path("e.pkl"), True),
         references.save_module(decoder, Path("d.pkl"), False),
     ]
-    assert load(adopt_dvae(files)).config == pretrained.DVAE_CONFIG
+    assert load(import_dvae(files)).config == pretrained.DVAE_CONFIG
     with pytest.raises(ClipgenError, match=r"d\.pkl"):
-        adopt_dvae(files[::-1])
+        import_dvae(files[::-1])
 
 
 def test_openais_archives_get_their_quick_gelu_and_others_what_the_model_says() -> None:
@@ -86,13 +86,13 @@ def test_openais_archives_get_their_quick_gelu_and_others_what_the_model_says() 
     model = references.clip(config)
     save_file(model.state_dict(), "mine.safetensors")
     references.save_openai(model, config, Path("openai.pt"))
-    plain, openai = (load(adopt_clip("tiny-vit", Path(file))) for file in ("mine.safetensors", "openai.pt"))
+    plain, openai = (load(import_clip("tiny-vit", Path(file))) for file in ("mine.safetensors", "openai.pt"))
     assert plain.config.get("quick_gelu", False) is False
     assert openai.config["quick_gelu"] is True
     with pytest.raises(UsageError, match="open_clip has no model 'tiny-vitt'; the nearest are tiny-vit,"):
-        adopt_clip("tiny-vitt", Path("mine.safetensors"))
+        import_clip("tiny-vitt", Path("mine.safetensors"))
     with pytest.raises(ClipgenError, match=r"mine\.safetensors: .*missing"):
-        adopt_clip("tiny-resnet", Path("mine.safetensors"))
+        import_clip("tiny-resnet", Path("mine.safetensors"))
 
 
 def test_a_config_beside_the_weights_is_taken_and_so_is_one_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,17 +100,17 @@ def test_a_config_beside_the_weights_is_taken_and_so_is_one_of_the_hub(monkeypat
     Path("hub/models--org--robust/refs").mkdir()
     Path("hub/models--org--robust/refs/main").write_text("abc")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(Path("hub").absolute()))
-    beside = adopt_clip(None, Path("hub/models--org--robust/snapshots/abc/open_clip_model.safetensors"))
-    assert local.adopt_hub("hf-hub:org/robust") == beside
+    beside = import_clip(None, Path("hub/models--org--robust/snapshots/abc/open_clip_model.safetensors"))
+    assert import_hub("hf-hub:org/robust") == beside
     assert load(beside).config == config
 
 
 def test_what_clipgen_trained_is_taken_as_it_is() -> None:
     path = weights.find("starter/vqgan")
-    name = adopt_vqgan(path, None)
+    name = import_vqgan(path, None)
     assert load(name).config == weights.read(path).config
     with pytest.raises(UsageError, match="holds a 'vqgan', not a dvae"):
-        adopt_dvae([path])
+        import_dvae([path])
 
 
 def test_a_run_on_own_files_names_none_of_them(tmp_path: Path) -> None:
@@ -151,19 +151,19 @@ def test_a_batch_takes_own_models_too() -> None:
 
 
 def test_a_network_of_ones_own_can_be_named_by_its_name() -> None:
-    name = adopt_vqgan(weights.find("starter/vqgan"), None)
+    name = import_vqgan(weights.find("starter/vqgan"), None)
     result = cli(*SMALL, "--vqgan", name, "--preset", "starter")
     assert result.exit_code == 0, result.stderr
 
 
 def test_own_networks_are_verified_and_a_damaged_one_says_the_way_out() -> None:
-    name = adopt_vqgan(saved(VQGANS["taming"]), None)
+    name = import_vqgan(saved(VQGANS["taming"]), None)
     assert cli("models", "verify", name).stdout == f"ok       {name}, ready to use\n"
-    path = shelf.network_path(name)
+    path = registry.network_path(name)
     path.write_bytes(path.read_bytes()[:-1])
     result = cli("models", "verify")
     assert result.exit_code == 1
     assert result.stderr.strip().endswith(f"clipgen models rm {name} --yes, then name your file again")
     assert cli("models", "rm", name, "--yes").exit_code == 0
-    assert adopt_vqgan(Path("my.ckpt"), None) == name
+    assert import_vqgan(Path("my.ckpt"), None) == name
     assert cli("models", "verify").exit_code == 0

@@ -1,0 +1,48 @@
+"""The table of kinds builds what weight files hold, and imports a network's module only when it is needed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from clipgen import weights
+from clipgen.errors import UsageError
+from clipgen.weights import kinds, registry
+
+ROOT = Path(weights.__file__).parents[2]
+
+
+@pytest.mark.parametrize("path", sorted(registry.starter_folder().glob("*.safetensors")), ids=lambda path: path.stem)
+def test_the_kind_of_every_starter_file_builds_the_network_of_its_tensors(path: Path) -> None:
+    checkpoint = weights.read(path)
+    with torch.device("meta"):
+        network = kinds.builder(checkpoint.kind)(checkpoint.config)
+    found = {name: value.shape for name, value in network.state_dict().items()}
+    assert found == {name: value.shape for name, value in checkpoint.tensors.items()}
+
+
+def test_every_kind_is_in_a_starter_file() -> None:
+    headers = [registry.read_header(path) for path in registry.starter_folder().glob("*.safetensors")]
+    assert {header.kind for header in headers if header} == kinds.KINDS.keys()
+
+
+def test_an_unknown_kind_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean vqgan"):
+        kinds.builder("vqgam")
+
+
+def test_a_clip_without_a_tower_of_the_starter_set_imports_none_of_it() -> None:
+    """Nor does the reading of weights import any network."""
+    program = (
+        "import sys\n"
+        "import clipgen.weights.loader, clipgen.weights.imports, clipgen.weights.conversion\n"
+        "rooms = ('clipgen.generators', 'clipgen.perceptors', 'clipgen.core', 'clipgen.starter')\n"
+        "assert not [name for name in sys.modules if name.startswith(rooms)]\n"
+        "from clipgen.perceptors.clip import build_clip\n"
+        "vision = {'image_size': 32, 'layers': 1, 'width': 64, 'patch_size': 16}\n"
+        "build_clip({'embed_dim': 8, 'vision_cfg': vision, 'text_cfg': {'layers': 1, 'width': 64, 'heads': 1}})\n"
+        "assert not [name for name in sys.modules if name.startswith('clipgen.starter')]\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, timeout=120)

@@ -1,0 +1,68 @@
+"""What is known of networks by their names alone, without torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from clipgen.errors import UsageError
+from clipgen.weights import registry
+from clipgen.weights.cache import Cache, beside, sha256_of, write_digest
+from clipgen.weights.catalogue import RECORDS
+
+ENCODER, DECODER = RECORDS["dvae/dall-e-encoder"], RECORDS["dvae/dall-e-decoder"]
+
+
+def starter_files() -> list[Path]:
+    return sorted(registry.starter_folder().glob("*.safetensors"))
+
+
+def test_sha256sums_lists_exactly_the_weights_that_ship() -> None:
+    written = (registry.starter_folder() / registry.SHA256SUMS).read_text(encoding="utf-8")
+    assert written == "".join(f"{sha256_of(path)}  {path.name}\n" for path in starter_files())
+
+
+def test_a_starter_network_is_known_by_the_hash_of_its_file() -> None:
+    names = [f"{registry.STARTER}{path.stem}" for path in starter_files()]
+    assert "starter/vqgan" in names
+    assert [registry.sha256_of_network(name) for name in names] == [sha256_of(path) for path in starter_files()]
+    assert registry.sha256_of_network("starter/nothing") == ""
+
+
+def test_a_published_network_is_known_by_the_hash_of_its_file(cache: Cache) -> None:
+    name = "vqgan/imagenet-f16-16384"
+    assert registry.sha256_of_network(name, cache) == RECORDS[name].sha256
+    assert registry.sha256_of_network("vqgan/imagenet-f16-1024", cache) == ""
+    with pytest.raises(UsageError, match="did you mean vqgan/imagenet-f16-16384"):
+        registry.sha256_of_network("vqgan/imagenet-f16-1638", cache)
+
+
+def test_a_network_in_two_files_is_known_once_both_hashes_are(cache: Cache) -> None:
+    for record, digest in ((ENCODER, "a" * 64), (DECODER, "b" * 64)):
+        assert registry.sha256_of_network("dvae/dall-e", cache) == ""
+        cache.path(record).parent.mkdir(parents=True)
+        write_digest(cache.path(record), digest)  # as a download that is trusted on first use leaves it
+    assert registry.sha256_of_network("dvae/dall-e", cache) == f"{'a' * 64}+{'b' * 64}"
+
+
+def test_a_local_network_is_known_by_its_digest_in_the_cache(cache: Cache) -> None:
+    name = "clip/local-0123456789abcdef"
+    assert registry.sha256_of_network(name, cache) == ""
+    path = registry.network_path(name, cache)
+    path.parent.mkdir(parents=True)
+    write_digest(path, "c" * 64)
+    assert registry.sha256_of_network(name, cache) == "c" * 64
+    beside(path, ".sha256").write_text("no hash\n")
+    assert registry.sha256_of_network(name, cache) == ""
+
+
+def test_hashes_are_known_without_torch() -> None:
+    program = (
+        "import sys\n"
+        "from clipgen.weights import kinds, registry\n"
+        "assert len(registry.sha256_of_network('starter/vqgan')) == 64\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    root = Path(registry.__file__).parents[2]
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=root, timeout=60)
