@@ -81,7 +81,7 @@ class FakePerceptor(nn.Module):
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         return normalize(torch.tensor([COLOURS[text] for text in texts]).float().repeat(1, 4), dim=1)
 
-    def read_texts(self, texts: Sequence[str]) -> Tensor:
+    def text_states(self, texts: Sequence[str]) -> Tensor:
         """A text's one token says half of it."""
         vectors = self.encode_texts(texts)
         return torch.stack([vectors, vectors / 2], 1)
@@ -92,7 +92,7 @@ class FakePerceptor(nn.Module):
     def encode_images(self, views: Tensor) -> Tensor:
         return normalize(self._quarters(views).permute(0, 2, 3, 1).flatten(1) + 1e-3, dim=1)
 
-    def see(self, views: Tensor) -> tuple[Tensor, Tensor]:
+    def encode_with_maps(self, views: Tensor) -> tuple[Tensor, Tensor]:
         return self.encode_images(views), self._quarters(views)
 
     def _quarters(self, views: Tensor) -> Tensor:

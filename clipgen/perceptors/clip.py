@@ -104,11 +104,11 @@ class Perceptor(nn.Module):
         numbers: Tensor = self.tokenizer(list(texts))
         return numbers
 
-    def read_texts(self, texts: Sequence[str]) -> Tensor:
-        """What `read` makes of texts."""
-        return self.read(self.tokens(texts))
+    def text_states(self, texts: Sequence[str]) -> Tensor:
+        """What `token_states` makes of texts."""
+        return self.token_states(self.tokens(texts))
 
-    def read(self, tokens: Tensor) -> Tensor:
+    def token_states(self, tokens: Tensor) -> Tensor:
         """Tokens (N, T) of texts to their unit vectors and then those of each token: (N, 1 + T, D).
 
         A token's says what the text has said up to there; zeros stand for those after the end.
@@ -128,7 +128,7 @@ class Perceptor(nn.Module):
         vectors: Tensor = self.clip.encode_image((views - self.mean) / self.std, normalize=True)
         return vectors
 
-    def see(self, views: Tensor) -> tuple[Tensor, Tensor]:
+    def encode_with_maps(self, views: Tensor) -> tuple[Tensor, Tensor]:
         """Views as for `encode_images` to unit vectors (N, D) and to what is in their cells: (N, C, h, w).
 
         Raises ClipgenError if the tower has no maps of features.
