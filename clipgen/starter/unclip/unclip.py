@@ -1,149 +1,90 @@
-"""What a picture of a text may be: what the perceptors would see in it, and how it may look."""
+"""The networks of the unCLIP, and what conditions them.
+
+The prior draws features of the texts, the coarse decoder makes small pictures without edges of these, the decoder adds
+the detail, and the upsampler doubles the size.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from clipgen.config.presets import FeaturePriorSettings
+from clipgen.core.contracts import FeatureMaps, Perceptor
 from clipgen.generators.networks import VQGANNetwork
-from clipgen.perceptors.clip import Perceptor
-from clipgen.starter.unclip.coarse import Sketcher
-from clipgen.starter.unclip.decoder import Over, Painter
-from clipgen.starter.unclip.prior import FeaturePrior, Start
-from clipgen.util.images import resized
-from clipgen.util.randomness import generator_for
+from clipgen.starter.unclip.coarse_decoder import CoarseDecoder
+from clipgen.starter.unclip.decoder import Decoder
+from clipgen.starter.unclip.prior import Prior
+from clipgen.starter.unclip.sampler import Start
 
 
-@dataclass(frozen=True)
-class Imaginer:
-    """The networks that imagine."""
+class UnclipPerceptor(Perceptor, FeatureMaps, Protocol):
+    """What the unCLIP needs of a perceptor."""
 
-    prior: FeaturePrior
-    sketcher: Sketcher
-    painter: Painter
-    upsampler: Painter
-    """Goes by paintings where the painter goes by sketches."""
-    decoder: VQGANNetwork
-    """Makes pictures of the latents of both."""
+    def text_states(self, texts: Sequence[str]) -> Tensor:
+        """Return (N, 1 + T, D), of each text its unit vector and then the states of its tokens, zeros after the end."""
 
-    def paint(
+    def whole(self, images: Tensor) -> Tensor:
+        """Return whole images (N, 3, H, W) as cutouts (N, 3, size, size)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Conditioning:
+    """The texts of one picture."""
+
+    states: Sequence[Tensor]
+    """For each perceptor, (K, 1 + T, D): what `UnclipPerceptor.text_states` returns."""
+    weights: Tensor
+    """(K,), those above 0 of sum 1."""
+
+    @cached_property
+    def joined(self) -> Tensor:
+        """(K, 1 + T, D) with the states of all perceptors side by side, which the prior takes."""
+        return torch.cat(list(self.states), 2)
+
+    @property
+    def vectors(self) -> Tensor:
+        """(K, D) with the vectors of all perceptors side by side, which the decoders take."""
+        return self.joined[:, 0]
+
+
+@dataclass(frozen=True, eq=False)
+class Unclip:
+    """The networks."""
+
+    prior: Prior
+    coarse_decoder: CoarseDecoder
+    decoder: Decoder
+    upsampler: Decoder
+    """Takes decoded pictures where the decoder takes coarse ones."""
+    autoencoder: VQGANNetwork
+    """Its latents are what both draw."""
+
+    def decode(
         self,
         features: Tensor,
-        sketches: Tensor,
+        coarse: Tensor,
         texts: Tensor,
-        shares: Tensor,
+        weights: Tensor,
         noise: Tensor,
-        scale: float,
-        over: Over | None = None,
+        guidance_scale: float,
+        start: Start | None = None,
     ) -> Tensor:
-        """Pictures (B, 3, H, W) in [0, 1] of what `Painter.paint` draws."""
-        return self._decoded(self.painter.paint(features, sketches, texts, shares, noise, scale, over))
+        """Return pictures (B, 3, S, S) in [0, 1] of what `Decoder.sample` draws."""
+        return self._image(self.decoder.sample(features, coarse, texts, weights, noise, guidance_scale, start))
 
     def upsample(
-        self, features: Tensor, paintings: Tensor, texts: Tensor, shares: Tensor, noise: Tensor, scale: float
+        self, features: Tensor, decoded: Tensor, texts: Tensor, weights: Tensor, noise: Tensor, guidance_scale: float
     ) -> Tensor:
-        """Paintings (B, 3, S, S) with the detail that they had no room for: (B, 3, 2 S, 2 S) in [0, 1].
+        """Return decoded pictures (B, 3, S, S) with finer detail at twice the size: (B, 3, 2 S, 2 S) in [0, 1].
 
         As in cascaded diffusion models (Ho et al., 2021, arXiv 2106.15282).
         """
-        return self._decoded(self.upsampler.paint(features, paintings, texts, shares, noise, scale))
+        return self._image(self.upsampler.sample(features, decoded, texts, weights, noise, guidance_scale))
 
-    def _decoded(self, latents: Tensor) -> Tensor:
-        return self.decoder.decode(self.decoder.lookup(self.decoder.nearest(latents))).clamp(0, 1)
-
-
-@dataclass(frozen=True)
-class Imagination:
-    """An imaginer at work for the pictures of a run."""
-
-    imaginer: Imaginer
-    settings: FeaturePriorSettings
-    images: Tensor | None = None
-    """(B, 3, H, W), where pictures start at init images: what is imagined keeps to them."""
-
-    def imagine(
-        self, row: int, perceptors: Sequence[Perceptor], texts: Sequence[Tensor], shares: Tensor, seed: int
-    ) -> tuple[Tensor, Tensor]:
-        """Return features (E,) of one picture of texts, and a painting (3, H, W) of it in [0, 1].
-
-        texts: for each perceptor, as it reads them, (K, 1 + T, D); shares (K,) as `sampler.told` has them. Of
-        several it is the one whose painting shows the texts best, see `_best`. With an image to start at nothing is
-        painted: it is the one whose sketch the perceptors like best, and that sketch; the prior has not learned what
-        they see in sketches.
-        """
-        joined = torch.cat(list(texts), 2)
-        prior, start, settings = self.imaginer.prior, self._start(row, perceptors), self.settings
-        noise = _noise(seed, "imagination", (settings.candidates, prior.length)).to(joined)
-        features = prior.imagine(joined, shares, noise, settings.init_scale if start else settings.scale, start)
-        sketches = self.imaginer.sketcher(features).clamp(0, 1)
-        if start:  # the picture is there already
-            best = _shown([each.encode_images(each.whole(sketches)) for each in perceptors], texts, shares).argmax()
-            return features[best], sketches[best]
-        noise = _noise(seed, "painting", (len(features), *self.imaginer.painter.shape)).to(joined)
-        paintings = self.imaginer.paint(features, sketches, joined[:, 0], shares, noise, settings.painting_scale)
-        best = self._best(paintings, perceptors, texts, shares)
-        return features[best], paintings[best]
-
-    def repaint(
-        self,
-        image: Tensor,
-        features: Tensor,
-        perceptors: Sequence[Perceptor],
-        texts: Sequence[Tensor],
-        shares: Tensor,
-        seed: int,
-    ) -> Tensor:
-        """Paint features (E,) of texts over an image (3, H, W), which shows through: (3, 2 S, 2 S) in [0, 1].
-
-        perceptors, texts and shares as for `imagine`. Of several paintings (3, S, S) the best is upsampled, and of
-        several ways to do so the best is taken.
-        """
-        imaginer, settings = self.imaginer, self.settings
-        vectors = torch.cat(list(texts), 2)[:, 0]
-        side = imaginer.decoder.stride * imaginer.painter.shape[-1]
-        small = resized(image[None], (side, side))
-        over = Over(imaginer.decoder.encode(small), settings.repaint_noise)
-        noise = _noise(seed, "repainting", (settings.repaintings, *imaginer.painter.shape)).to(vectors)
-        told, sketch = features[None], imaginer.sketcher(features[None]).clamp(0, 1)
-        paintings = imaginer.paint(*_each(noise, told, sketch), vectors, shares, noise, settings.painting_scale, over)
-        best = self._best(paintings, perceptors, texts, shares)
-        noise = _noise(seed, "upsampling", (settings.upsamplings, *imaginer.upsampler.shape)).to(vectors)
-        same = _each(noise, told, paintings[best, None])
-        upsampled = imaginer.upsample(*same, vectors, shares, noise, settings.upsampling_scale)
-        return upsampled[self._best(upsampled, perceptors, texts, shares)]
-
-    def _best(self, images: Tensor, perceptors: Sequence[Perceptor], texts: Sequence[Tensor], shares: Tensor) -> Tensor:
-        """Return which of images (B, 3, H, W) shows the texts best: its number.
-
-        Reranking, as in DALL-E (Ramesh et al., 2021, section 2.6), by the prior's evidence. The perceptors' own scores
-        prefer colours that please, violet behind whatever a text names, to shapes that are clear.
-        """
-        maps = [each.see(each.whole(images))[1] for each in perceptors]
-        prior = self.imaginer.prior
-        return prior.evidence(prior.shorten(maps), torch.cat(list(texts), 2), shares).argmax()
-
-    def _start(self, row: int, perceptors: Sequence[Perceptor]) -> Start | None:
-        """Return the features of the image that the picture starts at, if it does."""
-        if self.images is None:
-            return None
-        image = self.images[row : row + 1]
-        features = self.imaginer.prior.shorten([each.see(each.whole(image))[1] for each in perceptors])
-        return Start(features[0], self.settings.init_noise)
-
-
-def _shown(vectors: Sequence[Tensor], texts: Sequence[Tensor], shares: Tensor) -> Tensor:
-    """Return how much of texts (K, 1 + T, D) there is in what each perceptor sees, unit vectors (B, D): (B,)."""
-    return torch.stack([seen @ said[:, 0].T @ shares for seen, said in zip(vectors, texts, strict=True)]).mean(0)
-
-
-def _noise(seed: int, purpose: str, shape: tuple[int, ...]) -> Tensor:
-    return torch.randn(shape, generator=generator_for(seed, 0, purpose))
-
-
-def _each(noise: Tensor, features: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-    """Repeat features (1, E) and an image (1, 3, H, W) for each noise (B, ...)."""
-    return features.expand(len(noise), -1), image.expand(len(noise), -1, -1, -1)
+    def _image(self, latents: Tensor) -> Tensor:
+        return self.autoencoder.decode(self.autoencoder.lookup(self.autoencoder.nearest(latents))).clamp(0, 1)
