@@ -14,7 +14,7 @@ AVOCADO_CHAIR = Truth("armchair", "green", relation="in the shape of", other="av
 
 def random_truths(count: int) -> list[Truth]:
     rng = np.random.default_rng(5)
-    return [grammar.imagine(rng) for _ in range(count)]
+    return [grammar.random_truth(rng) for _ in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -90,10 +90,10 @@ def test_what_is_swapped_is_another_claim_and_not_true() -> None:
     assert swaps > 100
 
 
-def test_what_is_held_out_is_imagined_only_when_asked_for() -> None:
+def test_what_is_held_out_is_drawn_only_when_asked_for() -> None:
     rng = np.random.default_rng(5)
     assert not any(grammar.held_out(asdict(truth)) for truth in random_truths(3000))
-    assert all(grammar.held_out(asdict(grammar.imagine(rng, held=True))) for _ in range(300))
+    assert all(grammar.held_out(asdict(grammar.random_truth(rng, held=True))) for _ in range(300))
     pairs = [(noun, style) for noun in words.NOUNS for style in words.STYLES]
     held = sum(grammar.held_out({"noun": noun, "style": style}) for noun, style in pairs)
     assert held / len(pairs) == pytest.approx(1 / grammar.HELD_OUT, rel=0.3)
@@ -112,7 +112,7 @@ def test_claims_made_of_a_picture_are_true_of_it() -> None:
         assert grammar.is_true(claim, truth)
 
 
-def test_every_value_of_every_attribute_is_imagined_and_has_a_caption() -> None:
+def test_every_value_of_every_attribute_is_drawn_and_has_a_caption() -> None:
     truths = random_truths(6000)
     for text, claim in grammar.bank():
         assert any(grammar.is_true(claim, truth) for truth in truths), text

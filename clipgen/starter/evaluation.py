@@ -1,10 +1,9 @@
-"""Measuring a backend: prompts from the world's grammar, pictures made as a user would, scored by the judge alone.
+"""Measuring a backend on the drawn world: prompts of its grammar, pictures made as a user would, scored by the judge.
 
-The guide's own score says how well it was pleased, not what the picture shows; so the judge, a CLIP of another
-architecture and seed that never guides, decides. R-precision is the share of pictures whose own prompt is among the R
-nearest of it and of all that mismatch (AttnGAN, Xu et al., 2018, section 4; Park et al., NeurIPS 2021, datasets and
-benchmarks): "a heart" is true of a heart in a comic book too, so the one is no rival of the other. What pictures drawn
-for the same prompts reach says how much the judge and the prompts allow.
+The guide's own score says how well guidance pleased it, not what the picture shows. So the judge, a CLIP of another
+architecture and seed that never guides, decides. Of R-precision (AttnGAN, Xu et al., 2018, section 4; Park et al.,
+NeurIPS 2021, datasets and benchmarks) only prompts that contradict are rivals: "a heart" is true of a heart in a comic
+book, too. Pictures that are drawn for the same prompts show how much the judge and the prompts allow.
 """
 
 from __future__ import annotations
@@ -18,36 +17,37 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from clipgen.config.job import Job, parse_prompts
+from clipgen.config.job import Job
+from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolving import resolve
 from clipgen.engine.runner import load_models, run
-from clipgen.perceptors.clip import CLIPPerceptor, build_perceptor
+from clipgen.judge.score import embed, r_precision
+from clipgen.perceptors.clip import Perceptor, build_perceptor
 from clipgen.starter import grammar
 from clipgen.starter.english import Claim, say
 from clipgen.starter.grammar import Truth
 from clipgen.starter.world.compose import draw
-from clipgen.util.images import to_tensor
 from clipgen.weights.loader import load
 
 JUDGE = "starter/judge"
 STATED = {"noun": 1.0, "colour": 0.6, "time": 0.3, "weather": 0.5, "style": 1.0, "count": 1.0, "size": 0.5}
 STATED |= {"relation": 1.0, "other": 1.0, "other_colour": 0.6}
-"""How often a prompt states what is true of the picture it was imagined from."""
+"""How often a prompt states each thing that is true of its picture."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """A prompt and what it claims."""
+    """A prompt, and what it claims."""
 
     text: str
     claim: Claim
     truth: Truth
-    """Of a picture that the claim is true of."""
+    """What a picture shows of which the claim is true."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A picture made for a question, as the judge and the guide see it."""
+    """A picture made for a question, the seconds that took, and the guide's cosine between the two."""
 
     question: Question
     picture: Image.Image
@@ -56,14 +56,14 @@ class Answer:
 
 
 def questions(count: int, seed: int) -> list[Question]:
-    """Different prompts of the drawn world, always the same for a seed.
+    """Return so many different prompts of the drawn world, the same ones for a seed.
 
-    Each has a combination that no model was trained on, such as a noun in a style: they know the parts alone.
+    Each has a combination that no model was trained on, such as a noun in a style; they know only its parts.
     """
     rng = np.random.default_rng([seed, 2024])
     asked: dict[frozenset[tuple[str, str]], Question] = {}
     while len(asked) < count:
-        truth = grammar.imagine(rng, held=True)
+        truth = grammar.random_truth(rng, held=True)
         shown = {name: value for name, value in asdict(truth).items() if value and (name, value) != ("count", "1")}
         claim = {name: value for name, value in shown.items() if rng.random() < STATED.get(name, 0.0)}
         key = frozenset(claim.items())
@@ -73,7 +73,7 @@ def questions(count: int, seed: int) -> list[Question]:
 
 
 def answers(asked: Sequence[Question], template: Job, device: str) -> Iterator[Answer]:
-    """Make a picture for one question after the other, with the settings and the seed of `template`."""
+    """Make a picture for each question in turn, with the settings and the seed of `template`."""
     job, _ = resolve(template)
     models = load_models(job, device)
     guide = models.perceptors[0].perceptor
@@ -86,16 +86,8 @@ def answers(asked: Sequence[Question], template: Job, device: str) -> Iterator[A
 
 
 @torch.no_grad()
-def embed(pictures: Sequence[Image.Image], perceptor: CLIPPerceptor) -> Tensor:
-    """Whole pictures as unit vectors (N, D)."""
-    device = next(perceptor.parameters()).device
-    views = torch.cat([perceptor.whole(to_tensor(picture, picture.size).to(device)) for picture in pictures])
-    return perceptor.encode_images(views)
-
-
-@torch.no_grad()
 def measure(given: Sequence[Answer], device: str = "cpu") -> dict[str, float]:
-    """Score answers by the judge; every share comes with its chance level."""
+    """Return the scores that the judge gives to answers, by name; those that chance can reach, with its level."""
     judge = build_perceptor(load(JUDGE)).eval().requires_grad_(False).to(device)
     vectors = embed([answer.picture for answer in given], judge)
     cosines = vectors @ judge.encode_texts([answer.question.text for answer in given]).T
@@ -103,7 +95,7 @@ def measure(given: Sequence[Answer], device: str = "cpu") -> dict[str, float]:
     guide = float(np.mean([answer.guide_cosine for answer in given]))
     scores = {
         "n": float(len(given)),
-        **_precision(cosines, [answer.question.claim for answer in given]),
+        **r_precision(cosines, rivals([answer.question.claim for answer in given])),
         "judge cosine": own,
         "guide cosine": guide,
         "gap": guide - own,
@@ -115,7 +107,7 @@ def measure(given: Sequence[Answer], device: str = "cpu") -> dict[str, float]:
 
 
 def drawn(asked: Sequence[Question], seed: int) -> list[Answer]:
-    """A picture drawn for each question, of which its claim is true."""
+    """Return for each question a picture drawn so that its claim is true."""
     answers = []
     for number, question in enumerate(asked):
         rng = np.random.default_rng([seed, 2025, number])
@@ -124,27 +116,20 @@ def drawn(asked: Sequence[Question], seed: int) -> list[Answer]:
 
 
 def measure_drawn(asked: Sequence[Question], seed: int, device: str = "cpu") -> dict[str, float]:
-    """What pictures reach that were drawn for the questions: all of `measure` that generated pictures share."""
+    """Return the scores of pictures that are drawn for the questions: of `measure`, what they have."""
     scores = measure(drawn(asked, seed), device)
     return {name: scores[name] for name in scores if name not in ("guide cosine", "gap", "seconds a picture")}
 
 
-def _precision(cosines: Tensor, claims: Sequence[Claim]) -> dict[str, float]:
-    """R-precision of cosines (picture, prompt), whose claims are these."""
-    rivals = torch.tensor([[grammar.contradict(mine, other) for other in claims] for mine in claims])
-    rank = ((cosines > cosines.diagonal()[:, None]) & rivals.to(cosines.device)).sum(1)
-    chances = 1 / (1 + rivals.sum(1))
-    scores = {}
-    for place in (1, 5):
-        scores[f"R@{place}"] = float((rank < place).float().mean())
-        scores[f"R@{place} chance"] = float((place * chances).clamp(max=1).mean())
-    return scores
+def rivals(claims: Sequence[Claim]) -> Tensor:
+    """Return (N, N) boolean: whether a picture of the one claim (row) cannot show the other (column)."""
+    return torch.tensor([[grammar.contradict(mine, other) for other in claims] for mine in claims])
 
 
-def _attribute(name: str, given: Sequence[Answer], vectors: Tensor, judge: CLIPPerceptor) -> dict[str, float]:
-    """How often the judge sees a stated value of an attribute, among all values; nothing where none is stated.
+def _attribute(name: str, given: Sequence[Answer], vectors: Tensor, judge: Perceptor) -> dict[str, float]:
+    """Return how often the judge names a stated value of an attribute, among all values; {} where none is stated.
 
-    A question that leaves it open for one of two things does not count: what the judge sees may be that one's.
+    A question that leaves the attribute of one of two things open does not count: the judge may name that one's.
     """
     named = [(text, claim[name]) for text, claim in grammar.bank() if name in claim]
     seen = (vectors @ judge.encode_texts([text for text, _ in named]).T).argmax(1).tolist()

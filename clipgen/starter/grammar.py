@@ -97,13 +97,12 @@ def held_out(fields: Mapping[str, str | None]) -> bool:
     return any(zlib.crc32(f"{a}~{b}".encode()) % HELD_OUT == 0 for a, b in pairs if a and b)
 
 
-def imagine(
+def random_truth(
     rng: np.random.Generator, style_share: float = 0.6, held: bool = False, relation: str | None = None
 ) -> Truth:
-    """A random picture to draw.
+    """Return what a random picture is to show.
 
-    `held`: one of the combinations that are held out, in place of one that is not. `relation`: one of two things that
-    are so to each other.
+    `held`: a combination that is held out, in place of one that is not. `relation`: only two things in this relation.
     """
     while True:
         truth = _visible(_anything(rng, style_share))

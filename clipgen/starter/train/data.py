@@ -1,4 +1,4 @@
-"""Pictures drawn once, kept in a file, read by every epoch."""
+"""Sets of drawn pictures, each drawn once and kept in a file."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from pathlib import Path
 
 import numpy as np
 
-from clipgen.starter.grammar import Truth, imagine
+from clipgen.starter.grammar import Truth, random_truth
 from clipgen.starter.world.compose import draw
 from clipgen.starter.world.layout import BARE
 
 CHUNK = 256
-STYLED = 0.6  # of the pictures
+STYLED = 0.6  # share of the pictures that have a style
 
 
 def picture_rng(seed: int, index: int) -> np.random.Generator:
-    """The generator that imagines and then draws picture `index` of the set `seed`."""
+    """Return the generator that decides what picture `index` of the set `seed` shows, and then draws it."""
     return np.random.default_rng([seed, index])
 
 
 def truths(seed: int, count: int, held: bool = False, relation: str | None = None) -> list[Truth]:
-    """What the pictures of a set show, without drawing them; `held` and `relation` as `imagine` has them."""
-    return [imagine(picture_rng(seed, k), STYLED, held, relation) for k in range(count)]
+    """Return what the pictures of a set show, without drawing them; `held` and `relation` as for `random_truth`."""
+    return [random_truth(picture_rng(seed, k), STYLED, held, relation) for k in range(count)]
 
 
 def _draw_chunk(
@@ -33,7 +33,7 @@ def _draw_chunk(
     pictures = np.lib.format.open_memmap(path, mode="r+", dtype=np.uint8, shape=shape)
     for k in range(start, min(start + CHUNK, shape[0])):
         rng = picture_rng(seed, k)
-        truth = imagine(rng, STYLED, held, relation)
+        truth = random_truth(rng, STYLED, held, relation)
         pictures[k] = draw(replace(truth, other=BARE[str(truth.other)]) if bare else truth, rng, shape[1])
 
 
@@ -46,9 +46,9 @@ def drawn_set(
     relation: str | None = None,
     bare: bool = False,
 ) -> np.ndarray:
-    """The pictures (count, size, size, 3) uint8 of a set, drawn on all cores where the folder lacks them.
+    """Return the pictures (count, size, size, 3) uint8 of a set, drawn on all cores unless the folder has them.
 
-    `held` and `relation` as `imagine` has them; `bare`: of whoever wears something the same picture without it.
+    `held` and `relation` as for `random_truth`; `bare`: where someone wears something, the picture without it.
     """
     kind = f"-{relation}" * (relation is not None) + "-held" * held + "-bare" * bare
     path = folder / f"world-{size}px-{count}-seed{seed}-styled{STYLED:g}{kind}.npy"

@@ -1,13 +1,13 @@
-"""What a picture may look like in detail, where a sketch leaves edges and faces open: a diffusion model of latents.
+"""A diffusion decoder: pictures of features and texts, as latents of a VQGAN.
 
-It draws the latent of a VQGAN, as in latent diffusion (Rombach et al., 2022, arXiv 2112.10752), told what the picture
-shows in its cells, as the prior imagines it, the sketch of that and the text: the decoder of DALL-E 2 (Ramesh et al.,
-2022, arXiv 2204.06125, section 2.1).
+The decoder of DALL-E 2 (Ramesh et al., 2022, arXiv 2204.06125, section 2.1), of latents as in latent diffusion (Rombach
+et al., 2022, arXiv 2112.10752). It is conditioned on the features that the prior draws, on a coarse picture of these
+and on the texts. The upsampler is one too: it takes a decoded picture in place of the coarse one, and draws latents of
+twice the size.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,32 +22,24 @@ from taming.modules.diffusionmodules.model import (
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pixel_unshuffle, silu
 
-from clipgen import weights
-from clipgen.starter.unclip import sampler as diffusion
+from clipgen.starter.unclip import sampler
+from clipgen.weights.checkpoint import Checkpoint, build
 
 NOISE = (20.0, 0.03)
-"""Standard deviation of the noise that sampling begins and ends at, of numbers of about unit variance."""
+"""Standard deviations of the noise that sampling begins and ends at, for data of about unit variance."""
 STEPS = 12
 WAVES = 64
+"""Sines and cosines that describe the noise to the network."""
 
 
-@dataclass(frozen=True)
-class Over:
-    """What is painted over."""
+class Decoder(nn.Module):
+    """A denoiser of latents, of which it keeps the directions along which they differ most (principal components).
 
-    latents: Tensor
-    """(B, D, h, w)"""
-    sigma: float
-    """Standard deviation of the noise through which it is seen, of numbers of about unit variance."""
-
-
-class Painter(nn.Module):
-    """A denoiser of latents, of which it keeps the directions along which they differ (principal components).
-
-    config: `cells`, along each side, of which features are told; `kept`, features of a cell; `text`, the length of the
-    vectors of a text; `side`, latent cells along each side; `block`, pixels of a sketch along each side of one;
-    `latent`, numbers in one, and `components`, to how many they are shortened; `narrow`, `wide` and `embedding`:
-    channels of the network at full and half size, and of what it is told of texts and noise.
+    config: `cells`, along each side, that have features; `kept`, features of a cell; `text`, the length of the vectors
+    of texts; `side`, latent cells along each side; `block`, pixels of the coarse picture along each side of one;
+    `latent`, channels of the latents, and `components`, how many of these are kept; `narrow` and `wide`, channels of
+    the network at full and half size; `embedding`, those of what conditions it on texts and noise. The attributes have
+    the names of the tensors in the weight files that ship.
     """
 
     mean: Tensor
@@ -74,68 +66,71 @@ class Painter(nn.Module):
         self.network = _UNet(config, components + self.kept + 3 * self.block**2, text + 1)
 
     def components(self, latents: Tensor) -> Tensor:
-        """Latents (B, D, h, w) as about standard normal numbers (B, components, h, w)."""
+        """Return the components (B, C, h, w), about standard normal, of latents (B, D, h, w)."""
         return torch.einsum("bchw,cd->bdhw", latents - self.centre.view(1, -1, 1, 1), self.shorten)
 
-    def shows(self, features: Tensor, sketches: Tensor) -> Tensor:
-        """All that is told of places, (B, C, h, w), of features (B, E) and sketches (B, 3, S, S) of them in [0, 1]."""
+    def condition(self, features: Tensor, coarse: Tensor) -> Tensor:
+        """Return what conditions each latent cell, (B, K, h, w).
+
+        features (B, E); coarse (B, 3, S, S) in [0, 1], the coarse pictures, or for an upsampler the decoded ones.
+        """
         cells = ((features - self.mean) / self.std).view(-1, self.cells, self.cells, self.kept)
         spread = interpolate(cells.permute(0, 3, 1, 2), self.shape[1:], mode="nearest")
-        return torch.cat([pixel_unshuffle(4 * sketches - 2, self.block), spread], 1)
+        return torch.cat([pixel_unshuffle(4 * coarse - 2, self.block), spread], 1)
 
-    def denoise(self, noisy: Tensor, sigma: Tensor, shown: Tensor, texts: Tensor) -> Tensor:
-        """The mean of the components (B, C, h, w) that noise of standard deviation sigma (B,) made noisy.
+    def denoise(self, noisy: Tensor, sigma: Tensor, condition: Tensor, texts: Tensor) -> Tensor:
+        """Return the mean of what components (B, C, h, w) may be without noise of standard deviation sigma (B,).
 
-        shown, see `shows`, and texts (B, D): zeros tell nothing. Preconditioned as in EDM (Karras et al., 2022, table
-        1), for data of unit variance.
+        condition as the method returns it, and texts (B, D); zeros stand for none. Preconditioned as in EDM (Karras et
+        al., 2022, table 1), for data of unit variance.
         """
         level = sigma.view(-1, 1, 1, 1)
         total = (level.square() + 1).sqrt()
-        said = diffusion.said(texts, self.text_mean, self.text_std)
-        change = self.network(torch.cat([noisy / total, shown], 1), sigma, said)
-        return diffusion.clean(noisy, level, change)
+        text = sampler.standardised_texts(texts, self.text_mean, self.text_std)
+        change = self.network(torch.cat([noisy / total, condition], 1), sigma, text)
+        return sampler.denoised(noisy, level, change)
 
     @torch.no_grad()
-    def paint(
+    def sample(
         self,
         features: Tensor,
-        sketches: Tensor,
+        coarse: Tensor,
         texts: Tensor,
-        shares: Tensor,
+        weights: Tensor,
         noise: Tensor,
-        scale: float = 1.0,
-        over: Over | None = None,
+        guidance_scale: float = 1.0,
+        start: sampler.Start | None = None,
     ) -> Tensor:
-        """Draw latents (B, D, h, w) of pictures that show features (B, E) and texts (K, D), as in the sketches.
+        """Draw latents (B, D, h, w) of pictures that show features (B, E) and texts (K, D).
 
-        shares (K,) and scale as `sampler.told` has them, seen from a picture of which nothing is told, no
-        feature either; noise (B, components, h, w), standard normal, decides which pictures. They are drawn over what
-        there is, where there is something (SDEdit: Meng et al., 2022, arXiv 2108.01073).
+        coarse as for `condition`; weights (K,) and guidance_scale as for `sampler.guided`, away from what is denoised
+        with neither texts nor features nor coarse pictures; noise (B, components, h, w), standard normal, decides which
+        latents. With a start, latents (B, D, h, w), this is img2img.
         """
-        shown = self.shows(features, sketches)
+        condition = self.condition(features, coarse)
 
-        def untold(noisy: Tensor, sigma: Tensor) -> Tensor:
-            nothing = torch.zeros_like(texts[:1]).expand(len(noisy), -1)
-            return self.denoise(noisy, sigma, torch.zeros_like(shown), nothing)
+        def unconditional(noisy: Tensor, sigma: Tensor) -> Tensor:
+            no_text = torch.zeros_like(texts[:1]).expand(len(noisy), -1)
+            return self.denoise(noisy, sigma, torch.zeros_like(condition), no_text)
 
-        def denoise(noisy: Tensor, sigma: Tensor, said: Tensor) -> Tensor:
-            return self.denoise(noisy, sigma, shown, said)
+        def conditional(noisy: Tensor, sigma: Tensor, text: Tensor) -> Tensor:
+            return self.denoise(noisy, sigma, condition, text)
 
-        told = diffusion.told(denoise, texts, shares, scale, untold)
+        denoise = sampler.guided(conditional, texts, weights, guidance_scale, unconditional)
         first, last = NOISE
         noisy = first * noise
-        if over:
-            first = over.sigma
-            noisy = self.components(over.latents) + first * noise
-        drawn = diffusion.sample(told, noisy, diffusion.noise_levels(first, last, STEPS))
+        if start:
+            first = start.sigma
+            noisy = self.components(start.data) + first * noise
+        drawn = sampler.sample(denoise, noisy, sampler.noise_levels(first, last, STEPS))
         return torch.einsum("bdhw,dc->bchw", drawn, self.lengthen) + self.centre.view(1, -1, 1, 1)
 
 
 class _Block(ResnetBlock):  # type: ignore[misc]
-    """taming's, where what is told also decides how strong each channel is.
+    """taming's residual block, whose conditioning also scales each channel.
 
-    taming adds it before a normalisation that takes off much of what is the same everywhere; so in the diffusion models
-    of Dhariwal and Nichol, 2021 (arXiv 2105.05233, adaptive group normalisation).
+    taming adds the embedding before a normalisation that removes much of what is the same everywhere. This is the
+    adaptive group normalisation of Dhariwal and Nichol, 2021 (arXiv 2105.05233).
     """
 
     def __init__(self, *, out_channels: int, temb_channels: int, **sizes: Any):
@@ -144,19 +139,19 @@ class _Block(ResnetBlock):  # type: ignore[misc]
         nn.init.zeros_(self.gain.weight)
         nn.init.zeros_(self.gain.bias)
 
-    def forward(self, cells: Tensor, told: Tensor) -> Tensor:
-        """Cells (B, C, h, w) and a vector (B, K) to (B, out_channels, h, w)."""
-        said = silu(told)
-        change = self.conv1(silu(self.norm1(cells))) + self.temb_proj(said)[:, :, None, None]
-        change = self.conv2(silu(self.norm2(change) * (1 + self.gain(said)[:, :, None, None])))
+    def forward(self, cells: Tensor, embedding: Tensor) -> Tensor:
+        """Return (B, out_channels, h, w) of cells (B, C, h, w) and the embedding (B, K) of texts and noise."""
+        active = silu(embedding)
+        change = self.conv1(silu(self.norm1(cells))) + self.temb_proj(active)[:, :, None, None]
+        change = self.conv2(silu(self.norm2(change) * (1 + self.gain(active)[:, :, None, None])))
         changed: Tensor = change + (cells if self.in_channels == self.out_channels else self.nin_shortcut(cells))
         return changed
 
 
 class _UNet(nn.Module):
-    """taming's layers as a network of two sizes that is told a vector beside the noise."""
+    """A U-Net of two sizes made of taming's layers, conditioned on texts and noise."""
 
-    def __init__(self, config: dict[str, Any], channels: int, told: int):
+    def __init__(self, config: dict[str, Any], channels: int, text: int):
         super().__init__()
         narrow, wide, width = config["narrow"], config["wide"], config["embedding"]
 
@@ -164,7 +159,7 @@ class _UNet(nn.Module):
             return _Block(in_channels=before, out_channels=after, dropout=0.0, temb_channels=width)
 
         self.time = nn.Sequential(nn.Linear(WAVES, width), nn.SiLU(), nn.Linear(width, width))
-        self.text = nn.Sequential(nn.Linear(told, width), nn.SiLU(), nn.Linear(width, width))
+        self.text = nn.Sequential(nn.Linear(text, width), nn.SiLU(), nn.Linear(width, width))
         self.enter = nn.Conv2d(channels, narrow, 3, padding=1)
         self.down = nn.ModuleList([block(narrow, narrow), block(narrow, narrow)])
         self.shrink = Downsample(narrow, True)
@@ -178,21 +173,21 @@ class _UNet(nn.Module):
         nn.init.zeros_(last.weight)
         self.leave = nn.Sequential(Normalize(narrow), nn.SiLU(), last)
 
-    def forward(self, cells: Tensor, sigma: Tensor, said: Tensor) -> Tensor:
-        """Cells (B, C, h, w), noise (B,) and a vector (B, K) to (B, components, h, w)."""
-        told = self.time(get_timestep_embedding(250 * sigma.log() + 500, WAVES)) + self.text(said)
-        first = self.down[0](self.enter(cells.contiguous(memory_format=torch.channels_last)), told)
-        second = self.down[1](first, told)
+    def forward(self, cells: Tensor, sigma: Tensor, text: Tensor) -> Tensor:
+        """Return (B, components, h, w) of cells (B, C, h, w), noise sigma (B,) and texts (B, K)."""
+        embedding = self.time(get_timestep_embedding(250 * sigma.log() + 500, WAVES)) + self.text(text)
+        first = self.down[0](self.enter(cells.contiguous(memory_format=torch.channels_last)), embedding)
+        second = self.down[1](first, embedding)
         small = self.shrink(second)
         inner, attend, between, attend_again, last = self.mid
-        wide = inner(small, told)
-        deep = last(attend_again(between(attend(wide), told)), told)
-        deep = self.narrow(torch.cat([self.out(torch.cat([deep, wide], 1), told), small], 1), told)
-        grown = self.up[0](torch.cat([self.grow(deep), second], 1), told)
-        change: Tensor = self.leave(self.up[1](torch.cat([grown, first], 1), told))
+        wide = inner(small, embedding)
+        deep = last(attend_again(between(attend(wide), embedding)), embedding)
+        deep = self.narrow(torch.cat([self.out(torch.cat([deep, wide], 1), embedding), small], 1), embedding)
+        grown = self.up[0](torch.cat([self.grow(deep), second], 1), embedding)
+        change: Tensor = self.leave(self.up[1](torch.cat([grown, first], 1), embedding))
         return change
 
 
-def build_painter(checkpoint: weights.Checkpoint) -> Painter:
-    """The painter of a checkpoint with its weights in it. Raises ClipgenError if it is of another kind."""
-    return weights.build(checkpoint, "painter", Painter)
+def build_decoder(checkpoint: Checkpoint) -> Decoder:
+    """Return the decoder or upsampler of a checkpoint with its weights; ClipgenError if it is of another kind."""
+    return build(checkpoint, "painter", Decoder)

@@ -1,4 +1,4 @@
-"""Drawing from a denoiser that is told texts: the deterministic sampler of EDM, by Heun's method.
+"""Drawing from a denoiser that is conditioned on texts: the deterministic sampler of EDM, by Heun's method.
 
 Karras et al., 2022, arXiv 2206.00364, algorithm 1.
 """
@@ -6,73 +6,84 @@ Karras et al., 2022, arXiv 2206.00364, algorithm 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
-"""The mean of what noise of standard deviation sigma (B,) made noisy (B, ...)."""
+"""From data (B, ...) with noise of standard deviation sigma (B,) to the mean of what the data may be without it."""
 
 ROUNDING = 1e-5
-"""By so much at most the shares of texts that take nothing away sum to other than 1."""
+"""The weights of texts may miss a sum of 1 by this much."""
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Where sampling starts in place of pure noise (SDEdit: Meng et al., 2022, arXiv 2108.01073)."""
+
+    data: Tensor
+    """What the samples are to keep to."""
+    sigma: float
+    """Standard deviation of the noise that is added to it, for data of about unit variance; less keeps more of it."""
 
 
 def noise_levels(first: float, last: float, steps: int) -> list[float]:
-    """Standard deviations that fall by the same factor from each step to the next."""
+    """Return standard deviations that fall by the same factor from each step to the next."""
     return [first * (last / first) ** (k / (steps - 1)) for k in range(steps)]
 
 
-def told(
+def guided(
     denoise: Callable[[Tensor, Tensor, Tensor], Tensor],
     texts: Tensor,
-    shares: Tensor,
-    scale: float,
-    untold: Denoise | None = None,
+    weights: Tensor,
+    guidance_scale: float,
+    unconditional: Denoise | None = None,
 ) -> Denoise:
-    """Denoise, told of all texts at once.
+    """Return a denoiser that is conditioned on all of texts (K, ...) at once.
 
-    texts (K, ...); `denoise` takes such, (B, ...), beside noisy (B, ...) and sigma (B,); zeros tell it nothing. shares
-    (K,), those above 0 of sum 1: how much each text says; what one below 0 says is taken away (conjunction and negation
-    of Liu et al., 2022, arXiv 2206.01714). `scale` goes beyond what is told (classifier-free guidance, Ho and Salimans,
-    2022, arXiv 2207.12598), as seen from what is denoised `untold`; by itself, told no text.
+    `denoise` takes noisy data (B, ...), sigma (B,) and texts (B, ...), of which zeros stand for no text. weights (K,):
+    those above 0 sum to 1; a text with one below 0 is negated (Liu et al., 2022, arXiv 2206.01714). guidance_scale:
+    that of classifier-free guidance (Ho and Salimans, 2022, arXiv 2207.12598), away from what `unconditional` denoises,
+    by default `denoise` without a text; 1 is none.
     """
 
-    def silent(noisy: Tensor, sigma: Tensor) -> Tensor:
+    def without_text(noisy: Tensor, sigma: Tensor) -> Tensor:
         return denoise(noisy, sigma, torch.zeros_like(texts[0]).expand(len(noisy), *texts.shape[1:]))
 
-    rest = 1 - float(shares.sum())
-    start = untold or silent
+    rest = 1 - float(weights.sum())
+    start = unconditional or without_text
 
-    def denoise_told(noisy: Tensor, sigma: Tensor) -> Tensor:
-        cleaned = [denoise(noisy, sigma, text.expand(len(noisy), *text.shape)) for text in texts]
-        mixed = torch.einsum("k...,k->...", torch.stack(cleaned), shares)
+    def denoise_guided(noisy: Tensor, sigma: Tensor) -> Tensor:
+        denoised = [denoise(noisy, sigma, text.expand(len(noisy), *text.shape)) for text in texts]
+        conditional = torch.einsum("k...,k->...", torch.stack(denoised), weights)
         if abs(rest) > ROUNDING:
-            mixed = mixed + rest * silent(noisy, sigma)
-        if scale == 1:  # no farther, so that it is the same from wherever it is seen
-            return mixed
-        without = start(noisy, sigma)
-        return without + scale * (mixed - without)
+            conditional = conditional + rest * without_text(noisy, sigma)
+        if guidance_scale == 1:  # the result would differ by rounding alone
+            return conditional
+        origin = start(noisy, sigma)
+        return origin + guidance_scale * (conditional - origin)
 
-    return denoise_told
-
-
-def said(texts: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Texts (B, D) as networks are told them, (B, D + 1): standardised, and whether anything is told at all."""
-    something = (texts.abs().sum(1, keepdim=True) > 0).to(texts)
-    return torch.cat([(texts - mean) / std * something, something], 1)
+    return denoise_guided
 
 
-def clean(noisy: Tensor, level: Tensor, change: Tensor) -> Tensor:
-    """What a network's output makes of data of unit variance seen through noise (EDM, table 1).
+def standardised_texts(texts: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Return texts (B, D) as networks take them, (B, D + 1): standardised, then 1; or all zeros for no text."""
+    present = (texts.abs().sum(1, keepdim=True) > 0).to(texts)
+    return torch.cat([(texts - mean) / std * present, present], 1)
 
-    level: the standard deviation of the noise, in a shape that goes with noisy and change.
+
+def denoised(noisy: Tensor, level: Tensor, change: Tensor) -> Tensor:
+    """Return what a network's output, `change`, makes of noisy data of unit variance (EDM, table 1).
+
+    level: the standard deviation of the noise, in a shape that broadcasts against both.
     """
     total = (level.square() + 1).sqrt()
     return noisy / total.square() + change * level / total
 
 
 def sample(denoise: Denoise, noisy: Tensor, levels: Sequence[float]) -> Tensor:
-    """Take the noise off noisy (B, ...), that of levels[0], step by step."""
+    """Return noisy (B, ...), whose noise has the standard deviation levels[0], without it."""
 
     def slope(noisy: Tensor, level: float) -> Tensor:
         return (noisy - denoise(noisy, torch.full((len(noisy),), level).to(noisy))) / level

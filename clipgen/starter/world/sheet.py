@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from clipgen.starter.english import say
-from clipgen.starter.grammar import claim_of, imagine
+from clipgen.starter.grammar import claim_of, random_truth
 from clipgen.starter.world.compose import draw
 
 CAPTION = 34
@@ -36,7 +36,7 @@ def world_sheet(count: int, seed: int, size: int = 128, columns: int = 10) -> Im
     pictures, captions = [], []
     for k in range(count):
         rng = np.random.default_rng([seed, k])
-        truth = imagine(rng)
+        truth = random_truth(rng)
         pictures.append(Image.fromarray(draw(truth, rng, size)))
         captions.append(say(claim_of(truth, rng), rng))
     return contact_sheet(pictures, captions, columns)

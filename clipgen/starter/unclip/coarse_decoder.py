@@ -1,7 +1,6 @@
-"""What a picture may look like of which only the features are known.
+"""A coarse decoder: the mean of all pictures that have given features, small and without edges.
 
-A network draws the mean of all pictures with such features, as a small picture without edges.
-`clipgen.starter.unclip.decoder` adds these.
+`clipgen.starter.unclip.decoder` adds the detail.
 """
 
 from __future__ import annotations
@@ -12,16 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from clipgen import weights
+from clipgen.weights.checkpoint import Checkpoint, build
 
-PATCH, DETAIL = 4, 4  # places along each side of a cell, pixels along each side of a place
+PATCH, DETAIL = 4, 4  # positions along each side of a cell, pixels along each side of a position
 
 
-class Sketcher(nn.Module):
-    """Draws a small square picture from what perceptors see in its cells (see `clipgen.starter.unclip.prior`).
+class CoarseDecoder(nn.Module):
+    """From the features of a picture's cells (see `clipgen.starter.unclip.prior`) to a small square picture.
 
-    config: `cells`, along each side; `kept`, features of a cell; `width`, `depth` and `heads` of the transformer that
-    relates the cells, `channels` of the convolutions that join them.
+    config: `cells`, along each side; `kept`, features of a cell; `width`, `depth` and `heads` of the transformer over
+    the cells; `channels` of the convolutions that follow. The attributes have the names of the tensors in the weight
+    files that ship.
     """
 
     mean: Tensor
@@ -45,7 +45,7 @@ class Sketcher(nn.Module):
         self.leave = nn.Sequential(nn.Conv2d(channels, 3 * DETAIL**2, 3, padding=1), nn.PixelShuffle(DETAIL))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (B, E) to pictures (B, 3, S, S), about within [0, 1]."""
+        """Return pictures (B, 3, S, S) of features (B, E), about within [0, 1]."""
         tokens = ((features - self.mean) / self.std).view(len(features), self.cells**2, -1)
         tokens = self.relate(self.enter(tokens) + self.places).transpose(1, 2)
         cells = tokens.unflatten(2, (self.cells, self.cells)).permute(0, 2, 3, 1)
@@ -57,6 +57,6 @@ class Sketcher(nn.Module):
         return picture
 
 
-def build_sketcher(checkpoint: weights.Checkpoint) -> Sketcher:
-    """The sketcher of a checkpoint with its weights in it. Raises ClipgenError if it is of another kind."""
-    return weights.build(checkpoint, "sketcher", Sketcher)
+def build_coarse_decoder(checkpoint: Checkpoint) -> CoarseDecoder:
+    """Return the coarse decoder of a checkpoint with its weights; ClipgenError if the checkpoint is of another kind."""
+    return build(checkpoint, "sketcher", CoarseDecoder)

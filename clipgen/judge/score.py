@@ -1,0 +1,57 @@
+"""How well pictures show texts, in the eyes of CLIPs that need not have guided them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from clipgen.config.prompts import Prompt
+from clipgen.perceptors.clip import Perceptor
+from clipgen.util.images import to_tensor
+
+PLACES = (1, 5)
+"""The R of the R-precisions."""
+
+
+@torch.no_grad()
+def embed(pictures: Sequence[Image.Image], perceptor: Perceptor) -> Tensor:
+    """Return the unit vectors (N, D) of whole pictures."""
+    device = next(perceptor.parameters()).device
+    cutouts = torch.cat([perceptor.whole(to_tensor(picture, picture.size).to(device)) for picture in pictures])
+    return perceptor.encode_images(cutouts)
+
+
+@torch.no_grad()
+def mean_cosines(
+    pictures: Sequence[Image.Image], prompts: Sequence[Prompt], judges: Sequence[Perceptor], device: torch.device
+) -> list[float]:
+    """Return for each picture the mean over judges of its cosines with the texts, weighted by |weight| of sum 1.
+
+    A text with a weight below 0 takes away. The pictures are of one size.
+    """
+    images = torch.cat([to_tensor(picture, picture.size) for picture in pictures]).to(device)
+    weights = torch.tensor([prompt.weight for prompt in prompts], device=device)
+    weights = weights / weights.abs().sum().clamp(min=1e-6)
+    texts = [prompt.text for prompt in prompts]
+    cosines = [judge.encode_images(judge.whole(images)) @ judge.encode_texts(texts).T @ weights for judge in judges]
+    scores: list[float] = torch.stack(cosines).mean(0).tolist()
+    return scores
+
+
+def r_precision(cosines: Tensor, rivals: Tensor) -> dict[str, float]:
+    """Return "R@1" and "R@5", each also with its chance level.
+
+    cosines (N, N) of each of N pictures with the prompts of all, its own on the diagonal; rivals (N, N), boolean: which
+    prompts are false of which picture. R@k is the share of pictures whose own prompt is among the k nearest of it and
+    its rivals (AttnGAN, Xu et al., 2018, section 4).
+    """
+    rank = ((cosines > cosines.diagonal()[:, None]) & rivals.to(cosines.device)).sum(1)
+    chances = 1 / (1 + rivals.sum(1))
+    scores = {}
+    for place in PLACES:
+        scores[f"R@{place}"] = float((rank < place).float().mean())
+        scores[f"R@{place} chance"] = float((place * chances).clamp(max=1).mean())
+    return scores
