@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from clipgen.config.prompts import Prompt
-from clipgen.perceptors.clip import Perceptor
+from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.util.images import to_tensor
 
 PLACES = (1, 5)
@@ -17,7 +17,7 @@ PLACES = (1, 5)
 
 
 @torch.no_grad()
-def embed(pictures: Sequence[Image.Image], perceptor: Perceptor) -> Tensor:
+def embed(pictures: Sequence[Image.Image], perceptor: CLIPPerceptor) -> Tensor:
     """Return the unit vectors (N, D) of whole pictures."""
     device = next(perceptor.parameters()).device
     cutouts = torch.cat([perceptor.whole(to_tensor(picture, picture.size).to(device)) for picture in pictures])
@@ -26,7 +26,7 @@ def embed(pictures: Sequence[Image.Image], perceptor: Perceptor) -> Tensor:
 
 @torch.no_grad()
 def mean_cosines(
-    pictures: Sequence[Image.Image], prompts: Sequence[Prompt], judges: Sequence[Perceptor], device: torch.device
+    pictures: Sequence[Image.Image], prompts: Sequence[Prompt], judges: Sequence[CLIPPerceptor], device: torch.device
 ) -> list[float]:
     """Return for each picture the mean over judges of its cosines with the texts, weighted by |weight| of sum 1.
 

@@ -139,7 +139,7 @@ class FilmSink:
         if self._footage is None:
             self._private = tempfile.TemporaryDirectory(prefix="clipgen-", ignore_cleanup_errors=True)
             self._open(Path(self._private.name), 0)
-        cast(Footage, self._footage).add(step.index, to_pil(step.image[0]))
+        cast(Footage, self._footage).add(step.index, to_pil(step.image))
         self._filmed = step.index
 
     def _keep(self) -> None:
@@ -166,7 +166,7 @@ class FilmSink:
 
 
 def _png(image: Tensor) -> bytes:
-    """Turn the first picture of `image` (B 3 H W, [0, 1]) into a PNG file."""
+    """Turn an image (3, H, W) in [0, 1] into a PNG file."""
     file = io.BytesIO()
-    to_pil(image[0]).save(file, "PNG")
+    to_pil(image).save(file, "PNG")
     return file.getvalue()

@@ -1,6 +1,6 @@
 """The recipe of a picture, inside its PNG file.
 
-Two text chunks: `clipgen` is JSON and holds the whole job, without loss; `parameters` is the text that web UIs for
+Two text chunks: `clipgen` is JSON and holds the whole plan, without loss; `parameters` is the text that web UIs for
 image generation read. Neither names a user, a host or a folder: of an init image only the file name and hash are kept.
 """
 
@@ -18,23 +18,18 @@ from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from clipgen import __version__
-from clipgen.config.job import (
-    MAX_CUTOUTS,
-    MAX_STEPS,
-    Job,
-    Prompt,
-    check_choice,
-    check_whole,
-    checked_number,
-    checked_record,
-    load_json,
-)
-from clipgen.config.presets import PRESETS
+from clipgen.config.checks import check_choice, check_whole, checked_number, checked_record, load_json
+from clipgen.config.job import MAX_CUTOUTS, MAX_STEPS, Job
+from clipgen.config.plan import Plan, spell
+from clipgen.config.prompts import Prompt
+from clipgen.config.resolve import resolve
 from clipgen.core.contracts import Outcome
 from clipgen.errors import UsageError
 from clipgen.util.text import one_line, quoted
 
-SCHEMA = 1
+SCHEMA = 2
+JOB_SCHEMA = 1
+"""That of recipes that hold a job, whose presets' settings are those of today."""
 CHUNK = "clipgen"
 WEB_UI_CHUNK = "parameters"
 
@@ -45,9 +40,9 @@ MAX_REASON = 120
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a picture says of itself, checked: what was asked for, and what came of it."""
+    """What a picture says of itself, checked: what was planned, and what came of it."""
 
-    job: Job
+    plan: Plan
     """Its init is a file name at most, and a stranger's word: never a path to open."""
     init_sha256: str | None
     """Of the init image, where there is one."""
@@ -56,49 +51,57 @@ class Recipe:
     score: float
     loss: float
     version: str = __version__
-    views_at_once: int | None = None
-    """Where memory ran out: how many views of the picture were looked at together."""
+    cutouts_at_once: int | None = None
+    """Where memory was short: how many cutouts of the picture were seen together."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values: the record inside the picture."""
         return describe_run(
-            _asked(self.job, self.init_sha256),
+            _described(self.plan, self.init_sha256),
             outcome=self.outcome,
             steps_done=self.steps_done,
             score=self.score,
             loss=self.loss,
             version=self.version,
-            views_at_once=self.views_at_once,
+            cutouts_at_once=self.cutouts_at_once,
         )
 
     @classmethod
     def from_dict(cls, record: object) -> Self:
         """Return the recipe that `to_dict` described; anything else, as a stranger may send it, is a UsageError."""
         values = _checked_keys(record)
-        job = Job.from_dict(values["job"])
+        plan = read_plan(values)
         check_choice("outcome", values["outcome"], tuple(outcome.value for outcome in Outcome))
         check_whole("steps_done", values["steps_done"], 0, MAX_STEPS)
         return cls(
-            job,
-            _checked_hash(job, values.get("init_sha256")),
+            plan,
+            _checked_hash(plan, values.get("init_sha256")),
             Outcome(values["outcome"]),
             values["steps_done"],
             checked_number("clip_score", values["clip_score"], -sys.float_info.max, sys.float_info.max),
             checked_number("loss", values["loss"], -sys.float_info.max, sys.float_info.max),
             _checked_version(values["version"]),
-            _checked_views(values.get("views_at_once")),
+            _checked_count(values.get("cutouts_at_once", values.get("views_at_once"))),
         )
 
 
-def describe_job(job: Job) -> dict[str, Any]:
-    """Return the part of the record that says what was asked for; equal for equal jobs, and safe to publish."""
-    if job.init is None:
-        return _asked(job, None)
-    return _asked(replace(job, init=Path(job.init).name), hash_file(job.init))
+def describe_plan(plan: Plan) -> dict[str, Any]:
+    """Return the part of the record that says what was planned; equal for equal plans, and safe to publish."""
+    if not plan.init:
+        return _described(plan, None)
+    return _described(replace(plan, init=Path(plan.init).name), hash_file(plan.init))
 
 
-def _asked(job: Job, init_sha256: str | None) -> dict[str, Any]:
-    return {"job": job.to_dict()} | ({"init_sha256": init_sha256} if init_sha256 else {})
+def read_plan(record: Mapping[str, Any]) -> Plan:
+    """Return the plan of a record; that of the job in a record of JOB_SCHEMA. Raises a UsageError."""
+    if record.get("schema") == JOB_SCHEMA:
+        return resolve(Job.from_dict(record.get("job")))[0]
+    return Plan.from_dict(record.get("plan"))
+
+
+def _described(plan: Plan, init_sha256: str | None) -> dict[str, Any]:
+    record = json.loads(plan.to_json())  # lists, as they come out of a file
+    return {"plan": record} | ({"init_sha256": init_sha256} if init_sha256 else {})
 
 
 def hash_file(init: str) -> str:
@@ -111,21 +114,21 @@ def hash_file(init: str) -> str:
 
 
 def describe_run(
-    asked: dict[str, Any],
+    described: dict[str, Any],
     *,
     outcome: Outcome,
     steps_done: int,
     score: float,
     loss: float,
     version: str = __version__,
-    views_at_once: int | None = None,
+    cutouts_at_once: int | None = None,
 ) -> dict[str, Any]:
-    """Return the whole record of one picture: what was asked for, from `describe_job`, and what came of it."""
-    spared = {} if views_at_once is None else {"views_at_once": views_at_once}
-    return spared | {
+    """Return the whole record of one picture: what was planned, from `describe_plan`, and what came of it."""
+    short = {} if cutouts_at_once is None else {"cutouts_at_once": cutouts_at_once}
+    return short | {
         "schema": SCHEMA,
         "version": version,
-        **asked,
+        **described,
         "outcome": outcome.value,
         "steps_done": steps_done,
         "clip_score": score,
@@ -133,11 +136,11 @@ def describe_run(
     }
 
 
-def png_chunks(job: Job, record: dict[str, Any]) -> PngInfo:
+def png_chunks(plan: Plan, record: dict[str, Any]) -> PngInfo:
     """Build both chunks, to save with a picture."""
     info = PngInfo()
     info.add_text(CHUNK, json.dumps(record))
-    info.add_text(WEB_UI_CHUNK, web_ui_text(job))
+    info.add_text(WEB_UI_CHUNK, web_ui_text(plan))
     return info
 
 
@@ -188,31 +191,33 @@ def _read_texts(path: Path) -> dict[str, str]:
 
 
 def _checked_keys(record: object) -> dict[str, Any]:
-    """Copy a record of this schema that has every key, and no other."""
-    if isinstance(record, Mapping) and record.get("schema") != SCHEMA:
-        raise UsageError(f"clipgen {__version__} reads schema {SCHEMA}, got {quoted(record.get('schema'))}")
-    needed = {"schema", "version", "job", "outcome", "steps_done", "clip_score", "loss"}
-    values = checked_record("recipe", record, {*needed, "init_sha256", "views_at_once"})
+    """Copy a record of a known schema that has every key, and no other."""
+    schema = record.get("schema") if isinstance(record, Mapping) else SCHEMA
+    if schema not in (SCHEMA, JOB_SCHEMA) or isinstance(schema, bool):
+        raise UsageError(f"clipgen {__version__} reads schema {JOB_SCHEMA} and {SCHEMA}, got {quoted(schema)}")
+    asked, at_once = ("job", "views_at_once") if schema == JOB_SCHEMA else ("plan", "cutouts_at_once")
+    needed = {"schema", "version", asked, "outcome", "steps_done", "clip_score", "loss"}
+    values = checked_record("recipe", record, {*needed, "init_sha256", at_once})
     if missing := sorted(needed - values.keys()):
         raise UsageError(f"recipe: the key {missing[0]} is missing")
     return values
 
 
-def _checked_hash(job: Job, value: object) -> str | None:
-    """Return the hash of the init image, which is there where the job has a plain file name for it."""
-    if job.init is None and value is None:
+def _checked_hash(plan: Plan, value: object) -> str | None:
+    """Return the hash of the init image, which is there where the plan has a plain file name for it."""
+    if not plan.init and value is None:
         return None
-    if job.init is None or Path(job.init).name != job.init:
-        raise UsageError(f"job: init must be a file name without a folder, got {quoted(job.init)}")
+    if not plan.init or Path(plan.init).name != plan.init:
+        raise UsageError(f"recipe: init must be a file name without a folder, got {quoted(plan.init)}")
     if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", value):
         raise UsageError(f"recipe: init_sha256 must be 64 hexadecimal digits, got {quoted(value)}")
     return value
 
 
-def _checked_views(value: object) -> int | None:
+def _checked_count(value: object) -> int | None:
     if value is None:
         return None
-    check_whole("views_at_once", value, 1, MAX_CUTOUTS)
+    check_whole("cutouts_at_once", value, 1, MAX_CUTOUTS)
     return cast(int, value)
 
 
@@ -222,30 +227,31 @@ def _checked_version(value: object) -> str:
     return value
 
 
-def is_done(path: Path, job: Job) -> bool:
-    """Tell whether `path` is the finished picture of exactly this job."""
-    record = read(path)
-    wanted = {"outcome": Outcome.FINISHED.value, **describe_job(job)}
-    return record is not None and all(record.get(key) == value for key, value in wanted.items())
+def is_done(path: Path, described: Mapping[str, Any]) -> bool:
+    """Tell whether `path` is the finished picture of exactly the plan that `describe_plan` described."""
+    try:
+        recipe = read_recipe(path)
+    except UsageError:
+        return False
+    return recipe.outcome is Outcome.FINISHED and _described(recipe.plan, recipe.init_sha256) == described
 
 
-def web_ui_text(job: Job) -> str:
+def web_ui_text(plan: Plan) -> str:
     """Write the `parameters` text: the prompt, a line with what to avoid, and a line of `Key: value` pairs."""
-    size = job.size and f"{job.size[0]}x{job.size[1]}"
     pairs = {
-        "Steps": job.steps,
-        "Sampler": PRESETS[job.preset].generators[job.backend].optimizer if job.preset in PRESETS else None,
-        "Seed": job.seed,
-        "Size": size,
-        "Model": f"{job.backend} {job.preset}",
-        "Learning rate": job.lr,
-        "Cutouts": job.cutouts,
+        "Steps": plan.steps,
+        "Sampler": plan.generator.optimizer,
+        "Seed": plan.seed,
+        "Size": spell(plan.size),
+        "Model": f"{plan.backend} {plan.preset}",
+        "Learning rate": plan.lr,
+        "Cutouts": plan.cutouts,
         "Version": f"clipgen {__version__}",
     }
-    wanted = _joined(prompt for prompt in job.prompts if prompt.weight >= 0)
-    avoided = _joined(prompt for prompt in job.prompts if prompt.weight < 0)
+    wanted = _joined(prompt for prompt in plan.prompts if prompt.weight >= 0)
+    avoided = _joined(prompt for prompt in plan.prompts if prompt.weight < 0)
     lines = [wanted, f"Negative prompt: {avoided}" if avoided else ""]
-    lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in pairs.items() if value is not None))
+    lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in pairs.items()))
     return "\n".join(filter(None, lines))
 
 

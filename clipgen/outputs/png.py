@@ -7,28 +7,32 @@ from typing import Any
 
 from torch import Tensor
 
-from clipgen.config.job import Job
+from clipgen.config.plan import Plan
 from clipgen.core.contracts import Outcome, Step
 from clipgen.errors import ClipgenError
-from clipgen.outputs.metadata import describe_job, describe_run, png_chunks
+from clipgen.outputs.metadata import describe_plan, describe_run, png_chunks
 from clipgen.util.files import replacing
 from clipgen.util.images import to_pil
 
 
 class PngSink:
-    """Writes the last picture of the run of `job` to `path`, also where the run was interrupted.
+    """Writes the last picture of the run of `plan` to `path`, also where the run was interrupted.
 
-    asked: what `describe_job` says of the job, where its init image may no longer be at its place.
+    described: what `describe_plan` says of the plan, where its init image may no longer be at its place.
     Without `metadata` the file holds the pixels and nothing else.
     """
 
-    def __init__(self, path: Path, job: Job, *, asked: dict[str, Any] | None = None, metadata: bool = True) -> None:
+    def __init__(
+        self, path: Path, plan: Plan, *, described: dict[str, Any] | None = None, metadata: bool = True
+    ) -> None:
         self.path = path
         self.record: dict[str, Any] = {}
-        """What was asked for and what came of it; empty until the picture is written."""
-        self._job = job
+        """What was planned and what came of it; empty until the picture is written."""
+        self._plan = plan
         self._metadata = metadata
-        self._asked = asked or describe_job(job)  # read now: the init image may change or go while the run lasts
+        self._described = described or describe_plan(
+            plan
+        )  # read now: the init image may change or go while the run lasts
         self._last: Step | None = None
 
     def on_step(self, step: Step) -> None:
@@ -64,15 +68,15 @@ class PngSink:
 
     def _write(self, path: Path, step: Step, outcome: Outcome) -> None:
         self.record = describe_run(
-            self._asked,
+            self._described,
             outcome=outcome,
             steps_done=step.index,
             score=_number(step.score),
             loss=_number(step.loss),
-            views_at_once=step.views_at_once if step.views_at_once < (self._job.cutouts or 0) else None,
+            cutouts_at_once=step.cutouts_at_once if step.cutouts_at_once < self._plan.cutouts else None,
         )
-        chunks = png_chunks(self._job, self.record) if self._metadata else None
-        to_pil(step.image[0]).save(path, format="PNG", pnginfo=chunks)
+        chunks = png_chunks(self._plan, self.record) if self._metadata else None
+        to_pil(step.image).save(path, format="PNG", pnginfo=chunks)
 
 
 def _number(value: Tensor) -> float:

@@ -121,7 +121,7 @@ class LiveProgress:
         bar = ProgressBar(total=step.total, completed=step.index, width=self._bar_columns(len(numbers)))
         row = Table.grid(padding=(0, 1))
         row.add_row(bar, numbers)
-        picture = step.image[0]
+        picture = step.image
         columns = self._preview_columns(picture.shape[-2] / picture.shape[-1])
         return Group(half_blocks(picture, columns), label, row) if columns else Group(label, row)
 

@@ -22,7 +22,7 @@ from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolving import resolve
 from clipgen.engine.runner import load_models, run
 from clipgen.judge.score import embed, r_precision
-from clipgen.perceptors.clip import Perceptor, build_perceptor
+from clipgen.perceptors.clip import CLIPPerceptor, build_perceptor
 from clipgen.starter import grammar
 from clipgen.starter.english import Claim, say
 from clipgen.starter.grammar import Truth
@@ -126,7 +126,7 @@ def rivals(claims: Sequence[Claim]) -> Tensor:
     return torch.tensor([[grammar.contradict(mine, other) for other in claims] for mine in claims])
 
 
-def _attribute(name: str, given: Sequence[Answer], vectors: Tensor, judge: Perceptor) -> dict[str, float]:
+def _attribute(name: str, given: Sequence[Answer], vectors: Tensor, judge: CLIPPerceptor) -> dict[str, float]:
     """Return how often the judge names a stated value of an attribute, among all values; {} where none is stated.
 
     A question that leaves the attribute of one of two things open does not count: the judge may name that one's.

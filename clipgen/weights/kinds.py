@@ -19,14 +19,13 @@ KINDS: dict[str, str] = {
     "vqgan": "clipgen.generators.networks:VQGANNetwork",
     "dvae": "clipgen.generators.networks:DVAENetwork",
     "clip": "clipgen.perceptors.clip:clip_network",
-    "feature-prior": "clipgen.starter.unclip.prior:FeaturePrior",
-    "sketcher": "clipgen.starter.unclip.coarse:Sketcher",
-    "painter": "clipgen.starter.unclip.decoder:Painter",
 }
 """The kind in a weight file's header -> "module:name" of what takes a config dict and returns an `nn.Module`, whose
 state dict has the names and shapes of the file's tensors."""
 
-TOWERS = "clipgen.starter.unclip.towers"
+STARTER_PACKAGE = "clipgen.starter"
+"""Where the starter set lives: the one place below the command line that names it."""
+TOWERS = f"{STARTER_PACKAGE}.unclip.towers"
 """The module whose `register_towers()` makes timm know the image towers with names that begin with `TOWER_PREFIX`."""
 TOWER_PREFIX = "clipgen_"
 

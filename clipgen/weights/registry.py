@@ -28,12 +28,11 @@ from clipgen.errors import UsageError, WeightsMissingError, unknown_value
 from clipgen.util.text import quoted
 from clipgen.weights.cache import DIGEST, NETWORK, Cache, beside, read_digest, sha256_of
 from clipgen.weights.catalogue import IN_PARTS, RECORDS, files_of
+from clipgen.weights.kinds import STARTER_PACKAGE
 from clipgen.weights.records import Record
 
 STARTER = "starter/"
 """Begins the names of the networks that ship with clipgen."""
-STARTER_PACKAGE = "clipgen.starter"
-"""The package whose folder `weights` holds those networks and their hashes."""
 SHA256SUMS = "SHA256SUMS"
 """The file with the hashes of the starter networks, as `sha256sum` writes it."""
 HUB_PREFIX = "hf-hub:"
