@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from clipgen.config.job import Job
 from clipgen.config.plan import MAX_PIXELS, Plan, spell
 from clipgen.config.presets import AUTO, DRAFT, INIT, PRESETS, STANDARD, STARTER, Guidance, Preset, Size
+from clipgen.config.prompts import Prompt
 from clipgen.config.schedules import Schedule
 from clipgen.config.settings import GeneratorSettings, LossSettings, ModelHash, PerceptorSettings
 from clipgen.errors import UsageError, unknown_value
@@ -56,7 +58,7 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
         judges=preset.judges,
         models=(),
     )
-    return with_hashes(plan), [*([reason] if reason else []), *_prompt_notes(job), *size_notes]
+    return with_hashes(plan), [*([reason] if reason else []), *prompt_notes(job.prompts), *size_notes]
 
 
 def with_hashes(plan: Plan) -> Plan:
@@ -170,11 +172,11 @@ def _to_grid(side: int, stride: int) -> int:
     return max(round(side / stride), 1) * stride
 
 
-def _prompt_notes(job: Job) -> list[str]:
+def prompt_notes(prompts: Sequence[Prompt]) -> list[str]:
     """Say how a text such as "a ratio of 16:9" was read."""
     return [
         f'reading "{prompt.text}" with weight {prompt.weight:g}; '
         f'to keep the colon as text write "{prompt.text}:{prompt.weight:g}:1:-inf"'
-        for prompt in job.prompts
+        for prompt in prompts
         if prompt.weight != 1.0 and re.search(r"(^|\s)\d+$", prompt.text)
     ]

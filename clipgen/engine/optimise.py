@@ -32,7 +32,7 @@ class Keeper(Protocol):
 
 
 @dataclass(frozen=True)
-class Order:
+class Task:
     """One picture to make, and those who watch it."""
 
     plan: Plan
@@ -66,14 +66,14 @@ def optimise(
     stop: Stop | None = None,
 ) -> Result:
     """Make the picture of one plan. Raises ClipgenError where that fails."""
-    [made] = optimise_together([Order(plan, init, sinks)], models, stop=stop)
+    [made] = optimise_together([Task(plan, init, sinks)], models, stop=stop)
     if isinstance(made, ClipgenError):
         raise made
     return made
 
 
 def optimise_together(
-    orders: Sequence[Order],
+    tasks: Sequence[Task],
     models: Models,
     *,
     stop: Stop | None = None,
@@ -85,45 +85,45 @@ def optimise_together(
     one picture is in its place of the list and harms no other. Ctrl-C, or `stop`, ends the loop after the step that is
     being made, hands the sinks what was reached, and the former is raised only then.
     """
-    _check_together([order.plan for order in orders])
-    outcomes = [Outcome.FAILED] * len(orders)
+    _check_together([task.plan for task in tasks])
+    outcomes = [Outcome.FAILED] * len(tasks)
     errors: dict[int, ClipgenError] = {}
     with held_back(stop) as token:
         try:
-            with memory_errors(orders[0].plan):
+            with memory_errors(tasks[0].plan):
                 run = Run(
-                    [order.plan for order in orders],
+                    [task.plan for task in tasks],
                     models,
-                    _init_images(orders, models.device),
-                    [order.snapshot for order in orders if order.snapshot],
+                    _init_images(tasks, models.device),
+                    [task.snapshot for task in tasks if task.snapshot],
                     on_stage,
                 )
-                _advance(run, orders, token)
+                _advance(run, tasks, token)
                 final = run.finish()
-                _report(run, orders, final)
+                _report(run, tasks, final)
             errors.update(run.failures)
             ended = Outcome.FINISHED if run.done == run.total else Outcome.INTERRUPTED
-            outcomes = [_outcome(run, row, ended) for row in range(len(orders))]
+            outcomes = [_outcome(run, row, ended) for row in range(len(tasks))]
         finally:
-            errors |= _close(orders, outcomes)
-    return [errors.get(row) or _result(order.plan, final[row], outcomes[row]) for row, order in enumerate(orders)]
+            errors |= _close(tasks, outcomes)
+    return [errors.get(row) or _result(task.plan, final[row], outcomes[row]) for row, task in enumerate(tasks)]
 
 
-def _advance(run: Run, orders: Sequence[Order], stop: Stop) -> None:
+def _advance(run: Run, tasks: Sequence[Task], stop: Stop) -> None:
     """Make all updates, or those until a stop is asked for."""
-    while run.done < run.total and not stop.asked and len(run.failures) < len(orders):
-        _report(run, orders, run.find_gradients())
+    while run.done < run.total and not stop.asked and len(run.failures) < len(tasks):
+        _report(run, tasks, run.find_gradients())
         run.update()
-        for row, order in enumerate(orders):
-            keeper = order.keeper
+        for row, task in enumerate(tasks):
+            keeper = task.keeper
             if keeper and row not in run.failures and (stop.asked or keeper.is_due(run.done, run.total)):
                 keeper.keep(run.snapshot(row))
 
 
-def _report(run: Run, orders: Sequence[Order], steps: Sequence[Step]) -> None:
-    for row, (order, step) in enumerate(zip(orders, steps, strict=True)):
+def _report(run: Run, tasks: Sequence[Task], steps: Sequence[Step]) -> None:
+    for row, (task, step) in enumerate(zip(tasks, steps, strict=True)):
         if row not in run.failures:
-            for sink in order.sinks:
+            for sink in task.sinks:
                 sink.on_step(step)
 
 
@@ -137,23 +137,23 @@ def _result(plan: Plan, step: Step, outcome: Outcome) -> Result:
     return Result(to_pil(step.image), plan, float(step.score), outcome)
 
 
-def _close(orders: Sequence[Order], outcomes: Sequence[Outcome]) -> dict[int, ClipgenError]:
+def _close(tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> dict[int, ClipgenError]:
     """Close every sink, also where closing another one fails; returns what went wrong, by picture."""
     errors: dict[int, ClipgenError] = {}
-    for row, (order, outcome) in enumerate(zip(orders, outcomes, strict=True)):
+    for row, (task, outcome) in enumerate(zip(tasks, outcomes, strict=True)):
         try:
             with ExitStack() as stack:
-                for sink in reversed(order.sinks):
+                for sink in reversed(task.sinks):
                     stack.callback(sink.close, outcome)
         except ClipgenError as error:
             errors[row] = error
     return errors
 
 
-def _init_images(orders: Sequence[Order], device: torch.device) -> Tensor | None:
+def _init_images(tasks: Sequence[Task], device: torch.device) -> Tensor | None:
     """Init images (B, 3, H, W) at the size of the pictures; None if there are none."""
-    images = [to_tensor(order.init, order.plan.size) for order in orders if order.init]
-    if len(images) != sum(bool(order.plan.init) for order in orders) or len(images) not in (0, len(orders)):
+    images = [to_tensor(task.init, task.plan.size) for task in tasks if task.init]
+    if len(images) != sum(bool(task.plan.init) for task in tasks) or len(images) not in (0, len(tasks)):
         raise UsageError("a plan that names an init image must come with it, and of plans made together all or none do")
     return torch.cat(images).to(device) if images else None
 

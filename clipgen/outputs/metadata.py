@@ -57,7 +57,7 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values: the record inside the picture."""
         return describe_run(
-            _described(self.plan, self.init_sha256),
+            described_as(self.plan, self.init_sha256),
             outcome=self.outcome,
             steps_done=self.steps_done,
             score=self.score,
@@ -88,8 +88,8 @@ class Recipe:
 def describe_plan(plan: Plan) -> dict[str, Any]:
     """Return the part of the record that says what was planned; equal for equal plans, and safe to publish."""
     if not plan.init:
-        return _described(plan, None)
-    return _described(replace(plan, init=Path(plan.init).name), hash_file(plan.init))
+        return described_as(plan, None)
+    return described_as(replace(plan, init=Path(plan.init).name), hash_file(plan.init))
 
 
 def read_plan(record: Mapping[str, Any]) -> Plan:
@@ -99,7 +99,8 @@ def read_plan(record: Mapping[str, Any]) -> Plan:
     return Plan.from_dict(record.get("plan"))
 
 
-def _described(plan: Plan, init_sha256: str | None) -> dict[str, Any]:
+def described_as(plan: Plan, init_sha256: str | None) -> dict[str, Any]:
+    """Return the part of the record that says what was planned, of a plan whose init is a file name."""
     record = json.loads(plan.to_json())  # lists, as they come out of a file
     return {"plan": record} | ({"init_sha256": init_sha256} if init_sha256 else {})
 
@@ -233,7 +234,7 @@ def is_done(path: Path, described: Mapping[str, Any]) -> bool:
         recipe = read_recipe(path)
     except UsageError:
         return False
-    return recipe.outcome is Outcome.FINISHED and _described(recipe.plan, recipe.init_sha256) == described
+    return recipe.outcome is Outcome.FINISHED and described_as(recipe.plan, recipe.init_sha256) == described
 
 
 def web_ui_text(plan: Plan) -> str:

@@ -1,89 +1,68 @@
 """Several seeds a short way, and the best of them the whole way.
 
 DALL-E drew many pictures and let CLIP choose (Ramesh et al., 2021, section 2.6); FuseDream started from the best of
-many (Liu et al., 2021, arXiv 2112.01573). A judge that does not guide chooses, where the preset has one: the guides are
+many (Liu et al., 2021, arXiv 2112.01573). A judge that does not guide chooses, where the plan names one: the guides are
 the last to see that they were fooled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
-import torch
 from PIL import Image
 
-from clipgen.config.job import MAX_SEED, Job
-from clipgen.config.resolving import models_of
+from clipgen.config.job import MAX_SEED
+from clipgen.config.plan import Plan
 from clipgen.core.contracts import Sink
-from clipgen.engine.cost import Models
-from clipgen.engine.runner import run_together
-from clipgen.perceptors.clip import CLIPPerceptor, build_perceptor
-from clipgen.util.images import to_tensor
-from clipgen.weights.loader import load
+from clipgen.engine.models import Models, load_judges
+from clipgen.engine.optimise import Task, optimise_together
+from clipgen.errors import ClipgenError
+from clipgen.judge.score import mean_cosines
+from clipgen.util.interrupts import Stop
 
 SHARE = 0.2
-"""Of the steps of a job, in which a candidate is made from the first to the last."""
+"""Of the steps of a plan, in which a candidate is made from the first to the last."""
 TOGETHER = 4
 """Candidates that are made in lockstep."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A job with its own seed, and how well the judge finds that a quick run of it shows the prompt."""
+    """A plan with its own seed, and how well the judge finds that a quick run of it shows the prompt."""
 
-    job: Job
+    plan: Plan
     score: float
     """Mean cosine between picture and texts, by their weights."""
 
 
 def best_seeds(
-    job: Job,
+    plan: Plan,
     count: int,
     models: Models,
-    progress: Callable[[str], Iterable[Sink]] = lambda _label: (),
+    progress: Callable[[str], Sequence[Sink]] = lambda _label: (),
     *,
     init: Image.Image | None = None,
+    stop: Stop | None = None,
 ) -> list[Candidate]:
-    """Try `count` seeds of a resolved job, from its own on, and return them with the best first.
+    """Try `count` seeds of a plan, from its own on, and return them with the best first.
 
     A quick run has the whole schedule in fewer steps, so that what is judged is a picture. `progress` makes the sinks
-    of one that is called so.
+    that watch the first of the candidates that are called so.
     """
-    judges = _judges(job, models)
-    jobs = [replace(job, seed=(job.seed + k) % (MAX_SEED + 1)) for k in range(count)]
-    steps = max(round(cast(int, job.steps) * SHARE), 1)
+    judges = load_judges(plan, models)
+    plans = [replace(plan, seed=(plan.seed + k) % (MAX_SEED + 1)) for k in range(count)]
+    steps = max(round(plan.steps * SHARE), 1)
     found: list[Candidate] = []
     for start in range(0, count, TOGETHER):
-        group = jobs[start : start + TOGETHER]
-        quick = [replace(each, steps=steps) for each in group]
-        sinks = list(progress(f"candidates {start + 1} to {start + len(group)} of {count}"))
-        results = run_together(quick, models, sinks, inits=[init] * len(group) if init else [])
-        scores = judged([result.image for result in results], job, judges, models.device)
-        found += [Candidate(each, score) for each, score in zip(group, scores, strict=True)]
+        group = plans[start : start + TOGETHER]
+        tasks = [Task(replace(each, steps=steps), init) for each in group]
+        label = f"candidates {start + 1} to {start + len(group)} of {count}"
+        tasks[0] = replace(tasks[0], sinks=progress(label))
+        made = optimise_together(tasks, models, stop=stop)
+        whole = [(each, one) for each, one in zip(group, made, strict=True) if not isinstance(one, ClipgenError)]
+        if not whole:
+            raise next(one for one in made if isinstance(one, ClipgenError))
+        scores = mean_cosines([one.image for _, one in whole], plan.prompts, judges, models.device)
+        found += [Candidate(each, score) for (each, _), score in zip(whole, scores, strict=True)]
     return sorted(found, key=lambda candidate: -candidate.score)
-
-
-@torch.no_grad()
-def judged(
-    pictures: Sequence[Image.Image], job: Job, judges: Sequence[CLIPPerceptor], device: torch.device
-) -> list[float]:
-    """Return for each picture the mean cosine with the texts of a job, by their weights, as the judges see them.
-
-    The pictures are of one size.
-    """
-    images = torch.cat([to_tensor(picture, picture.size) for picture in pictures]).to(device)
-    weights = torch.tensor([prompt.weight for prompt in job.prompts], device=device)
-    weights = weights / weights.abs().sum().clamp(min=1e-6)
-    texts = [prompt.text for prompt in job.prompts]
-    cosines = [judge.encode_images(judge.whole(images)) @ judge.encode_texts(texts).T @ weights for judge in judges]
-    scores: list[float] = torch.stack(cosines).mean(0).tolist()
-    return scores
-
-
-def _judges(job: Job, models: Models) -> list[CLIPPerceptor]:
-    name = models_of(job).judge
-    if name is None:
-        return [each.perceptor for each in models.perceptors]
-    return [build_perceptor(load(name)).eval().requires_grad_(False).to(models.device)]

@@ -2,7 +2,7 @@
 
 Beside `a-cat-7.png` it is the folder `a-cat-7.clipgen`, which is there while the picture is not finished:
 
-    job.json            what was asked for
+    job.json            what is to be made: the plan, the films
     init.png            the init image, as the run has used it
     state.safetensors   the snapshot that was kept last, replaced in one step
     lock                held by the run that makes the picture
@@ -14,29 +14,34 @@ Everything in it is read as data, with the checks of a job file.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
+import torch
 from filelock import FileLock, Timeout
 from PIL import Image, ImageOps
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from clipgen import __version__
-from clipgen.config.job import MAX_JSON, Job
-from clipgen.engine.scene import Snapshot
+from clipgen.config.checks import MAX_JSON
+from clipgen.config.plan import Plan
+from clipgen.engine.snapshot import Snapshot
 from clipgen.errors import UsageError
-from clipgen.outputs.metadata import describe_job
+from clipgen.outputs.metadata import JOB_SCHEMA, describe_plan, described_as, read_plan
 from clipgen.util.files import replacing
 from clipgen.util.images import load_image
 
 SUFFIX = ".clipgen"
-SCHEMA = 1
+SCHEMA = 2
 FILMS = (".mp4", ".gif")
+OLD_COUNT = re.compile(r"optimizer\.[0-9]+\.step")
 PATIENCE = 2.0
 """Seconds that a folder may be without its job, as another process has just made it."""
 
@@ -47,39 +52,41 @@ class BusyError(UsageError):
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be made of one job."""
+    """What is to be made of one plan."""
 
-    job: Job
-    """Resolved; its init is a file name, never a path to open."""
-    asked: dict[str, Any]
-    """What `describe_job` says of it."""
+    plan: Plan
+    """Its init is a file name, never a path to open."""
+    described: dict[str, Any]
+    """What `describe_plan` says of it."""
     films: tuple[str, ...] = ()
     metadata: bool = True
     """Whether the picture carries its recipe."""
 
     @classmethod
-    def of(cls, job: Job, films: Sequence[str] = (), *, metadata: bool = True) -> Self:
-        """Return the order for a resolved job, whose init image is read for its hash."""
-        asked = describe_job(job)
-        return cls(Job.from_dict(asked["job"]), asked, tuple(films), metadata)
+    def of(cls, plan: Plan, films: Sequence[str] = (), *, metadata: bool = True) -> Self:
+        """Return the order for a plan, whose init image is read for its hash."""
+        described = describe_plan(plan)
+        return cls(Plan.from_dict(described["plan"]), described, tuple(films), metadata)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         made = {"schema": SCHEMA, "version": __version__}
-        return {**made, "asked": self.asked, "films": list(self.films), "metadata": self.metadata}
+        return {**made, **self.described, "films": list(self.films), "metadata": self.metadata}
 
     @classmethod
     def from_dict(cls, record: Any) -> Self:
         """Return what `to_dict` described; anything else raises one of the usual errors of wrong data."""
         if not set(record["films"]) <= set(FILMS) or not isinstance(record["metadata"], bool):
             raise ValueError("no order of clipgen")
-        job = Job.from_dict(record["asked"]["job"])
-        return cls(job, record["asked"], tuple(record["films"]), record["metadata"])
+        old = record["schema"] == JOB_SCHEMA
+        asked = {**record["asked"], "schema": JOB_SCHEMA} if old else record
+        plan, digest = read_plan(asked), asked.get("init_sha256")
+        return cls(plan, described_as(plan, digest), tuple(record["films"]), record["metadata"])
 
     def with_steps(self, steps: int) -> Self:
         """Return the order for a picture of so many steps."""
-        job = replace(self.job, steps=steps)
-        return replace(self, job=job, asked={**self.asked, "job": job.to_dict()})
+        plan = replace(self.plan, steps=steps)
+        return replace(self, plan=plan, described={**self.described, "plan": json.loads(plan.to_json())})
 
 
 class Workspace:
@@ -94,7 +101,7 @@ class Workspace:
     @classmethod
     def create(cls, folder: Path, order: Order, init: Image.Image | None = None) -> Self:
         """Make the folder for a picture; UsageError where it is there or cannot be."""
-        fitted = init and ImageOps.fit(init, cast(Any, order.job.size), Image.Resampling.LANCZOS)
+        fitted = init and ImageOps.fit(init, order.plan.size, Image.Resampling.LANCZOS)
         workspace = cls(folder, order, fitted)
         try:
             folder.mkdir()
@@ -143,7 +150,7 @@ class Workspace:
             with safe_open(path, framework="pt") as file:
                 header = json.loads((file.metadata() or {})["snapshot"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-            return Snapshot(int(header["done"]), bool(header["grown"]), float(header["lr"]), tensors)
+            return Snapshot(int(header["done"]), bool(header["grown"]), float(header["lr"]), _counted(tensors))
         except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
             raise UsageError(f"{path} is damaged ({error}); make the picture anew") from error
 
@@ -211,6 +218,16 @@ class PeriodicKeeper:
             self.problem = f"the state in {self._workspace.folder} could not be written: {error}"
 
 
+def _counted(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of a state with the optimiser's count of steps as `LatentOptimizer` has it.
+
+    States of schema 1 have a count for each latent, and none where nothing is remembered.
+    """
+    counts = [value for name, value in tensors.items() if OLD_COUNT.fullmatch(name)]
+    others = {name: value for name, value in tensors.items() if not OLD_COUNT.fullmatch(name)}
+    return {"optimizer.counts": counts[0].reshape(1) if counts else torch.zeros(1), **others}
+
+
 def read_order(folder: Path, patience: float = 0.0) -> Order | None:
     """Return what a run was asked for; None if its folder does not say, even after so many seconds."""
     path, deadline = folder / "job.json", time.monotonic() + patience
@@ -235,7 +252,7 @@ def with_more_steps(order: Order, steps: str | None, done: int) -> Order:
     digits = steps.removeprefix("+")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 9):
         raise UsageError(f"--steps must be a number of steps, or +N for so many more, got {steps!r}")
-    total = int(digits) + (cast(int, order.job.steps) if steps.startswith("+") else 0)
+    total = int(digits) + (order.plan.steps if steps.startswith("+") else 0)
     if total <= done:
         raise UsageError(f"--steps {steps} is no more than the {done} steps that are done; give more")
     return order.with_steps(total)

@@ -1,0 +1,37 @@
+"""`clipgen.generate`: one picture in one call, with the models kept between calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from clipgen.config.job import Job
+from clipgen.config.prompts import parse_prompts
+from clipgen.config.resolve import resolve
+from clipgen.core.contracts import Sink
+from clipgen.engine.optimise import Result, optimise
+from clipgen.session.session import Session
+from clipgen.util.images import load_image
+from clipgen.util.interrupts import Stop
+
+
+def generate(
+    prompt: str | Job, *, device: str = "auto", sinks: Sequence[Sink] = (), stop: Stop | None = None, **settings: Any
+) -> Result:
+    """Make one picture: `generate("a cat", backend="dvae", steps=100).image`.
+
+    `settings` are the fields of Job; with a Job as the prompt they replace those fields. `stop` ends the run early when
+    it is asked to, from any thread. The models stay loaded for the next call. Raises ClipgenError.
+    """
+    job = replace(prompt, **settings) if isinstance(prompt, Job) else Job(parse_prompts(prompt), **settings)
+    init, init_notes = load_image(job.init) if job.init else (None, [])
+    plan, notes = resolve(job, init.size if init else None, device)
+    result = optimise(plan, _session(device).models(plan), sinks, init=init, stop=stop)
+    return replace(result, notes=(*init_notes, *notes))
+
+
+@cache
+def _session(device: str) -> Session:
+    return Session(device)

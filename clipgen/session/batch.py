@@ -1,0 +1,144 @@
+"""A batch: a picture for every prompt, with the models loaded once and as many in lockstep as fit into memory."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image
+
+from clipgen.config.plan import Plan
+from clipgen.config.prompts import parse_prompts
+from clipgen.config.resolve import prompt_notes
+from clipgen.errors import ClipgenError
+from clipgen.outputs.metadata import describe_plan, is_done
+from clipgen.session.naming import default_stem
+from clipgen.session.options import Listener, OutputOptions
+from clipgen.session.picture import Picture
+from clipgen.session.resume import unfinished_picture
+from clipgen.session.session import Session
+from clipgen.session.state import PATIENCE, BusyError, Workspace, read_order, workspaces
+from clipgen.util.files import make_folder
+
+
+class Batch:
+    """Makes the pictures of many prompts, and keeps account of what was skipped and what failed.
+
+    template: the plan of all of them, but for the prompt; init: its init image.
+    together: how many are made in lockstep at most.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        template: Plan,
+        init: Image.Image | None,
+        folder: Path,
+        options: OutputOptions,
+        listener: Listener,
+        together: int,
+    ) -> None:
+        self.skipped: list[str] = []
+        self.failed: list[dict[str, object]] = []
+        self._session, self._template, self._init = session, template, init
+        self._folder, self._films, self._listener = folder, options.films, listener
+        self._together = together
+        self._size = 0
+        self._waiting: list[tuple[int, Picture]] = []
+        self._claims = ExitStack()
+
+    def make_all(self, lines: Sequence[tuple[int, str]]) -> None:
+        """Make the pictures of all lines, each with its number; an error is told and noted, not raised."""
+        make_folder(self._folder)
+        with self._claims:
+            for place, (number, text) in enumerate(lines, start=1):
+                self._take(number, text, f"[{place}/{len(lines)}]")
+            self._make_waiting()
+
+    def _take(self, line: int, text: str, label: str) -> None:
+        try:
+            plan = replace(self._template, prompts=parse_prompts(text))
+            for note in prompt_notes(plan.prompts):
+                self._listener.note(note)
+            if any(picture.plan.prompts == plan.prompts for _, picture in self._waiting):
+                self._make_waiting()
+            self._prepare(line, plan, f"{label} {plan.text}")
+        except ClipgenError as error:
+            self._fail(line, error)
+
+    def _prepare(self, line: int, plan: Plan, label: str) -> None:
+        """Skip a picture that is there, go on with one that was stopped, have a new one wait for its turn."""
+        try:
+            if (done := self._finished(plan)) is not None:
+                self._skip(done, f"{label}: already made, {done}")
+            elif same := self._others(plan):
+                with unfinished_picture(Workspace.open(same[0]), label) as picture:
+                    self._session.make(picture)
+            else:
+                self._wait(line, plan, label)
+        except BusyError as busy:
+            self._skip(self._folder / f"{default_stem(plan)}.png", f"{label}: {busy}")
+
+    def _wait(self, line: int, plan: Plan, label: str) -> None:
+        self._size = self._size or self._session.pictures_together(plan, self._together)
+        claim = self._session.claimed(plan, self._init, self._folder, default_stem(plan))
+        with ExitStack() as on_error:
+            workspace, paths = on_error.enter_context(claim)
+            self._check_rivals(workspace)
+            self._claims.push(on_error.pop_all())
+        self._waiting.append((line, Picture(workspace, paths, label)))
+        if len(self._waiting) >= self._size:
+            self._make_waiting()
+
+    def _make_waiting(self) -> None:
+        """Make the pictures that wait, in lockstep."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        try:
+            errors = self._session.make_together([picture for _, picture in waiting])
+        except ClipgenError as error:
+            errors = [error for _ in waiting]
+        finally:
+            self._claims.close()
+        for (line, _), failure in zip(waiting, errors, strict=True):
+            if failure:
+                self._fail(line, failure)
+
+    def _fail(self, line: int, error: ClipgenError) -> None:
+        self.failed.append({"line": line, "error": str(error)})
+        self._listener.error(f"error: line {line}: {error}")
+
+    def _skip(self, picture: Path, note: str) -> None:
+        self.skipped.append(str(picture))
+        self._listener.note(note)
+
+    def _check_rivals(self, workspace: Workspace) -> None:
+        """Leave the picture to another process that was a moment earlier with the same line: BusyError."""
+        plan, mine = workspace.order.plan, workspace.folder
+        earlier = [path for path in self._others(plan) if (len(path.name), path.name) < (len(mine.name), mine.name)]
+        if earlier or self._finished(plan):
+            workspace.discard()
+            raise BusyError(f"{(earlier or [mine])[0].with_suffix('.png')} is being made by another process")
+
+    def _finished(self, plan: Plan) -> Path | None:
+        """Find the finished picture of this very plan, with all its films."""
+        wanted, candidates = self._described(plan), sorted(self._folder.glob(f"{glob.escape(default_stem(plan))}*.png"))
+        return next((path for path in candidates if self._has_films(path) and is_done(path, wanted)), None)
+
+    def _has_films(self, picture: Path) -> bool:
+        return all(picture.with_suffix(suffix).exists() for suffix in self._films)
+
+    def _others(self, plan: Plan) -> list[Path]:
+        """Return the folders with states of this very plan."""
+        orders = {path: read_order(path, PATIENCE) for path in workspaces(self._folder, default_stem(plan))}
+        wanted = self._described(plan) if orders else {}
+        return [
+            path for path, order in orders.items() if order and (order.described, order.films) == (wanted, self._films)
+        ]
+
+    def _described(self, plan: Plan) -> dict[str, object]:
+        return describe_plan(replace(plan, init=self._template.init))

@@ -1,0 +1,32 @@
+"""How the files of a plan are called. Torch-free."""
+
+from pathlib import Path
+
+from clipgen.config.plan import Plan
+from clipgen.errors import UsageError
+from clipgen.util.files import slug
+
+# What a user may expect -o to write, and does not get.
+_OTHER_FORMATS = {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".mp4", ".tif", ".tiff", ".webp"}
+
+
+def film_suffixes(*, video: bool, mp4: bool, gif: bool) -> tuple[str, ...]:
+    """Return the films that the three flags ask for."""
+    return tuple(suffix for suffix, wanted in ((".mp4", video or mp4), (".gif", video or gif)) if wanted)
+
+
+def default_stem(plan: Plan) -> str:
+    """Name a plan's picture, without suffix."""
+    return f"{slug(plan.text)}-{plan.seed}"
+
+
+def destination(out: Path, plan: Plan) -> tuple[Path, str]:
+    """Return the folder and stem that `-o` means: a PNG file, or a folder that gets the default name."""
+    suffix = out.suffix.lower()
+    if suffix in _OTHER_FORMATS:
+        raise UsageError(
+            f"-o {out} is not a PNG file; use -o {out.with_suffix('.png')}, with --mp4 or --gif for a film"
+        )
+    if suffix == ".png" and not out.is_dir():
+        return out.parent, out.stem
+    return out, default_stem(plan)

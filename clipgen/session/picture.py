@@ -1,0 +1,67 @@
+"""One picture of a session: its files, its state on disk, and the sinks that write them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from clipgen.core.contracts import Sink
+from clipgen.engine.optimise import Task
+from clipgen.outputs.film import FilmSink
+from clipgen.outputs.png import PngSink
+from clipgen.session.options import Listener, OutputOptions
+from clipgen.session.state import PeriodicKeeper, Workspace
+
+
+class Picture:
+    """A picture that is being made, from the start or from where it was stopped, with its films.
+
+    paths: its files by suffix, ".png" first.
+    """
+
+    def __init__(self, workspace: Workspace, paths: Mapping[str, Path], label: str) -> None:
+        self.workspace = workspace
+        self.plan = workspace.order.plan
+        self.label = label
+        self.path, *self._film_paths = paths.values()
+        self._films: list[FilmSink] = []
+        self._keeper: PeriodicKeeper | None = None
+        order = workspace.order
+        self._png = PngSink(self.path, order.plan, described=order.described, metadata=order.metadata)
+
+    def task(self, options: OutputOptions, sinks: Sequence[Sink]) -> Task:
+        """Return what the engine is to do, watched by these sinks beside its own."""
+        snapshot = self.workspace.snapshot()
+        done = snapshot.done if snapshot else 0
+        self._films = [FilmSink(path, self.workspace.folder, done) for path in self._film_paths]
+        before = [*(film.keep for film in self._films), self._png.keep]
+        self._keeper = PeriodicKeeper(self.workspace, options.save_every, before, last=options.keep_state)
+        watching: list[Sink] = [self._png, *self._films, *sinks]
+        return Task(self.plan, self.workspace.init, watching, self._keeper, snapshot)
+
+    @property
+    def record(self) -> Mapping[str, object]:
+        """What was planned and what came of it; empty until the picture is written."""
+        return self._png.record
+
+    @property
+    def problems(self) -> str:
+        """What went wrong with the films; empty where nothing did."""
+        return "; ".join(film.problem for film in self._films if film.problem)
+
+    def leave(self, options: OutputOptions, listener: Listener) -> None:
+        """Let go of the state, which stays only where it is of use, and tell what was written."""
+        outcome = self.record.get("outcome")
+        finished = outcome in ("finished", "diverged") and not options.keep_state
+        if finished or not self.workspace.has_snapshot:
+            self.workspace.discard()
+        else:
+            self.workspace.release()
+            if outcome != "finished":
+                listener.error(f"go on with: clipgen resume {shlex.quote(str(self.path))}")
+        listener.saved(self.path, self._film_paths, self.record)
+        if at_once := self.record.get("cutouts_at_once"):
+            listener.note(f"memory was short: the cutouts were seen {at_once} at a time, which takes longer")
+        if self._keeper and self._keeper.problem:
+            listener.note(f"warning: {self._keeper.problem}")
