@@ -55,6 +55,8 @@ class Batch:
         make_folder(self._folder)
         with self._claims:
             for place, (number, text) in enumerate(lines, start=1):
+                if self._session.stop.asked:
+                    break
                 self._take(number, text, f"[{place}/{len(lines)}]")
             self._make_waiting()
 
