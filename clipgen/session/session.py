@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from clipgen.cli import remarks
+from clipgen.cli import notices
 from clipgen.cli.downloads import fetch_missing, offered_preset
 from clipgen.cli.failures import say
 from clipgen.cli.report import Notes, Results
@@ -118,7 +118,7 @@ class Studio:
         reasons = self._reasons if job.preset == AUTO else []
         resolved, notes = self._resolve(replace(job, preset=self._preset))
         self._notes.say(
-            [*self._init_notes, *reasons, *notes, *remarks.strange_words(resolved), *remarks.terms(resolved)]
+            [*self._init_notes, *reasons, *notes, *notices.unknown_word_warnings(resolved), *notices.licences(resolved)]
         )
         return resolved
 
@@ -216,13 +216,13 @@ class Studio:
 
         job, delivery = workspace.order.job, self._delivery
         self._models = self._models or load_models(job, self._device, self._notes.note)
-        self._notes.say(remarks.unread_words(job, self._models))
+        self._notes.say(notices.truncation_warnings(job, self._models))
         before = [*(film.keep for film in films), png.keep]
         self._say_duration(job, self._models, snapshot.done if snapshot else 0)
         keeper = PeriodicKeeper(workspace, delivery.save_every, before, last=delivery.keep_state)
         sinks: list[Sink] = [png, *films, *self._progress(label)]
         run(job, self._models, sinks, init=workspace.init, keeper=keeper, snapshot=snapshot)
-        self._notes.say(remarks.spared(png.record))
+        self._notes.say(notices.memory_notes(png.record))
         self._notes.say([f"warning: {keeper.problem}"] if keeper.problem else [])
 
     def _say_duration(self, job: Job, models: "Models", done: int) -> None:

@@ -1,4 +1,4 @@
-"""What a user should know of a run, in one line each."""
+"""What a user should know about a run: notes and warnings, one line each."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from clipgen.engine.cost import Models
 
 MAX_LABEL = 100
-MAX_STRANGE_WORDS = 10
+MAX_UNKNOWN_WORDS = 10
 
 
-def spared(record: Mapping[str, object]) -> Iterator[str]:
-    """Say that memory was short, where it was."""
+def memory_notes(record: Mapping[str, object]) -> Iterator[str]:
+    """Say so where memory was short."""
     if at_once := record.get("views_at_once"):
-        yield f"memory was short: the views were looked at {at_once} at a time, which takes longer"
+        yield f"memory was short: the cutouts were encoded {at_once} at a time, which takes longer"
 
 
-def unread_words(job: Job, models: Models) -> Iterator[str]:
-    """Warn of each text that is longer than the models read."""
+def truncation_warnings(job: Job, models: Models) -> Iterator[str]:
+    """Warn of each prompt that is longer than the models can read."""
     reader = models.perceptors[0].perceptor
     for prompt in job.prompts:
         if over := reader.overlong(prompt.text):
@@ -35,20 +35,20 @@ def unread_words(job: Job, models: Models) -> Iterator[str]:
             yield f'warning: the last words of "{text}" are not read: it is {over} tokens too long'
 
 
-def terms(job: Job) -> Iterator[str]:
-    """Name the published networks that are used, with what is known of their terms."""
+def licences(job: Job) -> Iterator[str]:
+    """Name the published networks in use, each with its licence."""
     for name in networks_of(job):
         if not is_own(name):
             yield f"{name}: {files_of(name)[0].licence}"
 
 
-def strange_words(job: Job) -> Iterator[str]:
-    """Warn of the words that the starter models have never met."""
+def unknown_word_warnings(job: Job) -> Iterator[str]:
+    """Warn of words that the starter models have never seen."""
     if job.preset != STARTER:
         return
-    strange = unknown_words(" ".join(prompt.text for prompt in job.prompts), MAX_STRANGE_WORDS + 1)
-    for word, nearest in strange[:MAX_STRANGE_WORDS]:
+    unknown = unknown_words(" ".join(prompt.text for prompt in job.prompts), MAX_UNKNOWN_WORDS + 1)
+    for word, nearest in unknown[:MAX_UNKNOWN_WORDS]:
         hint = f'; the nearest that it knows is "{nearest}"' if nearest else ""
         yield f'warning: the starter set does not know the word "{word}"{hint}'
-    if len(strange) > MAX_STRANGE_WORDS:
+    if len(unknown) > MAX_UNKNOWN_WORDS:
         yield "warning: there are more words that the starter set does not know"
