@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clipgen.cli import choosing, options
 from clipgen.cli.failures import say
-from clipgen.cli.report import Notes, Results
+from clipgen.cli.model_options import ModelOptions
+from clipgen.cli.option_groups import flat, only, redeclared
+from clipgen.cli.options import EngineOptions, OutputOptions, PictureOptions
 from clipgen.cli.resume import own_paths, resume_in
-from clipgen.config.job import Job, parse_prompts, parse_size
+from clipgen.cli.sessions import Session, job_fields, open_session
+from clipgen.config.job import Job, parse_prompts
 from clipgen.errors import ClipgenError, UsageError
-from clipgen.session.session import SAVE_SECONDS, Delivery, Studio, default_stem, film_suffixes
+from clipgen.session.session import default_stem
 from clipgen.util.files import make_folder
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 20_000_000
 MAX_NAMED = 20
 
-# Those of text files. `str.splitlines` knows others, which editors do not count as lines.
+# `str.splitlines` also breaks at characters that editors do not count as line ends.
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
 File = Annotated[
@@ -37,95 +39,63 @@ File = Annotated[
         show_default=False,
     ),
 ]
+BatchPicture = Annotated[
+    PictureOptions, redeclared(seed={"text": "The seed of every picture.", "default": f"{Job.seed}"})
+]
+BatchOutput = Annotated[
+    OutputOptions,
+    only("out", "video", "mp4", "gif", "as_json", "quiet", "no_metadata", "save_every"),
+    redeclared(
+        out={
+            "text": "Where to write. Pictures that are there already are not made again.",
+            "metavar": "FOLDER",
+            "default": "",
+        },
+        no_metadata={
+            "text": "Write no recipe into the pictures. A later batch then cannot recognise them and makes them again."
+        },
+    ),
+]
 
 
-def batch(
-    file: File,
-    init: options.Init = None,
-    init_weight: options.InitWeight = Job.init_weight,
-    size: options.Size = None,
-    seed: options.BatchSeed = Job.seed,
-    backend: options.Backend = Job.backend,
-    preset: options.Preset = Job.preset,
-    steps: options.Steps = None,
-    lr: options.LearningRate = None,
-    cutouts: options.Cutouts = None,
-    clip: choosing.Clip = None,
-    clip_weights: choosing.ClipWeights = None,
-    vqgan: choosing.Vqgan = None,
-    vqgan_config: choosing.VqganConfig = None,
-    dvae: choosing.Dvae = None,
-    offline: choosing.Offline = False,
-    device: options.Device = "auto",
-    out: options.BatchOut = options.DEFAULT_FOLDER,
-    video: options.Video = False,
-    mp4: options.Mp4 = False,
-    gif: options.Gif = False,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_metadata: options.BatchNoMetadata = False,
-    save_every: options.SaveEvery = SAVE_SECONDS,
-) -> None:
+@flat
+def batch(file: File, picture: BatchPicture, engine: EngineOptions, models: ModelOptions, output: BatchOutput) -> None:
     """Make a picture for every line of a file.
 
-    Goes on past a line that fails, and skips pictures that an earlier batch has finished.
+    Carries on after a line that fails, and skips pictures that an earlier batch has finished.
     """
-    notes = Notes(quiet=quiet or as_json)
-    settings = Job(
-        prompts=parse_prompts("the prompts follow"),
-        backend=backend,
-        preset=preset,
-        size=None if size is None else parse_size(size),
-        steps=steps,
-        seed=seed,
-        lr=lr,
-        cutouts=cutouts,
-        init=None if init is None else str(init),
-        init_weight=init_weight,
-        **choosing.Choice(clip, clip_weights, vqgan, vqgan_config, dvae).for_job(backend),
-    )
+    settings = Job(parse_prompts("the prompts follow"), **job_fields(picture, engine, models))
     lines = _read_lines(file)
-    results = Results(as_json=as_json)
-    films = film_suffixes(video=video, mp4=mp4, gif=gif)
-    delivery = Delivery(films, not no_metadata, save_every)
-    studio = Studio(
-        settings,
-        device=device,
-        delivery=delivery,
-        results=results,
-        notes=notes,
-        offline=offline,
-        typed=settings,
-    )
-    make_folder(out)
-    _Batch(studio, out, films, notes).make_all(settings, lines, results)
+    session = open_session(settings, output, device=engine.device, offline=models.offline, typed=settings)
+    make_folder(output.out)
+    _Batch(session, output.out).make_all(settings, lines)
 
 
 class _Batch:
-    """Makes one line after the other and keeps account of what was skipped and what failed."""
+    """Makes one line after the other and keeps track of what was skipped and what failed."""
 
-    def __init__(self, studio: Studio, folder: Path, films: tuple[str, ...], notes: Notes) -> None:
+    def __init__(self, session: Session, folder: Path) -> None:
         self.skipped: list[str] = []
         self.failed: list[dict[str, object]] = []
-        self._studio = studio
+        self._studio, delivery, self._results, self._notes = session
+        self._films = delivery.films
         self._folder = folder
-        self._films = films
-        self._notes = notes
 
-    def make_all(self, settings: Job, lines: list[tuple[int, str]], results: Results) -> None:
-        """Make the pictures of all lines; ClipgenError at the end where one failed."""
+    def make_all(self, settings: Job, lines: list[tuple[int, str]]) -> None:
+        """Make the pictures of all lines; ClipgenError at the end if one failed."""
         try:
             for place, (number, text) in enumerate(lines, start=1):
                 self.make(settings, number, text, f"[{place}/{len(lines)}]")
         finally:
-            results.print_json({"pictures": results.pictures, "skipped": self.skipped, "failed": self.failed})
+            pictures = self._results.pictures
+            self._results.print_json({"pictures": pictures, "skipped": self.skipped, "failed": self.failed})
         if self.failed:
             shown = [str(failure["line"]) for failure in self.failed[:MAX_NAMED]]
             failed = ", ".join([*shown, "..."][: len(self.failed)])
             raise ClipgenError(f"{len(self.failed)} of {len(lines)} prompts failed, on line {failed}")
 
     def make(self, settings: Job, line: int, text: str, label: str) -> None:
-        """Make the picture of one line, unless it is there; an error is said and noted, not raised."""
+        """Make the picture of one line unless it exists; an error is reported and noted, not raised."""
         try:
             job = self._studio.resolve(replace(settings, prompts=parse_prompts(text)))
             self._make(job, f"{label} {job.text}")
@@ -157,14 +127,14 @@ class _Batch:
         return _finished_picture(self._folder, job, self._films)
 
     def _unfinished(self, job: Job) -> "Workspace | None":
-        """Take up the state that an earlier batch has left of this job; BusyError where another process is at it."""
+        """Open the state that an earlier batch left of this job; BusyError where another process is working on it."""
         from clipgen.session.state import Workspace
 
         same = self._others(job)
         return Workspace.open(same[0]) if same else None
 
     def _check_rivals(self, workspace: "Workspace") -> None:
-        """Leave the picture to another process that was a moment earlier with the same line: BusyError."""
+        """Leave the picture to another process that started the same line a moment earlier: BusyError."""
         from clipgen.session.state import BusyError
 
         job, mine = workspace.order.job, workspace.folder
@@ -174,7 +144,7 @@ class _Batch:
             raise BusyError(f"{(earlier or [mine])[0].with_suffix('.png')} is being made by another process")
 
     def _others(self, job: Job) -> list[Path]:
-        """Return the folders with states of this very job."""
+        """Return the folders that hold the state of exactly this job."""
         from clipgen.outputs.metadata import describe_job
         from clipgen.session.state import PATIENCE, read_order, workspaces
 
@@ -194,7 +164,7 @@ def _read_lines(file: str) -> list[tuple[int, str]]:
 
 
 def _read(file: str) -> bytes:
-    """Return the bytes of a file, or of standard input; of a source without end only `UsageError` comes."""
+    """Return the bytes of a file or of standard input; UsageError where they are too many or cannot be read."""
     try:
         if file == "-" and sys.stdin is None:
             raise UsageError("standard input is closed; name a file with prompts")
@@ -216,12 +186,12 @@ def _decode(file: str, content: bytes) -> str:
     except UnicodeDecodeError as error:
         raise UsageError(f"the prompts file {file} is {found} text (byte {error.start}); save it as UTF-8") from error
     if "\0" in text:
-        raise UsageError(f"the prompts file {file} is no text (byte {content.index(0)} is 0); save it as UTF-8")
+        raise UsageError(f"the prompts file {file} is not text (byte {content.index(0)} is 0); save it as UTF-8")
     return text
 
 
 def _finished_picture(folder: Path, job: Job, films: tuple[str, ...]) -> Path | None:
-    """Find the picture of this very job in `folder`, if it is there with all its films."""
+    """Find the picture of exactly this job in `folder`, if it is there with all its films."""
     from clipgen.outputs.metadata import is_done
 
     candidates = sorted(folder.glob(f"{glob.escape(default_stem(job))}*.png"))

@@ -1,4 +1,4 @@
-"""`clipgen doctor`: what this machine has, what is here of the models, and what would run now."""
+"""`clipgen doctor`: what this machine has, which models are installed, and what would run now."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import os
 import platform
 import shutil
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import typer
 
 from clipgen import __version__
-from clipgen.cli import options
 from clipgen.cli.inventory import print_table
+from clipgen.cli.option_groups import flat, only
+from clipgen.cli.options import EngineOptions, JsonOnly
 from clipgen.config.job import Job, parse_prompts
 from clipgen.config.presets import PRESETS, Preset, Size
 from clipgen.config.resolving import networks_of, resolve
@@ -27,21 +28,17 @@ PACKAGES = ("torch", "torchvision", "open_clip_torch", "kornia", "dall-e", "tami
 EXAMPLE = "a cat"
 
 
-def doctor(
-    backend: options.Backend = Job.backend,
-    preset: options.Preset = Job.preset,
-    device: options.Device = "auto",
-    as_json: options.InfoJson = False,
-) -> None:
-    """Show what this machine has, which models are here, and what would run now and how fast.
+@flat
+def doctor(engine: Annotated[EngineOptions, only("backend", "preset", "device")], output: JsonOnly) -> None:
+    """Show what this machine has, which models are installed, and what would run now and how fast.
 
-    Asks nothing of any server.
+    Contacts no server.
     """
-    job = Job(parse_prompts(EXAMPLE), backend=backend, preset=preset)
-    machine = {**_versions(), **_machine(device), **_cache()}
-    presets = [_described(row, backend) for row in PRESETS.values()]
-    now = _now(job, device)
-    if as_json:
+    job = Job(parse_prompts(EXAMPLE), **engine.job_fields())
+    machine = {**_versions(), **_machine(engine.device), **_cache()}
+    presets = [_described(row, job.backend) for row in PRESETS.values()]
+    now = _now(job, engine.device)
+    if output.as_json:
         typer.echo(json.dumps({"machine": machine, "presets": presets, "now": now}, indent=2))
         return
     width = max(map(len, machine))
@@ -114,13 +111,13 @@ def _weights(preset: Preset, backend: str) -> str:
 
 
 def _now(job: Job, wish: str) -> dict[str, Any]:
-    """Return what a run without any option would be, and about how long it takes: measured, where it can run."""
+    """Return what a run without options would be, and about how long it takes: measured, if it can run."""
     resolved, notes = resolve(job, device=wish)
     size, device = cast(Size, resolved.size), pick_device(wish)
     what = f"{resolved.backend} on {device}, {size[0]}x{size[1]}, {resolved.steps} steps"
     missing = shelf.missing(networks_of(resolved))
     seconds = None if missing else _seconds(resolved, device)
-    took = f"about {readable_time(seconds)}" if seconds else f"{len(missing)} files have to be downloaded first"
+    took = f"about {readable_time(seconds)}" if seconds else f"{len(missing)} files must be downloaded first"
     summary = "; ".join([*notes, what, took] if notes else [f"preset {resolved.preset}", what, took])
     return {"summary": summary, "preset": resolved.preset, "device": device, "seconds": seconds}
 

@@ -1,4 +1,4 @@
-"""`clipgen info PICTURE.png`: the recipe inside a picture. It may be a stranger's: shown, not followed."""
+"""`clipgen info PICTURE.png`: the recipe inside a picture, which may come from a stranger: shown, not followed."""
 
 import json
 import shlex
@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from clipgen.cli import options
+from clipgen.cli.option_groups import flat
+from clipgen.cli.options import JsonOnly, Picture
 from clipgen.util.text import visible
 
 if TYPE_CHECKING:
     from clipgen.outputs.metadata import Recipe
 
 
-def info(picture: options.Picture, as_json: options.InfoJson = False) -> None:
+@flat
+def info(picture: Picture, output: JsonOnly) -> None:
     """Print the recipe inside a picture, and the command that makes it again.
 
     Shows what was asked for and what came of it.
@@ -22,7 +24,7 @@ def info(picture: options.Picture, as_json: options.InfoJson = False) -> None:
     from clipgen.outputs.metadata import read_recipe
 
     recipe = read_recipe(picture)
-    if as_json:
+    if output.as_json:
         typer.echo(json.dumps({"path": str(picture), **recipe.to_dict()}, indent=2))
         return
     rows = {**_asked(recipe), **_reached(recipe), "again": _command(picture, recipe)}
@@ -53,6 +55,6 @@ def _reached(recipe: "Recipe") -> dict[str, str]:
 
 
 def _command(picture: Path, recipe: "Recipe") -> str:
-    """Return the command for a shell; nothing in it but the name of the file comes from outside this program."""
+    """Return the command for a shell; only the name of the file comes from outside this program."""
     name = f"./{picture}" if str(picture).startswith("-") else str(picture)
     return f"clipgen replay {shlex.quote(name)}" + (" --init FILE" if recipe.job.init is not None else "")
