@@ -27,7 +27,7 @@ class Results:
         self.pictures: list[dict[str, Any]] = []
 
     def add(self, picture: Path, films: Iterable[Path], record: Mapping[str, Any]) -> None:
-        """Take the files of one run and what is known of it; files that are empty were not written."""
+        """Take the files of one run and its record; a file that is empty was not written."""
         written = [path for path in (picture, *films) if path.exists() and path.stat().st_size > 0]
         if self._as_json and picture in written:
             self.pictures.append({"path": str(picture), "films": [str(film) for film in written[1:]], **record})
@@ -36,13 +36,13 @@ class Results:
                 echo_path(path)
 
     def print_json(self, document: object) -> None:
-        """Print the document, where JSON was asked for."""
+        """Print the document if JSON was asked for."""
         if self._as_json:
             typer.echo(json.dumps(document, indent=2))
 
 
 class Notes:
-    """Says every note at most once, or not at all when quiet."""
+    """Prints each note once, or none when quiet."""
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
