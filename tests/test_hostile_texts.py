@@ -185,8 +185,8 @@ def test_strange_words_without_end_are_not_all_named(cli: Cli) -> None:
     ("content", "said"),
     [
         ("red\n".encode("utf-16"), "is UTF-16 text (byte 0); save it as UTF-8"),
-        ("red\n".encode("utf-16-be"), "is no text (byte 0 is 0); save it as UTF-8"),
-        (b"red\nblue\0\n", "is no text (byte 8 is 0); save it as UTF-8"),
+        ("red\n".encode("utf-16-be"), "is not text (byte 0 is 0); save it as UTF-8"),
+        (b"red\nblue\0\n", "is not text (byte 8 is 0); save it as UTF-8"),
         (b"red\n\xe9t\xe9\n", "is not UTF-8 text (byte 4); save it as UTF-8"),
         (b"\xed\xa0\x80\n", "is not UTF-8 text (byte 0)"),
         (b"", "holds no prompt"),

@@ -124,7 +124,7 @@ def test_a_pull_that_is_stopped_says_how_to_go_on(cli: Cli, monkeypatch: pytest.
     monkeypatch.setattr(downloads, "pull_one", stop)
     result = cli("pull", PINNED, "--json")
     assert result.exit_code == 130
-    assert "goes on with it" in result.stderr
+    assert "run the same command again" in result.stderr
     assert json.loads(result.stdout) == {"models": []}
 
 

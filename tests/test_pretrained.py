@@ -32,7 +32,7 @@ files, server, cli = pretrained.files, pretrained.server, pretrained.cli  # fixt
 def test_the_first_run_downloads_and_the_next_asks_nobody(cli: Cli, server: LoopbackServer) -> None:
     first = cli(*DRAFT)
     assert first.exit_code == 0, first.stderr
-    assert re.search(r"2 files have to be downloaded first, \d+ [kM]B", first.stderr)
+    assert re.search(r"2 files must be downloaded first, \d+ [kM]B", first.stderr)
     assert re.search(r"2 steps at 32x32 take about \d+ s here", first.stderr)
     assert [asked.path for asked in server.log] == ["/vqgan-imagenet-f16-16384", "/clip-openai-vit-b-32"]
     again = cli(*DRAFT, "--offline")

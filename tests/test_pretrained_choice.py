@@ -62,7 +62,7 @@ def test_doctor_says_what_would_run_now(cli: Cli, server: LoopbackServer) -> Non
     assert (rows["starter"]["weights"], rows["draft"]["clips"]) == ("here", "openai-vit-b-32")
     assert rows["draft"]["weights"].endswith(" to get")
     missing = json.loads(cli("doctor", "--preset", "draft", "--json").stdout)["now"]
-    assert missing["summary"].endswith("2 files have to be downloaded first")
+    assert missing["summary"].endswith("2 files must be downloaded first")
     assert server.log == []
     cli("models", "pull", VQGAN, CLIP)
     result = cli("doctor", "--device", "cpu")
@@ -89,12 +89,12 @@ def test_several_clips_guide_together(cli: Cli) -> None:
         (("--clip", "ViT-B-33"), "--clip must be one of"),
         (("--clip", "ViT-B-32", "--clip", CLIP), "--clip names the same CLIP twice"),
         (("--clip", "RN50", "--preset", "starter"), "--clip cannot guide with preset starter"),
-        (("--clip", "RN50", "--clip", "ViT-B-32", "--clip-weights", "a.pt"), "give each a partner"),
+        (("--clip", "RN50", "--clip", "ViT-B-32", "--clip-weights", "a.pt"), "give one of each"),
         (("--clip-weights", "none.pt", "--clip", "tiny-vit"), "--clip-weights 'none.pt' is no file"),
         (("--clip-weights", __file__), "say whose weights these are"),
         (("--vqgan", "imagenet"), "did you mean vqgan/imagenet-f16-1024?"),
         (("--vqgan", "imagenet-f16-1024", "--backend", "dvae"), "--vqgan goes with --backend vqgan, not with dvae"),
-        (("--vqgan-config", "a.yaml"), "needs the checkpoint that it is of"),
+        (("--vqgan-config", "a.yaml"), "needs the checkpoint that it belongs to"),
         (("--dvae", "a.pkl"), "--dvae goes with --backend dvae"),
         (("--dvae", __file__, "--backend", "dvae"), "--dvae takes two files"),
         (("--clip", "hf-hub:nobody/nothing"), "hf download nobody/nothing open_clip_config.json"),

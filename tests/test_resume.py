@@ -97,7 +97,7 @@ def test_more_steps_than_were_planned(cli: Cli, monkeypatch: pytest.MonkeyPatch,
 def test_a_finished_run_goes_on_if_its_state_was_kept(cli: Cli) -> None:
     picture = cli(*SMALL, "--keep-state").stdout.strip()
     assert cli("resume", picture).exit_code == 0  # nothing is left to do
-    assert "there is nothing to go on from" in cli("resume", picture).stderr
+    assert "there is nothing to resume" in cli("resume", picture).stderr
     kept = cli(*SMALL, "--keep-state", "-o", "kept").stdout.strip()
     assert cli("resume", kept, "--steps", "+4").exit_code == 0
     record = metadata.read(Path(kept))

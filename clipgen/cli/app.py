@@ -1,4 +1,4 @@
-"""The `clipgen` program: its commands and what they have in common."""
+"""The `clipgen` program and its commands."""
 
 from collections.abc import Callable
 from typing import Annotated

@@ -6,7 +6,7 @@ import typer
 
 
 def can_ask() -> bool:
-    """Tell whether somebody is there to answer."""
+    """Tell whether there is somebody to answer."""
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 

@@ -1,4 +1,4 @@
-"""`clipgen doctor`: what this machine has, what is here of the models, and what would run now."""
+"""`clipgen doctor`: what this machine has, which models are installed, and what would run now."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ import os
 import platform
 import shutil
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, cast
+from typing import Annotated, Any
 
 import typer
 
 from clipgen import __version__
-from clipgen.cli import options
 from clipgen.cli.inventory import print_table
-from clipgen.config.job import Job, parse_prompts
-from clipgen.config.presets import PRESETS, Preset, Size
-from clipgen.config.resolving import networks_of, resolve
+from clipgen.cli.option_groups import flat, only
+from clipgen.cli.options import EngineOptions, JsonOnly
+from clipgen.config.job import Job
+from clipgen.config.plan import Plan, spell
+from clipgen.config.presets import PRESETS, Preset
+from clipgen.config.prompts import parse_prompts
+from clipgen.config.resolve import networks_of, resolve
 from clipgen.util.devices import pick_device
 from clipgen.util.text import readable_bytes, readable_time
 from clipgen.weights import registry
@@ -27,21 +30,17 @@ PACKAGES = ("torch", "torchvision", "open_clip_torch", "kornia", "dall-e", "tami
 EXAMPLE = "a cat"
 
 
-def doctor(
-    backend: options.Backend = Job.backend,
-    preset: options.Preset = Job.preset,
-    device: options.Device = "auto",
-    as_json: options.InfoJson = False,
-) -> None:
-    """Show what this machine has, which models are here, and what would run now and how fast.
+@flat
+def doctor(engine: Annotated[EngineOptions, only("backend", "preset", "device")], output: JsonOnly) -> None:
+    """Show what this machine has, which models are installed, and what would run now and how fast.
 
-    Asks nothing of any server.
+    Contacts no server.
     """
-    job = Job(parse_prompts(EXAMPLE), backend=backend, preset=preset)
-    machine = {**_versions(), **_machine(device), **_cache()}
-    presets = [_described(row, backend) for row in PRESETS.values()]
-    now = _now(job, device)
-    if as_json:
+    job = Job(parse_prompts(EXAMPLE), **engine.job_fields())
+    machine = {**_versions(), **_machine(engine.device), **_cache()}
+    presets = [_described(row, job.backend) for row in PRESETS.values()]
+    now = _now(job, engine.device)
+    if output.as_json:
         typer.echo(json.dumps({"machine": machine, "presets": presets, "now": now}, indent=2))
         return
     width = max(map(len, machine))
@@ -114,19 +113,19 @@ def _weights(preset: Preset, backend: str) -> str:
 
 
 def _now(job: Job, wish: str) -> dict[str, Any]:
-    """Return what a run without any option would be, and about how long it takes: measured, where it can run."""
-    resolved, notes = resolve(job, device=wish)
-    size, device = cast(Size, resolved.size), pick_device(wish)
-    what = f"{resolved.backend} on {device}, {size[0]}x{size[1]}, {resolved.steps} steps"
-    missing = registry.missing(networks_of(resolved))
-    seconds = None if missing else _seconds(resolved, device)
-    took = f"about {readable_time(seconds)}" if seconds else f"{len(missing)} files have to be downloaded first"
-    summary = "; ".join([*notes, what, took] if notes else [f"preset {resolved.preset}", what, took])
-    return {"summary": summary, "preset": resolved.preset, "device": device, "seconds": seconds}
+    """Return what a run without options would be, and about how long it takes: measured, if it can run."""
+    plan, notes = resolve(job, device=wish)
+    device = pick_device(wish)
+    what = f"{plan.backend} on {device}, {spell(plan.size)}, {plan.steps} steps"
+    missing = registry.missing(plan.networks)
+    seconds = None if missing else _seconds(plan, device)
+    took = f"about {readable_time(seconds)}" if seconds else f"{len(missing)} files must be downloaded first"
+    summary = "; ".join([*notes, what, took] if notes else [f"preset {plan.preset}", what, took])
+    return {"summary": summary, "preset": plan.preset, "device": device, "seconds": seconds}
 
 
-def _seconds(job: Job, device: str) -> float:
-    from clipgen.engine.cost import Sample
-    from clipgen.engine.runner import load_models
+def _seconds(plan: Plan, device: str) -> float:
+    from clipgen.engine.cost import CostEstimate
+    from clipgen.engine.models import load_models
 
-    return Sample(job, load_models(job, device)).seconds()
+    return CostEstimate(plan, load_models(plan, device)).seconds()

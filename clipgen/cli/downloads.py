@@ -1,4 +1,4 @@
-"""Downloads for the command line: what a run needs and is not here yet, and the progress of it on stderr."""
+"""Downloads for the command line: what a run needs and is missing, with progress on stderr."""
 
 import sys
 import time
@@ -15,8 +15,9 @@ from clipgen.cli.asking import agreed, can_ask
 from clipgen.cli.failures import say
 from clipgen.cli.report import Notes
 from clipgen.config.job import Job
+from clipgen.config.plan import Plan
 from clipgen.config.presets import STANDARD
-from clipgen.config.resolving import named_networks, networks_of
+from clipgen.config.resolve import networks_of, requested_networks
 from clipgen.util.text import readable_bytes
 from clipgen.weights import registry
 from clipgen.weights.records import describe_sizes
@@ -32,31 +33,31 @@ Report = Callable[[int, int | None], None]
 
 
 def offered_preset(job: Job, *, offline: bool, notes: Notes) -> str | None:
-    """Ask whether the models that suit a GPU shall be downloaded, and return their preset if so.
+    """Ask whether to download the models that suit a GPU, and return their preset if so.
 
-    Where nobody is there to answer, only say that there are such.
+    Where nobody can answer, only mention them.
     """
     missing = registry.missing(networks_of(replace(job, preset=STANDARD)))
     if notes.quiet or any(record.sha256 is None for record in missing):
         return None
     size = describe_sizes(missing)
     if offline or not can_ask():
-        notes.note(f"a GPU is here: --preset {STANDARD} knows the world, after a download of {size}")
+        notes.note(f"this machine has a GPU: --preset {STANDARD} knows the world, after a download of {size}")
         return None
-    return STANDARD if agreed(f"A GPU is here. Download the models of preset {STANDARD}, {size}?") else None
+    return STANDARD if agreed(f"This machine has a GPU. Download the models of preset {STANDARD}, {size}?") else None
 
 
-def fetch_missing(job: Job, typed: Job | None, *, offline: bool, notes: Notes) -> None:
-    """Download what the models of a resolved job need and is not here, as far as the user has typed their names.
+def fetch_missing(plan: Plan, typed: Job | None, *, offline: bool, notes: Notes) -> None:
+    """Download the missing weights of a plan, but only of models whose names the user has typed.
 
-    Weights of which no hash is published are not among it: the user must have said once that they are trusted. Raises
-    WeightsMissingError, with the command that gets them, where something stays missing.
+    Weights without a published hash are left out until the user has once said that they are trusted. Raises
+    WeightsMissingError, with the command that gets them, if anything is still missing.
     """
     from clipgen.weights.cache import Cache
     from clipgen.weights.fetch import Fetcher
 
-    cache, asked = Cache(), named_networks(typed) if typed else ()
-    needed = networks_of(job)
+    cache, asked = Cache(), requested_networks(typed) if typed else ()
+    needed = plan.networks
     for record in registry.missing([name for name in needed if name not in asked], cache):
         cache.find(record)
     missing = registry.missing(needed, cache)
@@ -64,21 +65,21 @@ def fetch_missing(job: Job, typed: Job | None, *, offline: bool, notes: Notes) -
         if cache.expected_sha256(record) is None:
             cache.find(record)
     if missing:
-        notes.note(f"{len(missing)} files have to be downloaded first, {describe_sizes(missing)}")
+        notes.note(f"{len(missing)} files must be downloaded first, {describe_sizes(missing)}")
     pull(Fetcher(cache, offline=offline, note=notes.note), missing, quiet=notes.quiet)
 
 
 def pull(fetcher: "Fetcher", records: "Sequence[Record]", *, quiet: bool, trust: bool = False) -> list[Path]:
-    """Download files one after the other; after Ctrl-C what has arrived is kept."""
+    """Download files one after the other; what has arrived is kept after Ctrl-C."""
     try:
         return [pull_one(fetcher, record, trust=trust, quiet=quiet) for record in records]
     except KeyboardInterrupt:
-        say("what has arrived is kept; the same command goes on with it")
+        say("what has arrived is kept; run the same command again to continue")
         raise
 
 
 def pull_one(fetcher: "Fetcher", record: "Record", *, trust: bool, quiet: bool) -> Path:
-    """Download one file and show how that goes."""
+    """Download one file and show its progress."""
     if quiet:
         return fetcher.fetch(record, trust_on_first_use=trust)
     with download_progress(record.name, sys.stderr) as report:
@@ -87,7 +88,7 @@ def pull_one(fetcher: "Fetcher", record: "Record", *, trust: bool, quiet: bool) 
 
 @contextmanager
 def download_progress(label: str, stream: TextIO) -> Iterator[Report]:
-    """Show the bytes that are reported until the end; nothing moves where `stream` is no terminal."""
+    """Show the bytes that are reported, as a moving bar only if `stream` is a terminal."""
     console = Console(file=stream)
     if not stream.isatty() or console.is_dumb_terminal:
         yield PlainDownload(label, stream)
@@ -107,7 +108,7 @@ class PlainDownload:
         self._next_time = 0.0
 
     def __call__(self, done: int, total: int | None) -> None:
-        """Say how many bytes are here, if that is worth a line."""
+        """Print how many bytes have arrived, if that is worth a line."""
         if done < self._next_done and self._clock() < self._next_time and done != total:
             return
         self._next_time = self._clock() + LINE_SECONDS

@@ -1,15 +1,16 @@
-"""`clipgen eval`: how often the pictures show what was asked, by a judge that never guides."""
+"""`clipgen eval`: how often the pictures show what was asked for, by a judge that never guides."""
 
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from clipgen.cli import options
 from clipgen.cli.failures import say
+from clipgen.cli.option_groups import Option, flat, only, redeclared
+from clipgen.cli.options import SIZES, EngineOptions, PictureOptions
 from clipgen.cli.report import echo_path
-from clipgen.config.job import Job, parse_prompts, parse_size
+from clipgen.config.job import Job
+from clipgen.config.presets import NOISE, UNCLIP
+from clipgen.config.prompts import parse_prompts
 from clipgen.errors import UsageError
 from clipgen.util.devices import pick_device
 
@@ -21,47 +22,54 @@ MAX_COUNT = 2000
 """Enough to know a share to about one in a hundred."""
 
 
-def evaluate(
-    count: Annotated[int, typer.Option("--n", "-n", metavar="NUMBER", help="Prompts to draw and to make.")] = 48,
-    seed: Annotated[int, typer.Option("--seed", metavar="NUMBER", help="Of the prompts and of every picture.")] = 0,
-    size: options.Size = None,
-    backend: options.Backend = Job.backend,
-    preset: options.Preset = Job.preset,
-    steps: options.Steps = None,
-    lr: options.LearningRate = None,
-    cutouts: options.Cutouts = None,
-    device: options.Device = "auto",
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="Where to write.")] = Path("eval"),
-) -> None:
-    """Make pictures for prompts of the drawn world and report how many show what was asked.
+EvalPicture = Annotated[PictureOptions, only("size"), redeclared(size={"default": SIZES})]
+EvalEngine = Annotated[
+    EngineOptions,
+    redeclared(
+        start={
+            "text": "Where the latent begins: noise, or a picture proposed by the starter set's unCLIP.",
+            "choices": (NOISE, UNCLIP),
+            "default": "unclip with preset starter; else noise",
+        }
+    ),
+]
 
-    Writes a table, a JSON file and a contact sheet; prints the paths of the last two. Ctrl-C measures what was made.
+
+@flat
+def evaluate(
+    *,
+    count: Annotated[int, Option("--n -n", "How many prompts to draw; each gets one picture.", "NUMBER")] = 48,
+    seed: Annotated[int, Option("--seed", "The seed of the prompts and of every picture.", "NUMBER")] = Job.seed,
+    picture: EvalPicture,
+    engine: EvalEngine,
+    out: Annotated[Path, Option("-o --out", "Where to write.", "FOLDER")] = Path("eval"),
+) -> None:
+    """Make pictures for prompts of the drawn world and report how many show what was asked for.
+
+    Writes a table, a JSON file and a contact sheet; prints the paths of the last two.
+
+    Ctrl-C stops early and reports on what has been made.
     """
     if not 2 <= count <= MAX_COUNT:
         raise UsageError(f"--n must be from 2 to {MAX_COUNT}, got {count}")
-    template = Job(
-        prompts=parse_prompts("the prompts follow"),
-        backend=backend,
-        preset=preset,
-        size=None if size is None else parse_size(size),
-        steps=steps,
-        seed=seed,
-        lr=lr,
-        cutouts=cutouts,
-    )
-    place = pick_device(device)
+    prompts = parse_prompts("the prompts follow")
+    template = Job(prompts, seed=seed, **picture.job_fields(), **engine.job_fields())
+    _evaluate(template, count, out, pick_device(engine.device))
+
+
+def _evaluate(template: Job, count: int, out: Path, device: str) -> None:
     from clipgen.starter.evaluation import answers, questions
     from clipgen.util.files import reserved
 
     made: list[Answer] = []
-    with reserved(out, f"eval-{backend}-{count}", (".json", ".png")) as paths:
+    with reserved(out, f"eval-{template.backend}-{count}", (".json", ".png")) as paths:
         try:
-            for answer in answers(questions(count, seed), template, place):
+            for answer in answers(questions(count, template.seed), template, device):
                 made.append(answer)
                 say(f"{len(made)}/{count}  {answer.seconds:.1f} s  {answer.question.text}")
         finally:
             if len(made) > 1:  # after Ctrl-C too: what was made is measured
-                _write(template, made, paths, place)
+                _write(template, made, paths, device)
 
 
 def _write(template: Job, made: "list[Answer]", paths: dict[str, Path], device: str) -> None:
@@ -81,7 +89,7 @@ def _write(template: Job, made: "list[Answer]", paths: dict[str, Path], device: 
 
 
 def _print_table(title: str, scores: dict[str, float], ideal: dict[str, float]) -> None:
-    """What was reached, with the chance levels and, where that says something, what drawn pictures reach."""
+    """Print what was reached, with chance levels and, where it says something, what drawn pictures reach."""
     from rich.console import Console
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""Errors as users meet them: one line on stderr and an exit code; the traceback only when asked for."""
+"""Errors as users see them: one line on stderr and an exit code; a traceback only with --debug."""
 
 import signal
 import traceback

@@ -21,7 +21,7 @@ class PromptOrCommand(TyperGroup):
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Options of the default command may come before the prompt, so this looks before anything is parsed."""
+        """Insert the default command; its options may precede the prompt, so this happens before any parsing."""
         if not args:
             args = ["--help"]
         elif args[0] not in self.commands and args[0].split("=", 1)[0] not in self._own_options(ctx):
@@ -67,7 +67,7 @@ class PromptOrCommand(TyperGroup):
         return {name for param in self.get_params(ctx) for name in (*param.opts, *param.secondary_opts)}
 
     def _refuse_misspelled_command(self, ctx: Any, args: list[str]) -> None:
-        """Fail for a lone word close to a command: more likely a slip than a prompt worth minutes of work."""
+        """Reject a lone word that is close to a command: more likely a typo than a prompt worth minutes of work."""
         near = difflib.get_close_matches(args[0], self.commands, n=1, cutoff=0.8) if len(args) == 1 else []
         if near:
             ctx.fail(f'"{args[0]}" looks like the command "{near[0]}"; to draw the word: clipgen run {args[0]}')

@@ -1,4 +1,4 @@
-"""`clipgen info PICTURE.png`: the recipe inside a picture. It may be a stranger's: shown, not followed."""
+"""`clipgen info PICTURE.png`: the recipe inside a picture, which may come from a stranger: shown, not followed."""
 
 import json
 import shlex
@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from clipgen.cli import options
+from clipgen.cli.option_groups import flat
+from clipgen.cli.options import JsonOnly, Picture
+from clipgen.config.plan import spell
 from clipgen.util.text import visible
 
 if TYPE_CHECKING:
     from clipgen.outputs.metadata import Recipe
 
 
-def info(picture: options.Picture, as_json: options.InfoJson = False) -> None:
+@flat
+def info(picture: Picture, output: JsonOnly) -> None:
     """Print the recipe inside a picture, and the command that makes it again.
 
     Shows what was asked for and what came of it.
@@ -22,23 +25,32 @@ def info(picture: options.Picture, as_json: options.InfoJson = False) -> None:
     from clipgen.outputs.metadata import read_recipe
 
     recipe = read_recipe(picture)
-    if as_json:
+    if output.as_json:
         typer.echo(json.dumps({"path": str(picture), **recipe.to_dict()}, indent=2))
         return
-    rows = {**_asked(recipe), **_reached(recipe), "again": _command(picture, recipe)}
+    rows = {**_planned(recipe), **_reached(recipe), "again": _command(picture, recipe)}
     width = max(map(len, rows))
     for name, value in rows.items():
         typer.echo(f"{name:{width}}  {visible(value)}")
 
 
-def _asked(recipe: "Recipe") -> dict[str, str]:
-    job = recipe.job
-    size = job.size and f"{job.size[0]}x{job.size[1]}"
-    settings = {"size": size, "steps": job.steps, "seed": job.seed, "lr": job.lr, "cutouts": job.cutouts}
-    rows = {"prompt": job.text, "backend": job.backend, "preset": job.preset}
-    rows |= {name: "default" if value is None else str(value) for name, value in settings.items()}
-    if job.init is not None:
-        rows |= {"init": job.init, "init sha256": str(recipe.init_sha256), "init weight": f"{job.init_weight:g}"}
+def _planned(recipe: "Recipe") -> dict[str, str]:
+    plan = recipe.plan
+    rows = {
+        "prompt": plan.text,
+        "backend": plan.backend,
+        "preset": plan.preset,
+        "start": plan.start,
+        "size": spell(plan.size),
+        "steps": str(plan.steps),
+        "seed": str(plan.seed),
+        "lr": str(plan.lr),
+        "cutouts": str(plan.cutouts),
+        "models": ", ".join(plan.networks),
+    }
+    if plan.init:
+        weight = f"{plan.weight_of('init'):g}"
+        rows |= {"init": plan.init, "init sha256": str(recipe.init_sha256), "init weight": weight}
     return rows
 
 
@@ -53,6 +65,6 @@ def _reached(recipe: "Recipe") -> dict[str, str]:
 
 
 def _command(picture: Path, recipe: "Recipe") -> str:
-    """Return the command for a shell; nothing in it but the name of the file comes from outside this program."""
+    """Return the command for a shell; only the name of the file comes from outside this program."""
     name = f"./{picture}" if str(picture).startswith("-") else str(picture)
-    return f"clipgen replay {shlex.quote(name)}" + (" --init FILE" if recipe.job.init is not None else "")
+    return f"clipgen replay {shlex.quote(name)}" + (" --init FILE" if recipe.plan.init else "")

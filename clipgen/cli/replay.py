@@ -1,84 +1,76 @@
-"""`clipgen replay PICTURE.png`: the run of an earlier picture once more, as it was or with some of it changed."""
+"""`clipgen replay PICTURE.png`: repeats the run of an earlier picture, as it was or with parts of it changed."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 from clipgen import __version__
-from clipgen.cli import choosing, options
-from clipgen.cli.report import Notes, Results
-from clipgen.config.job import Job, parse_prompts, parse_size
-from clipgen.config.resolving import chosen_preset
+from clipgen.cli.model_options import ModelOptions
+from clipgen.cli.option_groups import Option, flat, redeclared
+from clipgen.cli.options import PICTURE, EngineOptions, OutputOptions, Picture, PictureOptions, typed
+from clipgen.cli.sessions import job_fields, open_for_plan
+from clipgen.config.job import Job
+from clipgen.config.prompts import parse_prompts
 from clipgen.errors import UsageError
-from clipgen.session.session import SAVE_SECONDS, Delivery, Studio, film_suffixes
+from clipgen.session.planning import change_plan
 from clipgen.util.text import quoted
 
 if TYPE_CHECKING:
     from clipgen.outputs.metadata import Recipe
 
 HASH_DIGITS = 12
-"""As many digits of a hash as are shown: enough to tell files apart."""
+"""How many digits of a hash are shown: enough to tell files apart."""
+
+_KEPT = {"default": "the picture's"}
+_SUITED = {"default": "the picture's, unless --backend or --preset changes"}
+
+NewPrompt = Annotated[str | None, Option("--prompt", "What to draw.", "TEXT", panel=PICTURE, **_KEPT)]
+ReplayPicture = Annotated[
+    PictureOptions,
+    redeclared(
+        init={
+            "text": "Start from this image. Needed where the first run had one: a recipe holds only its name and hash."
+        },
+        init_weight=_KEPT,
+        size=_KEPT,
+        seed=_KEPT,
+    ),
+]
+ReplayEngine = Annotated[
+    EngineOptions,
+    redeclared(backend=_KEPT, preset=_KEPT, start=_SUITED, steps=_SUITED, lr=_SUITED, cutouts=_SUITED),
+]
 
 
+@flat
 def replay(
-    picture: options.Picture,
-    prompt: options.NewPrompt = None,
-    init: options.NewInit = None,
-    init_weight: options.NewInitWeight = None,
-    size: options.NewSize = None,
-    seed: options.NewSeed = None,
-    backend: options.NewBackend = None,
-    preset: options.NewPreset = None,
-    steps: options.NewSteps = None,
-    lr: options.NewLearningRate = None,
-    cutouts: options.NewCutouts = None,
-    clip: choosing.Clip = None,
-    clip_weights: choosing.ClipWeights = None,
-    vqgan: choosing.Vqgan = None,
-    vqgan_config: choosing.VqganConfig = None,
-    dvae: choosing.Dvae = None,
-    offline: choosing.Offline = False,
-    device: options.Device = "auto",
-    out: options.Out = options.DEFAULT_FOLDER,
-    video: options.Video = False,
-    mp4: options.Mp4 = False,
-    gif: options.Gif = False,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_metadata: options.NoMetadata = False,
-    save_every: options.SaveEvery = SAVE_SECONDS,
-    keep_state: options.KeepState = False,
+    picture: Picture,
+    *,
+    prompt: NewPrompt = None,
+    parts: ReplayPicture,
+    engine: ReplayEngine,
+    models: ModelOptions,
+    output: OutputOptions,
 ) -> None:
-    """Make a picture again from the recipe inside it; the options change parts of it."""
-    changes: dict[str, Any] = {
-        "prompts": None if prompt is None else parse_prompts(prompt),
-        "backend": backend,
-        "preset": preset,
-        "size": None if size is None else parse_size(size),
-        "steps": steps,
-        "seed": seed,
-        "lr": lr,
-        "cutouts": cutouts,
-        "init": None if init is None else str(init),
-        "init_weight": init_weight,
-    }
-    recipe = _recipe_of(picture, init)
-    notes = Notes(quiet=quiet or as_json)
-    named = choosing.Choice(clip, clip_weights, vqgan, vqgan_config, dvae).for_job(backend or recipe.job.backend)
-    changes = {name: value for name, value in changes.items() if value is not None} | named
-    job = _changed(recipe.job, changes)
-    studio = Studio(
-        job,
-        device=device,
-        delivery=Delivery(film_suffixes(video=video, mp4=mp4, gif=gif), not no_metadata, save_every, keep_state),
-        results=Results(as_json=as_json),
-        notes=notes,
-        offline=offline,
-        typed=_typed(job, changes),
+    """Make a picture again from the recipe inside it; options change parts of the recipe."""
+    recipe = _recipe_of(picture, parts.init)
+    changes = typed(prompts=None if prompt is None else parse_prompts(prompt))
+    changes |= job_fields(parts, engine, models, recipe.plan.backend)
+    planned = change_plan(recipe.plan, changes, engine.device)
+    named = {name: value for name, value in changes.items() if name in ("preset", "clips", "network")}
+    opened = open_for_plan(
+        *planned,
+        output,
+        device=engine.device,
+        offline=models.offline,
+        typed=Job(planned[0].prompts, planned[0].backend, **named),
     )
-    notes.say(_doubts(recipe, init))
-    studio.make_alone(job, out)
+    for doubt in _doubts(recipe, parts.init):
+        opened.listener.note(doubt)
+    try:
+        opened.session.make_alone(opened.plan, opened.init, output.out)
+    finally:
+        opened.results.print_made()
 
 
 def _recipe_of(picture: Path, init: Path | None) -> "Recipe":
@@ -88,28 +80,14 @@ def _recipe_of(picture: Path, init: Path | None) -> "Recipe":
     recipe = read_recipe(picture)
     if recipe.init_sha256 is not None and init is None:
         raise UsageError(
-            f"{str(picture)!r} was started from {quoted(recipe.job.init)}, "
+            f"{str(picture)!r} was started from {quoted(recipe.plan.init)}, "
             f"sha256 {recipe.init_sha256[:HASH_DIGITS]}..., which is not inside it; add --init FILE"
         )
     return recipe
 
 
-def _changed(job: Job, changes: Mapping[str, Any]) -> Job:
-    """Return the job with changes; of another backend or preset, what suited the first one is dropped."""
-    bare = replace(job, clips=(), network=None)
-    models = replace(bare, **{name: changes[name] for name in ("backend", "preset") if name in changes})
-    if (models.backend, chosen_preset(models)[0]) != (job.backend, chosen_preset(job)[0]):
-        changes = {"steps": None, "lr": None, "cutouts": None, "clips": (), "network": None, **changes}
-    return replace(bare, **{"clips": job.clips, "network": job.network, **changes})
-
-
-def _typed(job: Job, changes: Mapping[str, Any]) -> Job:
-    """Return a job that names the models that were typed, and none that only the picture names."""
-    return Job(job.prompts, job.backend, **{k: v for k, v in changes.items() if k in ("preset", "clips", "network")})
-
-
 def _doubts(recipe: "Recipe", init: Path | None) -> Iterator[str]:
-    """Warn of what makes the picture differ although nothing was changed."""
+    """Warn of what may make the picture differ although no option changes it."""
     from clipgen.outputs.metadata import hash_file
 
     if recipe.version != __version__:

@@ -27,7 +27,7 @@ class Results:
         self.pictures: list[dict[str, Any]] = []
 
     def add(self, picture: Path, films: Iterable[Path], record: Mapping[str, Any]) -> None:
-        """Take the files of one run and what is known of it; files that are empty were not written."""
+        """Take the files of one run and its record; a file that is empty was not written."""
         written = [path for path in (picture, *films) if path.exists() and path.stat().st_size > 0]
         if self._as_json and picture in written:
             self.pictures.append({"path": str(picture), "films": [str(film) for film in written[1:]], **record})
@@ -35,14 +35,19 @@ class Results:
             for path in written:
                 echo_path(path)
 
+    def print_made(self, *, several: bool = False) -> None:
+        """Print the JSON document of what was made, if asked to: of one picture, or of several in a list."""
+        for document in [{"pictures": self.pictures}] if several else self.pictures:
+            self.print_json(document)
+
     def print_json(self, document: object) -> None:
-        """Print the document, where JSON was asked for."""
+        """Print the document if JSON was asked for."""
         if self._as_json:
             typer.echo(json.dumps(document, indent=2))
 
 
 class Notes:
-    """Says every note at most once, or not at all when quiet."""
+    """Prints each note once, or none when quiet."""
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet

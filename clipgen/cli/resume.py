@@ -1,104 +1,61 @@
-"""`clipgen resume PICTURE.png`: a run that was stopped, from where it was stopped."""
+"""`clipgen resume PICTURE.png`: continues a stopped run from its last saved state."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from clipgen.cli import choosing, options
-from clipgen.cli.report import Notes, Results
-from clipgen.errors import UsageError
-from clipgen.session.session import SAVE_SECONDS, Delivery, Studio
-from clipgen.util.files import remove_empty, remove_partials
-
-if TYPE_CHECKING:
-    from clipgen.session.state import Workspace
+from clipgen.cli.model_options import ModelOptions
+from clipgen.cli.option_groups import Option, flat, only
+from clipgen.cli.options import ENGINE, EngineOptions, OutputOptions
+from clipgen.cli.sessions import open_for_plan
 
 Unfinished = Annotated[
     Path,
     typer.Argument(
         metavar="PICTURE.png",
-        help="The picture that was not finished, or the folder beside it with its state.",
+        help="The unfinished picture, or the folder beside it that holds its state.",
         show_default=False,
     ),
 ]
+ResumeOutput = Annotated[OutputOptions, only("as_json", "quiet", "save_every", "keep_state")]
 MoreSteps = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--steps",
-        metavar="NUMBER|+NUMBER",
-        help="Steps in all, or how many more than were planned.",
-        rich_help_panel=options.ENGINE,
-        show_default="as planned",
+        "Steps in all, or how many more than were planned.",
+        "NUMBER|+NUMBER",
+        panel=ENGINE,
+        default="as planned",
     ),
 ]
 
 
+@flat
 def resume(
     picture: Unfinished,
+    *,
     steps: MoreSteps = None,
-    device: options.Device = "auto",
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    offline: choosing.Offline = False,
-    save_every: options.SaveEvery = SAVE_SECONDS,
-    keep_state: options.KeepState = False,
+    engine: Annotated[EngineOptions, only("device")],
+    output: ResumeOutput,
+    models: Annotated[ModelOptions, only("offline")],
 ) -> None:
-    """Go on with a picture whose run was stopped or killed.
+    """Continue a picture whose run was stopped or killed.
 
-    It ends as if it had never been stopped, film and all.
+    It ends as if the run had never been stopped, films included.
     """
+    from clipgen.session.resume import own_paths, state_of, unfinished_picture
     from clipgen.session.state import Workspace, with_more_steps
 
-    delivery = Delivery(save_every=save_every, keep_state=keep_state)
-    workspace = Workspace.open(_state_of(picture))
+    workspace = Workspace.open(state_of(picture))
     try:
         snapshot, order = workspace.snapshot(), workspace.order
         changed = with_more_steps(order, steps, snapshot.done if snapshot else 0)
         paths = own_paths(workspace)
-        settings = replace(order.job, init=None, init_weight=0.0)  # the init image is in the workspace
-        notes = Notes(quiet=quiet or as_json)
-        studio = Studio(
-            settings, device=device, delivery=delivery, results=Results(as_json=as_json), notes=notes, offline=offline
-        )
+        opened = open_for_plan(changed.plan, workspace.init, [], output, device=engine.device, offline=models.offline)
         workspace.change(changed)
-        resume_in(studio, workspace, paths, order.job.text)
+        with unfinished_picture(workspace, paths, order.plan.text) as unfinished:
+            opened.session.make(unfinished)
     finally:
         workspace.release()
-    studio.print_json()
-
-
-def resume_in(studio: Studio, workspace: "Workspace", paths: dict[str, Path], label: str) -> None:
-    """Go on with the picture of a workspace, in files that are its own."""
-    for path in paths.values():
-        remove_partials(path)
-        path.touch()
-    try:
-        studio.make(workspace, paths, label)
-    finally:
-        remove_empty(paths.values())
-
-
-def own_paths(workspace: "Workspace") -> dict[str, Path]:
-    """Return the files of the picture beside a workspace; UsageError where another picture has its name."""
-    from clipgen.outputs.metadata import read
-
-    paths = {suffix: workspace.folder.with_suffix(suffix) for suffix in (".png", *workspace.order.films)}
-    picture = paths[".png"]
-    if workspace.order.metadata and picture.exists() and picture.stat().st_size > 0:
-        record = read(picture) or {}
-        if any(record.get(key) != value for key, value in workspace.order.asked.items()):
-            raise UsageError(f"{picture} is another picture than the one whose state is beside it; move it away")
-    return paths
-
-
-def _state_of(picture: Path) -> Path:
-    """Return the folder with the state of a picture."""
-    from clipgen.session.state import SUFFIX
-
-    folder = picture if picture.suffix == SUFFIX else picture.with_suffix(SUFFIX)
-    if not folder.is_dir():
-        hint = f"make it anew with: clipgen replay {picture}" if picture.is_file() else "check the path"
-        raise UsageError(f"there is nothing to go on from: {folder} does not exist, as when a run has finished; {hint}")
-    return folder
+    opened.results.print_made()

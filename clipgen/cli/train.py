@@ -1,13 +1,14 @@
 """`clipgen train NAME`: the recipes behind the starter models."""
 
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from clipgen.cli import options
 from clipgen.cli.failures import say
+from clipgen.cli.option_groups import Option, flat, only
+from clipgen.cli.options import EngineOptions, typed
 from clipgen.cli.report import echo_path
 from clipgen.errors import UsageError, unknown_value
 from clipgen.util.devices import pick_device
@@ -32,33 +33,42 @@ NAMES = (
 """The recipes in the order in which they need one another; `recipes.RECIPES` holds them."""
 
 
+_THEIRS = {"metavar": "NUMBER", "default": "the recipe's"}
+
+
+@dataclass(frozen=True)
+class RecipeOptions:
+    """What may differ from a recipe."""
+
+    steps: Annotated[int | None, Option("--steps", "Training steps.", **_THEIRS)] = None
+    batch: Annotated[int | None, Option("--batch", "Pictures in each step.", **_THEIRS)] = None
+    rate: Annotated[float | None, Option("--lr", "Learning rate.", **_THEIRS)] = None
+    seed: Annotated[int | None, Option("--seed", "Another seed, other weights.", **_THEIRS)] = None
+    pictures: Annotated[int | None, Option("--pictures", "How many to draw and learn from.", **_THEIRS)] = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value, flag = getattr(self, field.name), "lr" if field.name == "rate" else field.name
+            if value is not None and value <= 0 and flag != "seed":
+                raise UsageError(f"--{flag} must be above 0, got {value}")
+        if self.seed is not None and self.seed < 0:
+            raise UsageError(f"--seed must be 0 or more, got {self.seed}")
+
+
+@flat
 def train(
     name: Annotated[str, typer.Argument(metavar="|".join(NAMES), help="What to train.", show_default=False)],
-    runs: Annotated[
-        Path, typer.Option("--runs", metavar="FOLDER", help="Holds drawn pictures, states, logs and weights.")
-    ] = Path("runs"),
-    steps: Annotated[int | None, typer.Option("--steps", metavar="NUMBER", show_default="the recipe's")] = None,
-    batch: Annotated[int | None, typer.Option("--batch", metavar="NUMBER", show_default="the recipe's")] = None,
-    rate: Annotated[float | None, typer.Option("--lr", metavar="NUMBER", show_default="the recipe's")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="NUMBER", show_default="the recipe's")] = None,
-    pictures: Annotated[
-        int | None,
-        typer.Option("--pictures", metavar="NUMBER", help="Drawn to learn from.", show_default="the recipe's"),
-    ] = None,
-    device: options.Device = "auto",
+    *,
+    runs: Annotated[Path, Option("--runs", "Holds drawn pictures, states, logs and weights.", "FOLDER")] = Path("runs"),
+    changed: RecipeOptions,
+    engine: Annotated[EngineOptions, only("device")],
 ) -> None:
-    """Train one of the starter models on the drawn world, or go on where an earlier call was stopped.
+    """Train one of the starter models on the drawn world, or continue where an earlier call was stopped.
 
-    Prints the path of the weights. Put them in clipgen/starter/weights to have every run use them.
+    Prints the path of the weights. Put them in clipgen/starter/weights for every run to use them.
     """
     if name not in NAMES:
         raise unknown_value("NAME", name, NAMES)
-    given: dict[str, Any] = {"steps": steps, "batch": batch, "rate": rate, "seed": seed}
-    for flag, value in {**given, "pictures": pictures}.items():
-        if value is not None and not value > 0 and flag != "seed":
-            raise UsageError(f"--{'lr' if flag == 'rate' else flag} must be above 0, got {value}")
-    if seed is not None and seed < 0:
-        raise UsageError(f"--seed must be 0 or more, got {seed}")
     import torch
 
     from clipgen.starter.train.recipe import Bench
@@ -66,6 +76,6 @@ def train(
     from clipgen.starter.train.recipes import train as run_recipe
 
     recipe = RECIPES[name]
-    plan = replace(recipe.plan, **{key: value for key, value in given.items() if value is not None})
-    recipe = replace(recipe, plan=plan, pictures=pictures or recipe.pictures)
-    echo_path(run_recipe(name, recipe, Bench(runs, torch.device(pick_device(device)), say)))
+    given = typed(steps=changed.steps, batch=changed.batch, rate=changed.rate, seed=changed.seed)
+    recipe = replace(recipe, plan=replace(recipe.plan, **given), pictures=changed.pictures or recipe.pictures)
+    echo_path(run_recipe(name, recipe, Bench(runs, torch.device(pick_device(engine.device)), say)))

@@ -1,4 +1,4 @@
-"""`clipgen world`: looks at the drawn world that the starter models know."""
+"""`clipgen world`: shows the drawn world that the starter models know."""
 
 from pathlib import Path
 from typing import Annotated

@@ -9,11 +9,10 @@ from typing import Any
 
 from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts
-from clipgen.config.resolve import resolve
 from clipgen.core.contracts import Sink
 from clipgen.engine.optimise import Result, optimise
+from clipgen.session.planning import plan_job
 from clipgen.session.session import Session
-from clipgen.util.images import load_image
 from clipgen.util.interrupts import Stop
 
 
@@ -26,10 +25,9 @@ def generate(
     it is asked to, from any thread. The models stay loaded for the next call. Raises ClipgenError.
     """
     job = replace(prompt, **settings) if isinstance(prompt, Job) else Job(parse_prompts(prompt), **settings)
-    init, init_notes = load_image(job.init) if job.init else (None, [])
-    plan, notes = resolve(job, init.size if init else None, device)
+    plan, init, notes = plan_job(job, device)
     result = optimise(plan, _session(device).models(plan), sinks, init=init, stop=stop)
-    return replace(result, notes=(*init_notes, *notes))
+    return replace(result, notes=tuple(notes))
 
 
 @cache

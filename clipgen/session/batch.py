@@ -18,7 +18,7 @@ from clipgen.outputs.metadata import describe_plan, is_done
 from clipgen.session.naming import default_stem
 from clipgen.session.options import Listener, OutputOptions
 from clipgen.session.picture import Picture
-from clipgen.session.resume import unfinished_picture
+from clipgen.session.resume import own_paths, unfinished_picture
 from clipgen.session.session import Session
 from clipgen.session.state import PATIENCE, BusyError, Workspace, read_order, workspaces
 from clipgen.util.files import make_folder
@@ -77,12 +77,18 @@ class Batch:
             if (done := self._finished(plan)) is not None:
                 self._skip(done, f"{label}: already made, {done}")
             elif same := self._others(plan):
-                with unfinished_picture(Workspace.open(same[0]), label) as picture:
-                    self._session.make(picture)
+                self._resume(Workspace.open(same[0]), label)
             else:
                 self._wait(line, plan, label)
         except BusyError as busy:
             self._skip(self._folder / f"{default_stem(plan)}.png", f"{label}: {busy}")
+
+    def _resume(self, workspace: Workspace, label: str) -> None:
+        try:
+            with unfinished_picture(workspace, own_paths(workspace), label) as picture:
+                self._session.make(picture)
+        finally:
+            workspace.release()
 
     def _wait(self, line: int, plan: Plan, label: str) -> None:
         self._size = self._size or self._session.pictures_together(plan, self._together)

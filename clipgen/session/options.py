@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SAVE_SECONDS = 30.0
 MAX_SECONDS = 86_400.0
+MAX_TOGETHER = 8
+"""Pictures that are made in lockstep at most."""
 
 
 @dataclass(frozen=True)

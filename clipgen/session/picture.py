@@ -46,6 +46,12 @@ class Picture:
         return self._png.record
 
     @property
+    def steps_left(self) -> int:
+        """How many steps the run still has to make."""
+        snapshot = self.workspace.snapshot()
+        return self.plan.steps - (snapshot.done if snapshot else 0)
+
+    @property
     def problems(self) -> str:
         """What went wrong with the films; empty where nothing did."""
         return "; ".join(film.problem for film in self._films if film.problem)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from clipgen.errors import UsageError
-from clipgen.outputs.metadata import described_as, read_recipe
+from clipgen.outputs.metadata import read_recipe
 from clipgen.session.picture import Picture
 from clipgen.session.state import SUFFIX, Workspace
 from clipgen.util.files import remove_empty, remove_partials
 
 
 @contextmanager
-def unfinished_picture(workspace: Workspace, label: str) -> Iterator[Picture]:
-    """Hold the files of a picture that is to be gone on with; UsageError where another picture has its name."""
-    paths = _own_paths(workspace)
+def unfinished_picture(workspace: Workspace, paths: dict[str, Path], label: str) -> Iterator[Picture]:
+    """Hold the files of a picture, as `own_paths` has found them, while it is gone on with."""
     for path in paths.values():
         remove_partials(path)
         path.touch()
@@ -30,25 +30,31 @@ def state_of(picture: Path) -> Path:
     """Return the folder with the state of a picture; UsageError where there is none."""
     folder = picture if picture.suffix == SUFFIX else picture.with_suffix(SUFFIX)
     if not folder.is_dir():
-        hint = f"make it anew with: clipgen replay {picture}" if picture.is_file() else "check the path"
-        raise UsageError(f"there is nothing to go on from: {folder} does not exist, as when a run has finished; {hint}")
+        hint = f"make it again with: clipgen replay {picture}" if picture.is_file() else "check the path"
+        raise UsageError(
+            f"there is nothing to resume: {folder} does not exist, perhaps because the run has finished; {hint}"
+        )
     return folder
 
 
-def _own_paths(workspace: Workspace) -> dict[str, Path]:
+def own_paths(workspace: Workspace) -> dict[str, Path]:
     """Return the files of the picture beside a workspace; UsageError where another picture has its name."""
     order = workspace.order
     paths = {suffix: workspace.folder.with_suffix(suffix) for suffix in (".png", *order.films)}
     picture = paths[".png"]
     if order.metadata and picture.exists() and picture.stat().st_size > 0 and not _is_of(picture, workspace):
-        raise UsageError(f"{picture} is another picture than the one whose state is beside it; move it away")
+        raise UsageError(f"{picture} is another picture, not the one whose state is beside it; move it away")
     return paths
 
 
 def _is_of(picture: Path, workspace: Workspace) -> bool:
-    """Whether a picture is an earlier one of the same run."""
+    """Whether a picture is an earlier one of the same run, maybe with fewer steps planned."""
     try:
         recipe = read_recipe(picture)
     except UsageError:
         return False
-    return described_as(recipe.plan, recipe.init_sha256) == workspace.order.described
+    order = workspace.order
+    return (replace(recipe.plan, steps=1), recipe.init_sha256) == (
+        replace(order.plan, steps=1),
+        order.described.get("init_sha256"),
+    )

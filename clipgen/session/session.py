@@ -21,7 +21,6 @@ from clipgen.config.checks import check_whole
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan, spell
 from clipgen.config.presets import STARTER
-from clipgen.config.resolve import resolve
 from clipgen.engine.cost import CostEstimate
 from clipgen.engine.memory import is_memory_error
 from clipgen.engine.models import Models, load_models
@@ -29,17 +28,15 @@ from clipgen.engine.optimise import optimise_together
 from clipgen.errors import ClipgenError
 from clipgen.session.candidates import best_seeds
 from clipgen.session.naming import destination
-from clipgen.session.options import Listener, OutputOptions
+from clipgen.session.options import MAX_TOGETHER, Listener, OutputOptions
 from clipgen.session.picture import Picture
+from clipgen.session.planning import plan_job
 from clipgen.session.state import SUFFIX, Order, Workspace
 from clipgen.util.files import reserved
-from clipgen.util.images import load_image
 from clipgen.util.interrupts import Stop
 from clipgen.util.text import readable_time
 
 MAX_CANDIDATES = 64
-MAX_TOGETHER = 8
-"""Pictures that are made in lockstep at most."""
 
 
 class Session:
@@ -59,9 +56,8 @@ class Session:
 
     def plan(self, job: Job) -> tuple[Plan, Image.Image | None]:
         """Return the plan of a job, and its init image; tells the listener what was decided. Raises UsageError."""
-        init, init_notes = load_image(job.init) if job.init else (None, [])
-        plan, notes = resolve(job, init.size if init else None, self._device)
-        for note in (*init_notes, *notes):
+        plan, init, notes = plan_job(job, self._device)
+        for note in notes:
             self._listener.note(note)
         return plan, init
 
@@ -91,6 +87,7 @@ class Session:
         if candidates == 1:
             self.make_alone(plan, init, out)
             return
+        self._announce([plan], self.models(plan), plan.steps)
         best = best_seeds(plan, candidates, self.models(plan), self._listener.progress, init=init, stop=self.stop)
         for each in best:
             self._listener.note(f"seed {each.plan.seed}: {each.score:.3f} by the judge")
@@ -130,7 +127,7 @@ class Session:
         errors: list[ClipgenError | None] = [None] * len(pictures)
         try:
             models = self.models(pictures[0].plan)
-            self._announce(pictures, models)
+            self._announce([picture.plan for picture in pictures], models, pictures[0].steps_left)
             sinks = [self._listener.progress(label), *([] for _ in pictures[1:])]
             tasks = [each.task(self._options, own) for each, own in zip(pictures, sinks, strict=True)]
             made = optimise_together(tasks, models, stop=self.stop)
@@ -144,21 +141,19 @@ class Session:
                     self._listener.error(f"error: {picture.problems}")
         return errors
 
-    def _announce(self, pictures: Sequence[Picture], models: Models) -> None:
+    def _announce(self, plans: Sequence[Plan], models: Models, steps: int) -> None:
         """Tell what a user should know before the run, such as how long it takes with models that may take hours."""
-        for picture in pictures:
-            for note in self._listener.warnings(picture.plan, models):
+        for plan in plans:
+            for note in self._listener.warnings(plan, models):
                 self._listener.note(note)
-        plan = pictures[0].plan
+        plan = plans[0]
         if self._is_timed or (plan.preset == STARTER and plan.generator.weights.startswith(f"{STARTER}/")):
             return
         self._is_timed = True
-        snapshot = pictures[0].workspace.snapshot()
-        left = plan.steps - (snapshot.done if snapshot else 0)
         try:
-            seconds = CostEstimate(plan, models).seconds() * left / plan.steps
+            seconds = CostEstimate(plan, models).seconds() * steps / plan.steps
         except (MemoryError, RuntimeError) as error:
             if is_memory_error(error):
                 return  # the run itself says so, and knows what to do
             raise
-        self._listener.note(f"{left} steps at {spell(plan.size)} take about {readable_time(seconds)} here")
+        self._listener.note(f"{steps} steps at {spell(plan.size)} take about {readable_time(seconds)} here")

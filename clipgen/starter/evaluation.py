@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -19,8 +20,9 @@ from torch import Tensor
 
 from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts
-from clipgen.config.resolving import resolve
-from clipgen.engine.runner import load_models, run
+from clipgen.config.resolve import resolve
+from clipgen.engine.models import load_models
+from clipgen.engine.optimise import optimise
 from clipgen.judge.score import embed, r_precision
 from clipgen.perceptors.clip import CLIPPerceptor, build_perceptor
 from clipgen.starter import grammar
@@ -74,12 +76,12 @@ def questions(count: int, seed: int) -> list[Question]:
 
 def answers(asked: Sequence[Question], template: Job, device: str) -> Iterator[Answer]:
     """Make a picture for each question in turn, with the settings and the seed of `template`."""
-    job, _ = resolve(template)
-    models = load_models(job, device)
-    guide = models.perceptors[0].perceptor
+    plan, _ = resolve(template, device=device)
+    models = load_models(plan, device)
+    guide = cast(CLIPPerceptor, models.guides[0].perceptor)
     for question in asked:
         started = time.perf_counter()
-        picture = run(replace(job, prompts=parse_prompts(question.text)), models).image
+        picture = optimise(replace(plan, prompts=parse_prompts(question.text)), models).image
         seconds = time.perf_counter() - started
         cosine = float(embed([picture], guide)[0] @ guide.encode_texts([question.text])[0])
         yield Answer(question, picture, seconds, cosine)

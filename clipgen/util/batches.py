@@ -22,7 +22,7 @@ def picture_by_picture(compute: Callable[[Tensor], Tensor], batch: Tensor) -> Te
     rows = rows_together(batch)
     if len(rows) == 1:
         return compute(batch)
-    return torch.cat([compute(one) for one in batch.split(1)])
+    return torch.cat([compute(one) for one in torch.split(batch, 1)])
 
 
 def mean_of_each(values: Tensor) -> Tensor:

@@ -1,92 +1,79 @@
-"""The options that choose models other than the preset's, and what they mean for a job."""
+"""The options that name models other than the preset's, and what they mean for a job."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
+from clipgen.cli.option_groups import Option
 from clipgen.errors import UsageError, unknown_value
 from clipgen.weights.registry import HUB_PREFIX, LOCAL, networks
 
 MODELS = "Models"
 
-Clip = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--clip",
-        metavar="NAME",
-        help="A CLIP that guides, in place of the preset's; given several times, their losses are averaged. "
-        "ViT-B-32, RN50, another name of `clipgen models list`, or hf-hub:OWNER/NAME.",
-        rich_help_panel=MODELS,
-        show_default=False,
-    ),
-]
-ClipWeights = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--clip-weights",
-        metavar="FILE",
-        help="Your own weights for a --clip, which then names their architecture; one for each.",
-        rich_help_panel=MODELS,
-        show_default=False,
-    ),
-]
-Vqgan = Annotated[
-    str | None,
-    typer.Option(
-        "--vqgan",
-        metavar="NAME|FILE",
-        help="The VQGAN, in place of the preset's: a name of `clipgen models list`, or a checkpoint of your own.",
-        rich_help_panel=MODELS,
-        show_default=False,
-    ),
-]
-VqganConfig = Annotated[
-    Path | None,
-    typer.Option(
-        "--vqgan-config",
-        metavar="FILE.yaml",
-        help="The config of that checkpoint; without it the shapes of its tensors tell.",
-        rich_help_panel=MODELS,
-        show_default=False,
-    ),
-]
-Dvae = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--dvae",
-        metavar="FILE",
-        help="A dVAE of your own, in place of the preset's: given twice, its encoder and its decoder.",
-        rich_help_panel=MODELS,
-        show_default=False,
-    ),
-]
-Offline = Annotated[
-    bool,
-    typer.Option(
-        "--offline", metavar="", help="Download nothing; missing weights are an error.", rich_help_panel=MODELS
-    ),
-]
-
 
 @dataclass(frozen=True)
-class Choice:
-    """What was typed of models; a file is brought into the cache when it is asked what the choice means."""
+class ModelOptions:
+    """Models other than the preset's; a file of the user's own is read when the fields of the job are asked for."""
 
-    clip: list[str] | None
-    clip_weights: list[Path] | None
-    vqgan: str | None
-    vqgan_config: Path | None
-    dvae: list[Path] | None
+    clip: Annotated[
+        list[str] | None,
+        Option(
+            "--clip",
+            "A CLIP to guide with, instead of the preset's; repeat it to average the losses of several. ViT-B-32, "
+            "RN50, another name from `clipgen models list`, or hf-hub:OWNER/NAME.",
+            "NAME",
+            panel=MODELS,
+        ),
+    ] = None
+    clip_weights: Annotated[
+        list[Path] | None,
+        Option(
+            "--clip-weights",
+            "Your own weights for a --clip, which then names their architecture; one file for each.",
+            "FILE",
+            panel=MODELS,
+        ),
+    ] = None
+    vqgan: Annotated[
+        str | None,
+        Option(
+            "--vqgan",
+            "The VQGAN to use instead of the preset's: a name from `clipgen models list`, or your own checkpoint.",
+            "NAME|FILE",
+            panel=MODELS,
+        ),
+    ] = None
+    vqgan_config: Annotated[
+        Path | None,
+        Option(
+            "--vqgan-config",
+            "The config of that checkpoint; without it, the architecture is read off the shapes of the tensors.",
+            "FILE.yaml",
+            panel=MODELS,
+        ),
+    ] = None
+    dvae: Annotated[
+        list[Path] | None,
+        Option(
+            "--dvae",
+            "Your own dVAE to use instead of the preset's; give the option twice, for its encoder and its decoder.",
+            "FILE",
+            panel=MODELS,
+        ),
+    ] = None
+    offline: Annotated[bool, Option("--offline", "Download nothing; missing weights are an error.", panel=MODELS)] = (
+        False
+    )
 
-    def for_job(self, backend: str) -> dict[str, Any]:
-        """Return the fields of a job that name the models; none where nothing was typed. Raises UsageError."""
+    def job_fields(self, backend: str) -> dict[str, Any]:
+        """Return the fields of a job that name the models; empty where none was typed. Raises UsageError."""
         for name, value in (("vqgan", self.vqgan), ("dvae", self.dvae)):
             if value and backend != name:
                 raise UsageError(f"--{name} goes with --backend {name}, not with {backend}")
         if self.vqgan_config and not self.vqgan:
-            raise UsageError(f"--vqgan-config {self.vqgan_config} needs the checkpoint that it is of; add --vqgan FILE")
+            raise UsageError(
+                f"--vqgan-config {self.vqgan_config} needs the checkpoint that it belongs to; add --vqgan FILE"
+            )
         clips, network = tuple(self._clips()), self._network()
         return ({"clips": clips} if clips else {}) | ({"network": network} if network else {})
 
@@ -113,7 +100,9 @@ class Choice:
         if not files:
             return [_clip(name) for name in names]
         if names and len(names) != len(files):
-            raise UsageError(f"--clip-weights is given {len(files)} times and --clip {len(names)}: give each a partner")
+            raise UsageError(
+                f"--clip-weights is given {len(files)} times and --clip {len(names)} times; give one of each"
+            )
         from clipgen.weights.imports import import_clip
 
         models: list[str | None] = [*names] if names else [None for _ in files]

@@ -1,0 +1,47 @@
+"""What a user should know about a run: notes and warnings, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from clipgen.config.plan import Plan
+from clipgen.config.presets import STARTER
+from clipgen.starter.words import unknown_words
+from clipgen.util.text import one_line
+from clipgen.weights.catalogue import files_of
+from clipgen.weights.registry import is_own
+
+if TYPE_CHECKING:
+    from clipgen.engine.models import Models
+
+MAX_LABEL = 100
+MAX_UNKNOWN_WORDS = 10
+
+
+def truncation_warnings(plan: Plan, models: Models) -> Iterator[str]:
+    """Warn of each prompt that is longer than the models can read."""
+    limit = getattr(models.guides[0].perceptor, "tokens_over_limit", None)
+    for prompt in plan.prompts:
+        if limit and (over := limit(prompt.text)):
+            text = one_line(prompt.text, MAX_LABEL)
+            yield f'warning: the last words of "{text}" are not read: it is {over} tokens too long'
+
+
+def licences(plan: Plan) -> Iterator[str]:
+    """Name the published networks in use, each with its licence."""
+    for name in plan.networks:
+        if not is_own(name):
+            yield f"{name}: {files_of(name)[0].licence}"
+
+
+def unknown_word_warnings(plan: Plan) -> Iterator[str]:
+    """Warn of words that the starter models have never seen."""
+    if plan.preset != STARTER:
+        return
+    unknown = unknown_words(" ".join(prompt.text for prompt in plan.prompts), MAX_UNKNOWN_WORDS + 1)
+    for word, nearest in unknown[:MAX_UNKNOWN_WORDS]:
+        hint = f'; the nearest that it knows is "{nearest}"' if nearest else ""
+        yield f'warning: the starter set does not know the word "{word}"{hint}'
+    if len(unknown) > MAX_UNKNOWN_WORDS:
+        yield "warning: there are more words that the starter set does not know"

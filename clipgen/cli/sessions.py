@@ -1,0 +1,110 @@
+"""From the options of a command to the session that makes its pictures, and what is said of it on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from clipgen.cli import notices
+from clipgen.cli.downloads import fetch_missing, offered_preset
+from clipgen.cli.failures import say
+from clipgen.cli.model_options import ModelOptions
+from clipgen.cli.options import EngineOptions, OutputOptions, PictureOptions
+from clipgen.cli.report import Notes, Results
+from clipgen.config.job import Job
+from clipgen.config.plan import Plan
+from clipgen.config.presets import AUTO, STARTER
+from clipgen.session.naming import film_suffixes
+from clipgen.session.options import Listener
+from clipgen.session.options import OutputOptions as Written
+from clipgen.session.planning import plan_job
+from clipgen.util.devices import pick_device
+from clipgen.util.text import one_line
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from clipgen.core.contracts import Sink
+    from clipgen.engine.models import Models
+    from clipgen.session.session import Session
+
+MAX_LABEL = 100
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A session for pictures of one plan, with what reports of them."""
+
+    session: Session
+    plan: Plan
+    init: Image | None
+    written: Written
+    listener: Listener
+    results: Results
+
+
+def job_fields(
+    picture: PictureOptions, engine: EngineOptions, models: ModelOptions, backend: str = Job.backend
+) -> dict[str, Any]:
+    """Return the fields of a job that were typed; `backend` is the one that counts where none was."""
+    return {**picture.job_fields(), **engine.job_fields(), **models.job_fields(engine.backend or backend)}
+
+
+def open_for_job(job: Job, engine: EngineOptions, models: ModelOptions, output: OutputOptions) -> Opened:
+    """Open a session for what was typed; models that it names are downloaded if need be."""
+    notes = output.notes()
+    planned = plan_job(job, engine.device)
+    if job.preset == AUTO and planned[0].preset == STARTER and pick_device(engine.device) != "cpu":
+        offered = offered_preset(job, offline=models.offline, notes=notes)
+        if offered:
+            job = replace(job, preset=offered)
+            planned = plan_job(job, engine.device)
+    return open_for_plan(*planned, output, device=engine.device, offline=models.offline, typed=job)
+
+
+def open_for_plan(
+    plan: Plan,
+    init: Image | None,
+    decided: Sequence[str],
+    output: OutputOptions,
+    *,
+    device: str,
+    offline: bool,
+    typed: Job | None = None,
+) -> Opened:
+    """Open a session for a plan; `decided` is said, and models that `typed` names are downloaded if need be."""
+    notes, results = output.notes(), output.results()
+    films = film_suffixes(video=output.video, mp4=output.mp4, gif=output.gif)
+    written = Written(films, not output.no_metadata, output.save_every, output.keep_state)
+    device = pick_device(device)
+    notes.say(decided)
+    fetch_missing(plan, typed, offline=offline, notes=notes)
+    listener = _listener(notes, results)
+    from clipgen.session.session import Session
+
+    return Opened(Session(device, options=written, listener=listener), plan, init, written, listener, results)
+
+
+def _listener(notes: Notes, results: Results) -> Listener:
+    def progress(label: str) -> Sequence[Sink]:
+        from clipgen.outputs.progress import progress_sink
+
+        if sys.stderr is None or notes.quiet:  # None: the shell closed it
+            return []
+        return [progress_sink(one_line(label, MAX_LABEL), sys.stderr)]
+
+    def warnings(plan: Plan, models: Models) -> Iterator[str]:
+        yield from notices.unknown_word_warnings(plan)
+        yield from notices.licences(plan)
+        yield from notices.truncation_warnings(plan, models)
+
+    return Listener(
+        note=notes.note,
+        error=say,
+        saved=results.add,
+        progress=progress,
+        warnings=warnings,
+        says_duration=not notes.quiet,
+    )

@@ -1,0 +1,106 @@
+"""From a job, or from the plan inside an earlier picture, to the plan of a run. Torch-free until there is an image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from clipgen.config.job import Job
+from clipgen.config.plan import Plan
+from clipgen.config.presets import PRESETS
+from clipgen.config.resolve import chosen_preset, refit, resolve, with_hashes
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MODELS = {"backend", "preset", "clips", "network"}
+"""Fields of a job that choose models."""
+SUITING = ("steps", "lr", "cutouts")
+"""Fields that suit a backend, a preset and a start, and go with them."""
+
+
+def plan_job(job: Job, device: str) -> tuple[Plan, Image | None, list[str]]:
+    """Return the plan of a job, its init image, and a line for each thing that was decided. Raises UsageError."""
+    init, init_notes = _load(job.init)
+    plan, notes = resolve(job, init.size if init else None, device)
+    return plan, init, [*init_notes, *notes]
+
+
+def change_plan(plan: Plan, changes: Mapping[str, Any], device: str) -> tuple[Plan, Image | None, list[str]]:
+    """Return the plan of an earlier picture with some of its job changed, its init image, and what to say.
+
+    changes: fields of a job. Other models, another start or another kind of start have settings of their own, which
+    come from today's presets; all else stays as the plan has it. A plan that has an init image needs it among them.
+    """
+    if changes.keys() & {*MODELS, "start"} or bool(changes.get("init")) != bool(plan.init):
+        return plan_job(_changed_job(plan, changes), device)
+    init, notes = _load(changes.get("init"))
+    fields = {name: changes[name] for name in ("prompts", "seed", *SUITING, "init") if name in changes}
+    if "size" in changes:
+        fields["size"], size_notes = refit(changes["size"], plan.generator.stride, plan.backend)
+        notes += size_notes
+    changed = replace(plan, **fields)
+    if "init_weight" in changes:
+        changed = changed.with_loss("init", changes["init_weight"])
+    fresh = with_hashes(changed)
+    return fresh, init, [*notes, *_weight_warnings(changed, fresh)]
+
+
+def job_of(plan: Plan) -> Job:
+    """Return a job that asks for what a plan has, as far as a job can."""
+    preset = PRESETS[plan.preset]
+    guidance = preset.guidance.get(plan.start, preset.guidance[preset.start])
+    usual = guidance.generators[plan.backend].weights if plan.backend in guidance.generators else None
+    clips = () if plan.perceptors == preset.perceptors else tuple(row.weights for row in plan.perceptors)
+    return Job(
+        plan.prompts,
+        backend=plan.backend,
+        preset=plan.preset,
+        size=plan.size,
+        steps=plan.steps,
+        seed=plan.seed,
+        lr=plan.lr,
+        cutouts=plan.cutouts,
+        init=plan.init or None,
+        init_weight=plan.weight_of("init"),
+        clips=clips,
+        network=None if plan.generator.weights == usual else plan.generator.weights,
+        start=None if plan.init or plan.start == preset.start else plan.start,
+    )
+
+
+def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
+    """Return the job of a plan with changes; what suited other models, or another start, goes with them."""
+    job = job_of(plan)
+    dropped: dict[str, Any] = {}
+    if "init" in changes:
+        dropped = {"start": None}
+    other = Job(job.prompts, **{k: v for k, v in changes.items() if k in ("backend", "preset")} | _kept(job, changes))
+    if (other.backend, chosen_preset(other)[0]) != (job.backend, job.preset):
+        dropped |= {"clips": (), "network": None, "start": None, **dict.fromkeys(SUITING)}
+    elif changes.get("start", job.start) != job.start:
+        dropped |= dict.fromkeys(SUITING)
+    return replace(job, **{**dropped, **changes})
+
+
+def _kept(job: Job, changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: getattr(job, name) for name in ("backend", "preset") if name not in changes}
+
+
+def _weight_warnings(recorded: Plan, here: Plan) -> list[str]:
+    """Warn of weights that are no longer those that the recipe names."""
+    known = {row.name: row.sha256 for row in here.models}
+    return [
+        f"warning: {row.name} here is not what the picture was made with; the picture will differ"
+        for row in recorded.models
+        if row.sha256 and known.get(row.name) and known[row.name] != row.sha256
+    ]
+
+
+def _load(path: str | None) -> tuple[Image | None, list[str]]:
+    if not path:
+        return None, []
+    from clipgen.util.images import load_image
+
+    return load_image(path)
