@@ -97,8 +97,8 @@ class DVAETrainer:
         self.network.to(self.device)
         wake(self.network, crops(pictures, 16, plan.seed, step=0).to(self.device))
 
-    def take_up(self, tensors: dict[str, Tensor]) -> None:
-        """Go on from the weights of a trained network, as cold as it ended."""
+    def start_from(self, tensors: dict[str, Tensor]) -> None:
+        """Start from the weights of a trained network, as cold as it ended."""
         self.network.load_state_dict({**self.network.state_dict(), **tensors})
         self.warmest = COLDEST
 

@@ -69,8 +69,8 @@ class VQGANTrainer:
         self.device = next(perceptor.parameters()).device
         self.network.to(self.device)
 
-    def take_up(self, tensors: dict[str, Tensor]) -> None:
-        """Go on from the weights of a trained network, whose codes need no k-means."""
+    def start_from(self, tensors: dict[str, Tensor]) -> None:
+        """Start from the weights of a trained network, whose codes need no k-means."""
         self.network.load_state_dict(
             {**self.network.state_dict(), **tensors, "sums": tensors["quantize.embedding.weight"]}
         )
