@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from clipgen.core.guidance import ScheduledPerceptor
+from clipgen.engine.runner import Result
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, normalize
 
 from clipgen.config.job import Job, parse_prompts
 from clipgen.config.presets import PerceptorSettings
 from clipgen.core.contracts import Outcome, Step
-from clipgen.core.guidance import ScheduledPerceptor
 from clipgen.engine.cost import Models
-from clipgen.engine.runner import Result
 
 STRIDE = 8
 Cli = Callable[..., Any]

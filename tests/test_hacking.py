@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from clipgen.engine.runner import load_models, run_together
 
 from clipgen.config.job import Job, parse_prompts
 from clipgen.config.presets import PRESETS, CutoutSettings, PerceptorSettings, Preset
-from clipgen.engine.runner import load_models, run_together
 from clipgen.perceptors.clip import CLIPPerceptor, build_perceptor
 from clipgen.starter.evaluation import JUDGE, embed
 from clipgen.weights.loader import load

@@ -6,26 +6,27 @@ from typing import TypeVar
 import numpy as np
 import pytest
 import torch
+from clipgen.core.guidance import see_in_parts
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from clipgen import generate, weights
 from clipgen.config.presets import PRESETS, CutoutSettings
 from clipgen.core.cutouts import draw_views
-from clipgen.core.guidance import see_in_parts
 from clipgen.core.losses import roughness
 from clipgen.generators.networks import VQGANNetwork, build_network
+from clipgen.judge.score import embed
 from clipgen.perceptors.clip import CLIPPerceptor, build_perceptor
-from clipgen.starter.evaluation import JUDGE, embed
+from clipgen.starter.evaluation import JUDGE
 from clipgen.starter.train.data import drawn_set, truths
-from clipgen.starter.train.features import features
-from clipgen.starter.train.painting import latents, painted
+from clipgen.starter.train.decoder import decoded, latents
+from clipgen.starter.train.prior import features
 from clipgen.starter.train.reconstruction import quality
 from clipgen.starter.train.zero_shot import zero_shot
-from clipgen.starter.unclip.coarse import build_sketcher
-from clipgen.starter.unclip.decoder import build_painter
-from clipgen.starter.unclip.imagination import Imaginer
-from clipgen.starter.unclip.prior import FeaturePrior, build_feature_prior
+from clipgen.starter.unclip.coarse_decoder import build_coarse_decoder
+from clipgen.starter.unclip.decoder import build_decoder
+from clipgen.starter.unclip.prior import Prior, build_prior
+from clipgen.starter.unclip.unclip import Unclip
 from clipgen.util.images import resized
 from clipgen.weights.loader import load
 
@@ -85,19 +86,19 @@ def test_the_judge_names_what_fresh_pictures_show(judge: CLIPPerceptor, data: Pa
 
 
 @pytest.fixture(scope="session")
-def prior() -> FeaturePrior:
-    return frozen(build_feature_prior(load("starter/feature-prior")))
+def prior() -> Prior:
+    return frozen(build_prior(load("starter/feature-prior")))
 
 
 @pytest.fixture(scope="session")
-def seen(prior: FeaturePrior, data: Path) -> Tensor:
+def seen(prior: Prior, data: Path) -> Tensor:
     """Features (32, E) of drawn pictures that no model learned from."""
     guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
     return features(guides, prior, drawn_set(data, 32, 128, seed=96))[:32].float()
 
 
-def test_the_prior_knows_what_fresh_pictures_show(prior: FeaturePrior, seen: Tensor) -> None:
-    """It takes noise off them better when told the noun that they show than when told that of another picture."""
+def test_the_prior_knows_what_fresh_pictures_show(prior: Prior, seen: Tensor) -> None:
+    """It denoises them better with the noun that they show than with that of another picture."""
     nouns = [truth.noun for truth in truths(96, 32)]
     guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
     texts = torch.cat([guide.text_states([f"a {noun}" for noun in nouns]) for guide in guides], 2)
@@ -117,60 +118,59 @@ def reds(images: Tensor) -> float:
 
 
 @pytest.mark.parametrize("wearer", ["giraffe", "snowman", "elephant", "robot"])
-def test_the_colour_of_what_is_worn_is_not_its_wearers(prior: FeaturePrior, wearer: str) -> None:
+def test_the_colour_of_what_is_worn_is_not_its_wearers(prior: Prior, wearer: str) -> None:
     guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
-    sketcher = frozen(build_sketcher(load("starter/sketcher")))
+    coarse_decoder = frozen(build_coarse_decoder(load("starter/sketcher")))
     noise = torch.randn(16, prior.length, generator=torch.Generator().manual_seed(0))
 
-    def sketched(text: str) -> Tensor:
-        read = torch.cat([guide.text_states([text]) for guide in guides], 2)
-        sketches: Tensor = sketcher(prior.imagine(read, torch.ones(1), noise, 4.0))
-        return sketches
+    def drawn(text: str) -> Tensor:
+        states = torch.cat([guide.text_states([text]) for guide in guides], 2)
+        pictures: Tensor = coarse_decoder(prior.sample(states, torch.ones(1), noise, 4.0))
+        return pictures
 
     texts = (f"a {wearer}", f"a {wearer} wearing a red scarf", f"a red {wearer}")
-    nothing, scarf, everything = (reds(sketched(text)) for text in texts)
+    nothing, scarf, everything = (reds(drawn(text)) for text in texts)
     assert 2 * nothing < scarf < 0.6 * everything
 
 
-def test_a_sketch_is_nearer_to_its_picture_than_to_others(seen: Tensor, data: Path) -> None:
-    sketches = frozen(build_sketcher(load("starter/sketcher")))(seen)
+def test_a_coarse_picture_is_nearer_to_its_picture_than_to_others(seen: Tensor, data: Path) -> None:
+    coarse = frozen(build_coarse_decoder(load("starter/sketcher")))(seen)
     pictures = torch.from_numpy(np.array(drawn_set(data, 32, 128, seed=96))).permute(0, 3, 1, 2) / 255
-    pictures = interpolate(pictures, sketches.shape[2:], mode="area")
-    errors = (sketches[:, None] - pictures).abs().mean((2, 3, 4))
+    pictures = interpolate(pictures, coarse.shape[2:], mode="area")
+    errors = (coarse[:, None] - pictures).abs().mean((2, 3, 4))
     assert (errors.argmin(1) == torch.arange(32)).float().mean() >= 0.9
     assert errors.diagonal().mean() < 0.1
 
 
-def test_a_painting_shows_the_judge_what_a_sketch_leaves_open(
-    prior: FeaturePrior, seen: Tensor, judge: CLIPPerceptor
+def test_a_decoded_picture_shows_the_judge_what_a_coarse_one_leaves_open(
+    prior: Prior, seen: Tensor, judge: CLIPPerceptor
 ) -> None:
     guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
-    sketcher = frozen(build_sketcher(load("starter/sketcher")))
-    sketches = sketcher(seen).clamp(0, 1)
-    painter, network = frozen(build_painter(load("starter/painter"))), frozen(build_network(load("starter/vqgan")))
+    coarse_decoder = frozen(build_coarse_decoder(load("starter/sketcher")))
+    coarse = coarse_decoder(seen).clamp(0, 1)
+    decoder, network = frozen(build_decoder(load("starter/painter"))), frozen(build_network(load("starter/vqgan")))
     assert isinstance(network, VQGANNetwork)
-    imaginer = Imaginer(prior, sketcher, painter, painter, network)
-    noise = torch.randn(len(seen), *painter.shape, generator=torch.Generator().manual_seed(0))
+    unclip = Unclip(prior, coarse_decoder, decoder, decoder, network)
+    noise = torch.randn(len(seen), *decoder.shape, generator=torch.Generator().manual_seed(0))
     titles = [f"a {truth.noun}" for truth in truths(96, 32)]
     texts = torch.cat([guide.encode_texts(titles) for guide in guides], 1)
-    each = zip(*(tensor.split(1) for tensor in (seen, sketches, texts, noise)), strict=True)
-    paintings = torch.cat([imaginer.paint(*told, torch.ones(1), some, 1.0) for *told, some in each])
+    each = zip(*(tensor.split(1) for tensor in (seen, coarse, texts, noise)), strict=True)
+    pictures = torch.cat([unclip.decode(*given, torch.ones(1), some, 1.0) for *given, some in each])
     cosines = [
-        (judge.encode_images(judge.whole(images)) * judge.encode_texts(titles)).sum(1)
-        for images in (sketches, paintings)
+        (judge.encode_images(judge.whole(images)) * judge.encode_texts(titles)).sum(1) for images in (coarse, pictures)
     ]
     assert (cosines[1] - cosines[0]).mean() > 0.04
 
 
 def test_upsampling_adds_the_detail_of_pictures_of_twice_the_size_and_changes_little_else(
-    prior: FeaturePrior, seen: Tensor, data: Path
+    prior: Prior, seen: Tensor, data: Path
 ) -> None:
-    network, upsampler = frozen(build_network(load("starter/vqgan"))), frozen(build_painter(load("starter/upsampler")))
+    network, upsampler = frozen(build_network(load("starter/vqgan"))), frozen(build_decoder(load("starter/upsampler")))
     assert isinstance(network, VQGANNetwork)
-    imaginer = Imaginer(prior, frozen(build_sketcher(load("starter/sketcher"))), upsampler, upsampler, network)
+    unclip = Unclip(prior, frozen(build_coarse_decoder(load("starter/sketcher"))), upsampler, upsampler, network)
     cpu, count = torch.device("cpu"), 16
     small, wanted = (
-        torch.from_numpy(painted(network, latents(network, drawn_set(data, count, size, seed=96), cpu)[:count], cpu))
+        torch.from_numpy(decoded(network, latents(network, drawn_set(data, count, size, seed=96), cpu)[:count], cpu))
         / 255
         for size in (128, 256)
     )
@@ -179,7 +179,7 @@ def test_upsampling_adds_the_detail_of_pictures_of_twice_the_size_and_changes_li
     texts = torch.cat([guide.encode_texts(titles) for guide in guides], 1)
     noise = torch.randn(count, *upsampler.shape, generator=torch.Generator().manual_seed(0))
     each = zip(*(tensor.split(1) for tensor in (seen[:count], small, texts, noise)), strict=True)
-    large = torch.cat([imaginer.upsample(*told, torch.ones(1), some, 1.0) for *told, some in each])
+    large = torch.cat([unclip.upsample(*given, torch.ones(1), some, 1.0) for *given, some in each])
     rough, wanted_rough, smooth = (roughness(images).mean() for images in (large, wanted, resized(small, (256, 256))))
     assert smooth < 0.7 * wanted_rough
     assert 0.8 * wanted_rough < rough < 1.25 * wanted_rough

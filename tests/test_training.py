@@ -20,11 +20,11 @@ from clipgen.starter.train.claims import codes, codes_shown, matches, untried
 from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source, binding, choice, contrast
 from clipgen.starter.train.crops import CROP, crops, edge_distance
 from clipgen.starter.train.data import drawn_set, truths
-from clipgen.starter.train.dreams import NOTHING, Canvas, Dreams, Latents, Pixels
 from clipgen.starter.train.dvae import LearningDVAE, logit_laplace
 from clipgen.starter.train.loop import STATE, Losses, Plan, train_module
-from clipgen.starter.train.prior import CONFIG as PRIOR_CONFIG
-from clipgen.starter.train.prior import Prior
+from clipgen.starter.train.negatives import NOTHING, Latents, Negatives, Parametrization, Pixels
+from clipgen.starter.train.picture_prior import CONFIG as PRIOR_CONFIG
+from clipgen.starter.train.picture_prior import PicturePrior
 from clipgen.starter.train.recipes import RECIPES
 from clipgen.starter.train.vqgan import VQGANTrainer
 
@@ -98,7 +98,7 @@ def test_the_rate_rises_then_falls() -> None:
 
 def test_matches_agree_with_the_grammar() -> None:
     rng = np.random.default_rng(0)
-    shown = [grammar.imagine(rng) for _ in range(60)]
+    shown = [grammar.random_truth(rng) for _ in range(60)]
     claims = [grammar.claim_of(truth, rng) for truth in shown]
     claims += [other for claim in claims if (other := grammar.swapped(claim))]
     claims += [claim for _, claim in grammar.bank()]
@@ -146,8 +146,8 @@ def test_what_is_not_known_does_not_count() -> None:
     assert 2 * contrast(wrong, match, torch.eye(2) > 0) == contrast(wrong, match, torch.ones_like(match))
 
 
-class Indifferent(Prior):
-    """A prior that has nothing against any picture."""
+class Indifferent(PicturePrior):
+    """Finds all pictures equally likely."""
 
     def unlikeliness(self, images: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
         return images.mean((1, 2, 3)) * 0
@@ -157,35 +157,35 @@ PICTURES = np.full((3, 48, 48, 3), 128, dtype=np.uint8)
 LATENTS = Latents(cast(VQGANNetwork, FakeVQGAN()), 6, Indifferent(PRIOR_CONFIG), PICTURES, np.array([[4, NOTHING]] * 3))
 
 
-@pytest.mark.parametrize("canvas", [Pixels(16), LATENTS])
-def test_dreams_come_nearer_to_their_texts_and_then_begin_anew(canvas: Canvas) -> None:
+@pytest.mark.parametrize("parametrization", [Pixels(16), LATENTS])
+def test_negatives_come_nearer_to_their_texts_and_then_start_anew(parametrization: Parametrization) -> None:
     torch.manual_seed(0)
     perceptor = FakePerceptor()
-    dreams = Dreams(4, canvas, ["red", "blue"])
-    dreams.left.copy_(torch.tensor([100, 100, 100, 1]))
-    wanted = perceptor.encode_texts([dreams.texts[k] for k in dreams.aims.tolist()])
-    begun = dreams.cells.clone()
-    before = (perceptor.encode_images(_small(canvas.draw(begun))) * wanted).sum(1)
-    shown = dreams.shown[2:].clone()
-    seen, still_shown = dreams.visit(cast(CLIPPerceptor, perceptor), 2, count=2, moves=6)
-    assert torch.equal(still_shown, shown)
-    after = (perceptor.encode_images(_small(seen)) * wanted[2:]).sum(1)
+    negatives = Negatives(4, parametrization, ["red", "blue"])
+    negatives.steps_left.copy_(torch.tensor([100, 100, 100, 1]))
+    wanted = perceptor.encode_texts([negatives.texts[k] for k in negatives.targets.tolist()])
+    begun = negatives.latents.clone()
+    before = (perceptor.encode_images(_small(parametrization.decode(begun))) * wanted).sum(1)
+    nouns = negatives.nouns[2:].clone()
+    images, still = negatives.advance(cast(CLIPPerceptor, perceptor), 2, count=2, steps=6)
+    assert torch.equal(still, nouns)
+    after = (perceptor.encode_images(_small(images)) * wanted[2:]).sum(1)
     assert (after > before[2:] + 0.1).all()
-    assert torch.equal(seen, seen.clamp(0, 1))
-    assert torch.equal(dreams.cells[:2], begun[:2])
-    assert torch.equal(canvas.draw(dreams.cells[2:3]), seen[:1])
-    assert not torch.equal(canvas.draw(dreams.cells[3:]), seen[1:])
-    assert dreams.left[:3].tolist() == [100, 100, 94]
-    assert dreams.left[3] > 1
+    assert torch.equal(images, images.clamp(0, 1))
+    assert torch.equal(negatives.latents[:2], begun[:2])
+    assert torch.equal(parametrization.decode(negatives.latents[2:3]), images[:1])
+    assert not torch.equal(parametrization.decode(negatives.latents[3:]), images[1:])
+    assert negatives.steps_left[:3].tolist() == [100, 100, 94]
+    assert negatives.steps_left[3] > 1
 
 
-def test_some_dreams_begin_at_pictures_and_know_what_these_show() -> None:
+def test_some_negatives_start_at_pictures_and_know_the_nouns_of_these() -> None:
     torch.manual_seed(0)
-    cells, shown = LATENTS.begin(40)
-    grey = (LATENTS.draw(cells) - 0.5).abs().amax((1, 2, 3)) < 0.1
-    assert set(shown[:, 0].tolist()) == {NOTHING, 4}
-    assert grey[shown[:, 0] == 4].all()
-    assert not grey[shown[:, 0] == NOTHING].all()
+    latents, nouns = LATENTS.start(40)
+    grey = (LATENTS.decode(latents) - 0.5).abs().amax((1, 2, 3)) < 0.1
+    assert set(nouns[:, 0].tolist()) == {NOTHING, 4}
+    assert grey[nouns[:, 0] == 4].all()
+    assert not grey[nouns[:, 0] == NOTHING].all()
 
 
 def _small(pictures: Tensor) -> Tensor:
@@ -198,8 +198,7 @@ def test_a_set_is_drawn_once_and_shows_what_it_says(tmp_path: Path) -> None:
     before = [path.stat().st_mtime_ns for path in tmp_path.iterdir()]
     assert np.array_equal(drawn_set(tmp_path, 6, 32, seed=3), pictures)
     assert [path.stat().st_mtime_ns for path in tmp_path.iterdir()] == before
-    assert truths(3, 6) == truths(3, 6)
-    assert all(isinstance(truth, Truth) for truth in truths(3, 6))
+    assert truths(3, 6) == truths(3, 6) != truths(4, 6)
 
 
 def test_augmentation_keeps_shape_and_comes_from_the_seed() -> None:
@@ -227,8 +226,10 @@ def test_scrambled_pictures_have_the_colours_but_not_the_shapes() -> None:
 def test_what_shows_nothing_is_false_of_every_noun_but_the_one_it_may_show() -> None:
     pictures = np.full((32, 64, 64, 3), 128, dtype=np.uint8)
     source = Source(pictures, [Truth("cat", "red")] * 32)
-    trainer = ClipTrainer(CLIPPerceptor(CONFIGS["clip"]), Plan(4, 8, 0.001), [source], canvas=LATENTS, dreams=2)
-    views, may_show = trainer._wrong(torch.rand(8, 3, 64, 64), source.shown[:8], 0)
+    trainer = ClipTrainer(
+        CLIPPerceptor(CONFIGS["clip"]), Plan(4, 8, 0.001), [source], parametrization=LATENTS, negatives=2
+    )
+    views, may_show = trainer.nameless(torch.rand(8, 3, 64, 64), source.shown[:8], 0)
     assert len(views) == len(may_show) == 2 + 8
     assert (may_show[2:] == NOTHING).all()
     assert trainer.losses_at(0)["loss"].isfinite()

@@ -1,4 +1,4 @@
-"""CLIP as the perceptor that guides a run: texts and image views in, unit vectors out."""
+"""CLIP as the perceptor that guides a run: texts and image cutouts in, unit vectors out."""
 
 from __future__ import annotations
 
@@ -131,16 +131,16 @@ class CLIPPerceptor(nn.Module):
         return torch.cat([found["text_features"][:, None], states * inside[:, :, None]], 1)
 
     def whole(self, images: Tensor) -> Tensor:
-        """Resize images (N, 3, H, W) of any aspect ratio to views (N, 3, size, size)."""
+        """Resize images (N, 3, H, W) of any aspect ratio to cutouts (N, 3, size, size)."""
         return interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
 
-    def encode_images(self, views: Tensor) -> Tensor:
-        """Encode views (N, 3, size, size), RGB in [0, 1], as unit vectors (N, D)."""
-        vectors: Tensor = self.clip.encode_image((views - self.mean) / self.std, normalize=True)
+    def encode_images(self, cutouts: Tensor) -> Tensor:
+        """Encode cutouts (N, 3, size, size), RGB in [0, 1], as unit vectors (N, D)."""
+        vectors: Tensor = self.clip.encode_image((cutouts - self.mean) / self.std, normalize=True)
         return vectors
 
-    def encode_with_maps(self, views: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode views (N, 3, size, size), RGB in [0, 1], as unit vectors (N, D) and feature maps (N, C, h, w).
+    def encode_with_maps(self, cutouts: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode cutouts (N, 3, size, size), RGB in [0, 1], as unit vectors (N, D) and feature maps (N, C, h, w).
 
         The maps are the last that the image tower has before it pools. Raises ClipgenError for a tower without them:
         only convolutional towers of timm are supported.
@@ -151,7 +151,7 @@ class CLIPPerceptor(nn.Module):
         maps: list[Tensor] = []
         hook = stages.register_forward_hook(lambda _module, _inputs, output: maps.append(output))
         try:
-            vectors = self.encode_images(views)
+            vectors = self.encode_images(cutouts)
         finally:
             hook.remove()
         return vectors, maps[0]

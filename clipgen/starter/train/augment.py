@@ -10,7 +10,7 @@ from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, interpolat
 
 
 def warp(pictures: Tensor, size: int) -> Tensor:
-    """Random zoom, shift, turn, shear and flip of each picture to (B, 3, size, size).
+    """Return each picture with random zoom, shift, rotation, shear and flip: (B, 3, size, size).
 
     Half of the pictures stay whole. Sampled on a grid twice as fine and averaged, so that shrinking does not alias.
     """
@@ -30,7 +30,7 @@ def warp(pictures: Tensor, size: int) -> Tensor:
 
 
 def recolour(pictures: Tensor) -> Tensor:
-    """Random brightness, contrast, saturation and tint, too small to change a colour's name."""
+    """Return pictures with random brightness, contrast, saturation and tint, too little to change a colour's name."""
     shape = (len(pictures), 1, 1, 1)
     gain = 1 + 0.1 * _normal(pictures, shape)
     tint = 0.012 * _normal(pictures, (len(pictures), 3, 1, 1))
@@ -43,7 +43,7 @@ def recolour(pictures: Tensor) -> Tensor:
 
 
 def soften(pictures: Tensor) -> Tensor:
-    """Blur a third of the batch; noise on half of it."""
+    """Return the pictures with a third of them blurred, and noise on half."""
     shape = (len(pictures), 1, 1, 1)
     blurred = avg_pool2d(pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     share = torch.rand(shape) * (torch.rand(shape) < 0.35)
@@ -53,7 +53,7 @@ def soften(pictures: Tensor) -> Tensor:
 
 
 def scramble(pictures: Tensor) -> Tensor:
-    """The pictures pulled out of shape, smoothly, until nothing in them is in its place."""
+    """Return the pictures, distorted smoothly until nothing in them is in its place."""
     pulls = 0.4 * torch.randn(len(pictures), 2, 5, 5).to(pictures)
     grid = affine_grid(torch.eye(2, 3).expand(len(pictures), 2, 3).to(pictures), list(pictures.shape), False)
     bent = grid + interpolate(pulls, pictures.shape[2:], mode="bicubic").permute(0, 2, 3, 1)
@@ -61,15 +61,15 @@ def scramble(pictures: Tensor) -> Tensor:
 
 
 def _normal(like: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Normal noise drawn on the CPU, so that a seed means the same everywhere."""
+    """Return normal noise, drawn on the CPU, so that a seed means the same everywhere."""
     return torch.randn(shape).to(like)
 
 
 def distort(pictures: Tensor, size: int) -> Tensor:
-    """All of the above."""
+    """Return the pictures warped, recoloured and softened."""
     return soften(recolour(warp(pictures, size))).contiguous(memory_format=torch.channels_last)
 
 
 def half_cosine(step: int, steps: int) -> float:
-    """Share of a half cosine done, from 0 at the first step to 1 at the last."""
+    """Return how much of a half cosine is done, from 0 at the first step to 1 at the last."""
     return 0.5 * (1 - math.cos(math.pi * min(1.0, step / max(1, steps))))

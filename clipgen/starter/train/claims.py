@@ -34,12 +34,12 @@ THINGS = [CODE["noun", noun] for noun in words.SUBJECTS]
 
 
 def codes(rows: Sequence[Claim]) -> np.ndarray:
-    """Claims as integers (N, attributes); UNSTATED where nothing is said."""
+    """Return claims as integers (N, attributes), UNSTATED for attributes that they do not name."""
     return np.array([[CODE.get((name, row.get(name, "")), UNSTATED) for name in ATTRIBUTES] for row in rows])
 
 
 def codes_shown(rows: Sequence[Truth]) -> np.ndarray:
-    """Truths as integers (N, 2, attributes), from the side of either thing; ABSENT where there is but one."""
+    """Return truths as integers (N, 2, attributes), from the side of either thing; ABSENT where there is only one."""
     both = [grammar.readings(asdict(row)) for row in rows]
     shown = np.stack([codes([sides[0] for sides in both]), codes([sides[-1] for sides in both])], 1)
     shown[[len(sides) == 1 for sides in both], 1] = ABSENT
@@ -47,7 +47,7 @@ def codes_shown(rows: Sequence[Truth]) -> np.ndarray:
 
 
 def matches(shown: np.ndarray, claimed: np.ndarray) -> Tensor:
-    """Which claims (M, A) hold of which pictures (N, 2, A): a boolean matrix (N, M)."""
+    """Return (N, M) boolean: which claims (M, A) hold of which pictures (N, 2, A)."""
     stated = claimed != UNSTATED
     holds = np.zeros((len(shown), len(claimed)), dtype=bool)
     for side in range(shown.shape[1]):
@@ -56,7 +56,7 @@ def matches(shown: np.ndarray, claimed: np.ndarray) -> Tensor:
 
 
 def untried(shown: np.ndarray, claimed: np.ndarray) -> Tensor:
-    """Where a claim (M, A) with what a picture (N, 2, A) shows would be a pair that is held out: (N, M).
+    """Return (N, M) boolean: where a claim (M, A) and what a picture (N, 2, A) shows would be a held-out pair.
 
     Never to show a cat in the style of Monet would teach that what is in that style is no cat. So of pictures in it,
     nothing is said about cats, nor of cats about the style.
@@ -83,6 +83,6 @@ HELD = {
 
 
 def groups() -> list[list[int]]:
-    """Which texts of `grammar.bank` are about the same attribute, by their places in it."""
+    """Return the indices of the texts of `grammar.bank` that are about the same attribute, for each attribute."""
     names = [next(iter(claim)) for _, claim in grammar.bank()]
     return [[k for k, name in enumerate(names) if name == group] for group in dict.fromkeys(names)]

@@ -19,8 +19,8 @@ from clipgen.starter.grammar import Truth
 from clipgen.starter.train.augment import distort, scramble
 from clipgen.starter.train.claims import NOUN, THINGS, UNSTATED, codes, codes_shown, groups, matches, untried
 from clipgen.starter.train.data import truths
-from clipgen.starter.train.dreams import NOTHING, Canvas, Dreams
 from clipgen.starter.train.loop import Losses, Plan
+from clipgen.starter.train.negatives import NOTHING, Negatives, Parametrization
 
 TEXT = {"context_length": 32, "vocab_size": 4096 + 514, "width": 128, "heads": 4, "layers": 2}
 COMMON = {
@@ -36,17 +36,17 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "clip": {**COMMON, "vision_cfg": {**TIMM, "timm_model_name": "clipgen_conv7"}},
     "judge": {**COMMON, "vision_cfg": {**TIMM, "timm_model_name": "clipgen_resnet9"}},
 }
-SCRAMBLED = 10  # of the views of a batch, at most, show things out of shape beside their dreams
-MOVES = 4  # of every dream that a step visits
-WISHES = 500  # captions that dreams may aim at
-DREAMING = 8  # dreams on their way for each that a step visits
-LEAST = -1e4  # logit of what is not to be chosen
-BINDING = 3.0  # weight of telling a caption of two things from the same with the two swapped
+SCRAMBLED = 10  # views of a batch, at most, that join the negatives with their things out of shape
+ASCENT_STEPS = 4  # of each negative in a training step
+TARGETS = 500  # captions that negatives ascend to
+BUFFERED = 8  # negatives in the buffer for each in a training step
+EXCLUDED = -1e4  # logit of what is not to be chosen
+BINDING = 3.0  # weight of `binding` in the loss
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What is true of the pictures (N) among the texts (M), and of which pairs that is known, both (N, M) boolean."""
+    """Which of M texts are true of which of N pictures, and for which pairs that is known, both (N, M) boolean."""
 
     match: Tensor
     known: Tensor
@@ -55,32 +55,32 @@ class Labels:
 
 
 def contrast(logits: Tensor, match: Tensor, known: Tensor) -> Tensor:
-    """Sigmoid contrastive loss (Zhai et al., 2023, eq. 1), every true pair positive: text sum, picture mean.
+    """Return the sigmoid contrastive loss (Zhai et al., 2023, eq. 1): summed over texts, averaged over pictures.
 
-    All are (pictures, texts); pairs that are not known are left out.
+    All are (pictures, texts). Every true pair is positive; pairs that are not known are left out.
     """
     signs = match.to(logits) * 2 - 1
     return -(logsigmoid(signs * logits) * known).sum(1).mean()
 
 
 def choice(logits: Tensor, match: Tensor, known: Tensor, attributes: Sequence[Sequence[int]]) -> Tensor:
-    """Softmax loss over the values of each attribute where some are true; attributes of more values weigh more.
+    """Return the softmax loss over the values of each attribute, where some are true; more values weigh more.
 
     All are (pictures, texts); pairs that are not known are left out.
     """
     total = logits.new_zeros(())
     for columns in attributes:
-        told = match[:, columns].any(1)
-        if told.any():
-            right = match[told][:, columns].to(logits)
+        named = match[:, columns].any(1)
+        if named.any():
+            right = match[named][:, columns].to(logits)
             right = right / right.sum(1, keepdim=True)
-            possible = logits[told][:, columns].masked_fill(~known[told][:, columns], LEAST)
+            possible = logits[named][:, columns].masked_fill(~known[named][:, columns], EXCLUDED)
             total = total + cross_entropy(possible, right) * len(columns) ** 0.5 / 3
     return total
 
 
 def binding(logits: Tensor, bound: Tensor) -> Tensor:
-    """Softmax loss over each text (K, 3: picture, right, wrong) and the same with its two things swapped."""
+    """Return the softmax loss of each text against the same with its two things swapped; bound as in `Labels`."""
     if not len(bound):
         return logits.new_zeros(())
     picture, right, wrong = bound.unbind(1)
@@ -107,15 +107,15 @@ class Learner(nn.Module):
     The head teaches the tower while the texts still move: without it the same pictures teach half as many nouns.
     """
 
-    def __init__(self, perceptor: CLIPPerceptor, words: int, dreams: Dreams | None):
+    def __init__(self, perceptor: CLIPPerceptor, words: int, negatives: Negatives | None):
         super().__init__()
         self.perceptor = perceptor
-        self.dreams = dreams
+        self.negatives = negatives
         trunk = perceptor.clip.visual.trunk
         self.head = nn.Linear(trunk.num_features, words)
 
     def forward(self, views: Tensor) -> tuple[Tensor, Tensor]:
-        """Views to unit vectors (N, D) and the head's logits (N, words)."""
+        """Return unit vectors (N, D) of views, and the head's logits (N, words)."""
         seen: list[Tensor] = []
         hook = self.perceptor.clip.visual.trunk.register_forward_hook(lambda _m, _i, output: seen.append(output))
         vectors = self.perceptor.encode_images(views)
@@ -127,8 +127,8 @@ class ClipTrainer:
     """One CLIP, what it learns from, and its loss at a step.
 
     radius: L2 norm of the perturbations of a view, at first and from half of the steps on; 0 is no adversary.
-    canvas: what it dreams on; `dreams` of them join every batch.
-    texts: whether it learns to read, too, or keeps to how it reads.
+    parametrization: what adversarial negatives are made of; `negatives` of them join every batch.
+    texts: whether the text tower learns, too.
     """
 
     def __init__(
@@ -137,26 +137,28 @@ class ClipTrainer:
         plan: Plan,
         sources: Sequence[Source],
         radius: tuple[float, float] = (0.0, 0.0),
-        canvas: Canvas | None = None,
-        dreams: int = 0,
+        parametrization: Parametrization | None = None,
+        negatives: int = 0,
         texts: bool = True,
     ):
         for name, parameter in perceptor.clip.named_parameters():
             parameter.requires_grad_(texts or name.startswith("visual."))
         self.bank = grammar.bank()
         self.perceptor = perceptor
-        self.plan, self.sources, self.radius, self.dreams = plan, sources, radius, dreams
-        dreamt = Dreams(DREAMING * dreams, canvas, _wishes(WISHES, plan.seed)) if canvas else None
-        self.learner = Learner(perceptor, len(self.bank), dreamt).to(memory_format=torch.channels_last)
+        self.plan, self.sources, self.radius, self.negatives = plan, sources, radius, negatives
+        buffer = None
+        if parametrization:
+            buffer = Negatives(BUFFERED * negatives, parametrization, _targets(TARGETS, plan.seed))
+        self.learner = Learner(perceptor, len(self.bank), buffer).to(memory_format=torch.channels_last)
         self.groups = groups()
         self.device = next(perceptor.parameters()).device
         self.learner.to(self.device)
 
     def batch(self, step: int) -> tuple[Tensor, list[str], np.ndarray, np.ndarray, Tensor]:
-        """Pictures (B, 3, 128, 128), texts, what the ones show and the others claim, and `Labels.bound`.
+        """Return pictures (B, 3, 128, 128), texts, what the ones show and the others claim, and `Labels.bound`.
 
-        The texts are captions of a quarter of the pictures, of each picture of two things one that names both and the
-        same with the two swapped, and one for every word of the world.
+        The texts are captions of a quarter of the pictures; of each picture of two things, one that names both and the
+        same with the two swapped; and one for every word of the world.
         """
         rng = np.random.default_rng([self.plan.seed, step])
         pixels, shown, claims, drawn = [], [], [], []
@@ -178,39 +180,43 @@ class ClipTrainer:
         return images, texts, np.concatenate(shown), claimed, torch.tensor(bound).view(-1, 3).to(self.device)
 
     def losses_at(self, step: int) -> Losses:
-        """The contrastive loss of a step's batch."""
+        """Return the contrastive loss of a step's batch."""
         pixels, texts, shown, claimed, bound = self.batch(step)
         match = matches(shown, claimed)
         known = (match | ~untried(shown, claimed)).to(self.device)
         labels = Labels(match.to(self.device), known, bound)
         views, words = distort(pixels, self.perceptor.size), self.perceptor.encode_texts(texts)
-        wrong = self._wrong(views, shown, step) if self.learner.dreams is not None else None
+        negatives = self.nameless(views, shown, step) if self.learner.negatives is not None else None
         first, last = self.radius
         radius = first + (last - first) * min(1.0, 2 * step / self.plan.steps)
         if radius > 0:
             views = self._attack(views, words.detach(), labels, radius)
-        if wrong is not None:
-            lies, may_show = wrong
+        if negatives is not None:
+            nameless, may_show = negatives
             nouns = torch.from_numpy(claimed[:, NOUN]).to(self.device)
-            views = torch.cat([views, lies])
-            false = torch.zeros_like(known[:1]).expand(len(lies), -1)
+            views = torch.cat([views, nameless])
+            false = torch.zeros_like(known[:1]).expand(len(nameless), -1)
             certain = (nouns != UNSTATED) & (nouns != may_show[..., None]).all(1)
             labels = Labels(torch.cat([labels.match, false]), torch.cat([known, certain]), bound)
         return {"loss": self._loss(views, words, labels)}
 
-    def _wrong(self, views: Tensor, shown: np.ndarray, step: int) -> tuple[Tensor, Tensor]:
-        """Views that show nothing nameable: things out of shape, and dreams; with the noun that each may show still."""
-        dreamt, may_show = self._dream(cast(Dreams, self.learner.dreams), step)
+    def nameless(self, views: Tensor, shown: np.ndarray, step: int) -> tuple[Tensor, Tensor]:
+        """Return views that show nothing nameable, negatives and things out of shape, and which nouns may still show.
+
+        The nouns are (N, 2) codes, or NOTHING.
+        """
+        negatives, may_show = self._negatives(cast(Negatives, self.learner.negatives), step)
         things = np.flatnonzero(np.isin(shown[:, 0, NOUN], THINGS))[:: max(1, len(shown) // SCRAMBLED)]
         scrambled = scramble(views[torch.from_numpy(things).to(self.device)])
-        return torch.cat([dreamt, scrambled]), torch.cat([may_show, may_show.new_full((len(scrambled), 2), NOTHING)])
+        nothing = may_show.new_full((len(scrambled), 2), NOTHING)
+        return torch.cat([negatives, scrambled]), torch.cat([may_show, nothing])
 
-    def _dream(self, dreams: Dreams, step: int) -> tuple[Tensor, Tensor]:
-        """Views of this step's dreams, and the nouns that they may show."""
+    def _negatives(self, buffer: Negatives, step: int) -> tuple[Tensor, Tensor]:
+        """Return views of this step's negatives, and the nouns that they may show."""
         self.learner.eval()
-        dreamt, shown = dreams.visit(self.perceptor, step * self.dreams, self.dreams, MOVES)
+        images, nouns = buffer.advance(self.perceptor, step * self.negatives, self.negatives, ASCENT_STEPS)
         self.learner.train()
-        return distort(dreamt, self.perceptor.size), shown
+        return distort(images, self.perceptor.size), nouns
 
     def _loss(self, views: Tensor, words: Tensor, labels: Labels) -> Tensor:
         clip = self.perceptor.clip
@@ -222,7 +228,7 @@ class ClipTrainer:
         return 0.5 * contrast(logits, labels.match, labels.known) + chosen + BINDING * binding(logits, labels.bound)
 
     def _attack(self, views: Tensor, words: Tensor, labels: Labels, radius: float) -> Tensor:
-        """One step from a random start up the gradient, to the rim of the ball (Wong et al., 2020, in L2)."""
+        """Return adversarial views: one step up the gradient from a random start (Wong et al., 2020, in L2)."""
         start = torch.randn_like(views)
         start = start * (0.5 * radius / start.flatten(1).norm(dim=1).view(-1, 1, 1, 1))
         moved = (views + start).requires_grad_()
@@ -233,8 +239,8 @@ class ClipTrainer:
         return attacked
 
 
-def _wishes(count: int, seed: int) -> list[str]:
-    """Captions with a noun, of pictures that need not exist; a third of them name nothing else."""
+def _targets(count: int, seed: int) -> list[str]:
+    """Return captions with a noun, of pictures that need not exist; a third of them name nothing else."""
     rng = np.random.default_rng([seed, count])
     made = (grammar.claim_of(truth, rng) for truth in truths(seed, 2 * count))
     claims = [claim for claim in made if "noun" in claim][:count]

@@ -16,7 +16,7 @@ FEATURE_STAGES = ("stages.0", "stages.1")  # of the guide's image tower: strides
 
 
 def crops(pictures: np.ndarray, count: int, seed: int, step: int) -> Tensor:
-    """Random crops (count, 3, CROP, CROP) in [0, 1], mirrored half of the time, now and then a whole picture shrunk."""
+    """Return random crops (count, 3, CROP, CROP) in [0, 1], half of them mirrored, some of them whole pictures."""
     rng = np.random.default_rng([seed, step])
     room = pictures.shape[1] - CROP
     cut: list[Tensor] = []
@@ -32,7 +32,7 @@ def crops(pictures: np.ndarray, count: int, seed: int, step: int) -> Tensor:
 
 
 def edge_distance(drawn: Tensor, target: Tensor) -> Tensor:
-    """L1 distance of the differences between neighbouring pixels."""
+    """Return the L1 distance of the differences between neighbouring pixels."""
     across = l1_loss(drawn.diff(dim=-1), target.diff(dim=-1))
     return across + l1_loss(drawn.diff(dim=-2), target.diff(dim=-2))
 
@@ -54,7 +54,7 @@ class FeatureDistance(nn.Module):
         return [normalize(features, dim=1) for features in self._seen]
 
     def forward(self, drawn: Tensor, target: Tensor) -> Tensor:
-        """Mean over stages of the squared distance of unit features, at one random window of the perceptor's size."""
+        """Return the squared distance of unit features, averaged over stages, in one random window."""
         size = self.perceptor.size
         top, left = (int(torch.randint(0, side - size + 1, ())) for side in drawn.shape[2:])
         drawn, target = (p[..., top : top + size, left : left + size] for p in (drawn, target))

@@ -29,7 +29,7 @@ NARROWEST = -3.0  # lowest log-scale: flat areas would drive it to minus infinit
 
 
 def logit_laplace(target: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
-    """Negative log-likelihood of pictures in [0, 1] (equation 4 of the paper), mean over pixels."""
+    """Return the negative log-likelihood of pictures in [0, 1] (equation 4 of the paper), mean over pixels."""
     mapped = (1 - 2 * logit_laplace_eps) * target + logit_laplace_eps
     log_scale = log_scale.clamp(min=NARROWEST)
     return ((torch.logit(mapped) - mean).abs() * torch.exp(-log_scale) + log_scale + math.log(2)).mean()
@@ -51,7 +51,7 @@ def wake(network: DVAENetwork, images: Tensor) -> None:
 
 
 class LearningDVAE(DVAENetwork):
-    """A dVAE that remembers which share of the cells each code draws."""
+    """A dVAE with a running mean of the share of the cells that have each code."""
 
     uses: Tensor
 
@@ -61,13 +61,13 @@ class LearningDVAE(DVAENetwork):
 
     @torch.no_grad()
     def follow(self, logits: Tensor) -> None:
-        """Keep a running mean of the shares."""
+        """Update the running mean of the shares."""
         drawn = torch.bincount(logits.argmax(1).flatten(), minlength=self.vocab_size).to(self.uses)
         self.uses.lerp_(drawn / drawn.sum(), 0.02)
 
     @torch.no_grad()
     def split(self) -> None:
-        """Make each code that hardly any cell draws the twin of one that many do, and share those out."""
+        """Replace each code that hardly any cell has by a copy of one that many have, and divide these among both."""
         dead = (self.uses < DEAD / self.vocab_size).nonzero()[:, 0]
         if not len(dead):
             return
@@ -97,17 +97,17 @@ class DVAETrainer:
         self.network.to(self.device)
         wake(self.network, crops(pictures, 16, plan.seed, step=0).to(self.device))
 
-    def take_up(self, tensors: dict[str, Tensor]) -> None:
-        """Go on from the weights of a trained network, as cold as it ended."""
+    def start_from(self, tensors: dict[str, Tensor]) -> None:
+        """Start from the weights of a trained network, at its last temperature."""
         self.network.load_state_dict({**self.network.state_dict(), **tensors})
         self.warmest = COLDEST
 
     def temperature(self, step: int) -> float:
-        """Cosine from 1 to 1/16: a linear one diverges (appendix A.2)."""
+        """Return the temperature, a half cosine from 1 to 1/16: a linear one diverges (appendix A.2)."""
         return self.warmest + (COLDEST - self.warmest) * half_cosine(step, int(self.plan.steps * COOLED))
 
     def losses_at(self, step: int) -> Losses:
-        """Likelihood, KL, edges and features for a step's crops."""
+        """Return the losses of a step's crops: likelihood, KL, edges; later also features."""
         target = crops(self.pictures, self.plan.batch, self.plan.seed, step).to(self.device)
         if step % SPLIT_EVERY == 0 and step < SPLIT_UNTIL * self.plan.steps:
             self.network.split()

@@ -1,4 +1,4 @@
-"""The loop every recipe trains in: schedule, weight average, state, log. A step's data depends on (seed, step) only."""
+"""The training loop: schedule, weight average, state, log. A step's data depends on (seed, step) only."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Plan:
     """Convolutions and products in bfloat16: nearly twice as fast on processors that have it."""
 
     def rate_at(self, step: int) -> float:
-        """The learning rate of a step."""
+        """Return the learning rate of a step."""
         done = step / self.steps
         if done < self.warmup:
             return self.rate * (done / self.warmup + 0.01)
@@ -68,7 +68,7 @@ class Fit(Generic[Trained]):
         folder.mkdir(parents=True, exist_ok=True)
 
     def resume(self) -> bool:
-        """Take up the state in the folder, if there is one."""
+        """Load the state in the folder, and return whether there is one."""
         path = self.folder / STATE
         if not path.exists():
             return False
@@ -84,7 +84,7 @@ class Fit(Generic[Trained]):
         return True
 
     def save(self) -> None:
-        """Write the state, whole or not at all."""
+        """Write the state atomically."""
         state = {
             "plan": _plain(self.plan),
             "module": self.module.state_dict(),
@@ -103,16 +103,16 @@ class Fit(Generic[Trained]):
             self.save()
 
     def _run(self, losses_at: Callable[[int], Losses], report: Report, save_seconds: float, stop: Stop) -> None:
-        saved = told = time.monotonic()
+        saved = reported = time.monotonic()
         since = self.step
         while self.step < self.plan.steps and not stop.asked:
             torch.manual_seed(self.plan.seed * 1_000_003 + self.step)
             losses = self._update(losses_at)
             now = time.monotonic()
-            if now - told > 20 or self.step == self.plan.steps:
-                speed = (self.step - since) * self.plan.batch / max(now - told, 1e-6)
+            if now - reported > 20 or self.step == self.plan.steps:
+                speed = (self.step - since) * self.plan.batch / max(now - reported, 1e-6)
                 self._log(losses, speed, report)
-                told, since = now, self.step
+                reported, since = now, self.step
             if now - saved > save_seconds:
                 self.save()
                 saved = now
@@ -154,7 +154,7 @@ class Fit(Generic[Trained]):
 def train_module(
     folder: Path, module: Trained, plan: Plan, losses_at: Callable[[int], Losses], report: Report
 ) -> Trained:
-    """Train a module, or go on from the folder's state; returns its running average, ready to be used."""
+    """Train a module, or resume from the folder's state, and return its running average, ready for use."""
     fit = Fit(folder, module, plan)
     fit.resume()
     fit.run(losses_at, report)

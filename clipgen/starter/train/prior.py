@@ -1,99 +1,137 @@
-"""What pictures look like at all: a denoiser of drawn pictures, whose pull keeps dreams from being mere smears.
-
-Where it would move a noisy picture to is where pictures are more likely: plug and play generative networks (Nguyen et
-al., 2017, arXiv 1612.00005). Trained by denoising score matching as in EDM (Karras et al., 2022, arXiv 2206.00364).
-"""
+"""Training the diffusion prior, from texts to the features of pictures, by denoising score matching as in EDM."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from taming.modules.diffusionmodules.model import Model
-from torch import Tensor, nn
-from torch.nn.functional import interpolate, pixel_shuffle, pixel_unshuffle
+from torch import Tensor
 
-from clipgen import weights
+from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.starter.train.loop import Losses, Plan
+from clipgen.starter.unclip.prior import Prior
 
-CONFIG: dict[str, Any] = {
-    "size": 64,
-    "space_to_depth": 4,
-    "spread": 0.55,
-    "ddconfig": {
-        "ch": 64,
-        "out_ch": 48,
-        "ch_mult": [1, 2],
-        "num_res_blocks": 1,
-        "attn_resolutions": [8],
-        "in_channels": 48,
-        "resolution": 16,
-    },
-}
-STUDY = (-0.9, 1.1)  # mean and standard deviation of the logarithm of the noise
-CAP = 0.1  # of what errors count where there is hardly any noise: 1 / (sigma^2 + CAP)
+SHAPE: dict[str, Any] = {"kept": 32, "width": 192, "depth": 6, "heads": 4}
+UNCONDITIONAL = 0.1  # share of the features that come without a text
+LOG_NOISE = (0.0, 1.4)  # mean and standard deviation of the logarithm of the noise
+WORN_WEIGHT = 6.0  # added to that of errors, 1, in the cells that what is worn changes most
+CHANGED = 0.5  # mean squared change of a cell, in units of the spread, from which it counts fully
+SAMPLED = 3000  # pictures, and captions of each version, from which statistics are computed
+CHUNK = 250
 
 
-class Prior(nn.Module):
-    """taming's diffusion network as a denoiser that gives the clean picture itself, and so can pass no noise on.
+@dataclass(frozen=True)
+class PriorData:
+    """The features of N pictures, and their captions."""
 
-    (Predicting noise, or a part of it, takes a wider network: Li and He, 2025, arXiv 2511.13720.)
-
-    config: `size`, the side of the pictures it was trained on; `space_to_depth`; `spread`, the standard deviation of
-    the pixels in [-1, 1]; `ddconfig`, the arguments of `taming.modules.diffusionmodules.model.Model`.
-    """
-
-    def __init__(self, config: dict[str, Any]):
-        super().__init__()
-        self.size: int = config["size"]
-        self.block: int = config["space_to_depth"]
-        self.spread: float = config["spread"]
-        self.model = Model(**config["ddconfig"])
-
-    def denoise(self, noisy: Tensor, sigma: Tensor) -> Tensor:
-        """The mean of the pictures (B, 3, H, W) in [-1, 1] that noise of standard deviation sigma (B,) made noisy."""
-        level = sigma.view(-1, 1, 1, 1)
-        total = (level.square() + self.spread**2).sqrt()
-        cells = pixel_unshuffle(noisy / total, self.block)
-        clean: Tensor = pixel_shuffle(self.model(cells, 250 * sigma.log() + 500), self.block)
-        return clean
-
-    def unlikeliness(self, images: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
-        """How far pictures are from what the prior makes of them at a level of noise; its gradient is their pull.
-
-        images (B, 3, H, W) in [0, 1], sigma (B,), noise (B, 3, size, size); returns (B,), the mean square of what noise
-        and denoising change. The denoised picture counts as a constant: the gradient is then, up to a factor, that of
-        the likelihood of noisy pictures (DreamFusion, Poole et al., 2022, equation 3).
-        """
-        shrunk = interpolate(images, noise.shape[2:], mode="bilinear", antialias=True) * 2 - 1
-        with torch.no_grad():
-            likelier = self.denoise(shrunk + sigma.view(-1, 1, 1, 1) * noise, sigma)
-        return (shrunk - likelier).square().mean((1, 2, 3))
-
-
-def build_prior(checkpoint: weights.Checkpoint) -> Prior:
-    """The prior of a checkpoint with its weights in it. Raises ClipgenError if it is of another kind."""
-    return weights.build(checkpoint, "prior", Prior)
+    features: Tensor
+    """(N, E)"""
+    captions: Tensor
+    """Tokens (V, M, T) of V captions of each, where N is a multiple of M: caption k is that of the pictures k, k + M,
+    k + 2 M, ..., such as a picture and its mirror image."""
+    probabilities: np.ndarray | None = None
+    """(M,) of sum 1: how often each is learned from; None for all alike."""
+    worn: int = 0
+    """The last so many of the M are the same pictures as so many before them, but for what is worn in these."""
 
 
 class PriorTrainer:
-    """A prior, the pictures (N, S, S, 3) uint8 it learns, and its loss at a step."""
+    """A prior, what it learns from, and its loss at a step.
 
-    def __init__(self, plan: Plan, pictures: np.ndarray, device: torch.device):
-        torch.manual_seed(plan.seed)
-        self.plan, self.pictures, self.device = plan, pictures, device
-        self.network = Prior(CONFIG).to(device).to(memory_format=torch.channels_last)
+    text_states: from tokens (B, T) of captions to what conditions the prior, (B, 1 + T, D).
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        prior: Prior,
+        data: PriorData,
+        text_states: Callable[[Tensor], Tensor],
+        device: torch.device,
+    ):
+        self.plan, self.data, self.text_states, self.device = plan, data, text_states, device
+        features = data.features.float()
+        some = data.captions[:, :: max(1, len(data.captions[0]) // SAMPLED)].flatten(0, 1)
+        vectors = text_states(some)[:, 0].cpu()
+        prior.mean.copy_(features.mean(0))
+        prior.std.copy_(_spread(features.view(-1, prior.cells, prior.kept)).repeat(prior.cells))
+        prior.text_mean.copy_(vectors.mean(0))
+        prior.text_std.copy_(vectors.std(0))
+        self.cell_weights = _cell_weights(prior, data)
+        self.network = prior.to(device)
 
     def losses_at(self, step: int) -> Losses:
-        """Squared error of the denoised pictures, weighted so that no level of noise drowns the others."""
+        """Return the error of denoised features, at random levels of noise."""
         rng = np.random.default_rng([self.plan.seed, step])
-        picked = np.sort(rng.integers(0, len(self.pictures), self.plan.batch))
-        pixels = torch.from_numpy(self.pictures[picked]).permute(0, 3, 1, 2).to(self.device).float() / 127.5 - 1
-        clean = interpolate(pixels, size=(self.network.size,) * 2, mode="bilinear", antialias=True)
-        mirrored = torch.from_numpy(rng.random(len(clean)) < 0.5).to(self.device).view(-1, 1, 1, 1)
-        clean = torch.where(mirrored, clean.flip(3), clean)
-        sigma = (STUDY[0] + STUDY[1] * torch.randn(len(clean))).exp().to(clean)
-        level = sigma.view(-1, 1, 1, 1)
-        drawn = self.network.denoise(clean + level * torch.randn(clean.shape).to(clean), sigma)
-        return {"loss": ((drawn - clean).square() / (level.square() + CAP)).mean()}
+        versions, count = self.data.captions.shape[:2]
+        drawn = torch.from_numpy(rng.choice(count, self.plan.batch, p=self.data.probabilities))
+        picked = drawn + count * torch.from_numpy(rng.integers(0, len(self.data.features) // count, self.plan.batch))
+        version = torch.from_numpy(rng.integers(0, versions, self.plan.batch))
+        conditional = torch.from_numpy(rng.random((self.plan.batch, 1, 1)) >= UNCONDITIONAL).to(self.device)
+        clean = (self.data.features[picked].float().to(self.device) - self.network.mean) / self.network.std
+        texts = self.text_states(self.data.captions[version, drawn]).to(self.device) * conditional
+        sigma = (LOG_NOISE[0] + LOG_NOISE[1] * torch.randn(len(clean))).exp().to(clean)
+        noise = torch.randn(clean.shape).to(clean)
+        cell_weights = self.cell_weights[picked].to(clean)
+        return {"loss": self.network.error(clean, noise, sigma, texts, cell_weights).mean()}
+
+
+def _cell_weights(prior: Prior, data: PriorData) -> Tensor:
+    """Return the weights of errors (N, cells): 1, and more the more what is worn changes the cell."""
+    weights = torch.ones(len(data.features) // data.captions.shape[1], data.captions.shape[1], prior.cells)
+    if data.worn:
+        features = data.features.float().view(*weights.shape[:2], -1) / prior.std
+        dressed, bare = features[:, -2 * data.worn : -data.worn], features[:, -data.worn :]
+        differ = (dressed - bare).square().view(*dressed.shape[:2], prior.cells, prior.kept).mean(3)
+        weights[:, -2 * data.worn :] += WORN_WEIGHT * (differ / CHANGED).clamp(max=1).repeat(1, 2, 1)
+    return weights.flatten(0, 1)
+
+
+def _spread(features: Tensor) -> Tensor:
+    """Return what to divide the features (N, cells, F) of cells by: (F,), halfway from their spread to one for all.
+
+    By their spread alone, features that hardly differ would count as much as those that make the picture.
+    """
+    spread = features.std((0, 1))
+    halfway = spread.sqrt()
+    scale: Tensor = halfway * (spread / halfway).square().mean().sqrt()
+    return scale
+
+
+@torch.no_grad()
+def untrained_prior(guides: Sequence[CLIPPerceptor], pictures: np.ndarray, text: int) -> Prior:
+    """Return a prior that is not trained yet, with the principal components of pictures (N, S, S, 3) uint8.
+
+    text: length of the vectors of texts, those of all guides side by side.
+    """
+    maps = _maps(guides, pixels(pictures[:: max(1, len(pictures) // SAMPLED)], guides[0].mean.device))
+    joined = torch.cat([each.flatten(2) for each in maps], 1).transpose(1, 2)
+    prior = Prior({"cells": joined.shape[1], "channels": [m.shape[1] for m in maps], "text": text, **SHAPE})
+    joined = joined.flatten(0, 1)
+    prior.centre.copy_(joined.mean(0))
+    prior.basis.copy_(torch.linalg.svd(joined - joined.mean(0), full_matrices=False).Vh[: prior.kept].T)
+    return prior
+
+
+@torch.no_grad()
+def features(guides: Sequence[CLIPPerceptor], prior: Prior, pictures: np.ndarray) -> Tensor:
+    """Return features (2 N, E), in half precision, of pictures (N, S, S, 3) uint8 and then of their mirror images."""
+    found, device = [], guides[0].mean.device
+    for k in range(0, len(pictures), CHUNK):
+        images = pixels(pictures[k : k + CHUNK], device)
+        both = [prior.shorten(_maps(guides, view)) for view in (images, images.flip(3))]
+        found.append(torch.stack(both).half())
+    return torch.cat(found, 1).flatten(0, 1)
+
+
+def _maps(guides: Sequence[CLIPPerceptor], images: Tensor) -> list[Tensor]:
+    """Return the feature maps (N, C, h, w) of each guide, of whole images (N, 3, H, W), on the CPU."""
+    return [guide.encode_with_maps(guide.whole(images))[1].cpu() for guide in guides]
+
+
+def pixels(pictures: np.ndarray, device: torch.device) -> Tensor:
+    """Return pictures (N, S, S, 3) uint8 as images (N, 3, S, S) in [0, 1]."""
+    return torch.from_numpy(np.array(pictures)).to(device).permute(0, 3, 1, 2).float() / 255

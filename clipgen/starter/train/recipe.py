@@ -1,4 +1,4 @@
-"""What a recipe of a starter model is, and where it runs."""
+"""The recipe of a starter model as a record, and where it runs."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from clipgen.starter.train.loop import Plan, Report
 from clipgen.weights.registry import STARTER
 
 CLIP_SEED, LARGE_SEED = 1, 2
-"""Of the sets of drawn pictures: what looks, reads and imagines learns from the first, autoencoders from the second."""
+"""Of the sets of drawn pictures: CLIPs and the unCLIP learn from the first, autoencoders from the second."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A row: its plan, and what else it needs."""
+    """How a model is trained: its plan, and what it learns from."""
 
     summary: str
     plan: Plan
     pictures: int
     start: str | None = None
-    """The weights it goes on from: those that ship, or those that another recipe left in the same folder of runs."""
+    """The weights to start at: those that ship, or those that another recipe left in the same folder of runs."""
     needs: tuple[str, ...] = ()
-    """Other such weights that it learns by."""
+    """Other such weights that the training uses."""
     radius: tuple[float, float] = (0.0, 0.0)
-    """Of the adversary, at first and from half of the steps on."""
-    dreams: tuple[str, int] = ("pixels", 0)
-    """What the guide dreams on, and how many dreams join a batch."""
+    """L2 norm of adversarial perturbations, at first and from half of the steps on."""
+    negatives: tuple[str, int] = ("pixels", 0)
+    """What adversarial negatives are made of, "pixels" or "latents", and how many join a batch."""
     bits: int = 16
-    """In which its weights are stored."""
+    """Of each number, as the weights are stored."""
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Where a recipe runs: its folder of runs, device, and who hears of its progress."""
+    """Where a recipe runs: its folder of runs, its device, and what reports its progress."""
 
     runs: Path
     device: torch.device
@@ -47,13 +47,13 @@ class Bench:
 
     @property
     def data(self) -> Path:
-        """The folder of drawn pictures."""
+        """Folder of drawn pictures."""
         return self.runs / "data"
 
     def trained(self, name: str) -> weights.Checkpoint:
-        """Weights that ship, or that an earlier recipe left here.
+        """Return weights that ship, or that an earlier recipe left here.
 
-        Raises WeightsMissingError, naming the command that makes them.
+        Raises WeightsMissingError, which names the command that makes them.
         """
         if name.startswith(STARTER):
             return weights.read(weights.find(name))
@@ -64,5 +64,5 @@ class Bench:
 
 
 def guides_of(names: Sequence[str], bench: Bench) -> list[CLIPPerceptor]:
-    """Perceptors that look and do not learn."""
+    """Return perceptors that do not learn."""
     return [build_perceptor(bench.trained(name)).eval().to(bench.device) for name in names]

@@ -18,14 +18,14 @@ FRESH_SEED = 98  # of a set of pictures that no recipe trains on
 
 @torch.no_grad()
 def code_indices(network: Network, images: Tensor) -> Tensor:
-    """The codes (B, h, w) that the network picks for pictures (B, 3, H, W)."""
+    """Return the codes (B, h, w) that the network picks for pictures (B, 3, H, W)."""
     encoded = network.encode(images)
     return network.nearest(encoded) if isinstance(network, VQGANNetwork) else encoded.argmax(1)
 
 
 @torch.no_grad()
 def decode_indices(network: Network, indices: Tensor) -> Tensor:
-    """Codes (B, h, w) to pictures (B, 3, H, W) in [0, 1]."""
+    """Return the pictures (B, 3, H, W) in [0, 1] of codes (B, h, w)."""
     if isinstance(network, VQGANNetwork):
         codes = network.lookup(indices)
     else:
@@ -39,7 +39,7 @@ def _batches(pictures: np.ndarray, device: torch.device, size: int = 16) -> list
 
 
 def reconstruct(network: Network, pictures: np.ndarray, size: int) -> np.ndarray:
-    """Pictures (N, S, S, 3) uint8 through the codes and back, shrunk to `size`."""
+    """Return pictures (N, S, S, 3) uint8, encoded and decoded, at `size` pixels a side."""
     drawn = []
     for images in _batches(pictures, next(network.parameters()).device):
         made = decode_indices(network, code_indices(network, images))
@@ -49,7 +49,7 @@ def reconstruct(network: Network, pictures: np.ndarray, size: int) -> np.ndarray
 
 
 def quality(network: Network, data: Path, count: int = 96) -> dict[str, float]:
-    """Mean PSNR in dB and SSIM (Wang et al., 2004) on fresh pictures; how many codes are used, and their perplexity."""
+    """Return the mean PSNR in dB and SSIM (Wang et al., 2004) on fresh pictures; codes used, and their perplexity."""
     decibels, likeness, used = [], [], []
     for images in _batches(drawn_set(data, count, 256, FRESH_SEED), next(network.parameters()).device):
         indices = code_indices(network, images)

@@ -39,12 +39,12 @@ EMA = 0.99
 FEATURES_FROM = 0.2  # share of the steps after which the CLIP's features join the loss
 REVIVE_EVERY, DEAD = 50, 0.05
 CRITIC: dict[str, Any] = {"ndf": 24, "n_layers": 2}  # of taming's discriminator: patches of 34 pixels
-CRITIC_FROM, FOOLING_FROM = 0.6, 0.65  # shares of the steps after which it learns, and is to be fooled
-FOOLING = 0.4  # of the pull of the other terms on the last layer
+CRITIC_FROM, FOOLING_FROM = 0.6, 0.65  # shares of the steps after which the critic learns, and counts
+FOOLING = 0.4  # gradient of the adversarial loss at the last layer, as a share of that of the others
 
 
 class LearningVQGAN(VQGANNetwork):
-    """A VQGAN with the statistics that its codebook follows, how often each code is used and by what, and a critic."""
+    """A VQGAN with a critic, and with the running means that its codebook follows: uses of each code, sums of cells."""
 
     uses: Tensor
     sums: Tensor
@@ -69,15 +69,15 @@ class VQGANTrainer:
         self.device = next(perceptor.parameters()).device
         self.network.to(self.device)
 
-    def take_up(self, tensors: dict[str, Tensor]) -> None:
-        """Go on from the weights of a trained network, whose codes need no k-means."""
+    def start_from(self, tensors: dict[str, Tensor]) -> None:
+        """Start from the weights of a trained network, whose codes need no k-means."""
         self.network.load_state_dict(
             {**self.network.state_dict(), **tensors, "sums": tensors["quantize.embedding.weight"]}
         )
         self.continuous = 0
 
     def losses_at(self, step: int) -> Losses:
-        """Pixels, edges, tint, commitment and, by and by, features and the critic for a step's crops."""
+        """Return the losses of a step's crops: pixels, edges, tint, commitment; later also features and the critic."""
         target = crops(self.pictures, self.plan.batch, self.plan.seed, step).to(self.device)
         codes, commitment = self._codes(target, step)
         drawn = self.network.decode(codes)
@@ -97,7 +97,7 @@ class VQGANTrainer:
         return losses
 
     def _codes(self, target: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """The codes of a step's crops, a few of them replaced, and the commitment loss."""
+        """Return the codes of a step's crops, a few of them replaced, and the commitment loss."""
         latent = self.network.encode(target).float()
         with torch.autocast(self.device.type, enabled=False):  # codes that lie near one another need all digits
             return self._nearest(latent, step)
@@ -115,7 +115,7 @@ class VQGANTrainer:
         return codes, mse_loss(latent, self.network.lookup(indices))
 
     def _fooling(self, drawn: Tensor, other: Tensor) -> Tensor:
-        """What the critic finds wrong, weighed against the other terms at the last layer (equation 7 of the paper)."""
+        """Return the adversarial loss, weighted by gradients at the last layer (equation 7 of the paper)."""
         critic = self.network.critic.requires_grad_(False)
         wrong = -critic(drawn).mean()
         critic.requires_grad_(True)
@@ -125,14 +125,14 @@ class VQGANTrainer:
         return weighed
 
     def _criticism(self, drawn: Tensor, target: Tensor) -> Tensor:
-        """The critic's hinge loss."""
+        """Return the critic's hinge loss."""
         critic = self.network.critic
         loss: Tensor = (relu(1 - critic(target)) + relu(1 + critic(drawn))).mean()
         return loss
 
     @torch.no_grad()
     def _set_codes(self, latent: Tensor, rounds: int = 8) -> None:
-        """k-means on the cells of many batches' latents."""
+        """Set the codebook by k-means on the latents of many batches."""
         cells = [latent] + [
             self.network.encode(crops(self.pictures, 32, self.plan.seed + 1, k).to(self.device)) for k in range(24)
         ]

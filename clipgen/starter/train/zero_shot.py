@@ -1,4 +1,4 @@
-"""What a CLIP names, unprompted by training, in fresh pictures of the drawn world."""
+"""Zero-shot classification of fresh pictures of the drawn world by a CLIP."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BY_STYLE = ("noun", "colour")
 def zero_shot(
     perceptor: CLIPPerceptor, data: Path, count: int = 1000, seed: int = 99, held: bool = False
 ) -> dict[str, float]:
-    """Share of fresh pictures whose noun, colour and so on the perceptor names, among all that the world knows.
+    """Return in what share of fresh pictures the perceptor names the noun, colour and so on, among all of the world.
 
     `relation`: the share of pictures of two things that it takes for what they show, not for that with the things or
     their colours swapped, where chance is 0.5. `held`: of combinations that no training picture shows.
@@ -40,18 +40,18 @@ def zero_shot(
         if name in BY_STYLE:
             scores[f"{name}_plain"] = _share([hit for k, hit in hits.items() if shown[k].style is None])
             scores[f"{name}_styled"] = _share([hit for k, hit in hits.items() if shown[k].style is not None])
-    return scores | {"relation": _share(_told_apart(perceptor, vectors, shown))}
+    return scores | {"relation": _share(_in_order(perceptor, vectors, shown))}
 
 
 def _named(name: str, perceptor: CLIPPerceptor, vectors: Tensor, shown: Sequence[Truth]) -> dict[int, bool]:
-    """Of each picture that shows a value of the attribute: whether that, or that of its other thing, is named."""
+    """Return, for each picture that has the attribute, whether its value, or that of its other thing, is named."""
     texts = [(text, claim[name]) for text, claim in grammar.bank() if name in claim]
     best = (vectors @ perceptor.encode_texts([text for text, _ in texts]).T).argmax(1).tolist()
     values = [{side.get(name) for side in grammar.readings(asdict(truth))} - {None} for truth in shown]
     return {k: texts[best[k]][1] in right for k, right in enumerate(values) if right}
 
 
-def _told_apart(perceptor: CLIPPerceptor, vectors: Tensor, shown: Sequence[Truth]) -> list[bool]:
+def _in_order(perceptor: CLIPPerceptor, vectors: Tensor, shown: Sequence[Truth]) -> list[bool]:
     rng = np.random.default_rng(0)
     hits = []
     for vector, truth in zip(vectors, shown, strict=True):

@@ -98,7 +98,7 @@ class FeatureLoss:
     def __call__(self, moment: Moment) -> Tensor:
         """Return (b,), the `prompt_loss` of the distance to the features."""
         maps = [moment.maps[number] for number in sorted(moment.maps)]
-        seen = self.prior.shorten([each.flatten(0, 1) for each in maps]).unflatten(0, maps[0].shape[:2])
+        seen = self.prior.shorten([each.flatten(0, 1) for each in maps]).view(*maps[0].shape[:2], -1)
         distances = self.prior.distance(seen, self.features[moment.rows])[:, :, None]
         weights, stops = self.weights[moment.rows], self.stops[moment.rows]
         return prompt_loss(distances.expand(-1, -1, stops.shape[1]), weights, stops)

@@ -1,4 +1,4 @@
-"""The recipes of what imagines, from drawing to weights, with few pictures and steps."""
+"""The recipes of the unCLIP, from drawing to weights, with few pictures and steps."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +9,9 @@ import torch
 
 from clipgen.starter.train.recipe import Bench
 from clipgen.starter.train.recipes import RECIPES, train
-from clipgen.starter.unclip.coarse import build_sketcher
-from clipgen.starter.unclip.decoder import build_painter
-from clipgen.starter.unclip.prior import build_feature_prior
+from clipgen.starter.unclip.coarse_decoder import build_coarse_decoder
+from clipgen.starter.unclip.decoder import build_decoder
+from clipgen.starter.unclip.prior import build_prior
 from clipgen.weights import Checkpoint, read
 from clipgen.weights.loader import load
 
@@ -25,10 +25,10 @@ SHIPPED = {
     "vqgan-restoring": "starter/vqgan",
 }
 BUILD = {
-    "feature-prior": build_feature_prior,
-    "sketcher": build_sketcher,
-    "painter": build_painter,
-    "upsampler": build_painter,
+    "feature-prior": build_prior,
+    "sketcher": build_coarse_decoder,
+    "painter": build_decoder,
+    "upsampler": build_decoder,
 }
 
 
@@ -48,7 +48,7 @@ def test_a_recipe_leaves_weights_of_the_kind_that_ships(name: str, tmp_path: Pat
     BUILD[name](made)
 
 
-def test_a_fresh_prior_is_one_of_the_same_shape_that_knows_its_texts(tmp_path: Path) -> None:
+def test_an_untrained_prior_has_the_same_shape_and_the_statistics_of_its_texts(tmp_path: Path) -> None:
     made = trained("feature-prior", 40, tmp_path, start=None)
     assert made.config == load("starter/feature-prior").config
     assert (made.tensors["text_std"] > 0).all()

@@ -1,4 +1,4 @@
-"""Learning to read: texts come to their pictures, pictures stay, and what is true of a picture is no rival."""
+"""Training a text tower: texts come to their pictures, pictures stay, and what is true of a picture is no rival."""
 
 from collections.abc import Sequence
 
@@ -11,18 +11,25 @@ from torch.nn.functional import normalize
 from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.starter import grammar
 from clipgen.starter.grammar import Truth
-from clipgen.starter.train.clip import CONFIGS, LEAST
+from clipgen.starter.train.clip import CONFIGS
 from clipgen.starter.train.data import truths
 from clipgen.starter.train.loop import Plan
-from clipgen.starter.train.reading import ReadingTrainer, captions, looks, readings
+from clipgen.starter.train.text_tower import (
+    TextTowerTrainer,
+    captions,
+    claims_of,
+    image_vectors,
+    retrieval_loss,
+    text_vectors,
+)
 
 SHOWN = truths(5, 80)
 
 
-def trainer() -> ReadingTrainer:
+def trainer() -> TextTowerTrainer:
     torch.manual_seed(0)
     pictures = normalize(torch.randn(len(SHOWN), 128), dim=1)
-    return ReadingTrainer(
+    return TextTowerTrainer(
         CLIPPerceptor(CONFIGS["clip"]), Plan(30, 24, 0.001, seed=4), [pictures.repeat(2, 1)] * 2, SHOWN
     )
 
@@ -45,49 +52,38 @@ def test_texts_come_to_their_pictures_and_pictures_stay() -> None:
     assert not any(name.startswith("visual.") for name in moved)
 
 
-def chosen(match: Tensor, known: Tensor, rival: float) -> float:
-    """The loss where two pictures have a caption each, and the second's is this much better for the first."""
-    learning = trainer()
-    words = len(learning.bank)
-    logits = torch.tensor([[0.0, rival], [LEAST, 0.0]])
-    told = torch.cat([match, torch.zeros(2, words, dtype=torch.bool)], 1)
-    certain = torch.cat([known, torch.zeros(2, words, dtype=torch.bool)], 1)
-    return float(learning._chosen(torch.cat([logits, torch.zeros(2, words)], 1), told, certain))
-
-
 def test_only_what_is_known_to_be_false_is_a_rival() -> None:
-    own, both = torch.eye(2) > 0, torch.ones(2, 2) > 0
-    assert chosen(own, both, rival=9.0) > 8
-    assert chosen(both, both, rival=9.0) < 0.01
-    assert chosen(own, own, rival=9.0) < 0.01
+    """Two pictures have a text each, and the second's is nearer to the first."""
+    logits, own, both = torch.tensor([[0.0, 9.0], [-1e4, 0.0]]), torch.eye(2) > 0, torch.ones(2, 2) > 0
+    assert retrieval_loss(logits, own, both) > 8
+    assert retrieval_loss(logits, both, both) < 0.01
+    assert retrieval_loss(logits, own, own) < 0.01
 
 
 def test_what_has_two_things_swapped_is_a_rival_of_its_own_picture() -> None:
-    learning = trainer()
-    claims, bound = learning._claims(SHOWN, np.random.default_rng(3))
+    claims, bound = claims_of(SHOWN, np.random.default_rng(3))
     assert len(bound)
     for row, right, wrong in bound.tolist():
         assert grammar.is_true(claims[right], SHOWN[row])
         assert not grammar.is_true(claims[wrong], SHOWN[row])
 
 
-def test_held_out_combinations_are_never_read() -> None:
-    learning = trainer()
+def test_held_out_combinations_are_never_claimed() -> None:
     for seed in range(5):
-        claims, _ = learning._claims(SHOWN, np.random.default_rng(seed))
+        claims, _ = claims_of(SHOWN, np.random.default_rng(seed))
         assert not any(grammar.held_out(claim) for claim in claims)
 
 
-def test_pictures_are_looked_at_as_they_are_and_mirrored() -> None:
+def test_image_vectors_are_those_of_pictures_and_then_of_their_mirror_images() -> None:
     """FakePerceptor sees quarters: a mirror image exchanges the left ones and the right ones."""
     pictures = np.random.default_rng(0).integers(0, 256, (300, 64, 64, 3), dtype=np.uint8)
-    seen = looks(FakePerceptor(), pictures)  # type: ignore[arg-type]
+    seen = image_vectors(FakePerceptor(), pictures)  # type: ignore[arg-type]
     straight, mirrored = seen.view(2, 300, 2, 2, 3)  # then pictures, rows, columns, colours
     torch.testing.assert_close(mirrored, straight.flip(2))
-    torch.testing.assert_close(seen[299:300], looks(FakePerceptor(), pictures[299:])[:1])  # type: ignore[arg-type]
+    torch.testing.assert_close(seen[299:300], image_vectors(FakePerceptor(), pictures[299:])[:1])  # type: ignore[arg-type]
 
 
-def test_readings_are_vectors_of_texts() -> None:
+def test_text_vectors_are_in_the_order_of_the_lists() -> None:
     class Listener(CLIPPerceptor):
         def __init__(self) -> None:
             torch.nn.Module.__init__(self)
@@ -95,8 +91,8 @@ def test_readings_are_vectors_of_texts() -> None:
         def encode_texts(self, texts: Sequence[str]) -> Tensor:
             return torch.tensor([[float("cat" in text), float("red" in text)] for text in texts])
 
-    read = readings(Listener(), [["cat", "red", "red cat"], ["red", "cat", "cat"]], chunk=2)
-    assert read.tolist() == [[[1, 0], [0, 1], [1, 1]], [[0, 1], [1, 0], [1, 0]]]
+    vectors = text_vectors(Listener(), [["cat", "red", "red cat"], ["red", "cat", "cat"]], chunk=2)
+    assert vectors.tolist() == [[[1, 0], [0, 1], [1, 1]], [[0, 1], [1, 0], [1, 0]]]
 
 
 def test_captions_are_true_and_name_every_style() -> None:

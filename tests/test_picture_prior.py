@@ -9,7 +9,7 @@ from torch import Tensor
 from clipgen import weights
 from clipgen.errors import ClipgenError
 from clipgen.starter.train.loop import Plan
-from clipgen.starter.train.prior import Prior, PriorTrainer, build_prior
+from clipgen.starter.train.picture_prior import PicturePrior, PicturePriorTrainer, build_picture_prior
 
 TINY: dict[str, Any] = {
     "size": 16,
@@ -28,13 +28,13 @@ TINY: dict[str, Any] = {
 
 
 @pytest.fixture
-def prior() -> Prior:
+def prior() -> PicturePrior:
     torch.manual_seed(0)
-    return Prior(TINY).eval().requires_grad_(False)
+    return PicturePrior(TINY).eval().requires_grad_(False)
 
 
 @pytest.mark.parametrize("sigma", [0.05, 0.5, 3.0])
-def test_the_network_sees_unit_variance_at_every_noise(prior: Prior, sigma: float) -> None:
+def test_the_network_sees_unit_variance_at_every_noise(prior: PicturePrior, sigma: float) -> None:
     seen: list[Tensor] = []
     prior.model.conv_in.register_forward_pre_hook(lambda _module, inputs: seen.extend(inputs))
     noisy = 0.5 * torch.randn(4, 3, 32, 32) + sigma * torch.randn(4, 3, 32, 32)
@@ -42,7 +42,7 @@ def test_the_network_sees_unit_variance_at_every_noise(prior: Prior, sigma: floa
     assert float(seen[0].std()) == pytest.approx(1, abs=0.05)
 
 
-def test_the_network_is_told_the_noise(prior: Prior) -> None:
+def test_the_network_knows_the_noise(prior: PicturePrior) -> None:
     noisy = torch.randn(1, 3, 16, 16)
     of_little, of_much = (prior.denoise(noisy, torch.tensor([sigma])) for sigma in (0.1, 1.0))
     scaled = prior.denoise(noisy * (1.25 / 0.26) ** 0.5, torch.tensor([1.0]))  # to the same input
@@ -50,7 +50,7 @@ def test_the_network_is_told_the_noise(prior: Prior) -> None:
     assert not torch.allclose(of_little, scaled, rtol=1e-3)
 
 
-def test_the_pull_leads_to_the_denoised_picture(prior: Prior) -> None:
+def test_the_pull_leads_to_the_denoised_picture(prior: PicturePrior) -> None:
     sigma, noise = torch.tensor([0.2, 0.7]), torch.randn(2, 3, 16, 16)
     images = torch.rand(2, 3, 16, 16, requires_grad=True)
     distance = prior.unlikeliness(images, sigma, noise)
@@ -61,17 +61,17 @@ def test_the_pull_leads_to_the_denoised_picture(prior: Prior) -> None:
     torch.testing.assert_close(slope, 2 * 2 * gap / gap[0].numel())
 
 
-def test_weights_of_another_kind_are_refused(prior: Prior) -> None:
+def test_weights_of_another_kind_are_refused(prior: PicturePrior) -> None:
     checkpoint = weights.Checkpoint("prior", TINY, prior.state_dict())
-    assert build_prior(checkpoint).size == 16
+    assert build_picture_prior(checkpoint).size == 16
     with pytest.raises(ClipgenError, match="'clip' is no prior"):
-        build_prior(replace(checkpoint, kind="clip"))
+        build_picture_prior(replace(checkpoint, kind="clip"))
 
 
 def test_training_makes_the_error_smaller() -> None:
     ramp = np.linspace(0, 255, 64, dtype=np.uint8)
     pictures = np.broadcast_to(ramp[None, :, None, None], (8, 64, 64, 3)).copy()
-    trainer = PriorTrainer(Plan(steps=12, batch=4, rate=0.002), pictures, torch.device("cpu"))
+    trainer = PicturePriorTrainer(Plan(steps=12, batch=4, rate=0.002), pictures, torch.device("cpu"))
     optimiser = torch.optim.Adam(trainer.network.parameters(), lr=0.002)
     errors = []
     for step in range(12):
