@@ -10,13 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, normalize
 
+from clipgen import generators
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
 from clipgen.config.settings import PerceptorSettings
 from clipgen.core.contracts import Loss, Outcome, Step
-from clipgen.core.loop import Guide
+from clipgen.core.loop import CutoutPlan, Guide, Loop
+from clipgen.core.losses import LOSSES, Objective, encode_targets
+from clipgen.core.optim import LatentOptimizer
 from clipgen.engine import run
 from clipgen.engine.models import Models
 from clipgen.engine.optimise import Result
@@ -156,6 +159,27 @@ def fake_models(backend: str = "vqgan", perceptors: int = 1) -> Models:
 def guided_by(*perceptors: nn.Module, backend: str = "vqgan") -> Models:
     """Models whose guides are these."""
     return replace(fake_models(backend), guides=tuple(map(guide, perceptors)))
+
+
+def fake_loop(plan: Plan, models: Models, *others: Plan) -> Loop:
+    """The loop of pictures that start at noise, as the core knows it."""
+    plans = (plan, *others)
+    seeds = [each.seed for each in plans]
+    targets = encode_targets([each.perceptor for each in models.guides], [p.prompts for p in plans], models.device)
+    losses = {row.name: (LOSSES[row.name](targets), row.weight) for row in plan.losses}
+    levels = plan.generator.levels
+    generator = generators.create(plan.backend, models.network, models.device, len(plans), plan.size, levels)
+    generator.start_from_noise_(seeds)
+    return Loop(
+        generator=generator,
+        optimizer=LatentOptimizer(generator.parameters(), [plan.lr] * len(plans), plan.generator.optimizer),
+        objective=Objective(losses, targets, needs_maps=False),
+        guides=models.guides,
+        cutouts=CutoutPlan(plan.cutouts, plan.size, plan.augmentations),
+        lr_schedule=plan.lr_schedule,
+        seeds=seeds,
+        total=plan.steps,
+    )
 
 
 def install(put: Callable[[Any, str, Any], None] = setattr) -> None:
