@@ -6,12 +6,11 @@ from pathlib import Path
 import pretrained
 import pytest
 import torch
-from fakes import Cli, fake_models
+from fakes import Cli, install
 from loopback import CONTENT, SHA256, Files, LoopbackServer, serves
 from typer.testing import CliRunner
 
 from clipgen.cli.app import app
-from clipgen.engine import runner
 from clipgen.weights.cache import Cache
 
 pytest.register_assert_rewrite("recipes")  # its checks, too, show the values when they fail
@@ -27,7 +26,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Types a command in an empty folder, on a machine whose models are the fakes."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runner, "load_models", lambda job, device, note=None: fake_models(job.backend))
+    install(monkeypatch.setattr)
     return lambda *args, **settings: CliRunner().invoke(app, list(args), **settings)
 
 

@@ -1,19 +1,30 @@
 """Small stand-ins for models, with the contracts of the real ones and results that can be worked out by hand."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
-from clipgen.core.guidance import ScheduledPerceptor
-from clipgen.engine.runner import Result
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, normalize
 
-from clipgen.config.job import Job, parse_prompts
-from clipgen.config.presets import PerceptorSettings
-from clipgen.core.contracts import Outcome, Step
-from clipgen.engine.cost import Models
+from clipgen import generators
+from clipgen.config.job import Job
+from clipgen.config.plan import Plan
+from clipgen.config.prompts import parse_prompts
+from clipgen.config.resolve import resolve
+from clipgen.config.settings import PerceptorSettings
+from clipgen.core.contracts import Loss, Outcome, Step
+from clipgen.core.loop import CutoutPlan, Guide, Loop
+from clipgen.core.losses import LOSSES, Objective, encode_targets
+from clipgen.core.optim import LatentOptimizer
+from clipgen.engine import run
+from clipgen.engine.models import Models
+from clipgen.engine.optimise import Result
+from clipgen.session import session
+from clipgen.util.images import resized
 
 STRIDE = 8
 Cli = Callable[..., Any]
@@ -115,18 +126,80 @@ class Recorder:
         self.outcomes.append(outcome)
 
 
-def scheduled(perceptor: nn.Module, **settings: float) -> ScheduledPerceptor:
-    return ScheduledPerceptor(perceptor, PerceptorSettings("fake", **settings))  # type: ignore[arg-type]
+class FakeProposal:
+    """Proposes nothing: runs begin at noise, go by their texts, and are enlarged as they are."""
+
+    def images(self) -> Mapping[int, Tensor]:
+        return {}
+
+    def losses(self) -> Mapping[str, Loss]:
+        return {}
+
+    def target_weights(self, weights: Tensor) -> Tensor:
+        return weights
+
+    def enlarge(self, images: Tensor, size: tuple[int, int]) -> Tensor:
+        return resized(images, size)
+
+
+def propose(*_asked: Any, on_stage: Callable[[str], None]) -> FakeProposal:
+    on_stage("proposing")
+    return FakeProposal()
+
+
+def guide(perceptor: nn.Module, **settings: float) -> Guide:
+    return Guide(perceptor, PerceptorSettings("fake/perceptor", **settings))  # type: ignore[arg-type]
 
 
 def fake_models(backend: str = "vqgan", perceptors: int = 1) -> Models:
-    network = {"vqgan": FakeVQGAN, "dvae": FakeDVAE}[backend]()
-    guides = tuple(scheduled(FakePerceptor()) for _ in range(perceptors))
-    return Models(network, guides, torch.device("cpu"))  # type: ignore[arg-type]
+    network = {"vqgan": FakeVQGAN, "dvae": FakeDVAE, "pixels": nn.Identity}[backend]()
+    return Models(network, tuple(guide(FakePerceptor()) for _ in range(perceptors)), torch.device("cpu"))
+
+
+def guided_by(*perceptors: nn.Module, backend: str = "vqgan") -> Models:
+    """Models whose guides are these."""
+    return replace(fake_models(backend), guides=tuple(map(guide, perceptors)))
+
+
+def fake_loop(plan: Plan, models: Models, *others: Plan) -> Loop:
+    """The loop of pictures that start at noise, as the core knows it."""
+    plans = (plan, *others)
+    seeds = [each.seed for each in plans]
+    targets = encode_targets([each.perceptor for each in models.guides], [p.prompts for p in plans], models.device)
+    losses = {row.name: (LOSSES[row.name](targets), row.weight) for row in plan.losses}
+    levels = plan.generator.levels
+    generator = generators.create(plan.backend, models.network, models.device, len(plans), plan.size, levels)
+    generator.start_from_noise_(seeds)
+    return Loop(
+        generator=generator,
+        optimizer=LatentOptimizer(generator.parameters(), [plan.lr] * len(plans), plan.generator.optimizer),
+        objective=Objective(losses, targets, needs_maps=False),
+        guides=models.guides,
+        cutouts=CutoutPlan(plan.cutouts, plan.size, plan.augmentations),
+        lr_schedule=plan.lr_schedule,
+        seeds=seeds,
+        total=plan.steps,
+    )
+
+
+def install(put: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Have every session use the fakes in place of the models that a plan names."""
+    put(session, "load_models", lambda plan, device, note=None: fake_models(plan.backend))
+    put(run, "proposal_module", lambda kind: SimpleNamespace(propose=propose))
 
 
 def job(prompt: str = "red", **settings: Any) -> Job:
     return Job(parse_prompts(prompt), **{"size": (48, 32), "steps": 12, "cutouts": 6, "lr": 0.1, **settings})
+
+
+def plan(prompt: str = "red", **settings: Any) -> Plan:
+    """The plan of a job for the starter set, without its unCLIP."""
+    return replace(resolve(job(prompt, preset="starter", **settings))[0], unclip=())
+
+
+def with_generator(plan: Plan, **settings: Any) -> Plan:
+    """The plan with other settings of its generator."""
+    return replace(plan, generator=replace(plan.generator, **settings))
 
 
 def colour(result: Result) -> list[float]:

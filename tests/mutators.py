@@ -13,7 +13,8 @@ from typing import Any
 
 from PIL import Image, ImageCms
 
-from clipgen.config.job import Job, parse_prompts
+from clipgen.config.job import Job
+from clipgen.config.prompts import parse_prompts
 from clipgen.util.text import MAX_LINE
 
 COUNT = int(os.environ.get("CLIPGEN_FUZZ", "60"))
@@ -145,7 +146,7 @@ def _png_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
 
 def _extra_chunk(draw: random.Random) -> tuple[bytes, bytes]:
     """A chunk that a hostile PNG may carry."""
-    text = draw.choice((b"\x1b]0;title\x07", b"\0\0", b"x" * 5000, "猫".encode(), b"\xff\xfe", b'{"job": 1}'))
+    text = draw.choice((b"\x1b]0;title\x07", b"\0\0", b"x" * 5000, "猫".encode(), b"\xff\xfe", b'{"plan": 1}'))
     packed = draw.choice((zlib.compress(bytes(3_000_000)), zlib.compress(text), text))
     return draw.choice(
         [

@@ -8,11 +8,14 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from typer.testing import Result
 
-from clipgen.config.job import Job, parse_prompts
+from clipgen.config.job import Job
+from clipgen.config.prompts import parse_prompts
+from clipgen.config.resolve import resolve
 from clipgen.core.contracts import Outcome
 from clipgen.outputs.metadata import CHUNK, Recipe
 
-RECIPE = Recipe(Job(parse_prompts("red")), None, Outcome.FINISHED, 3, 0.25, 0.5)
+JOB = Job(parse_prompts("red"), preset="starter")
+RECIPE = Recipe(resolve(JOB)[0], None, Outcome.FINISHED, 3, 0.25, 0.5)
 
 
 def png_with(text: str, key: str = CHUNK, path: str = "foreign.png") -> Path:
@@ -23,11 +26,23 @@ def png_with(text: str, key: str = CHUNK, path: str = "foreign.png") -> Path:
 
 
 def recipe_with(changes: dict[str, Any]) -> str:
-    """Write a good recipe, but for some parts: a key of the record or, with a dot, of its job."""
-    record = RECIPE.to_dict()
+    """Write a good recipe, but for some parts: keys of the record, and after dots of what is in it."""
+    return _changed(RECIPE.to_dict(), changes)
+
+
+def old_recipe_with(changes: dict[str, Any], job: Job = JOB) -> str:
+    """The same of schema 1, which holds what was asked for in place of the plan."""
+    made = {"outcome": "finished", "steps_done": 3, "clip_score": 0.25, "loss": 0.5}
+    return _changed({"schema": 1, "version": RECIPE.version, "job": job.to_dict(), **made}, changes)
+
+
+def _changed(record: dict[str, Any], changes: dict[str, Any]) -> str:
     for name, value in changes.items():
-        place = record["job"] if name.startswith("job.") else record
-        place[name.removeprefix("job.")] = value
+        *outer, last = name.split(".")
+        place: Any = record
+        for key in outer:
+            place = place[key]
+        place[last] = value
     return json.dumps(record)
 
 

@@ -13,12 +13,13 @@ from PIL import Image
 
 from clipgen import __version__
 from clipgen.cli.app import COMMANDS
-from clipgen.config.job import Job, parse_prompts
+from clipgen.config.plan import Plan
 from clipgen.config.presets import PRESETS
-from clipgen.engine import runner
+from clipgen.config.prompts import parse_prompts
 from clipgen.errors import OutOfMemoryError
 from clipgen.generators import GENERATORS
 from clipgen.outputs import metadata
+from clipgen.session import session
 from clipgen.session.state import SUFFIX
 
 SMALL = ("--size", "32x32", "--steps", "3", "--cutouts", "2")
@@ -36,7 +37,7 @@ def test_a_prompt_alone_makes_a_picture_and_prints_its_path(cli: Cli) -> None:
     path = Path(result.stdout.strip())
     record = metadata.read(path)
     assert record is not None
-    assert path == Path("outputs") / f"red-{record['job']['seed']}.png"
+    assert path == Path("outputs") / f"red-{record['plan']['seed']}.png"
     with Image.open(path) as image:
         assert image.size == (32, 32)
 
@@ -76,7 +77,7 @@ def test_json_is_one_document_and_nothing_else(cli: Cli) -> None:
     assert document["path"] == "outputs/red-1.png"
     assert document["films"] == ["outputs/red-1.gif"]
     assert document["outcome"] == "finished"
-    assert Job.from_dict(document["job"]).prompts == parse_prompts("red")
+    assert Plan.from_dict(document["plan"]).prompts == parse_prompts("red")
     assert result.stderr == ""
 
 
@@ -115,7 +116,10 @@ def test_init_gives_the_size(cli: Cli) -> None:
     ("args", "message"),
     [
         (("",), "the prompt is empty"),
-        (("red", "--backend", "vqgann"), "--backend must be one of dvae, vqgan, got 'vqgann'; did you mean vqgan?"),
+        (
+            ("red", "--backend", "vqgann"),
+            "--backend must be one of dvae, pixels, vqgan, got 'vqgann'; did you mean vqgan?",
+        ),
         (("red", "--preset", "startr"), "did you mean starter?"),
         (
             ("red", "--device", "cudda"),
@@ -148,7 +152,7 @@ def test_bad_input_is_one_line_with_exit_code_2_and_writes_nothing(
 
 
 def test_an_unwritable_folder_is_found_before_models_load(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "load_models", lambda job, device, note=None: pytest.fail("models were loaded"))
+    monkeypatch.setattr(session, "load_models", lambda plan, device, note=None: pytest.fail("models were loaded"))
     Path("file").write_text("in the way")
     result = cli("red", "-o", "file/inside", *SMALL)
     assert result.exit_code == 2
@@ -159,7 +163,7 @@ def test_errors_of_the_run_have_their_exit_code_and_leave_no_file(cli: Cli, monk
     def out_of_memory(*_: object) -> None:
         raise OutOfMemoryError("too large")
 
-    monkeypatch.setattr(runner, "load_models", out_of_memory)
+    monkeypatch.setattr(session, "load_models", out_of_memory)
     result = cli("red", "--video", *SMALL)
     assert (result.exit_code, files()) == (4, [])
     assert result.stderr.splitlines()[-1] == "error: too large"
@@ -169,7 +173,7 @@ def test_errors_of_the_run_have_their_exit_code_and_leave_no_file(cli: Cli, monk
 def test_a_defect_is_one_line_and_a_traceback_only_with_debug(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, debug: bool
 ) -> None:
-    monkeypatch.setattr(runner, "load_models", lambda job, device, note=None: 1 / 0)
+    monkeypatch.setattr(session, "load_models", lambda plan, device, note=None: 1 / 0)
     result = cli("red", *SMALL, *["--debug"] * debug)
     assert result.exit_code == 1
     assert ("Traceback" in result.stderr) is debug
@@ -249,10 +253,9 @@ def test_help_is_instant_because_torch_is_not_imported() -> None:
 
 STOPPED_RUN = """
 import sys
-from fakes import Cli, fake_models
-from clipgen.engine import runner
+from fakes import install
 from clipgen.cli.app import app
-runner.load_models = lambda job, device, note=None: fake_models(job.backend)
+install()
 app(args=["red", "--seed", "1", "--steps", "100000", "--size", "32x32", "--cutouts", "2", "--mp4"], prog_name="clipgen")
 """
 

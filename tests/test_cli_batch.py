@@ -1,19 +1,20 @@
 """A batch loads the models once, goes on past what fails, and never does the same work twice."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fakes import fake_models
+from fakes import COLOURS, fake_models, install
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from clipgen.cli.app import app
-from clipgen.config.job import Job
-from clipgen.engine import runner
-from clipgen.engine.cost import Models
-from clipgen.errors import DivergedError
+from clipgen.config.plan import Plan
+from clipgen.engine.models import Models
+from clipgen.outputs import metadata
+from clipgen.session import session
 
 SMALL = ("--size", "32x32", "--steps", "2", "--cutouts", "2")
 PROMPTS = "# colours\n\nred\n  blue  \n# the end\ngreen:2|white:-0.5\n"
@@ -27,15 +28,16 @@ class Loader:
     def __init__(self) -> None:
         self.loads = 0
 
-    def __call__(self, job: Job, device: str, note: object) -> Models:
+    def __call__(self, plan: Plan, device: str, note: object) -> Models:
         self.loads += 1
-        return fake_models(job.backend)
+        return fake_models(plan.backend)
 
 
 @pytest.fixture
 def loader(monkeypatch: pytest.MonkeyPatch) -> Loader:
     loader = Loader()
-    monkeypatch.setattr(runner, "load_models", loader)
+    install(monkeypatch.setattr)
+    monkeypatch.setattr(session, "load_models", loader)
     return loader
 
 
@@ -100,24 +102,27 @@ def test_a_bad_line_does_not_stop_the_others(batch: Batch) -> None:
     assert result.stderr.splitlines()[-1] == "error: 2 of 4 prompts failed, on line 2, 4"
 
 
-def test_a_run_that_fails_does_not_stop_the_others(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(job: Job, *args: object, **settings: object) -> object:
-        if job.text == "red":
-            raise DivergedError("not finite")
-        return real(job, *args, **settings)  # type: ignore[arg-type]
-
-    real = runner.run
-    monkeypatch.setattr(runner, "run", run)
-    result = batch("red\nblue\n")
-    assert (result.exit_code, result.stdout.split()) == (1, ["outputs/blue-0.png"])
-    assert [path.name for path in Path("outputs").iterdir()] == ["blue-0.png"]
+@pytest.mark.parametrize("together", ["1", "8"])
+def test_a_run_that_fails_does_not_stop_the_others(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, together: str
+) -> None:
+    assert batch("blue\ngreen\n", "-o", "good").exit_code == 0
+    monkeypatch.setitem(COLOURS, "bad", (math.nan, math.nan, math.nan))
+    result = batch("blue\nbad\ngreen\n", "--together", together)
+    assert result.exit_code == 1
+    assert "error: line 2: the numbers grew without bound" in result.stderr
+    assert result.stderr.splitlines()[-1] == "error: 1 of 3 prompts failed, on line 2"
+    for name in ("blue-0.png", "green-0.png"):
+        assert Path("outputs", name).read_bytes() == Path("good", name).read_bytes()
+    assert (metadata.read(Path("outputs/bad-0.png")) or {})["outcome"] == "diverged"
+    assert sorted(path.name for path in Path("outputs").iterdir()) == ["bad-0.png", "blue-0.png", "green-0.png"]
 
 
 def test_ctrl_c_ends_the_whole_batch(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(job: Job, *args: object, **settings: object) -> object:
+    def interrupted(*_args: object, **_settings: object) -> object:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runner, "run", interrupted)
+    monkeypatch.setattr(session, "optimise_together", interrupted)
     result = batch(PROMPTS)
     assert (result.exit_code, result.stdout) == (130, "")
     assert result.stderr.splitlines()[-1] == "error: stopped"
@@ -153,7 +158,8 @@ def test_the_preset_is_explained_once(batch: Batch) -> None:
         ("# nothing\n\n", (), "prompts.txt holds no prompt"),
         ("red", ("--steps", "0"), "--steps must be a whole number from 1"),
         ("red", ("--init", "missing.png"), "'missing.png' does not exist"),
-        ("red", ("-o", "prompts.txt"), "-o prompts.txt cannot be written"),
+        ("red", ("--together", "0"), "--together must be a whole number from 1 to 8, got 0"),
+        ("red", ("--together", "9"), "--together must be a whole number from 1 to 8, got 9"),
     ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(
@@ -163,6 +169,14 @@ def test_bad_input_is_one_line_and_writes_nothing(
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
+    assert [path.name for path in Path().iterdir()] == ["prompts.txt"]
+    assert loader.loads == 0
+
+
+def test_a_folder_that_cannot_be_made_is_found_before_models_load(batch: Batch, loader: Loader) -> None:
+    result = batch("red", "-o", "prompts.txt")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].startswith("error: -o prompts.txt cannot be written")
     assert [path.name for path in Path().iterdir()] == ["prompts.txt"]
     assert loader.loads == 0
 
@@ -178,13 +192,13 @@ def test_a_missing_file_is_named(batch: Batch) -> None:
 
 def test_an_init_image_that_goes_away_fails_its_line_only(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("RGB", (32, 32)).save("init.png")
-    real = runner.run
+    real = session.optimise_together
 
-    def run(*args: object, **settings: object) -> object:
+    def optimise(*args: object, **settings: object) -> object:
         Path("init.png").unlink(missing_ok=True)
         return real(*args, **settings)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(runner, "run", run)
-    result = batch("red\nblue\n", "--init", "init.png")
+    monkeypatch.setattr(session, "optimise_together", optimise)
+    result = batch("red\nblue\n", "--init", "init.png", "--together", "1")
     assert (result.exit_code, result.stdout.split()) == (1, ["outputs/red-0.png"])
     assert "line 2: --init init.png can no longer be read" in result.stderr

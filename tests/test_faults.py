@@ -12,9 +12,10 @@ import pytest
 from fakes import Cli
 from PIL import Image
 from test_resume import FILMED, SMALL, digests, start
+from torch import Tensor
 
 from clipgen.core.contracts import Step
-from clipgen.engine import scene
+from clipgen.core.loop import Loop, Measured
 from clipgen.outputs import metadata
 from clipgen.outputs.png import PngSink
 from clipgen.util import files as naming
@@ -86,7 +87,7 @@ def test_a_folder_that_vanishes_costs_no_picture(
 
 def test_a_film_that_outgrows_a_limit_costs_no_picture(cli: Cli) -> None:
     assert cli(*SMALL, "-o", "free").exit_code == 0
-    process = start(*FILMED, "-o", "tight", limit=1500)
+    process = start(*FILMED, "-o", "tight", limit=5000)
     output, said = process.communicate(timeout=120)
     assert process.returncode == 1, said
     assert output.split() == ["tight/red-blue-0-3-1.png"]
@@ -104,13 +105,13 @@ def test_a_state_that_cannot_be_saved_is_said_and_costs_nothing(cli: Cli, monkey
 
 
 def test_a_run_that_diverges_leaves_its_last_good_picture(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    measure = scene.Scene._measure
+    measure = Loop.measure
 
-    def bad(self: scene.Scene) -> scene.Measured:
-        measured = measure(self)
+    def bad(self: Loop, images: Tensor) -> Measured:
+        measured = measure(self, images)
         return replace(measured, losses=measured.losses * float("nan")) if self.done >= 5 else measured
 
-    monkeypatch.setattr(scene.Scene, "_measure", bad)
+    monkeypatch.setattr(Loop, "measure", bad)
     result = cli(*SMALL, "--steps", "30")
     assert result.exit_code == 5
     [path] = Path("outputs").iterdir()

@@ -21,8 +21,8 @@ SIZE = (64, 48)
 def step_at(index: int, total: int, size: tuple[int, int] = SIZE) -> Step:
     """From black at the start to white at the end."""
     zero = torch.zeros(())
-    image = torch.full((1, 3, size[1], size[0]), index / total)
-    return Step(index=index, total=total, loss=zero, score=zero, terms={}, image=image)
+    image = torch.full((3, size[1], size[0]), index / total)
+    return Step(index=index, total=total, loss=zero, score=zero, terms={}, draw=lambda: image)
 
 
 def film(path: Path, total: int, *, stop: int | None = None, outcome: Outcome = Outcome.FINISHED) -> FilmSink:
@@ -108,11 +108,11 @@ def test_large_pictures_become_small_gifs(tmp_path: Path) -> None:
 
 
 def test_colours_survive(tmp_path: Path) -> None:
-    image = torch.tensor([0.9, 0.2, 0.1]).view(1, 3, 1, 1).expand(1, 3, 48, 64)
+    image = torch.tensor([0.9, 0.2, 0.1]).view(3, 1, 1).expand(3, 48, 64)
     zero = torch.zeros(())
     for suffix in FORMATS:
         sink = FilmSink(tmp_path / f"film{suffix}")
-        sink.on_step(Step(index=0, total=1, loss=zero, score=zero, terms={}, image=image))
+        sink.on_step(Step(index=0, total=1, loss=zero, score=zero, terms={}, draw=lambda: image))
         sink.close(Outcome.FINISHED)
         assert np.abs(decode(sink.path).mean((0, 1, 2)) / 255 - [0.9, 0.2, 0.1]).max() < 0.03, suffix
 

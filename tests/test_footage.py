@@ -28,8 +28,8 @@ from clipgen.outputs.footage import PNG_STREAM
 def noise_at(index: int, total: int, *, final: bool = False) -> Step:
     """A picture that nothing but a lossless copy keeps; a final one looks otherwise than the run does on its way."""
     zero = torch.zeros(())
-    image = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(2 * index + final))
-    return Step(index=index, total=total, loss=zero, score=zero, terms={}, image=image)
+    image = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(2 * index + final))
+    return Step(index=index, total=total, loss=zero, score=zero, terms={}, draw=lambda: image)
 
 
 def report(sinks: Iterable[FilmSink], steps: Iterable[int], total: int) -> None:
@@ -123,7 +123,7 @@ def test_the_film_of_a_stopped_run_ends_with_its_final_picture_which_the_footage
     report([sink], range(5), 8)
     end([sink], Outcome.INTERRUPTED, 5, 8)
     shown = frames_of(sink.path)[-1].mean((0, 1))
-    assert np.abs(shown - 255 * noise_at(5, 8, final=True).image.mean((0, 2, 3)).numpy()).max() < 4
+    assert np.abs(shown - 255 * noise_at(5, 8, final=True).image.mean((1, 2)).numpy()).max() < 4
     assert len(frames_of(tmp_path / "footage" / "mp4-000000.pngs", *PNG_STREAM)) == 5
 
 
@@ -162,7 +162,7 @@ def test_a_killed_run_goes_on_from_what_was_kept(
     sinks = both(tmp_path, footage, done)
     assert names(footage) == sorted(f"{kind}-{start:06d}.pngs" for kind in ("mp4", "gif") for start in starts)
     for start, stop in zip(starts, [*starts[1:], done], strict=False):
-        pictures = [noise_at(index, 9).image[0].permute(1, 2, 0) for index in range(start, stop)]
+        pictures = [noise_at(index, 9).image.permute(1, 2, 0) for index in range(start, stop)]
         for kind in ("mp4", "gif"):
             written = frames_of(footage / f"{kind}-{start:06d}.pngs", *PNG_STREAM)
             assert (written == (torch.stack(pictures) * 255).round().byte().numpy()).all()

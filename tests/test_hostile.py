@@ -14,12 +14,14 @@ import pytest
 from mutators import COUNT, check_line, chunk, job_record, json_text, picture, png, prompt
 from PIL import Image
 
-from clipgen.config.job import Job, parse_prompts
-from clipgen.config.resolving import resolve
+from clipgen.config.job import Job
+from clipgen.config.plan import Plan
+from clipgen.config.prompts import parse_prompts
+from clipgen.config.resolve import resolve
 from clipgen.errors import UsageError
 from clipgen.outputs import metadata
 from clipgen.perceptors.clip import small_tokenizer
-from clipgen.session.session import default_stem
+from clipgen.session.naming import default_stem
 from clipgen.util.images import MAX_PIXELS, load_image
 from clipgen.util.text import one_line
 
@@ -85,18 +87,18 @@ def text_chunk(seed: int, text: str) -> bytes:
 
 def test_metadata(tmp_path: Path, record_testsuite_property: Report) -> None:
     path = tmp_path / "a.png"
-    job = resolve(Job(parse_prompts("a cat")))[0]
-    record = {"schema": 1, "job": job_record(), "outcome": "finished"}
+    described = metadata.describe_plan(resolve(Job(parse_prompts("a cat")))[0])
+    record = {"schema": 2, **described, "outcome": "finished"}
 
     def case(seed: int) -> None:
         path.write_bytes(png(8, 8, text_chunk(seed, json_text(seed, record))))
         found = metadata.read(path)
-        assert not metadata.is_done(path, job)
+        assert not metadata.is_done(path, described)
         if found is None:
             raise UsageError("no record")
         assert isinstance(found, dict)
         json.dumps(found)
-        Job.from_dict(found.get("job"))
+        Plan.from_dict(found.get("plan"))
 
     try_all("metadata", case, record_testsuite_property)
 
@@ -110,7 +112,7 @@ def test_metadata_of_damaged_files(tmp_path: Path) -> None:
 
 def test_a_picture_without_end_has_no_record(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
-    (tmp_path / "bomb.png").write_bytes(png(40_000, 40_000, text_chunk(1, '{"job": {}}')))
+    (tmp_path / "bomb.png").write_bytes(png(40_000, 40_000, text_chunk(1, '{"plan": {}}')))
     assert metadata.read(tmp_path / "pipe.png") is None
     assert metadata.read(tmp_path / "bomb.png") is None
 
@@ -119,16 +121,16 @@ def test_prompts(tmp_path: Path, record_testsuite_property: Report) -> None:
     tokenizer = small_tokenizer(1000, 32)
 
     def case(seed: int) -> None:
-        job, notes = resolve(Job(parse_prompts(prompt(seed)), seed=seed))
-        assert parse_prompts(job.text) == job.prompts
-        check_stem(default_stem(job), tmp_path)
-        for line in (*notes, job.text):
+        plan, notes = resolve(Job(parse_prompts(prompt(seed)), seed=seed))
+        assert parse_prompts(plan.text) == plan.prompts
+        check_stem(default_stem(plan), tmp_path)
+        for line in (*notes, plan.text):
             check_line(one_line(line))
-        for each in job.prompts:
+        for each in plan.prompts:
             tokenizer.encode(each.text)
         path = tmp_path / "a.png"
-        record = metadata.describe_job(job)
-        Image.new("RGB", (1, 1)).save(path, pnginfo=metadata.png_chunks(job, record))
+        record = metadata.describe_plan(plan)
+        Image.new("RGB", (1, 1)).save(path, pnginfo=metadata.png_chunks(plan, record))
         assert metadata.read(path) == record
 
     try_all("prompts", case, record_testsuite_property)

@@ -16,8 +16,8 @@ from clipgen.cli.app import app
 from clipgen.cli.batch import MAX_BYTES, _decode, _read_lines
 from clipgen.cli.failures import say
 from clipgen.cli.report import echo_path
-from clipgen.config.job import Job, parse_prompts
-from clipgen.engine import runner
+from clipgen.config.job import Job
+from clipgen.config.prompts import parse_prompts
 from clipgen.errors import UsageError
 from clipgen.util.text import MAX_LINE, one_line, quoted, visible
 
@@ -30,7 +30,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setattr(fakes, "COLOURS", defaultdict(lambda: (1, -1, -1)))
-    monkeypatch.setattr(runner, "load_models", lambda job, device, note=None: fakes.fake_models(job.backend))
+    fakes.install(monkeypatch.setattr)
     return lambda *args, **settings: CliRunner().invoke(app, list(args), **settings)
 
 

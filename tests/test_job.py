@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipgen.config.job import MAX_SIDE, NO_STOP, Job, Prompt, parse_prompts, parse_size
+from clipgen.config.job import MAX_SIDE, Job, parse_size
+from clipgen.config.prompts import NO_STOP, Prompt, parse_prompts
 from clipgen.errors import UsageError
 
 CAT = parse_prompts("a cat")
@@ -27,6 +28,7 @@ jobs = st.builds(
     cutouts=st.none() | st.integers(1, 1024),
     init=st.just("a photo\udcff.jpg"),
     init_weight=st.floats(0, 1000),
+    start=st.sampled_from([None, "init"]),
 )
 
 
@@ -82,7 +84,7 @@ def test_bad_prompts_are_refused_in_one_printable_line(typed: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("backend", "vqgn", "--backend must be one of dvae, vqgan, got 'vqgn'; did you mean vqgan?"),
+        ("backend", "vqgn", "--backend must be one of dvae, pixels, vqgan, got 'vqgn'; did you mean vqgan?"),
         ("backend", ["vqgan"], "--backend must be one of"),
         ("preset", "startr", "did you mean starter?"),
         ("steps", 0, "--steps must be a whole number from 1 to 100000, got 0"),
@@ -102,6 +104,9 @@ def test_bad_prompts_are_refused_in_one_printable_line(typed: str) -> None:
         ("size", "256x256", "--size must be a width and a height"),
         ("init", "", "--init must be the path"),
         ("init", "a\0.png", "--init must be the path"),
+        ("start", "nois", "did you mean noise?"),
+        ("start", "init", "--start init and the init image None do not go together; add --init FILE"),
+        ("clips", ("clip/openai-rn50", "clip/openai-rn50"), "--clip names the same CLIP twice"),
         ("init_weight", -1.0, "--init-weight must be"),
         ("init_weight", 1.0, "--init-weight 1 needs an init image; add --init FILE"),
         ("prompts", "a cat", "prompts must be a tuple of Prompt"),

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from clipgen.config.job import NO_STOP
-from clipgen.core.losses import prompt_loss, prompt_score, roughness, spherical_distance
+from clipgen.config.prompts import NO_STOP
+from clipgen.core.losses import prompt_loss, prompt_score, spherical_distance, total_variation
 
 
 def at_angle(degrees: float) -> Tensor:
@@ -34,11 +34,11 @@ def test_equal_and_opposite_vectors_have_finite_gradients(degrees: float) -> Non
     assert a.grad.isfinite().all()
 
 
-def one_view(degrees: float, weight: float, stop: float = NO_STOP) -> tuple[Tensor, Tensor]:
-    """Value and gradient, with respect to the view's angle, of the loss to a text at angle 0."""
+def one_cutout(degrees: float, weight: float, stop: float = NO_STOP) -> tuple[Tensor, Tensor]:
+    """Value and gradient, with respect to the cutout's angle, of the loss to a text at angle 0."""
     angle = torch.tensor(math.radians(degrees), requires_grad=True)
-    view = torch.stack([angle.cos(), angle.sin()])[None, None]
-    distance = spherical_distance(view, at_angle(0))[:, :, None]
+    cutout = torch.stack([angle.cos(), angle.sin()])[None, None]
+    distance = spherical_distance(cutout, at_angle(0))[:, :, None]
     loss = prompt_loss(distance, torch.tensor([[weight]]), torch.tensor([[stop]]))
     loss.sum().backward()
     assert angle.grad is not None
@@ -46,8 +46,8 @@ def one_view(degrees: float, weight: float, stop: float = NO_STOP) -> tuple[Tens
 
 
 def test_a_weight_scales_and_a_negative_one_pushes_away() -> None:
-    pull, pull_grad = one_view(60, 2.0)
-    push, push_grad = one_view(60, -2.0)
+    pull, pull_grad = one_cutout(60, 2.0)
+    push, push_grad = one_cutout(60, -2.0)
     assert float(pull) == pytest.approx(2 * math.radians(60) ** 2 / 2, rel=1e-5)
     assert float(push) == pytest.approx(-float(pull))
     assert float(pull_grad) == pytest.approx(2 * math.radians(60), rel=1e-5)
@@ -58,7 +58,7 @@ def test_a_weight_scales_and_a_negative_one_pushes_away() -> None:
 def test_a_stop_ends_the_gradient_and_keeps_the_value(weight: float, beyond: float, short_of: float) -> None:
     value = math.copysign(math.radians(60) ** 2 / 2, weight)  # 0.548
     for stop, moves in ((beyond, False), (short_of, True)):
-        loss, grad = one_view(60, weight, stop)
+        loss, grad = one_cutout(60, weight, stop)
         assert float(loss) == pytest.approx(value, rel=1e-5)
         assert bool(grad != 0) == moves
 
@@ -76,14 +76,14 @@ def test_pictures_and_padding_do_not_mix() -> None:
 
 
 def test_the_score_is_the_mean_cosine_to_the_texts_that_pull() -> None:
-    views = torch.stack([at_angle(0), at_angle(60)])[None]
+    cutouts = torch.stack([at_angle(0), at_angle(60)])[None]
     texts = torch.stack([at_angle(0), at_angle(90), at_angle(180)])[None]
-    score = prompt_score(views, texts, torch.tensor([[1.0, 3.0, -5.0]]))
+    score = prompt_score(cutouts, texts, torch.tensor([[1.0, 3.0, -5.0]]))
     assert float(score) == pytest.approx(0.25 * (1 + 0.5) / 2 + 0.75 * (0 + math.sin(math.radians(60))) / 2)
-    assert float(prompt_score(views, texts, torch.tensor([[-1.0, 0.0, -1.0]]))) == 0
+    assert float(prompt_score(cutouts, texts, torch.tensor([[-1.0, 0.0, -1.0]]))) == 0
 
 
-def test_roughness_counts_steps_between_neighbours() -> None:
+def test_total_variation_counts_steps_between_neighbours() -> None:
     stripes = torch.tensor([0.0, 1.0]).repeat(4).expand(1, 3, 8, 8)
-    assert float(roughness(stripes)) == 1
-    assert float(roughness(torch.full((1, 3, 8, 8), 0.3))) == 0
+    assert float(total_variation(stripes)) == 1
+    assert float(total_variation(torch.full((1, 3, 8, 8), 0.3))) == 0

@@ -15,11 +15,12 @@ from pretrained import CLIP, DRAFT, DVAE, SECOND_CLIP, SMALL, VQGAN
 from safetensors import SafetensorError
 
 from clipgen import generate
-from clipgen.cli import downloads
-from clipgen.cli.report import Notes, Results
-from clipgen.config.job import Job, parse_prompts
+from clipgen.cli import downloads, sessions
+from clipgen.cli.model_options import ModelOptions
+from clipgen.cli.options import EngineOptions, OutputOptions
+from clipgen.config.job import Job
+from clipgen.config.prompts import parse_prompts
 from clipgen.errors import WeightsMissingError
-from clipgen.session import session as making
 from clipgen.util.files import partial_path
 from clipgen.weights import registry
 from clipgen.weights.cache import Cache
@@ -206,16 +207,12 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(cli: Cli, monkeyp
 def test_on_a_gpu_the_download_is_offered_and_never_begun_unasked(
     cli: Cli, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch, answer: str | None, preset: str
 ) -> None:
-    monkeypatch.setattr(making, "pick_device", lambda _wish: "cuda")
+    monkeypatch.setattr(sessions, "pick_device", lambda _wish: "cuda")
     monkeypatch.setattr(downloads, "can_ask", lambda: answer is not None)
     monkeypatch.setattr(downloads, "agreed", lambda _question: answer == "y")
-    notes = Notes(quiet=False)
-    settings = Job(parse_prompts("a cat"))
     monkeypatch.setitem(RECORDS, "clip/openai-vit-b-16", RECORDS[CLIP])
-    studio = making.Studio(
-        settings, device="auto", delivery=making.Delivery(), results=Results(as_json=False), notes=notes, typed=settings
-    )
-    assert studio.resolve(settings).preset == preset
+    opened = sessions.open_for_job(Job(parse_prompts("a cat")), EngineOptions(), ModelOptions(), OutputOptions())
+    assert opened.plan.preset == preset
     assert bool(server.log) == (answer == "y")
 
 

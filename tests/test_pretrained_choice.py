@@ -11,12 +11,12 @@ from fakes import Cli
 from loopback import LoopbackServer
 from pretrained import CLIP, DRAFT, DVAE, SECOND_CLIP, SMALL, VQGAN
 
-from clipgen.cli.report import Notes, Results
-from clipgen.config import resolving
-from clipgen.config.job import Job, parse_prompts
+from clipgen.config import resolve as resolving
+from clipgen.config.job import Job
+from clipgen.config.presets import PRESETS
+from clipgen.config.prompts import parse_prompts
 from clipgen.errors import UsageError
 from clipgen.outputs import metadata
-from clipgen.session import session as making
 from clipgen.weights.catalogue import RECORDS
 
 files, server, cli = pretrained.files, pretrained.server, pretrained.cli  # fixtures
@@ -28,18 +28,10 @@ def test_a_replay_with_another_backend_or_preset_leaves_named_models_behind(cli:
     for flags in (("--backend", "dvae"), ("--preset", "starter")):
         result = cli("replay", picture, "--size", "32x32", "--steps", "1", *flags)
         assert result.exit_code == 0, result.stderr
-        job = metadata.read_recipe(Path(result.stdout.strip())).job
-        assert (job.clips, job.network) == ((), None)
-
-
-def test_all_lines_of_a_batch_have_the_models_of_the_first(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Job(parse_prompts("a cat"))
-    studio = making.Studio(
-        settings, device="cpu", delivery=making.Delivery(), results=Results(as_json=False), notes=Notes(quiet=True)
-    )
-    cli("models", "pull", VQGAN, CLIP)
-    assert resolving.resolve(settings)[0].preset == "draft"
-    assert studio.resolve(settings).preset == "starter"
+        plan = metadata.read_recipe(Path(result.stdout.strip())).plan
+        preset = PRESETS[plan.preset]
+        assert plan.perceptors == preset.perceptors
+        assert plan.generator == preset.generators[plan.backend].settings
 
 
 def test_auto_takes_what_is_here_and_says_why(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +67,9 @@ def test_several_clips_guide_together(cli: Cli) -> None:
         result = cli(*DRAFT, *(flag for clip in clips for flag in ("--clip", clip)))
         assert result.exit_code == 0, result.stderr
         recipe = metadata.read_recipe(Path(result.stdout.strip()))
-        assert recipe.job.clips == tuple({"ViT-B/32": CLIP, "RN50": SECOND_CLIP}[clip] for clip in clips)
+        assert tuple(row.weights for row in recipe.plan.perceptors) == tuple(
+            {"ViT-B/32": CLIP, "RN50": SECOND_CLIP}[clip] for clip in clips
+        )
         return recipe.loss, recipe.score
 
     both = made_by("ViT-B/32", "RN50")

@@ -39,3 +39,14 @@ def test_clamping_brings_the_sum_into_the_range(value: torch.Tensor) -> None:
     expected = (value + 2).clamp(low, high)
     pyramid.clamp_(low, high)
     assert torch.allclose(pyramid.value(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("cells", [(6, 9), (32, 32), (1, 5)])
+def test_the_sum_of_a_picture_is_the_same_to_the_last_bit_beside_others(cells: tuple[int, int]) -> None:
+    pyramids = [Pyramid((pictures, 3, *cells), torch.device("cpu"), depth=6) for pictures in (3, 1)]
+    numbers = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for many, one in zip(*(pyramid.levels for pyramid in pyramids), strict=True):
+            many.copy_(torch.randn(many.shape, generator=numbers))
+            one.copy_(many[1:2])
+    assert torch.equal(pyramids[0].value()[1:2], pyramids[1].value())

@@ -11,9 +11,9 @@ from fakes import COLOURS, Cli
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from recipes import assert_refused, png_with, recipe_with
+from recipes import assert_refused, old_recipe_with, png_with, recipe_with
 
-from clipgen.config.job import MAX_JSON
+from clipgen.config.checks import MAX_JSON
 from clipgen.outputs import metadata
 from clipgen.outputs.metadata import WEB_UI_CHUNK
 from clipgen.util.text import MAX_QUOTED, quoted, visible
@@ -23,10 +23,12 @@ from clipgen.util.text import MAX_QUOTED, quoted, visible
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema": 2}, "reads schema 1, got 2"),
-        ({"schema": None}, "reads schema 1, got None"),
+        ({"schema": 3}, "reads schema 1 and 2, got 3"),
+        ({"schema": None}, "reads schema 1 and 2, got None"),
+        ({"schema": True}, "reads schema 1 and 2, got True"),
         ({"extra": 1}, "recipe: the key must be one of"),
         ({"x" * 500_000: 1}, "recipe: the key must be one of"),
+        ({"job": {}}, "recipe: the key must be one of"),
         ({"outcome": "great"}, "outcome must be one of"),
         ({"outcome": ["finished"]}, "outcome must be one of"),
         ({"steps_done": -1}, "steps_done must be a whole number from 0"),
@@ -34,30 +36,73 @@ from clipgen.util.text import MAX_QUOTED, quoted, visible
         ({"loss": float("nan")}, "not valid JSON (NaN is not a number)"),
         ({"loss": "0.5"}, "loss must be a number"),
         ({"clip_score": 10**400}, "clip_score must be a number"),
+        ({"cutouts_at_once": 0}, "cutouts_at_once must be a whole number from 1"),
         ({"version": 1}, "version must be text"),
         ({"version": "1" * 99}, "version must be text of up to 40 characters"),
-        ({"init_sha256": "0" * 64}, "init must be a file name without a folder, got None"),
-        ({"job": None}, "job: must be a JSON object, got None"),
-        ({"job.prompts": "red"}, "prompts must be a list"),
-        ({"job.prompts": [{"text": "a\x1b[2Jb"}]}, "the prompt contains the unprintable character U+001B"),
-        ({"job.prompts": [{"text": "a\ud800b"}]}, "the prompt contains the unprintable character U+D800"),
-        ({"job.prompts": [{"text": "red"}] * 65}, "the prompt must have 1 to 64 texts"),
-        ({"job.backend": "\x1b]0;owned\x07\u202e"}, r"got '\x1b]0;owned\x07\u202e'"),
-        ({"job.preset": [[[]]]}, "--preset must be one of"),
-        ({"job.size": [10**9, 10**9]}, "the width of --size must be a whole number"),
-        ({"job.steps": 10**4000}, "--steps must be a whole number from 1 to 100000"),
-        ({"job.steps": 1e300}, "--steps must be a whole number from 1 to 100000"),
-        ({"job.seed": "7"}, "--seed must be a whole number"),
-        ({"job.shell": "rm"}, "job: the key must be one of"),
-        ({"job.init": "/etc/passwd", "init_sha256": "0" * 64}, "init must be a file name without a folder"),
-        ({"job.init": "../a.png", "init_sha256": "0" * 64}, "init must be a file name without a folder"),
-        ({"job.init": "a.png"}, "init_sha256 must be 64 hexadecimal digits, got None"),
-        ({"job.init": "a.png", "init_sha256": "0" * 63 + "\n"}, "init_sha256 must be 64 hexadecimal digits"),
+        ({"init_sha256": "0" * 64}, "init must be a file name without a folder, got ''"),
+        ({"plan": None}, "plan: must be a JSON object, got None"),
+        ({"plan.prompts": "red"}, "plan.prompts must be a list"),
+        ({"plan.prompts": [{"text": "a\x1b[2Jb"}]}, "the prompt contains the unprintable character U+001B"),
+        ({"plan.prompts": [{"text": "a\ud800b"}]}, "the prompt contains the unprintable character U+D800"),
+        ({"plan.prompts": [{"text": "red"}] * 65}, "plan.prompts must be a list of at most 64 values"),
+        ({"plan.prompts": []}, "the prompt must have 1 to 64 texts"),
+        ({"plan.backend": "\x1b]0;owned\x07\u202e"}, r"got '\x1b]0;owned\x07\u202e'"),
+        ({"plan.preset": [[[]]]}, "plan.preset must be text"),
+        ({"plan.size": [10**9, 10**9]}, "the width of --size must be a whole number"),
+        ({"plan.size": [33, 32]}, "--size 33x32 is not on the grid of vqgan"),
+        ({"plan.size": [4096, 4096]}, "--size 4096x4096 is too large"),
+        ({"plan.steps": 10**4000}, "--steps must be a whole number from 1 to 100000"),
+        ({"plan.steps": 1e300}, "plan.steps must be a whole number"),
+        ({"plan.seed": "7"}, "plan.seed must be a whole number"),
+        ({"plan.shell": "rm"}, "plan: the key must be one of"),
+        ({"plan.lr": 0}, "--lr must be above 0"),
+        ({"plan.lr_schedule.kind": "exec"}, "the kind of a schedule must be one of constant, cosine"),
+        ({"plan.losses": [{"name": "x", "weight": {"kind": "constant", "start": 1, "end": 1}}]}, "a loss must be one"),
+        ({"plan.generator.weights": "../../etc/passwd"}, "a generator's weights must be a name such as"),
+        ({"plan.generator.weights": "a/../b"}, "a generator's weights must be a name such as"),
+        ({"plan.generator.stride": 0}, "a generator's stride must be a whole number from 1"),
+        ({"plan.generator.levels": 10**9}, "a generator's levels must be a whole number from 1"),
+        ({"plan.generator.optimizer": "eval"}, "the optimizer must be one of"),
+        ({"plan.judges": ["/etc/passwd"]}, "a judge must be a name such as"),
+        ({"plan.unclip": [{}]}, "plan.unclip: the key prior is missing"),
+        ({"plan.perceptors": []}, "the number of perceptors must be a whole number from 1"),
+        ({"plan.start": "init"}, "a run starts at an init image if it has one"),
+        ({"plan.start": "init", "plan.init": "/etc/passwd", "init_sha256": "0" * 64}, "init must be a file name"),
+        ({"plan.start": "init", "plan.init": "../a.png", "init_sha256": "0" * 64}, "init must be a file name"),
+        ({"plan.start": "init", "plan.init": "a.png"}, "init_sha256 must be 64 hexadecimal digits, got None"),
+        (
+            {"plan.start": "init", "plan.init": "a.png", "init_sha256": "0" * 63 + "\n"},
+            "init_sha256 must be 64 hexadecimal digits",
+        ),
     ],
 )
 def test_a_foreign_recipe_is_refused_in_one_line(cli: Cli, command: str, changes: dict[str, Any], message: str) -> None:
     assert_refused(cli(command, str(png_with(recipe_with(changes)))), message)
     assert list(Path().iterdir()) == [Path("foreign.png")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"plan": {}}, "recipe: the key must be one of"),
+        ({"job": None}, "job: must be a JSON object, got None"),
+        ({"job.prompts": "red"}, "prompts must be a list"),
+        ({"job.prompts": [{"text": "a\x1b[2Jb"}]}, "the prompt contains the unprintable character U+001B"),
+        ({"job.prompts": [{"text": "red"}] * 65}, "the prompt must have 1 to 64 texts"),
+        ({"job.backend": "\x1b]0;owned\x07\u202e"}, r"got '\x1b]0;owned\x07\u202e'"),
+        ({"job.preset": [[[]]]}, "--preset must be one of"),
+        ({"job.size": [10**9, 10**9]}, "the width of --size must be a whole number"),
+        ({"job.steps": 10**4000}, "--steps must be a whole number from 1 to 100000"),
+        ({"job.shell": "rm"}, "job: the key must be one of"),
+        ({"job.network": "/etc/passwd"}, "--vqgan must be one of"),
+        ({"job.init": "/etc/passwd", "init_sha256": "0" * 64}, "init must be a file name without a folder"),
+        ({"job.init": "a.png"}, "init_sha256 must be 64 hexadecimal digits, got None"),
+        ({"views_at_once": "1"}, "must be a whole number from 1"),
+    ],
+)
+def test_a_foreign_recipe_of_schema_1_is_refused_in_one_line(cli: Cli, changes: dict[str, Any], message: str) -> None:
+    for command in ("info", "replay"):
+        assert_refused(cli(command, str(png_with(old_recipe_with(changes)))), message)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +121,7 @@ def test_text_that_is_no_recipe_is_refused_in_one_line(cli: Cli, text: str, mess
 
 
 @pytest.mark.parametrize("depth", [10, 300, 900, 950])
-@pytest.mark.parametrize("place", ["schema", "version", "job", "outcome", "job.backend", "job.prompts", "job.size"])
+@pytest.mark.parametrize("place", ["schema", "version", "plan", "outcome", "plan.backend", "plan.prompts", "plan.size"])
 def test_nesting_of_any_depth_is_refused_in_one_line(cli: Cli, place: str, depth: int) -> None:
     deep = recipe_with({place: "DEEP"}).replace('"DEEP"', "[" * depth + "]" * depth)
     assert_refused(cli("info", str(png_with(deep))), "foreign.png")
@@ -92,8 +137,13 @@ def test_an_error_can_quote_any_value() -> None:
 
 
 def test_what_is_printed_of_a_foreign_recipe_is_visible(cli: Cli) -> None:
-    hidden = {"version": "1\x1b]0;owned\x07\n2", "job.init": "a\u202egnp.exe\x9b1m", "init_sha256": "0" * 64}
-    path = png_with(recipe_with({**hidden, "job.prompts": [{"text": "a\u2066 cat\u200b\u3164"}]}))
+    hidden = {
+        "version": "1\x1b]0;owned\x07\n2",
+        "plan.start": "init",
+        "plan.init": "a\u202egnp.exe\x9b1m",
+        "init_sha256": "0" * 64,
+    }
+    path = png_with(recipe_with({**hidden, "plan.prompts": [{"text": "a\u2066 cat\u200b\u3164"}]}))
     result = cli("info", str(path))
     assert result.exit_code == 0
     for shown in (r"1\x1b]0;owned\x07\n2", r"a\u202egnp.exe\x9b1m", r"a\u2066 cat\u200b\u3164"):
@@ -105,9 +155,9 @@ def test_what_is_printed_of_a_foreign_recipe_is_visible(cli: Cli) -> None:
 
 def test_what_a_replay_says_of_a_foreign_prompt_is_visible(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(COLOURS, "red\u202e", (1, -1, -1))
-    job = {"job.steps": 2, "job.cutouts": 2, "job.size": [16, 16], "job.prompts": [{"text": "red\u202e"}]}
-    job |= {"version": "9\x1b[2J"}
-    result = cli("replay", str(png_with(recipe_with(job))))
+    prompts = [{"text": "red\u202e", "weight": 1, "stop": None}]
+    small = {"plan.steps": 2, "plan.cutouts": 2, "plan.size": [16, 16], "plan.prompts": prompts}
+    result = cli("replay", str(png_with(recipe_with({**small, "version": "9\x1b[2J"}))))
     assert result.exit_code == 0
     assert r"red\u202e: 2/2  loss" in result.stderr
     assert r"the recipe is of clipgen 9\x1b[2J" in result.stderr

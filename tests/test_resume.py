@@ -91,7 +91,7 @@ def test_more_steps_than_were_planned(cli: Cli, monkeypatch: pytest.MonkeyPatch,
     assert cli("resume", picture, "--steps", flag).exit_code == 0
     record = metadata.read(Path(picture))
     assert record is not None
-    assert (record["steps_done"], record["job"]["steps"], record["outcome"]) == (total, total, "finished")
+    assert (record["steps_done"], record["plan"]["steps"], record["outcome"]) == (total, total, "finished")
 
 
 def test_a_finished_run_goes_on_if_its_state_was_kept(cli: Cli) -> None:
@@ -131,7 +131,7 @@ def test_what_cannot_go_on_is_said_in_one_line_and_nothing_is_overwritten(
 
 def test_a_batch_goes_on_with_the_picture_that_it_was_stopped_in(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("prompts.txt").write_text("red\nblue\ngreen\n")
-    command = ("batch", "prompts.txt", *SMALL[1:], "-o", "parts")
+    command = ("batch", "prompts.txt", *SMALL[1:], "--together", "1", "-o", "parts")
     seen: list[int] = []
     taken = PngSink.on_step
 
@@ -154,12 +154,12 @@ def test_a_batch_goes_on_with_the_picture_that_it_was_stopped_in(cli: Cli, monke
 
 PROGRAM = """
 import sys, time
-from fakes import Cli, fake_models
-from clipgen.engine import runner, scene
+from fakes import install
 from clipgen.cli.app import app
-runner.load_models = lambda job, device, note=None: fake_models(job.backend)
-update = scene.Scene.update
-scene.Scene.update = lambda self: (time.sleep({pause}), update(self))[1]
+from clipgen.core.loop import Loop
+install()
+update = Loop.update
+Loop.update = lambda self: (time.sleep({pause}), update(self))[1]
 sys.argv[1:] = {arguments!r}
 app(prog_name="clipgen")
 """

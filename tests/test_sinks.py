@@ -10,7 +10,9 @@ from PIL import Image
 from rich.console import Console
 from torch import Tensor
 
-from clipgen.config.job import Job, parse_prompts
+from clipgen.config.job import Job
+from clipgen.config.prompts import parse_prompts
+from clipgen.config.resolve import resolve
 from clipgen.core.contracts import Outcome, Sink, Step
 from clipgen.errors import ClipgenError
 from clipgen.outputs import metadata
@@ -19,7 +21,7 @@ from clipgen.outputs.preview import half_blocks
 from clipgen.outputs.progress import LiveProgress, PlainProgress, progress_sink
 from clipgen.util import files as naming
 
-JOB = Job(parse_prompts("a cat"), steps=100, size=(32, 16))
+PLAN = resolve(Job(parse_prompts("a cat"), steps=100, size=(32, 16)))[0]
 
 
 class CountedNumber:
@@ -44,8 +46,8 @@ class Clock:
 
 
 def step_at(index: int, total: int = 100, number: object = 0.25, image: Tensor | None = None) -> Step:
-    picture = torch.full((1, 3, 16, 32), index / total) if image is None else image
-    return Step(index=index, total=total, loss=number, score=number, terms={}, image=picture)  # type: ignore[arg-type]
+    picture = torch.full((3, 16, 32), index / total) if image is None else image
+    return Step(index=index, total=total, loss=number, score=number, terms={}, draw=lambda: picture)  # type: ignore[arg-type]
 
 
 def play(sink: Sink, clock: Clock, seconds: float, number: object = 0.25) -> None:
@@ -58,7 +60,7 @@ def play(sink: Sink, clock: Clock, seconds: float, number: object = 0.25) -> Non
 
 @pytest.mark.parametrize("outcome", [Outcome.FINISHED, Outcome.INTERRUPTED])
 def test_png_has_the_last_picture_and_its_recipe(tmp_path: Path, outcome: Outcome) -> None:
-    sink = PngSink(tmp_path / "a.png", JOB)
+    sink = PngSink(tmp_path / "a.png", PLAN)
     sink.on_step(step_at(0))
     sink.on_step(step_at(60))
     sink.close(outcome)
@@ -72,10 +74,10 @@ def test_png_has_the_last_picture_and_its_recipe(tmp_path: Path, outcome: Outcom
 
 
 def test_no_png_of_a_failed_run_or_of_no_step(tmp_path: Path) -> None:
-    failed = PngSink(tmp_path / "a.png", JOB)
+    failed = PngSink(tmp_path / "a.png", PLAN)
     failed.on_step(step_at(1))
     failed.close(Outcome.FAILED)
-    PngSink(tmp_path / "b.png", JOB).close(Outcome.INTERRUPTED)
+    PngSink(tmp_path / "b.png", PLAN).close(Outcome.INTERRUPTED)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -85,7 +87,7 @@ def test_a_full_disk_leaves_the_old_file_and_one_clear_line(tmp_path: Path, monk
 
     monkeypatch.setattr(naming, "publish", full)
     (tmp_path / "a.png").write_text("old")
-    sink = PngSink(tmp_path / "a.png", JOB)
+    sink = PngSink(tmp_path / "a.png", PLAN)
     sink.on_step(step_at(1))
     with pytest.raises(ClipgenError, match=r"the picture .*a\.png could not be written: No space left on device"):
         sink.close(Outcome.FINISHED)
@@ -95,7 +97,7 @@ def test_a_full_disk_leaves_the_old_file_and_one_clear_line(tmp_path: Path, monk
 def test_the_init_image_may_go_while_the_run_lasts(tmp_path: Path) -> None:
     init = tmp_path / "init.png"
     init.write_bytes(b"pixels")
-    sink = PngSink(tmp_path / "a.png", Job(parse_prompts("a cat"), init=str(init)))
+    sink = PngSink(tmp_path / "a.png", resolve(Job(parse_prompts("a cat"), init=str(init)))[0])
     init.unlink()
     sink.on_step(step_at(1))
     sink.close(Outcome.FINISHED)
@@ -192,7 +194,7 @@ def test_half_blocks_keep_the_aspect_ratio(height: int, width: int, rows: int) -
 def test_the_live_picture_fits_the_window(size: tuple[int, int]) -> None:
     console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=60, height=12)
     sink = LiveProgress("a cat", console)
-    sink.on_step(step_at(0, image=torch.rand(1, 3, *size)))
+    sink.on_step(step_at(0, image=torch.rand(3, *size)))
     drawn = console.file.getvalue()  # type: ignore[attr-defined]
     sink.close(Outcome.FINISHED)
     assert ("▀" in drawn) == (size[0] < 32 * size[1])

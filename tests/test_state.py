@@ -8,21 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fakes import fake_models, job
+from fakes import fake_models, plan
 from PIL import Image
 
-from clipgen.config.job import Job
-from clipgen.engine.runner import run
-from clipgen.engine.scene import Snapshot
+from clipgen.config.plan import Plan
+from clipgen.engine.optimise import optimise
+from clipgen.engine.snapshot import Snapshot
 from clipgen.errors import UsageError
 from clipgen.session.state import BusyError, Order, PeriodicKeeper, Workspace, read_order, with_more_steps, workspaces
 
-SNAPSHOT = Snapshot(3, False, 0.05, {"generator.start": torch.arange(4.0), "optimizer.0.step": torch.tensor(3.0)})
+SNAPSHOT = Snapshot(3, False, 0.05, {"generator.start": torch.arange(4.0), "optimizer.counts": torch.tensor([3])})
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    made = Workspace.create(tmp_path / "a.clipgen", Order.of(job(), [".mp4"]))
+    made = Workspace.create(tmp_path / "a.clipgen", Order.of(plan(), [".mp4"]))
     yield made
     made.release()
 
@@ -30,7 +30,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 def test_what_was_asked_for_comes_back(workspace: Workspace) -> None:
     workspace.release()
     again = Workspace.open(workspace.folder)
-    assert again.order == workspace.order == Order.of(job(), [".mp4"])
+    assert again.order == workspace.order == Order.of(plan(), [".mp4"])
     assert again.snapshot() is None
     assert not again.has_snapshot
     again.release()
@@ -52,13 +52,16 @@ def test_the_init_image_is_kept_as_the_run_uses_it_and_its_path_is_not(tmp_path:
     path = tmp_path / "secret-folder" / "face.png"
     path.parent.mkdir()
     photo.save(path)
-    asked = job(init=str(path), lr=0.02)
+    asked = plan(init=str(path), lr=0.02)
     workspace = Workspace.create(tmp_path / "a.clipgen", Order.of(asked), photo)
     workspace.release()
     assert b"secret-folder" not in b"".join(file.read_bytes() for file in workspace.folder.iterdir())
     again = Workspace.open(workspace.folder)
-    assert again.order.job.init == "face.png"
-    assert run(again.order.job, fake_models(), init=again.init).image == run(asked, fake_models(), init=photo).image
+    assert again.order.plan.init == "face.png"
+    assert (
+        optimise(again.order.plan, fake_models(), init=again.init).image
+        == optimise(asked, fake_models(), init=photo).image
+    )
     again.release()
 
 
@@ -66,16 +69,16 @@ def test_a_folder_in_use_is_left_alone(workspace: Workspace) -> None:
     with pytest.raises(BusyError, match="another process"):
         Workspace.open(workspace.folder)
     with pytest.raises(UsageError, match="cannot be made"):
-        Workspace.create(workspace.folder, Order.of(job()))
+        Workspace.create(workspace.folder, Order.of(plan()))
     workspace.discard()
     assert not workspace.folder.exists()
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{", "null", '{"asked": {"job": {}}, "films": [], "metadata": true}',
-     '{"films": [], "metadata": 1}', "[" * 100_000,
-     '{"films": [".exe"], "asked": {"job": {"prompts": [{"text": "a"}]}}}'],
+    ["", "[]", "{", "null", '{"schema": 1, "asked": {"job": {}}, "films": [], "metadata": true}',
+     '{"schema": 2, "plan": {}, "films": [], "metadata": true}', '{"films": [], "metadata": 1}', "[" * 100_000,
+     '{"schema": 1, "films": [".exe"], "metadata": true, "asked": {"job": {"prompts": [{"text": "a"}]}}}'],
 )  # fmt: skip
 def test_a_damaged_record_is_refused(workspace: Workspace, text: str) -> None:
     workspace.release()
@@ -133,16 +136,16 @@ def test_a_snapshot_that_cannot_be_written_harms_nothing(workspace: Workspace) -
 
 @pytest.mark.parametrize(("steps", "total"), [(None, 12), ("20", 20), ("+5", 17)])
 def test_more_steps(steps: str | None, total: int) -> None:
-    order = with_more_steps(Order.of(job()), steps, done=8)
-    assert order == Order.of(job(steps=total))
+    order = with_more_steps(Order.of(plan()), steps, done=8)
+    assert order == Order.of(plan(steps=total))
 
 
 @pytest.mark.parametrize("steps", ["8", "x", "-4", "+", "1.5", "9" * 20, "²"])
 def test_no_other_steps(steps: str) -> None:
     with pytest.raises(UsageError, match="--steps"):
-        with_more_steps(Order.of(job()), steps, done=8)
+        with_more_steps(Order.of(plan()), steps, done=8)
 
 
-def test_the_record_holds_what_a_job_file_may(workspace: Workspace) -> None:
+def test_the_record_holds_the_whole_plan(workspace: Workspace) -> None:
     record = json.loads((workspace.folder / "job.json").read_text())
-    assert Job.from_dict(record["asked"]["job"]) == job()
+    assert Plan.from_dict(record["plan"]) == plan()

@@ -12,6 +12,7 @@ from clipgen.cli.sessions import job_fields, open_for_plan
 from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts
 from clipgen.errors import UsageError
+from clipgen.session.naming import check_out
 from clipgen.session.planning import change_plan
 from clipgen.util.text import quoted
 
@@ -53,6 +54,7 @@ def replay(
     output: OutputOptions,
 ) -> None:
     """Make a picture again from the recipe inside it; options change parts of the recipe."""
+    check_out(output.out)
     recipe = _recipe_of(picture, parts.init)
     changes = typed(prompts=None if prompt is None else parse_prompts(prompt))
     changes |= job_fields(parts, engine, models, recipe.plan.backend)

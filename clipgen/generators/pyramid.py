@@ -20,9 +20,12 @@ class Pyramid:
 
     def value(self) -> Tensor:
         """Return the sum (B, D, h, w)."""
-        base, *coarse = self.levels
-        stretched = [interpolate(level, base.shape[2:], mode="bilinear") for level in coarse]
-        return torch.stack([base, *stretched]).sum(0)
+        # One after the other: a sum over a stack is rounded in an order that depends on the place in memory, and a
+        # picture would come out otherwise beside others than alone.
+        total, *coarse = self.levels
+        for level in coarse:
+            total = total + interpolate(level, total.shape[2:], mode="bilinear")
+        return total
 
     @torch.no_grad()
     def set_(self, value: Tensor) -> None:

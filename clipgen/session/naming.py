@@ -22,11 +22,15 @@ def default_stem(plan: Plan) -> str:
 
 def destination(out: Path, plan: Plan) -> tuple[Path, str]:
     """Return the folder and stem that `-o` means: a PNG file, or a folder that gets the default name."""
-    suffix = out.suffix.lower()
-    if suffix in _OTHER_FORMATS:
+    check_out(out)
+    if out.suffix.lower() == ".png" and not out.is_dir():
+        return out.parent, out.stem
+    return out, default_stem(plan)
+
+
+def check_out(out: Path) -> None:
+    """Raise a UsageError where `-o` names a file that is no PNG."""
+    if out.suffix.lower() in _OTHER_FORMATS:
         raise UsageError(
             f"-o {out} is not a PNG file; use -o {out.with_suffix('.png')}, with --mp4 or --gif for a film"
         )
-    if suffix == ".png" and not out.is_dir():
-        return out.parent, out.stem
-    return out, default_stem(plan)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
-from clipgen.config.presets import PRESETS
+from clipgen.config.presets import PRESETS, STARTER
 from clipgen.config.resolve import chosen_preset, refit, resolve, with_hashes
 
 if TYPE_CHECKING:
@@ -48,11 +48,12 @@ def change_plan(plan: Plan, changes: Mapping[str, Any], device: str) -> tuple[Pl
 
 
 def job_of(plan: Plan) -> Job:
-    """Return a job that asks for what a plan has, as far as a job can."""
+    """Return a job that asks for what a plan has, as far as a job can: it cannot name networks of the starter set."""
     preset = PRESETS[plan.preset]
     guidance = preset.guidance.get(plan.start, preset.guidance[preset.start])
     usual = guidance.generators[plan.backend].weights if plan.backend in guidance.generators else None
     clips = () if plan.perceptors == preset.perceptors else tuple(row.weights for row in plan.perceptors)
+    network = None if plan.generator.weights == usual else plan.generator.weights
     return Job(
         plan.prompts,
         backend=plan.backend,
@@ -64,10 +65,14 @@ def job_of(plan: Plan) -> Job:
         cutouts=plan.cutouts,
         init=plan.init or None,
         init_weight=plan.weight_of("init"),
-        clips=clips,
-        network=None if plan.generator.weights == usual else plan.generator.weights,
+        clips=() if any(map(_is_starters, clips)) else clips,
+        network=None if network and _is_starters(network) else network,
         start=None if plan.init or plan.start == preset.start else plan.start,
     )
+
+
+def _is_starters(name: str) -> bool:
+    return name.startswith(f"{STARTER}/")
 
 
 def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
