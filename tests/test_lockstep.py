@@ -1,153 +1,134 @@
-"""Pictures of a batch are made in lockstep, and each is the one that is made when it is typed alone."""
+"""Pictures that are made together are those that are made alone, to the byte; what harms one harms no other."""
 
-import json
-import signal
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
-from fakes import COLOURS, Cli
-from test_faults import refuse
+import torch
+from fakes import FakePerceptor, Recorder, fake_models, guided_by, plan
+from PIL import Image
+from torch import Tensor
 
-from clipgen.core.contracts import Step
-from clipgen.outputs import metadata
-from clipgen.outputs.png import PngSink
-from clipgen.session import session
-from clipgen.util import files as naming
+from clipgen.config.plan import Plan
+from clipgen.core.contracts import Outcome
+from clipgen.engine.models import Models
+from clipgen.engine.optimise import Result, Task, optimise, optimise_together
+from clipgen.engine.snapshot import Snapshot
+from clipgen.errors import ClipgenError, DivergedError
+from clipgen.generators import GENERATORS
 
-SMALL = ("--size", "32x32", "--steps", "6", "--cutouts", "2", "--seed", "3", "--save-every", "0")
-LINES = ("red", "blue", "green|white:0.5", "black", "white:2|red:-0.3")
-
-
-def content(folder: str) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
-
-
-def write(*lines: str) -> tuple[str, ...]:
-    """Write a file of prompts; returns the command that makes its pictures."""
-    Path("prompts.txt").write_text("\n".join(lines))
-    return ("batch", "prompts.txt", *SMALL)
+every_backend = pytest.mark.parametrize("backend", GENERATORS)
+PROMPTS = ("red", "blue:2|red:-1|white", "green:-1", "|".join(f"white:0.{k}:0.4|black:-0.{k}" for k in range(1, 9)))
 
 
-def groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Count the pictures of every group that is made in lockstep from now on."""
-    sizes: list[int] = []
-    made = session.Session.make_together
+class Keeper:
+    """Keeps every snapshot."""
 
-    def make_together(self: session.Session, pictures: list[session.Picture]) -> object:
-        sizes.append(len(pictures))
-        return made(self, pictures)
+    def __init__(self) -> None:
+        self.kept: list[Snapshot] = []
 
-    monkeypatch.setattr(session.Session, "make_together", make_together)
-    return sizes
+    def is_due(self, done: int, total: int) -> bool:
+        return True
 
-
-def stop_group_at(monkeypatch: pytest.MonkeyPatch, index: int, picture: str) -> None:
-    """Press Ctrl-C when a step of that picture is shown."""
-    taken = PngSink.on_step
-
-    def on_step(self: PngSink, step: Step) -> None:
-        taken(self, step)
-        if step.index == index and self.path.name == picture:
-            signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(PngSink, "on_step", on_step)
+    def keep(self, snapshot: Snapshot) -> None:
+        self.kept.append(snapshot)
 
 
-@pytest.mark.parametrize("backend", ["vqgan", "dvae", "pixels"])
-def test_pictures_and_films_are_those_that_are_made_alone(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch, backend: str
-) -> None:
-    options = ("--backend", backend, "--video")
-    for line in LINES:
-        assert cli(line, *SMALL, *options, "-o", "alone").exit_code == 0
-    sizes = groups(monkeypatch)
-    for together, expected in (("2", [2, 2, 1]), ("8", [5])):
-        sizes.clear()
-        result = cli(*write(*LINES), *options, "--together", together, "-o", f"by-{together}")
-        assert result.exit_code == 0, result.stderr
-        assert sizes == expected
-        assert content(f"by-{together}") == content("alone")
+def exactly(tensors: Sequence[Tensor]) -> list[bytes]:
+    return [tensor.numpy().tobytes() for tensor in tensors]
 
 
-def test_pictures_that_start_at_an_image_are_too(cli: Cli) -> None:
-    start = cli("red", *SMALL, "-o", "start.png").stdout.strip()
-    options = ("--init", start, "--init-weight", "0.5")
-    for line in LINES[:3]:
-        assert cli(line, *SMALL, *options, "-o", "alone").exit_code == 0
-    assert cli(*write(*LINES[:3]), *options, "-o", "together").exit_code == 0
-    assert content("together") == content("alone")
+def seen(recorder: Recorder) -> list[list[bytes]]:
+    """All that a sink can see of each step."""
+    return [exactly([step.image, step.loss, step.score, *step.terms.values()]) for step in recorder.steps]
 
 
-def test_the_same_prompt_twice_in_a_file_is_made_once(cli: Cli) -> None:
-    result = cli(*write("red", "blue", "red", "blue"), "--json")
-    document = json.loads(result.stdout)
-    assert [picture["path"] for picture in document["pictures"]] == ["outputs/red-3.png", "outputs/blue-3.png"]
-    assert document["skipped"] == ["outputs/red-3.png", "outputs/blue-3.png"]
-    assert list(content("outputs")) == ["blue-3.png", "red-3.png"]
+def kept(keeper: Keeper) -> list[tuple[int, bool, float, list[bytes]]]:
+    return [(each.done, each.grown, each.lr, exactly([*each.tensors.values()])) for each in keeper.kept]
 
 
-def test_prompts_with_the_same_name_are_two_pictures(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(COLOURS, "red 2", (1, -1, -1))
-    result = cli(*write("red:2", "red 2"))
-    assert result.stdout.split() == ["outputs/red-2-3.png", "outputs/red-2-3-2.png"]
+def together(plans: Sequence[Plan], models: Models, inits: Sequence[Image.Image | None]) -> list[tuple[object, ...]]:
+    """All that there is to know of the run of each picture."""
+    watchers = [(Recorder(), Keeper()) for _ in plans]
+    tasks = [Task(p, i, [r], k) for p, i, (r, k) in zip(plans, inits, watchers, strict=True)]
+    made = optimise_together(tasks, models)
+    return [
+        (one.image.tobytes() if isinstance(one, Result) else str(one), recorder.outcomes, seen(recorder), kept(keeper))
+        for one, (recorder, keeper) in zip(made, watchers, strict=True)
+    ]
 
 
-def test_a_picture_that_cannot_be_written_costs_only_itself(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    publish = naming.publish
-    monkeypatch.setattr(
-        naming, "publish", lambda part, path: (refuse if path.name == "blue-3.png" else publish)(part, path)
+@every_backend
+@pytest.mark.parametrize("init", [False, True])
+def test_pictures_made_together_are_those_made_alone_with_all_frames_and_snapshots(backend: str, init: bool) -> None:
+    models = fake_models(backend, perceptors=2)
+    settings = {"init": "a.png", "init_weight": 0.5} if init else {}
+    plans = [plan(text, backend=backend, seed=3 * k, cutouts=16, **settings) for k, text in enumerate(PROMPTS)]
+    inits = [Image.new("RGB", (48, 32), name) if init else None for name in ("blue", "gray", "green", "red")]
+    alone = [together([one], models, [image])[0] for one, image in zip(plans, inits, strict=True)]
+    made = together(plans, models, inits)
+    assert made == alone
+    assert len({picture for picture, *_ in made}) == len(PROMPTS)
+
+
+class Choosy(FakePerceptor):
+    """Sees no numbers in pictures that are greener than red."""
+
+    def encode_images(self, cutouts: Tensor) -> Tensor:
+        red, green, _ = cutouts.detach().mean((0, 2, 3))
+        return super().encode_images(cutouts) * (float("nan") if green > red + 0.1 else 1)
+
+
+@every_backend
+def test_a_picture_that_diverges_harms_no_neighbour(backend: str) -> None:
+    plans = [plan(text, backend=backend, seed=k, steps=100) for k, text in enumerate(("red", "green", "red:2|black"))]
+    none: list[Image.Image | None] = [None] * 3
+    models = guided_by(Choosy(), backend=backend)
+    first, bad, third = together(plans, models, none)
+    assert [first] == together([plans[0]], models, none[:1])
+    assert [third] == together([plans[2]], models, none[:1])
+    message, outcomes, steps, _ = bad
+    assert "--lr below 0.1" in str(message)
+    assert outcomes == [Outcome.DIVERGED]
+    assert isinstance(steps, list)
+    assert 1 < len(steps) < 100
+    made = optimise_together([Task(one) for one in plans], models)
+    assert [type(one) for one in made] == [Result, DivergedError, Result]
+
+
+def test_when_all_diverge_the_run_ends_early() -> None:
+    plans = [plan("green", seed=k, steps=1000) for k in range(2)]
+    recorders = [Recorder(), Recorder()]
+    made = optimise_together(
+        [Task(one, sinks=[sink]) for one, sink in zip(plans, recorders, strict=True)], guided_by(Choosy())
     )
-    result = cli(*write("red", "blue", "green"))
-    assert result.exit_code == 1
-    assert result.stdout.split() == ["outputs/red-3.png", "outputs/green-3.png"]
-    assert "error: line 2: the picture outputs/blue-3.png could not be written" in result.stderr
-    assert result.stderr.splitlines()[-1] == "error: 1 of 3 prompts failed, on line 2"
+    assert all(isinstance(one, DivergedError) for one in made)
+    assert all(len(recorder.steps) < 100 for recorder in recorders)
+    assert [recorder.outcomes for recorder in recorders] == [[Outcome.DIVERGED]] * 2
 
 
-def test_a_prompt_without_a_direction_costs_only_itself(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(COLOURS, "huge", (float("inf"), 0.0, 0.0))
-    result = cli(*write("red", "huge", "green"), "--together", "2")
-    assert result.exit_code == 1
-    assert result.stderr.splitlines()[-1] == "error: 1 of 3 prompts failed, on line 2"
-    assert {"red-3.png", "green-3.png"} <= content("outputs").keys()
+def test_a_sink_that_cannot_be_closed_leaves_the_other_pictures_their_results() -> None:
+    class Stuck(Recorder):
+        def close(self, outcome: Outcome) -> None:
+            super().close(outcome)
+            raise ClipgenError("the disk is full")
 
-
-@pytest.mark.parametrize("index", [0, 3])
-def test_a_stopped_group_goes_on_with_every_picture_of_it(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch, index: int
-) -> None:
-    command = (*write(*LINES), "--gif", "--together", "3")
-    with monkeypatch.context() as patch:
-        stop_group_at(patch, index, "blue-3.png")
-        stopped = cli(*command, "-o", "parts")
-    assert (stopped.exit_code, stopped.stderr.splitlines()[-1]) == (130, "error: stopped")
-    names = ("red-3", "blue-3", "green-white-0-5-3")
-    assert sorted(path.name for path in Path("parts").iterdir()) == sorted(
-        f"{name}{end}" for name in names for end in (".png", ".clipgen", ".gif")
+    sinks = [[Recorder()], [Recorder(), Stuck(), Recorder()], [Recorder()]]
+    plans = [plan(text, seed=k) for k, text in enumerate(("red", "green", "blue"))]
+    first, stuck, third = optimise_together(
+        [Task(one, sinks=own) for one, own in zip(plans, sinks, strict=True)], fake_models()
     )
-    for name in names:
-        record = metadata.read(Path("parts", f"{name}.png"))
-        assert record is not None
-        assert (record["outcome"], record["steps_done"]) == ("interrupted", index + 1)
-        assert f"go on with: clipgen resume parts/{name}.png" in stopped.stderr
-    again = cli(*command, "-o", "parts")
-    assert again.exit_code == 0, again.stderr
-    assert cli(*command, "-o", "whole").exit_code == 0
-    assert content("parts") == content("whole")
+    assert isinstance(stuck, ClipgenError)
+    assert str(stuck) == "the disk is full"
+    for made, alone in ((first, plans[0]), (third, plans[2])):
+        assert isinstance(made, Result)
+        assert made.image.tobytes() == optimise(alone, fake_models()).image.tobytes()
+    assert [sink.outcomes for own in sinks for sink in own] == [[Outcome.FINISHED]] * 5
 
 
-def test_one_picture_of_a_stopped_group_can_be_resumed_alone(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    command = write(*LINES[:3])
-    with monkeypatch.context() as patch:
-        stop_group_at(patch, 3, "red-3.png")
-        assert cli(*command, "-o", "parts").exit_code == 130
-    assert cli("resume", "parts/blue-3.png").exit_code == 0
-    again = cli(*command, "-o", "parts", "--json")
-    document = json.loads(again.stdout)
-    assert document["skipped"] == ["parts/blue-3.png"]
-    assert cli(*command, "-o", "whole").exit_code == 0
-    assert content("parts") == content("whole")
+def test_each_picture_is_watched_by_its_own_sinks_only() -> None:
+    recorders = [Recorder(), Recorder()]
+    plans = [plan("red"), plan("blue", seed=1)]
+    optimise_together([Task(one, sinks=[r]) for one, r in zip(plans, recorders, strict=True)], fake_models())
+    red, blue = (recorder.steps[-1].image for recorder in recorders)
+    assert red.shape == (3, 32, 48)
+    assert not torch.equal(red, blue)
