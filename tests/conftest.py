@@ -1,5 +1,7 @@
 """What several test files set up in the same way."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pretrained
 import pytest
 import torch
 from fakes import Cli, fake_models
+from hypothesis import settings
 from loopback import CONTENT, SHA256, Files, LoopbackServer, serves
 from typer.testing import CliRunner
 
@@ -15,6 +18,22 @@ from clipgen.engine import runner
 from clipgen.weights.cache import Cache
 
 pytest.register_assert_rewrite("recipes")  # its checks, too, show the values when they fail
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests start; pytest fills the cores already
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+settings.load_profile("ci")  # no deadlines, which a busy machine would miss; no examples shared with other runs
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """Ctrl-C and SIGTERM act as in a terminal, in tests and in the processes that these start.
+
+    Whoever starts pytest in the background, as nohup and CI do, may have it ignore them.
+    """
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)
