@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pretrained
@@ -14,6 +15,7 @@ from loopback import CONTENT, SHA256, Files, LoopbackServer, serves
 from typer.testing import CliRunner
 
 from clipgen.cli.app import app
+from clipgen.config.presets import PRESETS
 from clipgen.engine import runner
 from clipgen.weights.cache import Cache
 
@@ -84,3 +86,12 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def tiny_clips(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Small CLIPs are among the models that open_clip knows."""
     pretrained.know_tiny_clips(tmp_path_factory.mktemp("open_clip") / "configs")
+
+
+@pytest.fixture
+def quick_imagination(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The starter models imagine and repaint two pictures to choose from; their many take half a minute a run."""
+    starter = PRESETS["starter"]
+    assert starter.feature_prior
+    few = replace(starter.feature_prior, candidates=2, repaintings=2, upsamplings=1)
+    monkeypatch.setitem(PRESETS, "starter", replace(starter, feature_prior=few))

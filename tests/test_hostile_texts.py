@@ -257,6 +257,7 @@ def test_closed_standard_streams_are_no_defect(
     assert Path("outputs/red-0-2.png").exists()
 
 
+@pytest.mark.usefixtures("quick_imagination")
 def test_the_words_that_the_real_models_do_not_read_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = "a red circle " * 40

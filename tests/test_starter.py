@@ -22,7 +22,7 @@ from clipgen.starter.train.features import features
 from clipgen.starter.train.painting import latents, painted
 from clipgen.starter.train.reconstruction import quality
 from clipgen.starter.train.zero_shot import zero_shot
-from clipgen.starter.unclip.coarse import build_sketcher
+from clipgen.starter.unclip.coarse import Sketcher, build_sketcher
 from clipgen.starter.unclip.decoder import build_painter
 from clipgen.starter.unclip.imagination import Imaginer
 from clipgen.starter.unclip.prior import FeaturePrior, build_feature_prior
@@ -85,25 +85,40 @@ def test_the_judge_names_what_fresh_pictures_show(judge: Perceptor, data: Path) 
 
 
 @pytest.fixture(scope="session")
+def guides() -> list[Perceptor]:
+    return [frozen(build_perceptor(load(name))) for name in GUIDES]
+
+
+@pytest.fixture(scope="session")
+def sketcher() -> Sketcher:
+    return frozen(build_sketcher(load("starter/sketcher")))
+
+
+@pytest.fixture(scope="session")
+def network() -> VQGANNetwork:
+    network = frozen(build_network(load("starter/vqgan")))
+    assert isinstance(network, VQGANNetwork)
+    return network
+
+
+@pytest.fixture(scope="session")
 def prior() -> FeaturePrior:
     return frozen(build_feature_prior(load("starter/feature-prior")))
 
 
 @pytest.fixture(scope="session")
-def seen(prior: FeaturePrior, data: Path) -> Tensor:
+def seen(guides: list[Perceptor], prior: FeaturePrior, data: Path) -> Tensor:
     """Features (32, E) of drawn pictures that no model learned from."""
-    guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
     return features(guides, prior, drawn_set(data, 32, 128, seed=96))[:32].float()
 
 
-def test_the_prior_knows_what_fresh_pictures_show(prior: FeaturePrior, seen: Tensor) -> None:
+def test_the_prior_knows_what_fresh_pictures_show(guides: list[Perceptor], prior: FeaturePrior, seen: Tensor) -> None:
     """It takes noise off them better when told the noun that they show than when told that of another picture."""
     nouns = [truth.noun for truth in truths(96, 32)]
-    guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
     texts = torch.cat([guide.read_texts([f"a {noun}" for noun in nouns]) for guide in guides], 2)
     clean, random = (seen - prior.mean) / prior.std, torch.Generator().manual_seed(0)
     errors = torch.zeros(32, 32)
-    for noise in torch.randn(8, prior.length, generator=random):
+    for noise in torch.randn(4, prior.length, generator=random):
         for k, text in enumerate(texts):
             denoised = prior.denoise(clean + noise, torch.ones(32), text.expand(32, -1, -1))
             errors[:, k] += (denoised - clean).square().mean(1)
@@ -117,9 +132,9 @@ def reds(images: Tensor) -> float:
 
 
 @pytest.mark.parametrize("wearer", ["giraffe", "snowman", "elephant", "robot"])
-def test_the_colour_of_what_is_worn_is_not_its_wearers(prior: FeaturePrior, wearer: str) -> None:
-    guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
-    sketcher = frozen(build_sketcher(load("starter/sketcher")))
+def test_the_colour_of_what_is_worn_is_not_its_wearers(
+    guides: list[Perceptor], prior: FeaturePrior, sketcher: Sketcher, wearer: str
+) -> None:
     noise = torch.randn(16, prior.length, generator=torch.Generator().manual_seed(0))
 
     def sketched(text: str) -> Tensor:
@@ -132,8 +147,8 @@ def test_the_colour_of_what_is_worn_is_not_its_wearers(prior: FeaturePrior, wear
     assert 2 * nothing < scarf < 0.6 * everything
 
 
-def test_a_sketch_is_nearer_to_its_picture_than_to_others(seen: Tensor, data: Path) -> None:
-    sketches = frozen(build_sketcher(load("starter/sketcher")))(seen)
+def test_a_sketch_is_nearer_to_its_picture_than_to_others(sketcher: Sketcher, seen: Tensor, data: Path) -> None:
+    sketches = sketcher(seen)
     pictures = torch.from_numpy(np.array(drawn_set(data, 32, 128, seed=96))).permute(0, 3, 1, 2) / 255
     pictures = interpolate(pictures, sketches.shape[2:], mode="area")
     errors = (sketches[:, None] - pictures).abs().mean((2, 3, 4))
@@ -142,13 +157,15 @@ def test_a_sketch_is_nearer_to_its_picture_than_to_others(seen: Tensor, data: Pa
 
 
 def test_a_painting_shows_the_judge_what_a_sketch_leaves_open(
-    prior: FeaturePrior, seen: Tensor, judge: Perceptor
+    guides: list[Perceptor],
+    prior: FeaturePrior,
+    sketcher: Sketcher,
+    network: VQGANNetwork,
+    seen: Tensor,
+    judge: Perceptor,
 ) -> None:
-    guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
-    sketcher = frozen(build_sketcher(load("starter/sketcher")))
     sketches = sketcher(seen).clamp(0, 1)
-    painter, network = frozen(build_painter(load("starter/painter"))), frozen(build_network(load("starter/vqgan")))
-    assert isinstance(network, VQGANNetwork)
+    painter = frozen(build_painter(load("starter/painter")))
     imaginer = Imaginer(prior, sketcher, painter, painter, network)
     noise = torch.randn(len(seen), *painter.shape, generator=torch.Generator().manual_seed(0))
     titles = [f"a {truth.noun}" for truth in truths(96, 32)]
@@ -163,18 +180,21 @@ def test_a_painting_shows_the_judge_what_a_sketch_leaves_open(
 
 
 def test_upsampling_adds_the_detail_of_pictures_of_twice_the_size_and_changes_little_else(
-    prior: FeaturePrior, seen: Tensor, data: Path
+    guides: list[Perceptor],
+    prior: FeaturePrior,
+    sketcher: Sketcher,
+    network: VQGANNetwork,
+    seen: Tensor,
+    data: Path,
 ) -> None:
-    network, upsampler = frozen(build_network(load("starter/vqgan"))), frozen(build_painter(load("starter/upsampler")))
-    assert isinstance(network, VQGANNetwork)
-    imaginer = Imaginer(prior, frozen(build_sketcher(load("starter/sketcher"))), upsampler, upsampler, network)
-    cpu, count = torch.device("cpu"), 16
+    upsampler = frozen(build_painter(load("starter/upsampler")))
+    imaginer = Imaginer(prior, sketcher, upsampler, upsampler, network)
+    cpu, count = torch.device("cpu"), 8
     small, wanted = (
         torch.from_numpy(painted(network, latents(network, drawn_set(data, count, size, seed=96), cpu)[:count], cpu))
         / 255
         for size in (128, 256)
     )
-    guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
     titles = [f"a {truth.noun}" for truth in truths(96, count)]
     texts = torch.cat([guide.encode_texts(titles) for guide in guides], 1)
     noise = torch.randn(count, *upsampler.shape, generator=torch.Generator().manual_seed(0))
@@ -193,6 +213,7 @@ def test_autoencoders_give_fresh_pictures_back(name: str, decibels: float, data:
     assert scores["perplexity"] >= 100
 
 
+@pytest.mark.usefixtures("quick_imagination")
 @pytest.mark.parametrize("backend", ["vqgan", "dvae"])
 def test_a_short_run_shows_the_judge_what_was_asked_for(backend: str, judge: Perceptor) -> None:
     prompts = ["a red heart", "the sea at night", "a green tree"]
@@ -215,6 +236,7 @@ def test_views_seen_in_parts_give_the_gradient_of_all_at_once(name: str) -> None
     assert (slopes[1] - slopes[0]).norm() <= 1e-6 * slopes[0].norm()
 
 
+@pytest.mark.usefixtures("quick_imagination")
 @pytest.mark.parametrize("backend", ["vqgan", "dvae"])
 def test_the_same_job_gives_the_same_pixels(backend: str) -> None:
     torch.manual_seed(1)
