@@ -217,7 +217,7 @@ def test_autoencoders_give_fresh_pictures_back(name: str, decibels: float, data:
 @pytest.mark.parametrize("backend", ["vqgan", "dvae"])
 def test_a_short_run_shows_the_judge_what_was_asked_for(backend: str, judge: Perceptor) -> None:
     prompts = ["a red heart", "the sea at night", "a green tree"]
-    pictures = [generate(prompt, backend=backend, steps=30, size=(128, 128)).image for prompt in prompts]
+    pictures = [generate(prompt, backend=backend, steps=12, size=(128, 128)).image for prompt in prompts]
     cosines = embed(pictures, judge) @ judge.encode_texts(prompts).T
     own = cosines.diagonal()
     others = (cosines.sum(1) - own) / 2
