@@ -22,7 +22,7 @@ SHOWN = truths(5, 80)
 def trainer() -> ReadingTrainer:
     torch.manual_seed(0)
     pictures = normalize(torch.randn(len(SHOWN), 128), dim=1)
-    return ReadingTrainer(Perceptor(CONFIGS["clip"]), Plan(30, 24, 0.001, seed=4), [pictures.repeat(2, 1)] * 2, SHOWN)
+    return ReadingTrainer(Perceptor(CONFIGS["clip"]), Plan(15, 24, 0.001, seed=4), [pictures.repeat(2, 1)] * 2, SHOWN)
 
 
 def test_texts_come_to_their_pictures_and_pictures_stay() -> None:
@@ -31,7 +31,7 @@ def test_texts_come_to_their_pictures_and_pictures_stay() -> None:
     before = {name: tensor.clone() for name, tensor in clip.state_dict().items()}
     optimiser = torch.optim.Adam([p for p in clip.parameters() if p.requires_grad], 0.002)
     losses = []
-    for step in range(30):
+    for step in range(15):
         loss = learning.losses_at(step)["loss"]
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
