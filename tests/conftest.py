@@ -1,19 +1,40 @@
 """What several test files set up in the same way."""
 
+import os
+import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pretrained
 import pytest
 import torch
 from fakes import Cli, install
+from hypothesis import settings
 from loopback import CONTENT, SHA256, Files, LoopbackServer, serves
 from typer.testing import CliRunner
 
 from clipgen.cli.app import app
+from clipgen.config.presets import PRESETS, UNCLIP
 from clipgen.weights.cache import Cache
 
 pytest.register_assert_rewrite("recipes")  # its checks, too, show the values when they fail
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests start; pytest fills the cores already
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+settings.load_profile("ci")  # no deadlines, which a busy machine would miss; no examples shared with other runs
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """Ctrl-C and SIGTERM act as in a terminal, in tests and in the processes that these start.
+
+    Whoever starts pytest in the background, as nohup and CI do, may have it ignore them.
+    """
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +85,13 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def tiny_clips(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Small CLIPs are among the models that open_clip knows."""
     pretrained.know_tiny_clips(tmp_path_factory.mktemp("open_clip") / "configs")
+
+
+@pytest.fixture
+def quick_proposals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The starter's unCLIP proposes two pictures to choose from; its many take half a minute a run."""
+    starter = PRESETS["starter"]
+    usual = starter.guidance[UNCLIP]
+    few = replace(usual.unclip[0], candidates=2, img2img_candidates=2, upsampler_candidates=1)
+    quick = replace(starter, guidance={**starter.guidance, UNCLIP: replace(usual, unclip=(few,))})
+    monkeypatch.setitem(PRESETS, "starter", quick)

@@ -160,8 +160,8 @@ class LoopbackServer(ThreadingHTTPServer):
 
 
 def fetcher(cache: Cache, **changes: Any) -> Fetcher:
-    """Make a fetcher that is quick to give up."""
-    settings: dict[str, Any] = {"stall_seconds": 0.3, "pause_seconds": 0.0, "retries": 2, "allow_http_to": (HOST,)}
+    """Make a fetcher that does not pause between tries. Tests of servers that fall silent set less patience."""
+    settings: dict[str, Any] = {"stall_seconds": 60.0, "pause_seconds": 0.0, "retries": 2, "allow_http_to": (HOST,)}
     return Fetcher(cache, **{**settings, **changes})
 
 

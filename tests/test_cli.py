@@ -275,7 +275,7 @@ def test_a_stopped_run_keeps_what_it_reached(tmp_path: Path, number: signal.Sign
     while not process.stderr.readline().startswith("red: "):
         pass
     process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == code, stderr
     assert stdout.split() == ["outputs/red-1.png", "outputs/red-1.mp4"]
     record = metadata.read(tmp_path / "outputs/red-1.png")

@@ -85,6 +85,7 @@ def run_eval(folder: Path) -> Any:
     return CliRunner().invoke(app, command)
 
 
+@pytest.mark.usefixtures("quick_proposals")
 def test_eval_writes_a_table_a_record_and_a_sheet(tmp_path: Path) -> None:
     result = run_eval(tmp_path)
     assert result.exit_code == 0
@@ -98,6 +99,7 @@ def test_eval_writes_a_table_a_record_and_a_sheet(tmp_path: Path) -> None:
         assert image.format == "PNG"
 
 
+@pytest.mark.usefixtures("quick_proposals")
 @pytest.mark.parametrize(("whole", "kept"), [(1, []), (3, ["eval-vqgan-4.json", "eval-vqgan-4.png"])])
 def test_a_stopped_eval_measures_what_it_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: int, kept: list[str]

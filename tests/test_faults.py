@@ -88,7 +88,7 @@ def test_a_folder_that_vanishes_costs_no_picture(
 def test_a_film_that_outgrows_a_limit_costs_no_picture(cli: Cli) -> None:
     assert cli(*SMALL, "-o", "free").exit_code == 0
     process = start(*FILMED, "-o", "tight", limit=5000)
-    output, said = process.communicate(timeout=120)
+    output, said = process.communicate(timeout=300)
     assert process.returncode == 1, said
     assert output.split() == ["tight/red-blue-0-3-1.png"]
     assert "mp4 was not written" in said
@@ -133,7 +133,7 @@ def test_a_run_stopped_at_any_moment_leaves_what_goes_on_or_nothing(cli: Cli) ->
             time.sleep(0.01)
         time.sleep(chance.uniform(0.0, 1.5))
         process.send_signal(how)
-        output, said = process.communicate(timeout=120)
+        output, said = process.communicate(timeout=300)
         assert "Traceback" not in said
         if process.returncode == -how:  # it came after the last file was written and the last handler was gone
             assert digests(folder) == digests("whole")

@@ -146,7 +146,7 @@ def footage_of_a_killed_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("killed")
     paths = [str(Path(clipgen.__file__).parents[1]), str(Path(__file__).parent)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    run = subprocess.run([sys.executable, "-c", KILLED], cwd=folder, env=environment, timeout=60, check=False)
+    run = subprocess.run([sys.executable, "-c", KILLED], cwd=folder, env=environment, timeout=300, check=False)
     assert run.returncode == -signal.SIGKILL
     assert names(folder) == ["footage"]
     return folder / "footage"

@@ -1,6 +1,7 @@
 """Weight files that want to run something, to read beyond themselves, or to keep the machine busy."""
 
 import pickle
+import shlex
 import struct
 import subprocess
 from collections.abc import Callable
@@ -30,7 +31,7 @@ FOUR = tensor((2, 2), (2, 1))
 
 def commands(marker: Path) -> dict[str, bytes]:
     """Pickled objects, without the end, that make a file when they are loaded carelessly."""
-    shell = f"touch {marker}"
+    shell = shlex.join(["touch", str(marker)])
     python = f"__import__('os').system({shell!r})"
     system = text(shell) + b"\x85"
     nested = Callee(getattr, Callee(__import__, "os"), "system")

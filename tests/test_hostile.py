@@ -26,7 +26,7 @@ from clipgen.util.images import MAX_PIXELS, load_image
 from clipgen.util.text import one_line
 
 RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
-MAX_SECONDS = 5.0  # of processor time, for one case
+MAX_SECONDS = 20.0  # of processor time, for one case
 
 Report = Callable[[str, object], None]
 

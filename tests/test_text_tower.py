@@ -30,7 +30,7 @@ def trainer() -> TextTowerTrainer:
     torch.manual_seed(0)
     pictures = normalize(torch.randn(len(SHOWN), 128), dim=1)
     return TextTowerTrainer(
-        CLIPPerceptor(CONFIGS["clip"]), Plan(30, 24, 0.001, seed=4), [pictures.repeat(2, 1)] * 2, SHOWN
+        CLIPPerceptor(CONFIGS["clip"]), Plan(15, 24, 0.001, seed=4), [pictures.repeat(2, 1)] * 2, SHOWN
     )
 
 
