@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from clipgen.cli.app import app
-from clipgen.engine import runner
+from clipgen.engine.optimise import optimise
 from clipgen.starter import evaluation, grammar, words
 from clipgen.starter.evaluation import Answer, drawn, measure, measure_drawn, questions, rivals
 
@@ -106,13 +106,13 @@ def test_a_stopped_eval_measures_what_it_made(
 ) -> None:
     made: list[Any] = []
 
-    def run(job: Any, models: Any) -> Any:
+    def interrupted(plan: Any, models: Any) -> Any:
         if len(made) == whole:
             raise KeyboardInterrupt
-        made.append(runner.run(job, models))
+        made.append(optimise(plan, models))
         return made[-1]
 
-    monkeypatch.setattr(evaluation, "run", run)
+    monkeypatch.setattr(evaluation, "optimise", interrupted)
     assert run_eval(tmp_path).exit_code == 130
     assert sorted(path.name for path in tmp_path.iterdir()) == kept
     if kept:

@@ -8,24 +8,34 @@ from functools import cache
 from typing import Any
 
 from clipgen.config.job import Job
+from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
 from clipgen.core.contracts import Sink
 from clipgen.engine.optimise import Result, optimise
-from clipgen.session.planning import plan_job
+from clipgen.session.planning import change_plan, plan_job
 from clipgen.session.session import Session
 from clipgen.util.interrupts import Stop
 
 
 def generate(
-    prompt: str | Job, *, device: str = "auto", sinks: Sequence[Sink] = (), stop: Stop | None = None, **settings: Any
+    prompt: str | Job | Plan,
+    *,
+    device: str = "auto",
+    sinks: Sequence[Sink] = (),
+    stop: Stop | None = None,
+    **settings: Any,
 ) -> Result:
     """Make one picture: `generate("a cat", backend="dvae", steps=100).image`.
 
-    `settings` are the fields of Job; with a Job as the prompt they replace those fields. `stop` ends the run early when
-    it is asked to, from any thread. The models stay loaded for the next call. Raises ClipgenError.
+    `settings` are the fields of Job; with a Job or the plan of an earlier picture as the prompt they replace those
+    fields. `stop` ends the run early when it is asked to, from any thread. The models stay loaded for the next call.
+    Raises ClipgenError.
     """
-    job = replace(prompt, **settings) if isinstance(prompt, Job) else Job(parse_prompts(prompt), **settings)
-    plan, init, notes = plan_job(job, device)
+    if isinstance(prompt, Plan):
+        plan, init, notes = change_plan(prompt, {"init": prompt.init, **settings}, device)
+    else:
+        job = replace(prompt, **settings) if isinstance(prompt, Job) else Job(parse_prompts(prompt), **settings)
+        plan, init, notes = plan_job(job, device)
     result = optimise(plan, _session(device).models(plan), sinks, init=init, stop=stop)
     return replace(result, notes=tuple(notes))
 
