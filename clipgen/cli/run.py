@@ -8,6 +8,7 @@ from clipgen.cli.options import CandidateOptions, EngineOptions, OutputOptions, 
 from clipgen.cli.sessions import job_fields, open_for_job
 from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts
+from clipgen.session.options import check_candidates
 
 # Short enough to read out of a file name and to type again.
 _RANDOM_SEEDS = 2**32
@@ -27,6 +28,7 @@ def run(
     Prints the path of the picture, and those of its films, on stdout.
     """
     prompts = parse_prompts(prompt)
+    check_candidates(among.candidates, among.keep)
     fields = {"seed": secrets.randbelow(_RANDOM_SEEDS), **job_fields(picture, engine, models)}
     opened = open_for_job(Job(prompts, **fields), engine, models, output)
     try:
