@@ -128,3 +128,29 @@ def test_no_picture_without_numbers_is_ever_shown_unless_there_was_no_other(sinc
         optimise(plan(steps=40), replace(models, network=Broken(models.network, since)), [recorder])
     assert recorder.outcomes == [outcome]
     assert all(step.image.isfinite().all() for step in recorder.steps) == (since > 0)
+
+
+class Scheduled(Fitful):
+    """Sees no numbers in some steps of each of its pictures, which it looks at in turn."""
+
+    def __init__(self, *bad: Sequence[int] | range) -> None:
+        super().__init__([len(bad) * step + row for row, steps in enumerate(bad) for step in steps])
+
+
+def test_a_picture_goes_back_as_it_would_alone_when_its_neighbour_has_no_numbers_either() -> None:
+    plans = [one_size("pixels", 20), replace(one_size("pixels", 20), seed=1)]
+    bad = range(3, 5), range(5, 10)
+
+    def snapshots(plans: Sequence[Plan], *bad: range) -> list[Snapshot]:
+        run = Run(plans, guided_by(Scheduled(*bad), backend="pixels"))
+        for _ in range(20):
+            run.find_gradients()
+            run.update()
+        return [run.snapshot(row) for row in range(len(plans))]
+
+    together = snapshots(plans, *bad)
+    alone = [snapshots([one], own)[0] for one, own in zip(plans, bad, strict=True)]
+    assert [each.lr for each in together] == [0.1, 0.05]
+    for one, other in zip(together, alone, strict=True):
+        assert one.lr == other.lr
+        assert all(torch.equal(one.tensors[name], other.tensors[name]) for name in one.tensors)

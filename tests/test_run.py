@@ -23,7 +23,7 @@ from clipgen.config.plan import Plan
 from clipgen.config.presets import PRESETS
 from clipgen.core.contracts import Loss, Moment, Step
 from clipgen.engine import run
-from clipgen.engine.optimise import optimise
+from clipgen.engine.optimise import Task, optimise, optimise_together
 from clipgen.errors import UsageError
 from clipgen.generators import GENERATORS
 from clipgen.generators.vqgan import VQGANGenerator
@@ -162,6 +162,20 @@ def test_a_run_starts_at_the_picture_that_is_proposed_unless_it_has_an_init_imag
     assert first().min() > 0.7
     assert first(init="black.png").max() < 0.3
     assert asked.proposals == [("networks", UNCLIP[0], [["red"]], [0])] * 2
+
+
+@every_backend
+def test_a_picture_for_which_nothing_is_proposed_starts_at_its_noise_beside_one_that_has_a_start(
+    backend: str, asked: SimpleNamespace
+) -> None:
+    plans = [plan(backend=backend, steps=1, seed=seed) for seed in (0, 1)]
+    recorders, alone = [Recorder(), Recorder()], Recorder()
+    tasks = [Task(replace(one, unclip=UNCLIP), sinks=[sink]) for one, sink in zip(plans, recorders, strict=True)]
+    optimise_together(tasks, fake_models(backend))
+    optimise(plans[1], fake_models(backend), [alone])
+    first, second = (recorder.steps[0].image for recorder in recorders)
+    assert first.mean() > 0.7
+    assert torch.equal(second, alone.steps[0].image)
 
 
 def test_what_is_proposed_pulls_in_place_of_the_texts_with_the_maps_that_it_needs(asked: SimpleNamespace) -> None:

@@ -9,8 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from clipgen.util.batches import rows_together
-
 
 class Pyramid:
     """A latent (B, D, h, w) and coarser ones, each of half the size of the one before, stretched and added to it."""
@@ -21,20 +19,14 @@ class Pyramid:
         self.levels = [torch.zeros(batch, width, *size, device=device, requires_grad=True) for size in sizes]
 
     def value(self) -> Tensor:
-        """Return the sum (B, D, h, w).
-
-        Picture by picture on a CPU, where a sum is rounded in an order that depends on the place in memory.
-        """
-        rows = rows_together(self.levels[0])
-        if len(rows) == 1:
-            return self._sum(self.levels)
-        parts = zip(*(torch.split(level, 1) for level in self.levels), strict=True)
-        return torch.cat([self._sum(levels) for levels in parts])
-
-    def _sum(self, levels: Sequence[Tensor]) -> Tensor:
-        base, *coarse = levels
-        stretched = [interpolate(level, base.shape[2:], mode="bilinear") for level in coarse]
-        return torch.stack([base, *stretched]).sum(0)
+        """Return the sum (B, D, h, w), in memory of its own."""
+        # One after the other: a sum over a stack is rounded in an order that depends on the place in memory, and a
+        # picture would come out otherwise beside others than alone.
+        base, *coarse = self.levels
+        total = base.clone()
+        for level in coarse:
+            total = total + interpolate(level, base.shape[2:], mode="bilinear")
+        return total
 
     @torch.no_grad()
     def set_(self, value: Tensor) -> None:
