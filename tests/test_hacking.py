@@ -2,14 +2,18 @@
 
 from dataclasses import replace
 
-import pytest
 import torch
 
-from clipgen.config.job import Job, parse_prompts
-from clipgen.config.presets import PRESETS, CutoutSettings, PerceptorSettings, Preset
-from clipgen.engine.runner import load_models, run_together
+from clipgen.config.job import Job
+from clipgen.config.plan import Plan
+from clipgen.config.prompts import parse_prompts
+from clipgen.config.resolve import resolve
+from clipgen.config.settings import CutoutSettings, PerceptorSettings
+from clipgen.engine.models import load_models
+from clipgen.engine.optimise import Result, Task, optimise_together
+from clipgen.judge.score import embed
 from clipgen.perceptors.clip import CLIPPerceptor, build_perceptor
-from clipgen.starter.evaluation import JUDGE, embed
+from clipgen.starter.evaluation import JUDGE
 from clipgen.weights.loader import load
 
 PROMPTS = ["a cat", "a house", "a boat", "a tree", "a teapot", "a castle", "a strawberry", "a clock"]
@@ -20,31 +24,30 @@ def perceptor(name: str) -> CLIPPerceptor:
     return build_perceptor(load(name)).eval().requires_grad_(False)
 
 
-def unaugmented(guide: str) -> Preset:
+def default_plan(start: str, steps: int) -> Plan:
+    job = Job(parse_prompts("a cat"), preset="starter", size=(128, 128), steps=steps, start=start)
+    return resolve(job)[0]
+
+
+def unaugmented(guide: str, steps: int) -> Plan:
     """CLIP guidance at its barest: one CLIP sees the whole picture as it is, and pulls towards the text itself."""
-    starter = PRESETS["starter"]
-    bare = replace(
-        starter.generators["vqgan"], optimizer="adam", lr=0.1, levels=1, cutouts=1, small_until=0.0, restored=()
-    )
+    plan = default_plan("noise", steps)
     return replace(
-        starter,
+        plan,
         perceptors=(PerceptorSettings(guide),),
-        generators={"vqgan": bare},
-        feature_prior=None,
-        views=CutoutSettings(share_plain=1.0, share_whole=0.0),
+        generator=replace(plan.generator, optimizer="adam", levels=1),
+        lr=0.1,
+        cutouts=1,
+        augmentations=CutoutSettings(share_plain=1.0, share_whole=0.0),
     )
 
 
-def scored(preset: Preset, steps: int, *by: str) -> list[tuple[float, float]]:
+def scored(plan: Plan, *by: str) -> list[tuple[float, float]]:
     """What each of the CLIPs `by` says of pictures of `PROMPTS`: by how much the cosine with the own prompt is above
     that with the others, and how often the own one is the nearest of the eight."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(PRESETS, "starter", preset)
-        jobs = [
-            Job(parse_prompts(text), preset="starter", size=(128, 128), steps=steps, seed=k)
-            for k, text in enumerate(PROMPTS)
-        ]
-        pictures = [result.image for result in run_together(jobs, load_models(jobs[0], "cpu"))]
+    plans = [replace(plan, prompts=parse_prompts(text), seed=k) for k, text in enumerate(PROMPTS)]
+    made = optimise_together([Task(each) for each in plans], load_models(plan, "cpu"))
+    pictures = [result.image for result in made if isinstance(result, Result)]
     scores = []
     for name in by:
         clip = perceptor(name)
@@ -58,7 +61,7 @@ def scored(preset: Preset, steps: int, *by: str) -> list[tuple[float, float]]:
 
 def test_without_augmentation_a_clip_that_met_no_adversary_is_hacked() -> None:
     """Its score rises to where true pictures never are, and to another CLIP the pictures still show next to nothing."""
-    (own, named), (other, named_by_other) = scored(unaugmented(JUDGE), 60, JUDGE, GUIDE)
+    (own, named), (other, named_by_other) = scored(unaugmented(JUDGE, 60), JUDGE, GUIDE)
     assert own > 0.3
     assert named == 1
     assert other < 0.25 * own
@@ -66,6 +69,6 @@ def test_without_augmentation_a_clip_that_met_no_adversary_is_hacked() -> None:
 
 
 def test_with_the_default_recipe_the_judge_sees_what_the_guide_sees() -> None:
-    (own, named), (judge, named_by_judge) = scored(PRESETS["starter"], 24, GUIDE, JUDGE)
+    (own, named), (judge, named_by_judge) = scored(default_plan("unclip", 24), GUIDE, JUDGE)
     assert min(own, judge) > 0.2
     assert min(named, named_by_judge) >= 0.875
