@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from fakes import Cli, FakePerceptor, Recorder, fake_models, job
+from fakes import Cli, FakePerceptor, Recorder, fake_models, plan
 from PIL import Image
 
 from clipgen.config.job import MAX_SEED
-from clipgen.config.resolving import resolve
-from clipgen.engine.runner import run
+from clipgen.engine.optimise import optimise
+from clipgen.judge.score import mean_cosines
 from clipgen.outputs import metadata
 from clipgen.session import candidates
-from clipgen.session.candidates import TOGETHER, best_seeds, judged
+from clipgen.session.candidates import TOGETHER, best_seeds
 
 CPU = torch.device("cpu")
 SMALL = ("red", "--size", "32x32", "--steps", "10", "--cutouts", "2", "--seed", "3")
@@ -21,23 +21,23 @@ SMALL = ("red", "--size", "32x32", "--steps", "10", "--cutouts", "2", "--seed", 
 
 @pytest.fixture(autouse=True)
 def _judge(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(candidates, "_judges", lambda _job, _models: [FakePerceptor()])
+    monkeypatch.setattr(candidates, "load_judges", lambda _plan, _models: [FakePerceptor()])
 
 
 def test_candidates_are_quick_runs_in_the_order_of_the_judge() -> None:
-    asked, models, recorders = resolve(job(seed=5))[0], fake_models(), []
+    asked, models, recorders = plan(seed=5), fake_models(), []
 
     def progress(label: str) -> list[Recorder]:
         recorders.append((label, Recorder()))
         return [recorders[-1][1]]
 
     found = best_seeds(asked, TOGETHER + 1, models, progress)
-    assert sorted(each.job.seed for each in found) == list(range(5, 5 + TOGETHER + 1))
+    assert sorted(each.plan.seed for each in found) == list(range(5, 5 + TOGETHER + 1))
     assert [each.score for each in found] == sorted((each.score for each in found), reverse=True)
-    assert all(each.job.steps == asked.steps for each in found)
+    assert all(each.plan.steps == asked.steps for each in found)
     for each in found:
-        alone = run(job(seed=each.job.seed, steps=2), models)
-        assert judged([alone.image], asked, [FakePerceptor()], CPU) == pytest.approx([each.score], abs=1e-3)
+        alone = optimise(plan(seed=each.plan.seed, steps=2), models)
+        assert mean_cosines([alone.image], asked.prompts, [FakePerceptor()], CPU) == [each.score]
     assert [label for label, _ in recorders] == ["candidates 1 to 4 of 5", "candidates 5 to 5 of 5"]
     assert [recorder.steps[-1].total for _, recorder in recorders] == [2, 2]
 
@@ -46,13 +46,13 @@ def test_the_judge_goes_by_the_weights_of_the_texts() -> None:
     red, blue = (Image.new("RGB", (32, 32), colour) for colour in ("red", "blue"))
     judges = [FakePerceptor()]
     for text, better, worse in (("red", red, blue), ("red:0.2|blue", blue, red), ("red:-1|white:0.1", blue, red)):
-        first, second = judged([better, worse], job(text), judges, CPU)
+        first, second = mean_cosines([better, worse], plan(text).prompts, judges, CPU)
         assert first > second
 
 
 def test_seeds_go_round_at_the_largest() -> None:
-    found = best_seeds(resolve(job(seed=MAX_SEED))[0], 2, fake_models())
-    assert {each.job.seed for each in found} == {MAX_SEED, 0}
+    found = best_seeds(plan(seed=MAX_SEED), 2, fake_models())
+    assert {each.plan.seed for each in found} == {MAX_SEED, 0}
 
 
 def test_the_best_become_pictures_as_if_they_had_been_asked_for(cli: Cli) -> None:
@@ -63,7 +63,7 @@ def test_the_best_become_pictures_as_if_they_had_been_asked_for(cli: Cli) -> Non
     pictures = [Path(line) for line in result.stdout.split()]
     assert [picture.name for picture in pictures] == [f"red-{seed}.png" for seed in order[:2]]
     for picture, seed in zip(pictures, order, strict=False):
-        assert metadata.read_recipe(picture).job.seed == int(seed)
+        assert metadata.read_recipe(picture).plan.seed == int(seed)
         alone = cli(*SMALL[:-1], seed, "-o", f"alone-{seed}.png").stdout.strip()
         with Image.open(picture) as best, Image.open(alone) as other:
             assert best.tobytes() == other.tobytes()

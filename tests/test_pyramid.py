@@ -16,6 +16,15 @@ def test_it_holds_what_was_set(value: torch.Tensor) -> None:
     assert [tuple(level.shape[2:]) for level in pyramid.levels] == [(6, 9), (3, 5), (2, 3)]
 
 
+@pytest.mark.parametrize("depth", [1, 3])
+def test_the_sum_does_not_change_when_the_levels_do(value: torch.Tensor, depth: int) -> None:
+    pyramid = Pyramid(value.shape, torch.device("cpu"), depth)
+    pyramid.set_(value)
+    before = pyramid.value().detach()
+    pyramid.set_(value + 1)
+    assert torch.equal(before, value)
+
+
 def test_a_coarse_cell_moves_all_cells_under_it(value: torch.Tensor) -> None:
     pyramid = Pyramid(value.shape, torch.device("cpu"), depth=3)
     pyramid.set_(value)

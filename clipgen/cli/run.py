@@ -9,6 +9,7 @@ from clipgen.cli.sessions import job_fields, open_for_job
 from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts
 from clipgen.session.naming import check_out
+from clipgen.session.options import check_candidates
 
 # Short enough to read out of a file name and to type again.
 _RANDOM_SEEDS = 2**32
@@ -29,6 +30,7 @@ def run(
     """
     prompts = parse_prompts(prompt)
     check_out(output.out)
+    check_candidates(among.candidates, among.keep)
     fields = {"seed": secrets.randbelow(_RANDOM_SEEDS), **job_fields(picture, engine, models)}
     opened = open_for_job(Job(prompts, **fields), engine, models, output)
     try:

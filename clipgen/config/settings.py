@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -179,7 +180,12 @@ class ModelHash:
 
     name: str
     sha256: str
-    """Empty where it is not known."""
+    """Empty where it is not known; of a network in several files those of all, with a plus between them."""
+
+    def __post_init__(self) -> None:
+        check_model("the name of a model", self.name)
+        if not (isinstance(self.sha256, str) and re.fullmatch(r"[0-9a-f+]{0,300}", self.sha256)):
+            raise UsageError(f"the sha256 of {self.name} must be hexadecimal digits, got {quoted(self.sha256)}")
 
 
 def check_model(what: str, name: object) -> None:

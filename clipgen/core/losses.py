@@ -31,6 +31,14 @@ class Targets:
     """(B, K); a negative one pushes away."""
     stops: Tensor
     """(B, K): a cutout whose signed distance is below this no longer pulls."""
+    counts: tuple[int, ...]
+    """How many each picture has."""
+
+    def of(self, rows: slice) -> "Targets":
+        """Return those of some pictures, K as many as they have: padding changes how sums are rounded."""
+        most = max(self.counts[rows])
+        vectors = tuple(each[rows, :most] for each in self.vectors)
+        return Targets(vectors, self.weights[rows, :most], self.stops[rows, :most], self.counts[rows])
 
 
 def encode_targets(
@@ -47,6 +55,7 @@ def encode_targets(
         tuple(pad_sequence(each, batch_first=True) for each in texts),
         padded([[prompt.weight for prompt in row] for row in prompts]),
         padded([[prompt.stop for prompt in row] for row in prompts]),
+        tuple(map(len, prompts)),
     )
 
 
@@ -91,12 +100,9 @@ def total_variation(images: Tensor) -> Tensor:
 
 def _prompt_distance(targets: Targets) -> Loss:
     def distance(moment: Moment) -> Tensor:
+        own = targets.of(moment.rows)
         losses = [
-            prompt_loss(
-                spherical_distance(vectors[:, :, None], targets.vectors[k][moment.rows, None]),
-                targets.weights[moment.rows],
-                targets.stops[moment.rows],
-            )
+            prompt_loss(spherical_distance(vectors[:, :, None], own.vectors[k][:, None]), own.weights, own.stops)
             for k, vectors in moment.vectors.items()
         ]
         return torch.stack(losses).mean(0)
@@ -138,9 +144,6 @@ class Objective:
 
     def score(self, moment: Moment) -> Tensor:
         """Return (b,) the mean cosine between cutouts and targets, averaged over the perceptors that guide now."""
-        weights = self._targets.weights[moment.rows]
-        scores = [
-            prompt_score(vectors.detach(), self._targets.vectors[k][moment.rows], weights)
-            for k, vectors in moment.vectors.items()
-        ]
+        own = self._targets.of(moment.rows)
+        scores = [prompt_score(vectors.detach(), own.vectors[k], own.weights) for k, vectors in moment.vectors.items()]
         return torch.stack(scores).mean(0)

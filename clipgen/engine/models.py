@@ -18,11 +18,12 @@ from clipgen.errors import OutOfMemoryError
 from clipgen.generators.networks import build_network
 from clipgen.perceptors.clip import build_perceptor
 from clipgen.util.devices import pick_device
+from clipgen.weights.kinds import STARTER_PACKAGE
 from clipgen.weights.loader import Note, load
 
 Loaded = TypeVar("Loaded", bound=nn.Module)
 
-PROPOSALS = {"unclip": "clipgen.starter.unclip.proposal"}
+PROPOSALS = {"unclip": f"{STARTER_PACKAGE}.unclip.proposal"}
 """By kind: the module whose `load` and `propose` make a `Proposal`; imported when a plan first asks for it."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -130,7 +131,7 @@ class Run:
         pulling, added = targets, {}
         if self._proposal:
             own = self._proposal.target_weights(targets.weights)
-            pulling = Targets(targets.vectors, own, targets.stops)
+            pulling = replace(targets, weights=own)
             added = {name: (loss, weights["prompt"]) for name, loss in self._proposal.losses().items()}
         losses = {name: (LOSSES[name](pulling), weight) for name, weight in weights.items()}
         first = {"prompt": losses.pop("prompt")} if "prompt" in losses else {}

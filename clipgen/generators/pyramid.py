@@ -19,12 +19,13 @@ class Pyramid:
         self.levels = [torch.zeros(batch, width, *size, device=device, requires_grad=True) for size in sizes]
 
     def value(self) -> Tensor:
-        """Return the sum (B, D, h, w)."""
+        """Return the sum (B, D, h, w), in memory of its own."""
         # One after the other: a sum over a stack is rounded in an order that depends on the place in memory, and a
         # picture would come out otherwise beside others than alone.
-        total, *coarse = self.levels
+        base, *coarse = self.levels
+        total = base.clone()
         for level in coarse:
-            total = total + interpolate(level, total.shape[2:], mode="bilinear")
+            total = total + interpolate(level, base.shape[2:], mode="bilinear")
         return total
 
     @torch.no_grad()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clipgen.config.checks import check_whole
 from clipgen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ SAVE_SECONDS = 30.0
 MAX_SECONDS = 86_400.0
 MAX_TOGETHER = 8
 """Pictures that are made in lockstep at most."""
+MAX_CANDIDATES = 64
 
 
 @dataclass(frozen=True)
@@ -54,3 +56,9 @@ class Listener:
     """Says what a user should know of a plan, now that its models are loaded."""
     says_duration: bool = False
     """Whether long runs are announced, which takes a moment to measure."""
+
+
+def check_candidates(candidates: int, keep: int) -> None:
+    """Raise a UsageError unless so many candidates can be tried, and so many of them kept."""
+    check_whole("--candidates", candidates, 1, MAX_CANDIDATES)
+    check_whole("--keep", keep, 1, candidates)

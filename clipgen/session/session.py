@@ -17,7 +17,6 @@ from threading import Lock
 
 from PIL import Image
 
-from clipgen.config.checks import check_whole
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan, spell
 from clipgen.config.presets import STARTER
@@ -28,15 +27,13 @@ from clipgen.engine.optimise import optimise_together
 from clipgen.errors import ClipgenError
 from clipgen.session.candidates import best_seeds
 from clipgen.session.naming import destination
-from clipgen.session.options import MAX_TOGETHER, Listener, OutputOptions
+from clipgen.session.options import MAX_TOGETHER, Listener, OutputOptions, check_candidates
 from clipgen.session.picture import Picture
 from clipgen.session.planning import plan_job
 from clipgen.session.state import SUFFIX, Order, Workspace
 from clipgen.util.files import reserved
 from clipgen.util.interrupts import Stop
 from clipgen.util.text import readable_time
-
-MAX_CANDIDATES = 64
 
 
 class Session:
@@ -82,8 +79,7 @@ class Session:
 
     def make_best(self, plan: Plan, init: Image.Image | None, out: Path, candidates: int, keep: int) -> None:
         """Make pictures of the seeds that are best among some candidates, the best first."""
-        check_whole("--candidates", candidates, 1, MAX_CANDIDATES)
-        check_whole("--keep", keep, 1, candidates)
+        check_candidates(candidates, keep)
         if candidates == 1:
             self.make_alone(plan, init, out)
             return

@@ -15,7 +15,6 @@ from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from clipgen.config.presets import Size
 from clipgen.errors import UsageError
 from clipgen.util.text import one_line
 
@@ -77,13 +76,13 @@ def load_image(path: str | Path) -> tuple[Image.Image, list[str]]:
         raise _refusal(path, f"is damaged or incomplete ({_reason(error)}); save or download it again") from error
 
 
-def to_tensor(image: Image.Image, size: Size) -> Tensor:
+def to_tensor(image: Image.Image, size: tuple[int, int]) -> Tensor:
     """Scale and centre-crop an RGB picture to `size` (width, height); returns (1, 3, H, W) in [0, 1]."""
     fitted = ImageOps.fit(image, size, Image.Resampling.LANCZOS)
     return torch.from_numpy(np.array(fitted)).permute(2, 0, 1)[None].float() / 255
 
 
-def resized(images: Tensor, size: Size) -> Tensor:
+def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
     """Scale images (B, 3, H, W) in [0, 1] to `size` (width, height)."""
     if (images.shape[3], images.shape[2]) == size:
         return images
@@ -128,7 +127,7 @@ def _check_file(path: str | Path) -> None:
         raise _refusal(path, f"is larger than {MAX_BYTES // 10**6} MB; shrink the image first")
 
 
-def _check_size(path: str | Path, size: Size) -> None:
+def _check_size(path: str | Path, size: tuple[int, int]) -> None:
     pixels = size[0] * size[1]
     if pixels > MAX_PIXELS:
         found, limit = pixels / 10**6, MAX_PIXELS // 10**6

@@ -79,7 +79,7 @@ def propose(
             features[row], decoded[row] = pipeline.draw(texts[row], seeds[row])
         else:
             features[row] = pipeline.draw_near(images[row], texts[row], seeds[row])
-    loss = FeatureLoss(unclip.prior, features, weights.clamp(min=0), stops)
+    loss = FeatureLoss(unclip.prior, features, weights.clamp(min=0), stops, tuple(map(len, prompts)))
     return UnclipProposal(pipeline, seeds, texts, decoded, loss)
 
 
@@ -94,13 +94,16 @@ class FeatureLoss:
     """(B, K), at least 0: how much each text pulls to the features of its picture."""
     stops: Tensor
     """(B, K): as `Prompt.stop`."""
+    counts: tuple[int, ...]
+    """How many texts each picture has."""
 
     def __call__(self, moment: Moment) -> Tensor:
         """Return (b,), the `prompt_loss` of the distance to the features."""
         maps = [moment.maps[number] for number in sorted(moment.maps)]
         seen = self.prior.shorten([each.flatten(0, 1) for each in maps]).unflatten(0, maps[0].shape[:2])
         distances = self.prior.distance(seen, self.features[moment.rows])[:, :, None]
-        weights, stops = self.weights[moment.rows], self.stops[moment.rows]
+        most = max(self.counts[moment.rows])  # with more zeros sums are rounded otherwise
+        weights, stops = self.weights[moment.rows, :most], self.stops[moment.rows, :most]
         return prompt_loss(distances.expand(-1, -1, stops.shape[1]), weights, stops)
 
 
