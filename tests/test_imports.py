@@ -122,8 +122,8 @@ def test_a_run_on_own_files_names_none_of_them(tmp_path: Path) -> None:
     assert first.exit_code == 0, first.stderr
     picture = Path(first.stdout.strip())
     recipe = metadata.read_recipe(picture)
-    assert recipe.job.network is not None
-    assert recipe.job.network.startswith("vqgan/local-")
+    network = recipe.plan.generator.weights
+    assert network.startswith("vqgan/local-")
     content = picture.read_bytes()
     assert b"my.ckpt" not in content
     assert str(tmp_path).encode() not in content
@@ -135,8 +135,8 @@ def test_a_run_on_own_files_names_none_of_them(tmp_path: Path) -> None:
     with Image.open(picture) as one, Image.open("again.png") as other:
         assert one.tobytes() == other.tobytes()
     listed = cli("models", "list").stdout
-    assert recipe.job.network in listed
-    assert cli("models", "rm", recipe.job.network, "--yes").exit_code == 0
+    assert network in listed
+    assert cli("models", "rm", network, "--yes").exit_code == 0
     gone = cli("replay", str(picture), "-o", "gone.png")
     assert gone.exit_code == 3
     assert "was made from a file of yours and is not here: name the file again" in gone.stderr
@@ -148,7 +148,7 @@ def test_a_batch_takes_own_models_too() -> None:
     Path("prompts.txt").write_text("a cat\n")
     result = cli("batch", "prompts.txt", *SMALL[1:], "--vqgan", "my.ckpt", "--preset", "starter", "--json")
     assert result.exit_code == 0, result.stderr
-    assert json.loads(result.stdout)["pictures"][0]["job"]["network"].startswith("vqgan/local-")
+    assert json.loads(result.stdout)["pictures"][0]["plan"]["generator"]["weights"].startswith("vqgan/local-")
 
 
 @pytest.mark.usefixtures("quick_imagination")
