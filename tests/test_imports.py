@@ -142,7 +142,7 @@ def test_a_run_on_own_files_names_none_of_them(tmp_path: Path) -> None:
     assert "was made from a file of yours and is not here: name the file again" in gone.stderr
 
 
-@pytest.mark.usefixtures("quick_imagination")
+@pytest.mark.usefixtures("quick_proposals")
 def test_a_batch_takes_own_models_too() -> None:
     saved(pretrained.VQGAN_CONFIG, Path("my.ckpt"))
     Path("prompts.txt").write_text("a cat\n")
@@ -151,7 +151,7 @@ def test_a_batch_takes_own_models_too() -> None:
     assert json.loads(result.stdout)["pictures"][0]["plan"]["generator"]["weights"].startswith("vqgan/local-")
 
 
-@pytest.mark.usefixtures("quick_imagination")
+@pytest.mark.usefixtures("quick_proposals")
 def test_a_network_of_ones_own_can_be_named_by_its_name() -> None:
     name = import_vqgan(weights.find("starter/vqgan"), None)
     result = cli(*SMALL, "--vqgan", name, "--preset", "starter")

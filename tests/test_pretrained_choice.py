@@ -22,7 +22,7 @@ from clipgen.weights.catalogue import RECORDS
 files, server, cli = pretrained.files, pretrained.server, pretrained.cli  # fixtures
 
 
-@pytest.mark.usefixtures("quick_imagination")
+@pytest.mark.usefixtures("quick_proposals")
 def test_a_replay_with_another_backend_or_preset_leaves_named_models_behind(cli: Cli) -> None:
     picture = cli(*DRAFT, "--vqgan", "imagenet-f16-16384", "--clip", "RN50").stdout.strip()
     cli("models", "pull", DVAE, CLIP, "--trust-on-first-use")
