@@ -81,10 +81,9 @@ def way(setting: str, value: str) -> list[str]:
 
     def watch(frame: FrameType, event: str, _argument: object) -> None:
         file = frame.f_code.co_filename
-        if event == "call" and file.startswith(str(ROOT)):
-            if holding := _holding(frame, value):
-                place = str(Path(file).relative_to(ROOT))
-                passed.setdefault(place, f"{place}: {frame.f_code.co_qualname}({', '.join(holding)})")
+        if event == "call" and file.startswith(str(ROOT)) and (holding := _holding(frame, value)):
+            place = str(Path(file).relative_to(ROOT))
+            passed.setdefault(place, f"{place}: {frame.f_code.co_qualname}({', '.join(holding)})")
 
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())):
         arguments = ["a heart:-1", "--steps", "1", "--size", "32x32", "--preset", "starter", "-q", "-o", folder]

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from clipgen.config.job import Job
 from clipgen.config.plan import MAX_PIXELS, Plan, spell
-from clipgen.config.presets import AUTO, DRAFT, INIT, PRESETS, STANDARD, STARTER, Guidance, Preset, Size
+from clipgen.config.presets import AUTO, DRAFT, INIT, PRESETS, STANDARD, STARTER, UNCLIP, Guidance, Preset, Size
 from clipgen.config.prompts import Prompt
 from clipgen.config.schedules import Schedule
 from clipgen.config.settings import GeneratorSettings, LossSettings, ModelHash, PerceptorSettings
@@ -90,6 +90,8 @@ def chosen_preset(job: Job, device: str = "auto") -> tuple[str, str | None]:
         )
     if job.preset != AUTO:
         return job.preset, None
+    if job.start == UNCLIP:
+        return STARTER, f"preset {STARTER}: it has the unCLIP that --start {UNCLIP} asks for"
     named = bool(job.clips or job.network)
     if not (named or _is_ready(job, DRAFT)):
         return STARTER, f"preset {STARTER}: its models ship with clipgen, so it runs everywhere"

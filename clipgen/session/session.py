@@ -4,7 +4,7 @@
     plan, init = session.plan(Job(parse_prompts("a cat")))
     session.make_alone(plan, init, Path("outputs"))
 
-It may be stopped from any thread with `session.stop.ask()`; what was reached is kept.
+It may be stopped from any thread with `session.stop.ask()`: what was reached is kept, and it makes no more pictures.
 """
 
 from __future__ import annotations
