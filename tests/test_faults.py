@@ -86,12 +86,15 @@ def test_a_folder_that_vanishes_costs_no_picture(
 
 
 def test_a_film_that_outgrows_a_limit_costs_no_picture(cli: Cli) -> None:
-    assert cli(*SMALL, "-o", "free").exit_code == 0
-    process = start(*FILMED, "-o", "tight", limit=5000)
+    large = (*SMALL, "--size", "96x96", "--gif")
+    assert cli(*large, "-o", "free").exit_code == 0
+    film = Path("free/red-blue-0-3-1.gif")
+    process = start(*large, "-o", "tight", limit=film.stat().st_size // 2)
+    film.unlink()
     output, said = process.communicate(timeout=300)
     assert process.returncode == 1, said
     assert output.split() == ["tight/red-blue-0-3-1.png"]
-    assert "mp4 was not written" in said
+    assert "gif was not written" in said
     assert "Traceback" not in said
     assert digests("tight") == digests("free")
 

@@ -226,7 +226,7 @@ def test_no_config_makes_clip_download_anything(change: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", VQGANS)
 def test_the_generator_moves_the_latent_of_every_vqgan(name: str) -> None:
     network = VQGANNetwork(VQGANS[name]).eval().requires_grad_(False)
-    generator = VQGANGenerator(network, 2, (32, 48))
+    generator = VQGANGenerator(network, 2, (32, 48), levels=6)
     generator.start_from_noise_([1, 2])
     generator.decode().mean().backward()
     assert all(level.grad is not None for level in generator.parameters())
@@ -236,7 +236,7 @@ def test_the_generator_moves_the_latent_of_every_vqgan(name: str) -> None:
 
 
 def test_the_generator_moves_the_logits_of_dall_es_dvae() -> None:
-    generator = DVAEGenerator(DVAENetwork(DVAE).eval().requires_grad_(False), 1, (32, 48))
+    generator = DVAEGenerator(DVAENetwork(DVAE).eval().requires_grad_(False), 1, (32, 48), levels=4)
     generator.start_from_images_(torch.rand(1, 3, 48, 32))
     generator.set_step(0, 10, [1])
     assert generator.decode().shape == (1, 3, 48, 32)

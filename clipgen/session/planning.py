@@ -81,16 +81,13 @@ def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
     dropped: dict[str, Any] = {}
     if "init" in changes:
         dropped = {"start": None}
-    other = Job(job.prompts, **{k: v for k, v in changes.items() if k in ("backend", "preset")} | _kept(job, changes))
+    bare = replace(job, clips=(), network=None, start=None)
+    other = replace(bare, **{name: changes[name] for name in ("backend", "preset") if name in changes})
     if (other.backend, chosen_preset(other)[0]) != (job.backend, job.preset):
         dropped |= {"clips": (), "network": None, "start": None, **dict.fromkeys(SUITING)}
     elif changes.get("start", job.start) != job.start:
         dropped |= dict.fromkeys(SUITING)
     return replace(job, **{**dropped, **changes})
-
-
-def _kept(job: Job, changes: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: getattr(job, name) for name in ("backend", "preset") if name not in changes}
 
 
 def _weight_warnings(recorded: Plan, here: Plan) -> list[str]:
