@@ -132,9 +132,9 @@ _STARTER_UNCLIP = Guidance(
 )
 _STARTER_CLASSIC = Guidance(
     {
-        "vqgan": GeneratorDefaults(replace(_STARTER_VQGAN, small_until=0.0), steps=200, lr=0.06, cutouts=16),
-        "dvae": GeneratorDefaults(replace(_STARTER_DVAE, small_until=0.0), steps=200, lr=0.4, cutouts=16),
-        "pixels": GeneratorDefaults(_PIXELS, steps=200, lr=0.02, cutouts=16),
+        "vqgan": GeneratorDefaults(replace(_STARTER_VQGAN, small_until=0.0), steps=100, lr=0.06, cutouts=16),
+        "dvae": GeneratorDefaults(replace(_STARTER_DVAE, small_until=0.0), steps=100, lr=0.4, cutouts=16),
+        "pixels": GeneratorDefaults(_PIXELS, steps=100, lr=0.02, cutouts=16),
     }
 )
 _STARTER_INIT = replace(
