@@ -18,6 +18,8 @@ from test_resume import digests, stop_at
 
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
+from clipgen.config.presets import PRESETS
+from clipgen.errors import UsageError
 from clipgen.outputs import metadata
 from clipgen.outputs.metadata import read_recipe
 
@@ -115,3 +117,18 @@ def test_a_state_of_schema_1_can_be_given_more_steps(cli: Cli, monkeypatch: pyte
     assert cli("resume", str(picture), "--steps", "+2").exit_code == 0
     recipe = read_recipe(picture)
     assert (recipe.steps_done, recipe.plan.steps) == (10, 10)
+
+
+@pytest.mark.parametrize("backend", ["vqgan", "dvae"])
+def test_presets_of_today_change_nothing_of_an_old_recipe(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = png_with(old_recipe_with({}, replace(JOB, backend=backend, preset="starter", steps=None, lr=None)))
+    before = read_recipe(old).plan
+    monkeypatch.setitem(PRESETS, "starter", replace(PRESETS["starter"], guidance=PRESETS["draft"].guidance))
+    assert read_recipe(old).plan == before
+    assert (before.steps, before.lr) == {"vqgan": (50, 0.06), "dvae": (100, 0.4)}[backend]
+
+
+def test_an_old_recipe_of_a_backend_that_it_could_not_have_is_refused() -> None:
+    old = png_with(old_recipe_with({}, replace(JOB, backend="pixels", preset="starter")))
+    with pytest.raises(UsageError, match="starter/pixels"):
+        read_recipe(old)

@@ -22,14 +22,14 @@ from clipgen.config.checks import check_choice, check_whole, checked_number, che
 from clipgen.config.job import MAX_CUTOUTS, MAX_STEPS, Job
 from clipgen.config.plan import Plan, spell
 from clipgen.config.prompts import Prompt
-from clipgen.config.resolve import resolve
+from clipgen.config.schema1 import plan_of_job
 from clipgen.core.contracts import Outcome
 from clipgen.errors import UsageError
 from clipgen.util.text import one_line, quoted
 
 SCHEMA = 2
 JOB_SCHEMA = 1
-"""That of recipes that hold a job, whose presets' settings are those of today."""
+"""That of recipes that hold a job, see `clipgen.config.schema1`."""
 CHUNK = "clipgen"
 WEB_UI_CHUNK = "parameters"
 
@@ -95,7 +95,7 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
 def read_plan(record: Mapping[str, Any]) -> Plan:
     """Return the plan of a record; that of the job in a record of JOB_SCHEMA. Raises a UsageError."""
     if record.get("schema") == JOB_SCHEMA:
-        return resolve(Job.from_dict(record.get("job")))[0]
+        return plan_of_job(Job.from_dict(record.get("job")))
     return Plan.from_dict(record.get("plan"))
 
 
