@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 import torch
 from fakes import FakePerceptor, Recorder, fake_models, guided_by, plan
@@ -132,3 +133,19 @@ def test_each_picture_is_watched_by_its_own_sinks_only() -> None:
     red, blue = (recorder.steps[-1].image for recorder in recorders)
     assert red.shape == (3, 32, 48)
     assert not torch.equal(red, blue)
+
+
+@every_backend
+def test_computed_in_one_batch_as_on_a_gpu_they_differ_by_rounding_only(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = fake_models(backend, perceptors=2)
+    plans = [plan(text, backend=backend, seed=3 * k, steps=6) for k, text in enumerate(PROMPTS)]
+    alone = [optimise(one, models) for one in plans]
+    for place in ("core.loop", "util.batches"):
+        monkeypatch.setattr(f"clipgen.{place}.rows_together", lambda batch: [slice(0, len(batch))])
+    for one, result in zip(alone, optimise_together([Task(each) for each in plans], models), strict=True):
+        assert isinstance(result, Result)
+        difference = np.asarray(one.image, dtype=int) - np.asarray(result.image, dtype=int)
+        assert np.abs(difference).max() <= 1
+        assert result.score == pytest.approx(one.score, abs=1e-4)

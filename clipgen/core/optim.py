@@ -21,8 +21,8 @@ def adam_(latent: Tensor, grad: Tensor, moments: dict[str, Tensor], sound: Tenso
     The gradient of those must be 0. In place, and without asking the device which they are.
     """
     first, second = moments["exp_avg"], moments["exp_avg_sq"]
-    first.lerp_(grad, torch.where(sound, 1 - BETAS[0], 0.0))
-    second.mul_(torch.where(sound, BETAS[1], 1.0)).addcmul_(grad, grad, value=1 - BETAS[1])
+    first.lerp_(grad, torch.where(sound, 1 - BETAS[0], 0.0).to(first))
+    second.mul_(torch.where(sound, BETAS[1], 1.0).to(second)).addcmul_(grad, grad, value=1 - BETAS[1])
     spread = (second.sqrt() / math.sqrt(1 - BETAS[1] ** count)).add_(EPSILON)
     latent.addcdiv_(first * sound, spread, value=-lr / (1 - BETAS[0] ** count))
 
