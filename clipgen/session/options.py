@@ -52,6 +52,8 @@ class Listener:
     """Takes a picture, its films, and its record, when its run has ended; empty files were not written."""
     progress: Callable[[str], Sequence[Sink]] = lambda _label: ()
     """Makes the sinks that show how far the pictures of a label are."""
+    stage: Callable[[str], None] = lambda _stage: None
+    """Takes, in a few words, what is done before the first step and half-way: "decoding 32 candidates"."""
     warnings: Callable[[Plan, Models], Iterable[str]] = lambda _plan, _models: ()
     """Says what a user should know of a plan, now that its models are loaded."""
     says_duration: bool = False

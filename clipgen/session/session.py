@@ -126,7 +126,7 @@ class Session:
             self._announce([picture.plan for picture in pictures], models, pictures[0].steps_left)
             sinks = [self._listener.progress(label), *([] for _ in pictures[1:])]
             tasks = [each.task(self._options, own) for each, own in zip(pictures, sinks, strict=True)]
-            made = optimise_together(tasks, models, stop=self.stop)
+            made = optimise_together(tasks, models, stop=self.stop, on_stage=self._listener.stage)
             errors = [one if isinstance(one, ClipgenError) else None for one in made]
         finally:
             for number, picture in enumerate(pictures):
