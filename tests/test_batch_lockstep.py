@@ -133,7 +133,7 @@ def test_a_stopped_group_goes_on_with_every_picture_of_it(
         record = metadata.read(Path("parts", f"{name}.png"))
         assert record is not None
         assert (record["outcome"], record["steps_done"]) == ("interrupted", index + 1)
-        assert f"go on with: clipgen resume parts/{name}.png" in stopped.stderr
+        assert f"continue with: clipgen resume parts/{name}.png" in stopped.stderr
     again = cli(*command, "-o", "parts")
     assert again.exit_code == 0, again.stderr
     assert cli(*command, "-o", "whole").exit_code == 0

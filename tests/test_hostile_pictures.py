@@ -123,7 +123,7 @@ def test_a_bomb_is_exit_code_2_on_the_command_line(tmp_path: Path) -> None:
 
 def test_a_strip_without_end_is_refused(tmp_path: Path) -> None:
     for size in ((65_536, 1), (1, 10**7)):
-        with pytest.raises(UsageError, match=rf"has a side of {max(size)} pixels, more than 65535; cut it first"):
+        with pytest.raises(UsageError, match=rf"has a side of {max(size)} pixels, more than 65535; crop it first"):
             load(tmp_path, png(*size))
     load(tmp_path, encoded(Image.new("L", (65_535, 2)), "PNG"))
 

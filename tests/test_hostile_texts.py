@@ -264,7 +264,7 @@ def test_the_words_that_the_real_models_do_not_read_are_said(tmp_path: Path, mon
     result = CliRunner().invoke(app, [text, "--size", "16x16", "--steps", "1", "--cutouts", "1", "--device", "cpu"])
     assert result.exit_code == 0
     assert 'warning: the last words of "a red circle a red' in result.stderr
-    assert "are not read: it is " in result.stderr
+    assert "are ignored: it is " in result.stderr
 
 
 def test_a_standard_input_without_end_is_refused(cli: Cli, tmp_path: Path) -> None:

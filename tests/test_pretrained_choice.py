@@ -41,12 +41,15 @@ def test_auto_takes_what_is_here_and_says_why(cli: Cli, monkeypatch: pytest.Monk
     cli("models", "pull", VQGAN, CLIP)
     resolved, notes = resolving.resolve(job)
     assert resolved.preset == "draft"
-    assert notes == ["preset draft: its weights are here, and it runs on the CPU; --preset starter is quicker"]
+    assert notes == ["preset draft: its weights are installed, and it runs on the CPU; --preset starter is quicker"]
     monkeypatch.setattr(resolving, "gpu_count", lambda: 1)
     assert resolving.resolve(job)[0].preset == "draft"
     monkeypatch.setitem(RECORDS, "clip/openai-vit-b-16", RECORDS[CLIP])
     resolved, notes = resolving.resolve(job)
-    assert (resolved.preset, notes) == ("standard", ["preset standard: its weights are here, and it runs on the GPU"])
+    assert (resolved.preset, notes) == (
+        "standard",
+        ["preset standard: its weights are installed, and it runs on the GPU"],
+    )
     assert resolving.resolve(job, device="cpu")[0].preset == "draft"
 
 

@@ -134,7 +134,7 @@ def test_a_recipe_of_another_version_is_made_and_said(cli: Cli) -> None:
     path = png_with(recipe_with({"version": "9.9", "plan.steps": 1, "plan.cutouts": 1, "plan.size": [16, 16]}))
     result = cli("replay", str(path))
     assert result.exit_code == 0
-    assert "warning: the recipe is of clipgen 9.9, this is " in result.stderr
+    assert "warning: the recipe is from clipgen 9.9, this is " in result.stderr
     assert "clipgen 9.9" not in cli("replay", result.stdout.strip()).stderr
 
 
@@ -166,7 +166,7 @@ def test_without_metadata_a_picture_is_pixels_and_nothing_else(cli: Cli, command
     assert set(chunk_kinds(bare)) == {b"IHDR", b"IDAT", b"IEND"}
     assert set(chunk_kinds(path)) > {b"tEXt"}
     assert pixels(bare) == pixels(path)
-    assert_refused(cli("info", str(bare)), "has no clipgen recipe: clipgen did not make it, or was told --no-metadata")
+    assert_refused(cli("info", str(bare)), "has no clipgen recipe: clipgen did not make it, or ran with --no-metadata")
 
 
 def test_without_metadata_a_batch_makes_a_picture_again_and_json_still_tells_all(cli: Cli) -> None:

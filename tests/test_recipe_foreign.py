@@ -160,7 +160,7 @@ def test_what_a_replay_says_of_a_foreign_prompt_is_visible(cli: Cli, monkeypatch
     result = cli("replay", str(png_with(recipe_with({**small, "version": "9\x1b[2J"}))))
     assert result.exit_code == 0
     assert r"red\u202e: 2/2  loss" in result.stderr
-    assert r"the recipe is of clipgen 9\x1b[2J" in result.stderr
+    assert r"the recipe is from clipgen 9\x1b[2J" in result.stderr
     assert all(line.isprintable() for line in result.stderr.split("\n"))
 
 
@@ -204,7 +204,7 @@ def broken_files() -> dict[str, str]:
         "jpeg.png": "is not a PNG file",
         "empty.png": "is not a PNG file",
         "plain.png": "has no clipgen recipe",
-        "web-ui.png": "the settings in it are in the form of other programs alone",
+        "web-ui.png": "it holds only the settings of another program",
         "huge.png": "cannot be read as a PNG file (Image size",
         "pipe.png": "is not a file",
         "missing\x1b.png": r"'missing\x1b.png' is not a file",

@@ -157,7 +157,7 @@ def test_weights_that_are_not_those_of_the_recipe_are_warned_of(cli: Cli) -> Non
     models = [{"name": "starter/vqgan", "sha256": "0" * 64}, {"name": "starter/clip", "sha256": ""}]
     small = {"plan.steps": 1, "plan.cutouts": 1, "plan.size": [16, 16]}
     path = str(png_with(recipe_with({**small, "plan.models": models})))
-    warning = "warning: starter/vqgan here is not what the picture was made with; the picture will differ\n"
+    warning = "warning: the weights of starter/vqgan are not those of the first run; the picture will differ\n"
     result = cli("replay", path)
     assert result.exit_code == 0
     assert result.stderr.count("warning") == result.stderr.count(warning) == 1

@@ -57,7 +57,7 @@ def test_a_stopped_run_goes_on_and_leaves_the_files_of_one_that_was_never_stoppe
         stopped = cli(*FILMED, "--backend", backend, "-o", "parts")
     assert stopped.exit_code == code
     picture = Path(stopped.stdout.split()[0])
-    assert f"go on with: clipgen resume {picture}" in stopped.stderr
+    assert f"continue with: clipgen resume {picture}" in stopped.stderr
     record = metadata.read(picture)
     assert record is not None
     assert (record["outcome"], record["steps_done"]) == ("interrupted", index + 1)

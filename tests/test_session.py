@@ -154,7 +154,7 @@ def test_a_listener_is_told_how_a_stopped_picture_goes_on() -> None:
     said: list[str] = []
     made = Session("cpu", listener=Listener(error=said.append, progress=lambda _label: [At(2, made.stop.ask)]))
     path = made.make_alone(*made.plan(job()), OUT)
-    assert said == [f"go on with: clipgen resume {path}"]
+    assert said == [f"continue with: clipgen resume {path}"]
 
 
 def test_long_runs_are_announced_once_where_that_is_wanted() -> None:

@@ -68,7 +68,7 @@ def test_the_init_image_is_kept_as_the_run_uses_it_and_its_path_is_not(tmp_path:
 def test_a_folder_in_use_is_left_alone(workspace: Workspace) -> None:
     with pytest.raises(BusyError, match="another process"):
         Workspace.open(workspace.folder)
-    with pytest.raises(UsageError, match="cannot be made"):
+    with pytest.raises(UsageError, match="cannot be created"):
         Workspace.create(workspace.folder, Order.of(plan()))
     workspace.discard()
     assert not workspace.folder.exists()

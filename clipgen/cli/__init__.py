@@ -1,1 +1,1 @@
-"""The command line: argv becomes a job, the runner makes it, every error ends as one line on stderr. Torch-free."""
+"""The command line: argv becomes a job, a session runs it, every error is one line on stderr. Torch-free."""

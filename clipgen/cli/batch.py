@@ -22,14 +22,14 @@ from clipgen.session.options import MAX_TOGETHER
 MAX_BYTES = 20_000_000
 MAX_NAMED = 20
 
-# `str.splitlines` also breaks at characters that editors do not count as line ends.
+# `str.splitlines` also splits at characters that editors do not treat as line ends.
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
 File = Annotated[
     str,
     typer.Argument(
         metavar="FILE|-",
-        help='Text file with a prompt on each line, "-" for standard input. Blank lines and lines that start with # '
+        help='Text file with one prompt per line; "-" for standard input. Blank lines and lines that start with # '
         "are skipped.",
         show_default=False,
     ),
@@ -38,7 +38,7 @@ Together = Annotated[
     int,
     Option(
         "--together",
-        "Pictures to make in lockstep at most; fewer where the memory is estimated to hold fewer.",
+        "Maximum number of pictures to optimise in lockstep; fewer if memory is estimated to be short.",
         "NUMBER",
         panel=ENGINE,
     ),
@@ -51,7 +51,7 @@ BatchOutput = Annotated[
     only("out", "video", "mp4", "gif", "as_json", "quiet", "no_metadata", "save_every"),
     redeclared(
         out={
-            "text": "Where to write. Pictures that are there already are not made again.",
+            "text": "Where to write. Pictures that already exist are not made again.",
             "metavar": "FOLDER",
             "default": "",
         },
@@ -74,7 +74,7 @@ def batch(
 ) -> None:
     """Make a picture for every line of a file.
 
-    Carries on after a line that fails, and skips pictures that an earlier batch has finished.
+    Continues after a line that fails, and skips pictures that an earlier batch has finished.
     """
     check_whole("--together", together, 1, MAX_TOGETHER)
     settings = Job(parse_prompts("the prompts follow"), **job_fields(picture, engine, models))
@@ -107,7 +107,7 @@ def _read_lines(file: str) -> list[tuple[int, str]]:
 
 
 def _read(file: str) -> bytes:
-    """Return the bytes of a file or of standard input; UsageError where they are too many or cannot be read."""
+    """Return the bytes of a file or of standard input; raises UsageError if it is too large or cannot be read."""
     try:
         if file == "-" and sys.stdin is None:
             raise UsageError("standard input is closed; name a file with prompts")

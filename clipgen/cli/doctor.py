@@ -34,7 +34,7 @@ EXAMPLE = "a cat"
 def doctor(engine: Annotated[EngineOptions, only("backend", "preset", "device")], output: JsonOnly) -> None:
     """Show what this machine has, which models are installed, and what would run now and how fast.
 
-    Contacts no server.
+    Makes no network connections.
     """
     job = Job(parse_prompts(EXAMPLE), **engine.job_fields())
     machine = {**_versions(), **_machine(engine.device), **_cache()}
@@ -113,7 +113,7 @@ def _weights(preset: Preset, backend: str) -> str:
 
 
 def _now(job: Job, wish: str) -> dict[str, Any]:
-    """Return what a run without options would be, and about how long it takes: measured, if it can run."""
+    """Return what a run without options would do, and about how long it would take, measured if it can run."""
     plan, notes = resolve(job, device=wish)
     device = pick_device(wish)
     what = f"{plan.backend} on {device}, {spell(plan.size)}, {plan.steps} steps"

@@ -1,4 +1,4 @@
-"""Downloads for the command line: what a run needs and is missing, with progress on stderr."""
+"""Downloads for the command line: files that a run needs and that are missing, with progress on stderr."""
 
 import sys
 import time
@@ -33,9 +33,9 @@ Report = Callable[[int, int | None], None]
 
 
 def offered_preset(job: Job, *, offline: bool, notes: Notes) -> str | None:
-    """Ask whether to download the models that suit a GPU, and return their preset if so.
+    """Ask whether to download the models for a GPU; returns their preset if the user agrees.
 
-    Where nobody can answer, only mention them.
+    If nobody can answer, they are only mentioned.
     """
     missing = registry.missing(networks_of(replace(job, preset=STANDARD)))
     if notes.quiet or any(record.sha256 is None for record in missing):
@@ -48,9 +48,9 @@ def offered_preset(job: Job, *, offline: bool, notes: Notes) -> str | None:
 
 
 def fetch_missing(plan: Plan, typed: Job | None, *, offline: bool, notes: Notes) -> None:
-    """Download the missing weights of a plan, but only of models whose names the user has typed.
+    """Download the missing weights of a plan, but only for models that the user has named.
 
-    Weights without a published hash are left out until the user has once said that they are trusted. Raises
+    Weights without a published hash are not downloaded until the user has trusted them once. Raises
     WeightsMissingError, with the command that gets them, if anything is still missing.
     """
     from clipgen.weights.cache import Cache
@@ -70,7 +70,7 @@ def fetch_missing(plan: Plan, typed: Job | None, *, offline: bool, notes: Notes)
 
 
 def pull(fetcher: "Fetcher", records: "Sequence[Record]", *, quiet: bool, trust: bool = False) -> list[Path]:
-    """Download files one after the other; what has arrived is kept after Ctrl-C."""
+    """Download files one after the other; after Ctrl-C, partial downloads are kept."""
     try:
         return [pull_one(fetcher, record, trust=trust, quiet=quiet) for record in records]
     except KeyboardInterrupt:
@@ -79,7 +79,7 @@ def pull(fetcher: "Fetcher", records: "Sequence[Record]", *, quiet: bool, trust:
 
 
 def pull_one(fetcher: "Fetcher", record: "Record", *, trust: bool, quiet: bool) -> Path:
-    """Download one file and show its progress."""
+    """Download one file, showing its progress unless `quiet`."""
     if quiet:
         return fetcher.fetch(record, trust_on_first_use=trust)
     with download_progress(record.name, sys.stderr) as report:
@@ -88,7 +88,7 @@ def pull_one(fetcher: "Fetcher", record: "Record", *, trust: bool, quiet: bool) 
 
 @contextmanager
 def download_progress(label: str, stream: TextIO) -> Iterator[Report]:
-    """Show the bytes that are reported, as a moving bar only if `stream` is a terminal."""
+    """Show the reported bytes, as a live bar only if `stream` is a terminal."""
     console = Console(file=stream)
     if not stream.isatty() or console.is_dumb_terminal:
         yield PlainDownload(label, stream)
@@ -100,7 +100,7 @@ def download_progress(label: str, stream: TextIO) -> Iterator[Report]:
 
 
 class PlainDownload:
-    """One line at the start, then whenever a tenth of the file or ten seconds have passed."""
+    """Prints one line at the start, then whenever a tenth of the file or ten seconds have passed."""
 
     def __init__(self, label: str, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._label, self._stream, self._clock = label, stream, clock
@@ -108,7 +108,7 @@ class PlainDownload:
         self._next_time = 0.0
 
     def __call__(self, done: int, total: int | None) -> None:
-        """Print how many bytes have arrived, if that is worth a line."""
+        """Print how many bytes have arrived, if a line is due."""
         if done < self._next_done and self._clock() < self._next_time and done != total:
             return
         self._next_time = self._clock() + LINE_SECONDS

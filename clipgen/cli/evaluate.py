@@ -1,4 +1,4 @@
-"""`clipgen eval`: how often the pictures show what was asked for, by a judge that never guides."""
+"""`clipgen eval`: how often pictures show what was asked for, according to a judge that never guides."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COLUMNS = 8
 MAX_COUNT = 2000
-"""Enough to know a share to about one in a hundred."""
+"""Enough to measure a proportion to about one percentage point."""
 
 
 EvalPicture = Annotated[PictureOptions, only("size"), redeclared(size={"default": SIZES})]
@@ -68,12 +68,12 @@ def _evaluate(template: Job, count: int, out: Path, device: str) -> None:
                 made.append(answer)
                 say(f"{len(made)}/{count}  {answer.seconds:.1f} s  {answer.question.text}")
         finally:
-            if len(made) > 1:  # after Ctrl-C too: what was made is measured
+            if len(made) > 1:  # after Ctrl-C, too: score what was made
                 _write(template, made, paths, device)
 
 
 def _write(template: Job, made: "list[Answer]", paths: dict[str, Path], device: str) -> None:
-    """Print the table, write the other two, and print their paths."""
+    """Print the table, write the JSON file and the contact sheet, and print their paths."""
     from clipgen.starter.evaluation import measure, measure_drawn
     from clipgen.starter.world.sheet import contact_sheet
 
@@ -89,7 +89,7 @@ def _write(template: Job, made: "list[Answer]", paths: dict[str, Path], device: 
 
 
 def _print_table(title: str, scores: dict[str, float], ideal: dict[str, float]) -> None:
-    """Print what was reached, with chance levels and, where it says something, what drawn pictures reach."""
+    """Print the scores, with chance levels and, where they are meaningful, the scores of drawn pictures."""
     from rich.console import Console
     from rich.table import Table
 

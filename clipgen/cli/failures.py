@@ -14,7 +14,7 @@ from clipgen.util.text import one_line
 
 
 def exit_code_of(command: Callable[[], object], *, debug: bool) -> int:
-    """Run `command`, report what goes wrong, and return the exit code of the process."""
+    """Run `command`, report any error, and return the exit code of the process."""
     try:
         result = command()
     except Exception as error:
@@ -38,13 +38,13 @@ def describe(error: Exception) -> tuple[str, int]:
 
 
 def say(message: str) -> None:
-    """One printable line on stderr."""
+    """Print one printable line on stderr."""
     typer.echo(one_line(message), err=True)
 
 
 @contextmanager
 def signals_as_errors() -> Iterator[None]:
-    """Ctrl-C and SIGTERM inside become `Interrupted` with the exit codes 130 and 143."""
+    """Turn Ctrl-C and SIGTERM inside the block into `Interrupted`, with exit codes 130 and 143."""
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         yield

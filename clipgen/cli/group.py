@@ -1,4 +1,4 @@
-"""A command group in which everything that is not a command is a prompt: `clipgen "a cat"` is `clipgen run "a cat"`."""
+"""A command group in which anything that is not a command is a prompt: `clipgen "a cat"` is `clipgen run "a cat"`."""
 
 import copy
 import difflib
@@ -15,13 +15,13 @@ DEBUG_FLAG = "--debug"
 
 
 class PromptOrCommand(TyperGroup):
-    """Inserts the default command where none is named, shows its options in the help, and reports errors in one line.
+    """Inserts the default command if none is named, shows its options in the help, and reports errors in one line.
 
-    Typer keeps the classes behind contexts and formatters to itself, hence `Any`.
+    Typer does not export the classes of contexts and formatters, hence `Any`.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Insert the default command; its options may precede the prompt, so this happens before any parsing."""
+        """Insert the default command before any parsing, as its options may precede the prompt."""
         if not args:
             args = ["--help"]
         elif args[0] not in self.commands and args[0].split("=", 1)[0] not in self._own_options(ctx):
@@ -38,7 +38,7 @@ class PromptOrCommand(TyperGroup):
         """Run the command line; ends in `SystemExit` with an exit code of `clipgen.errors`."""
         typed = settings.get("args")
         args = list(sys.argv[1:] if typed is None else typed)
-        # Taken out before the parse, as it belongs to every command and the parse itself may be what fails.
+        # Removed before parsing, as it applies to every command and parsing itself may be what fails.
         settings["args"] = [arg for arg in args if arg != DEBUG_FLAG]
         call = partial(super().main, **{**settings, "standalone_mode": False})
         sys.exit(exit_code_of(call, debug=DEBUG_FLAG in args))
@@ -47,7 +47,7 @@ class PromptOrCommand(TyperGroup):
         return ["[OPTIONS]", "PROMPT | COMMAND [ARGS]..."]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Show the help of the default command with the list of commands; what is about the program comes last."""
+        """Show the help of the default command with the list of commands; the program's own options come last."""
         merged = copy.copy(self)
         switches: list[Any] = self.get_params(ctx)
         for switch in switches:
@@ -57,7 +57,7 @@ class PromptOrCommand(TyperGroup):
         TyperGroup.format_help(merged, ctx, formatter)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """Completions of an option also come from the default command."""
+        """Complete the options of the default command, too."""
         found = super().shell_complete(ctx, incomplete)
         if incomplete.startswith("-"):
             found += self.commands[DEFAULT_COMMAND].shell_complete(ctx, incomplete)

@@ -1,4 +1,4 @@
-"""`clipgen info PICTURE.png`: the recipe inside a picture, which may come from a stranger: shown, not followed."""
+"""`clipgen info PICTURE.png`: the recipe inside a picture, which is untrusted: it is shown, not followed."""
 
 import json
 import shlex
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def info(picture: Picture, output: JsonOnly) -> None:
     """Print the recipe inside a picture, and the command that makes it again.
 
-    Shows what was asked for and what came of it.
+    Shows what was asked for and how the run ended.
     """
     from clipgen.outputs.metadata import read_recipe
 
@@ -65,6 +65,6 @@ def _reached(recipe: "Recipe") -> dict[str, str]:
 
 
 def _command(picture: Path, recipe: "Recipe") -> str:
-    """Return the command for a shell; only the name of the file comes from outside this program."""
+    """Return a shell command; only the name of the file comes from outside this program."""
     name = f"./{picture}" if str(picture).startswith("-") else str(picture)
     return f"clipgen replay {shlex.quote(name)}" + (" --init FILE" if recipe.plan.init else "")

@@ -1,4 +1,4 @@
-"""What is known of weights and which are here, as rows of a table."""
+"""The known weights, and which of them are installed, as rows of a table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEAD = ("NAME", "KIND", "SIZE", "HERE", "SHA256", "LICENCE")
 
 
 def inventory(cache: Cache) -> list[dict[str, Any]]:
-    """Return a row of JSON values for every file that can be downloaded, and for every other network that is here."""
+    """Return a row of JSON values for every file that can be downloaded, and for every other installed network."""
     rows = [_describe(cache, record) for record in RECORDS.values()]
     return rows + [_describe_network(cache, name) for name in registry.cached_networks(cache) if name not in RECORDS]
 
@@ -45,7 +45,7 @@ def _describe(cache: Cache, record: Record) -> dict[str, Any]:
 
 
 def _describe_network(cache: Cache, name: str) -> dict[str, Any]:
-    """Return a row for a network that is no file of the catalogue, such as one of the user's own."""
+    """Return a row for a network that is not a file of the catalogue, such as one of the user's own."""
     path = registry.network_path(name, cache)
     header, size = registry.read_header(path), path.stat().st_size
     files = [str(one.get("file")) for one in header.recipe.get("converted_from", [])] if header else []
@@ -65,14 +65,14 @@ def _describe_network(cache: Cache, name: str) -> dict[str, Any]:
 
 
 def shown(row: dict[str, Any]) -> tuple[str, ...]:
-    """Return a row as the cells under `HEAD`."""
+    """Return the cells of a row, under `HEAD`."""
     here = "ready" if row["ready"] else "yes" if row["cached"] else "in part" if row["partial_bytes"] else "no"
     trust = "--trust-on-first-use" if row["needs_trust_on_first_use"] else "known"
     return (row["name"], row["kind"], row["size"].replace("of unknown size", "?"), here, trust, row["licence"])
 
 
 def print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Print rows under their heads, in columns."""
+    """Print rows in columns, under their headings."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     for row in (head, *rows):
         typer.echo("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())

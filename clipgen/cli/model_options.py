@@ -1,4 +1,4 @@
-"""The options that name models other than the preset's, and what they mean for a job."""
+"""The options that name models other than the preset's, and the fields of a job that they set."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ MODELS = "Models"
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """Models other than the preset's; a file of the user's own is read when the fields of the job are asked for."""
+    """Models other than the preset's; the user's own files are read when `job_fields` is called."""
 
     clip: Annotated[
         list[str] | None,
@@ -47,7 +47,7 @@ class ModelOptions:
         Path | None,
         Option(
             "--vqgan-config",
-            "The config of that checkpoint; without it, the architecture is read off the shapes of the tensors.",
+            "The config of that checkpoint; without it, the architecture is inferred from the shapes of the tensors.",
             "FILE.yaml",
             panel=MODELS,
         ),
@@ -66,7 +66,7 @@ class ModelOptions:
     )
 
     def job_fields(self, backend: str) -> dict[str, Any]:
-        """Return the fields of a job that name the models; empty where none was typed. Raises UsageError."""
+        """Return the fields of a job that name models; empty if no option was given. Raises UsageError."""
         for name, value in (("vqgan", self.vqgan), ("dvae", self.dvae)):
             if value and backend != name:
                 raise UsageError(f"--{name} goes with --backend {name}, not with {backend}")
@@ -120,7 +120,7 @@ def _clip(text: str) -> str:
 
 
 def _known(kind: str, text: str) -> str | None:
-    """Return the name of the network that a text means, "ViT-B/32" is "clip/openai-vit-b-32"; None if it means none."""
+    """Return the network that a text names, such as "clip/openai-vit-b-32" for "ViT-B/32"; None if it names none."""
     if LOCAL.fullmatch(text) and text.startswith(f"{kind}/"):
         return text
     plain = text.lower().replace("/", "-").replace(":", "-").replace("@", "-").removesuffix("px")

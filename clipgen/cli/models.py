@@ -1,6 +1,6 @@
-"""`clipgen models`: the pretrained weights that can be downloaded, and those that are here.
+"""`clipgen models`: the pretrained weights that can be downloaded, and those that are installed.
 
-Nothing is downloaded but by `pull`. Results go to stdout: names, paths, or one JSON document.
+Only `pull` downloads anything. Results go to stdout: names, paths, or one JSON document.
 """
 
 import json
@@ -31,7 +31,7 @@ Trust = Annotated[
     typer.Option(
         "--trust-on-first-use",
         metavar="",
-        help="Take a file of which no sha256 is published, and hold it ever after to the one that it has then.",
+        help="Accept a file without a published sha256, record its hash, and check the file against it from then on.",
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")]
@@ -39,7 +39,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", metavar="", help="Only print 
 
 
 class HelpfulGroup(TyperGroup):
-    """Shows its help where no command is named."""
+    """Shows its help if no command is named."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, args or ["--help"])
@@ -50,7 +50,7 @@ models = typer.Typer(cls=HelpfulGroup, help="List, download, check and remove pr
 
 @models.command("list")
 def list_models(as_json: Json = False) -> None:
-    """List the weights that are known, and which of them are here."""
+    """List the known weights, and which of them are installed."""
     from clipgen.cli.inventory import HEAD, inventory, print_table, shown
     from clipgen.weights.cache import Cache
 
@@ -67,12 +67,12 @@ def pull(
     names: Names,
     trust: Trust = False,
     offline: Annotated[
-        bool, typer.Option("--offline", metavar="", help="Download nothing; fail if it is not here.")
+        bool, typer.Option("--offline", metavar="", help="Download nothing; fail if a file is missing.")
     ] = False,
     as_json: Json = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="No progress, only errors.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="Print no progress, only errors.")] = False,
 ) -> None:
-    """Download weights, or go on with a download that was stopped; prints their paths."""
+    """Download weights, or continue a download that was stopped; prints their paths."""
     from clipgen.cli import downloads
     from clipgen.weights.fetch import Fetcher
 
@@ -94,7 +94,8 @@ def pull(
 @models.command()
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME...]", help="Which; all that are here.", show_default=False)
+        list[str] | None,
+        typer.Argument(metavar="[NAME...]", help="Default: all that are installed.", show_default=False),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -126,7 +127,7 @@ def verify(
 
 
 def _damages(cache: "Cache", names: Iterable[str]) -> dict[str, str | None]:
-    """Say for each file of these names, and each network made of one, what is wrong with it; None if nothing is."""
+    """Return, for each file of these names and each network made of one, what is wrong with it; None if nothing is."""
     from clipgen.weights import registry
 
     found: dict[str, str | None] = {}
@@ -144,7 +145,7 @@ def _damages(cache: "Cache", names: Iterable[str]) -> dict[str, str | None]:
 
 @models.command()
 def path(name: Name, as_json: Json = False) -> None:
-    """Print where weights are; exit code 3 if they are not here."""
+    """Print the paths of weights; exit code 3 if they are not installed."""
     from clipgen.weights import registry
     from clipgen.weights.cache import Cache
     from clipgen.weights.catalogue import RECORDS
@@ -165,7 +166,7 @@ def add(
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
-    """Copy a file that you have already to where it is looked for, if its sha256 is right."""
+    """Copy a file that you already have into the cache, if its sha256 matches."""
     from clipgen.weights.cache import Cache
     from clipgen.weights.catalogue import find_record
 
@@ -178,13 +179,13 @@ def rm(
     names: Names,
     forget: Annotated[
         bool,
-        typer.Option("--forget", metavar="", help="Also the sha256 from the first use, to trust another file."),
+        typer.Option("--forget", metavar="", help="Also forget the sha256 of the first use, to trust another file."),
     ] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Remove weights, and what is left of their downloads; prints the paths that are gone."""
+    """Remove weights and their partial downloads; prints the paths of the removed files."""
     from contextlib import ExitStack
 
     from clipgen.weights.cache import Cache, plain_files
@@ -205,7 +206,7 @@ def rm(
 
 @models.command()
 def prune(yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) -> None:
-    """Remove what is not needed: broken-off downloads, files of old versions, and those that networks were made from.
+    """Remove files that are no longer needed: partial downloads, old versions, and sources of converted networks.
 
     Prints their paths.
     """
@@ -217,14 +218,14 @@ def prune(yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) -> N
 
 
 def _records(names: Iterable[str]) -> "list[Record]":
-    """Return the files of these names, each once; UsageError if there is none of a name."""
+    """Return the files of these names, each once; raises UsageError for an unknown name."""
     from clipgen.weights.catalogue import files_of
 
     return list({record.name: record for name in names for record in files_of(name)}.values())
 
 
 def _remove(cache: "Cache", command: str, paths: list[Path], *, yes: bool, dry_run: bool, as_json: bool) -> None:
-    """Remove files after the user has agreed, in a terminal or by --yes."""
+    """Remove files once the user has agreed, in a terminal or with --yes."""
     size = sum(path.lstat().st_size for path in paths)
     if paths and not (yes or dry_run):
         if as_json or not can_ask():

@@ -20,12 +20,12 @@ MAX_UNKNOWN_WORDS = 10
 
 
 def truncation_warnings(plan: Plan, models: Models) -> Iterator[str]:
-    """Warn of each prompt that is longer than the models can read."""
+    """Warn about each prompt that is longer than the models' context."""
     limit = getattr(models.guides[0].perceptor, "tokens_over_limit", None)
     for prompt in plan.prompts:
         if limit and (over := limit(prompt.text)):
             text = one_line(prompt.text, MAX_LABEL)
-            yield f'warning: the last words of "{text}" are not read: it is {over} tokens too long'
+            yield f'warning: the last words of "{text}" are ignored: it is {over} tokens too long'
 
 
 def licences(plan: Plan) -> Iterator[str]:
@@ -36,12 +36,12 @@ def licences(plan: Plan) -> Iterator[str]:
 
 
 def unknown_word_warnings(plan: Plan) -> Iterator[str]:
-    """Warn of words that the starter models have never seen."""
+    """Warn about words that the starter models were not trained on."""
     if plan.preset != STARTER:
         return
     unknown = unknown_words(" ".join(prompt.text for prompt in plan.prompts), MAX_UNKNOWN_WORDS + 1)
     for word, nearest in unknown[:MAX_UNKNOWN_WORDS]:
-        hint = f'; the nearest that it knows is "{nearest}"' if nearest else ""
+        hint = f'; the nearest known word is "{nearest}"' if nearest else ""
         yield f'warning: the starter set does not know the word "{word}"{hint}'
     if len(unknown) > MAX_UNKNOWN_WORDS:
         yield "warning: there are more words that the starter set does not know"

@@ -25,13 +25,13 @@ class Option:
     text: str
     metavar: str = ""
     choices: tuple[str, ...] = ()
-    """What the shell completes; also the metavar where none is given."""
+    """Completions for the shell; also the metavar if none is given."""
     panel: str | None = None
     default: str = ""
     """The default in words, for an option whose value None stands for it. Typer shows any other default itself."""
 
     def declare(self, value: object) -> Any:
-        """Return the option as Typer knows it, with `value` as its default."""
+        """Return the option as Typer expects it, with `value` as its default."""
         return typer.Option(
             value,
             *self.flags.split(),
@@ -54,7 +54,7 @@ def redeclared(**changes: Mapping[str, Any]) -> Variant:
 
 
 def flat(command: Command) -> Command:
-    """Return a command for Typer whose signature has the fields of the groups that `command` takes."""
+    """Return a command for Typer whose parameters are the fields of the groups that `command` takes."""
     hints = get_type_hints(command, include_extras=True)
     groups: dict[str, tuple[Any, tuple[str, ...]]] = {}
     shown: dict[str, inspect.Parameter] = {}
@@ -89,7 +89,7 @@ def _members(group: Any, variants: Iterable[Variant]) -> dict[str, inspect.Param
 
 
 def _parameter(name: str, hint: Any, default: Any, option: Any = None) -> inspect.Parameter:
-    """Return a parameter for an option; what Typer declares itself, such as an argument, stays as it is."""
+    """Return a parameter for an option; Typer's own declarations, such as arguments, are kept as they are."""
     option = option or hint.__metadata__[0]
     kind = inspect.Parameter.KEYWORD_ONLY  # so that one without a default may follow one with a default
     if not isinstance(option, Option):

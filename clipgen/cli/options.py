@@ -1,6 +1,6 @@
-"""The options that commands share, each declared once and grouped by what it is about.
+"""The options that commands share, each declared once and grouped by topic.
 
-A field that is None was not typed: the job, the preset or the picture has the value, and the help says which.
+A field that is None was not given: its value comes from the job, the preset or the picture, as the help says.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ _PRESETS = "; ".join(f"{preset.name}: {preset.summary}" for preset in PRESETS.va
 
 
 def _by_preset(pick: Callable[[GeneratorDefaults], object]) -> str:
-    """Put the default of a setting that presets hold into words."""
+    """Describe the default of a setting that depends on the preset."""
     shown = []
     for preset in PRESETS.values():
         values = {backend: str(pick(defaults)) for backend, defaults in preset.generators.items()}
@@ -37,7 +37,7 @@ def _by_preset(pick: Callable[[GeneratorDefaults], object]) -> str:
 
 
 def typed(**values: object) -> dict[str, Any]:
-    """Keep what was typed: all values but None."""
+    """Return the values that were given: all but None."""
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -64,7 +64,7 @@ class PictureOptions:
         float | None,
         Option(
             "--init-weight",
-            "How strongly the latent is held to that of the init image.",
+            "How strongly the latent is kept close to that of the init image.",
             "NUMBER",
             panel=PICTURE,
             default=f"{Job.init_weight}",
@@ -92,7 +92,7 @@ class PictureOptions:
     ] = None
 
     def job_fields(self) -> dict[str, Any]:
-        """Return the fields of a job that were typed; UsageError for a size that is none."""
+        """Return the fields of a job that were given; raises UsageError for an invalid size."""
         return typed(
             init=None if self.init is None else str(self.init),
             init_weight=self.init_weight,
@@ -186,7 +186,7 @@ class EngineOptions:
         str,
         Option(
             "--device",
-            "Where to compute; auto takes a GPU if there is one.",
+            "Where to compute; auto uses a GPU if there is one.",
             "auto|cpu|cuda[:N]",
             ("auto", "cpu", "cuda"),
             panel=ENGINE,
@@ -194,7 +194,7 @@ class EngineOptions:
     ] = "auto"
 
     def job_fields(self) -> dict[str, Any]:
-        """Return the fields of a job that were typed."""
+        """Return the fields of a job that were given."""
         return typed(
             backend=self.backend,
             preset=self.preset,
@@ -245,17 +245,17 @@ class OutputOptions:
         bool,
         Option(
             "--keep-state",
-            "Keep that state when the run has finished, so that `clipgen resume` can add steps later.",
+            "Keep that state after the run has finished, so that `clipgen resume` can add steps later.",
             panel=OUTPUT,
         ),
     ] = False
 
     def notes(self) -> Notes:
-        """Return what says notes on stderr."""
+        """Return the printer of notes, on stderr."""
         return Notes(quiet=self.quiet or self.as_json)
 
     def results(self) -> Results:
-        """Return what prints results on stdout."""
+        """Return the printer of results, on stdout."""
         return Results(as_json=self.as_json)
 
 

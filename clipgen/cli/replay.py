@@ -1,4 +1,4 @@
-"""`clipgen replay PICTURE.png`: repeats the run of an earlier picture, as it was or with parts of it changed."""
+"""`clipgen replay PICTURE.png`: repeats the run of an earlier picture, unchanged or with some settings changed."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +30,7 @@ ReplayPicture = Annotated[
     PictureOptions,
     redeclared(
         init={
-            "text": "Start from this image. Needed where the first run had one: a recipe holds only its name and hash."
+            "text": "Start from this image. Required if the first run had one: a recipe holds only its name and hash."
         },
         init_weight=_KEPT,
         size=_KEPT,
@@ -53,7 +53,7 @@ def replay(
     models: ModelOptions,
     output: OutputOptions,
 ) -> None:
-    """Make a picture again from the recipe inside it; options change parts of the recipe."""
+    """Make a picture again from the recipe inside it; options change single settings of the recipe."""
     check_out(output.out)
     recipe = _recipe_of(picture, parts.init)
     changes = typed(prompts=None if prompt is None else parse_prompts(prompt))
@@ -76,7 +76,7 @@ def replay(
 
 
 def _recipe_of(picture: Path, init: Path | None) -> "Recipe":
-    """Read the recipe; one with an init image needs that file from the user, as no path in a recipe is followed."""
+    """Read the recipe; the user must give the init image of one that has it, as no path in a recipe is followed."""
     from clipgen.outputs.metadata import read_recipe
 
     recipe = read_recipe(picture)
@@ -89,11 +89,11 @@ def _recipe_of(picture: Path, init: Path | None) -> "Recipe":
 
 
 def _doubts(recipe: "Recipe", init: Path | None) -> Iterator[str]:
-    """Warn of what may make the picture differ although no option changes it."""
+    """Warn about reasons why the picture may differ even if no option changes it."""
     from clipgen.outputs.metadata import hash_file
 
     if recipe.version != __version__:
-        yield f"warning: the recipe is of clipgen {recipe.version}, this is {__version__}; the picture may differ"
+        yield f"warning: the recipe is from clipgen {recipe.version}, this is {__version__}; the picture may differ"
     if recipe.init_sha256 is not None and init is not None and (given := hash_file(str(init))) != recipe.init_sha256:
         yield (
             f"warning: --init {str(init)!r} is not the file that the first run started from: its sha256 begins with "

@@ -1,4 +1,4 @@
-"""What commands say: results on stdout, as paths or as one JSON document; notes on stderr, each once."""
+"""The output of commands: results on stdout, as paths or as one JSON document; notes on stderr, each once."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from clipgen.util.text import visible
 
 
 def echo_path(path: Path) -> None:
-    """Print the path of a result: printable in a terminal; to a program the very bytes that open the file."""
+    """Print the path of a result: escaped in a terminal; elsewhere the exact bytes that open the file."""
     terminal = sys.stdout is not None and sys.stdout.isatty()
     typer.echo(visible(str(path)) if terminal else os.fsencode(path))
 
@@ -27,7 +27,7 @@ class Results:
         self.pictures: list[dict[str, Any]] = []
 
     def add(self, picture: Path, films: Iterable[Path], record: Mapping[str, Any]) -> None:
-        """Take the files of one run and its record; a file that is empty was not written."""
+        """Print or collect the files of one run and its record; empty files were not written."""
         written = [path for path in (picture, *films) if path.exists() and path.stat().st_size > 0]
         if self._as_json and picture in written:
             self.pictures.append({"path": str(picture), "films": [str(film) for film in written[1:]], **record})
@@ -36,7 +36,7 @@ class Results:
                 echo_path(path)
 
     def print_made(self, *, several: bool = False) -> None:
-        """Print the JSON document of what was made, if asked to: of one picture, or of several in a list."""
+        """Print the JSON document of the pictures, if asked to: one object, or a list with `several`."""
         for document in [{"pictures": self.pictures}] if several else self.pictures:
             self.print_json(document)
 

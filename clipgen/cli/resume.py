@@ -23,7 +23,7 @@ MoreSteps = Annotated[
     str | None,
     Option(
         "--steps",
-        "Steps in all, or how many more than were planned.",
+        "Number of steps in all, or how many to add to those planned.",
         "NUMBER|+NUMBER",
         panel=ENGINE,
         default="as planned",
@@ -42,7 +42,7 @@ def resume(
 ) -> None:
     """Continue a picture whose run was stopped or killed.
 
-    It ends as if the run had never been stopped, films included.
+    The result is the same as if the run had never been stopped, films included.
     """
     from clipgen.session.resume import own_paths, state_of, unfinished_picture
     from clipgen.session.state import Workspace, with_more_steps

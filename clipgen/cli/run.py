@@ -11,7 +11,7 @@ from clipgen.config.prompts import parse_prompts
 from clipgen.session.naming import check_out
 from clipgen.session.options import check_candidates
 
-# Short enough to read out of a file name and to type again.
+# Short enough to read off a file name and type again.
 _RANDOM_SEEDS = 2**32
 
 

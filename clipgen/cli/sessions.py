@@ -1,4 +1,4 @@
-"""From the options of a command to the session that makes its pictures, and what is said of it on stderr."""
+"""From the options of a command to the session that makes its pictures, with its notes on stderr."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MAX_LABEL = 100
 
 @dataclass(frozen=True)
 class Opened:
-    """A session for pictures of one plan, with what reports of them."""
+    """A session for the pictures of one plan, and what reports on them."""
 
     session: Session
     plan: Plan
@@ -48,12 +48,12 @@ class Opened:
 def job_fields(
     picture: PictureOptions, engine: EngineOptions, models: ModelOptions, backend: str = Job.backend
 ) -> dict[str, Any]:
-    """Return the fields of a job that were typed; `backend` is the one that counts where none was."""
+    """Return the fields of a job that were given; `backend` applies if none was."""
     return {**picture.job_fields(), **engine.job_fields(), **models.job_fields(engine.backend or backend)}
 
 
 def open_for_job(job: Job, engine: EngineOptions, models: ModelOptions, output: OutputOptions) -> Opened:
-    """Open a session for what was typed; models that it names are downloaded if need be."""
+    """Open a session for a job; models that it names are downloaded if necessary."""
     notes = output.notes()
     planned = plan_job(job, engine.device)
     if job.preset == AUTO and planned[0].preset == STARTER and pick_device(engine.device) != "cpu":
@@ -74,7 +74,7 @@ def open_for_plan(
     offline: bool,
     typed: Job | None = None,
 ) -> Opened:
-    """Open a session for a plan; `decided` is said, and models that `typed` names are downloaded if need be."""
+    """Open a session for a plan; prints `decided`, and downloads models that `typed` names if necessary."""
     notes, results = output.notes(), output.results()
     films = film_suffixes(video=output.video, mp4=output.mp4, gif=output.gif)
     written = Written(films, not output.no_metadata, output.save_every, output.keep_state)

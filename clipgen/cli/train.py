@@ -30,7 +30,7 @@ NAMES = (
     "painter",
     "upsampler",
 )
-"""The recipes in the order in which they need one another; `recipes.RECIPES` holds them."""
+"""The recipes, each after those that it depends on; `recipes.RECIPES` holds them."""
 
 
 _THEIRS = {"metavar": "NUMBER", "default": "the recipe's"}
@@ -38,13 +38,13 @@ _THEIRS = {"metavar": "NUMBER", "default": "the recipe's"}
 
 @dataclass(frozen=True)
 class RecipeOptions:
-    """What may differ from a recipe."""
+    """Settings that replace those of a recipe."""
 
     steps: Annotated[int | None, Option("--steps", "Training steps.", **_THEIRS)] = None
     batch: Annotated[int | None, Option("--batch", "Pictures in each step.", **_THEIRS)] = None
     rate: Annotated[float | None, Option("--lr", "Learning rate.", **_THEIRS)] = None
-    seed: Annotated[int | None, Option("--seed", "Another seed, other weights.", **_THEIRS)] = None
-    pictures: Annotated[int | None, Option("--pictures", "How many to draw and learn from.", **_THEIRS)] = None
+    seed: Annotated[int | None, Option("--seed", "Another seed gives other weights.", **_THEIRS)] = None
+    pictures: Annotated[int | None, Option("--pictures", "How many pictures to draw and train on.", **_THEIRS)] = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -59,7 +59,7 @@ class RecipeOptions:
 def train(
     name: Annotated[str, typer.Argument(metavar="|".join(NAMES), help="What to train.", show_default=False)],
     *,
-    runs: Annotated[Path, Option("--runs", "Holds drawn pictures, states, logs and weights.", "FOLDER")] = Path("runs"),
+    runs: Annotated[Path, Option("--runs", "For drawn pictures, states, logs and weights.", "FOLDER")] = Path("runs"),
     changed: RecipeOptions,
     engine: Annotated[EngineOptions, only("device")],
 ) -> None:

@@ -14,7 +14,7 @@ def world(
         Path, typer.Option("--sheet", metavar="FILE.png", help="Where to write the contact sheet.")
     ] = Path("world.png"),
     count: Annotated[int, typer.Option("--count", "-n", metavar="NUMBER", help="Pictures on the sheet.")] = 60,
-    seed: Annotated[int, typer.Option("--seed", metavar="NUMBER", help="Another seed, other pictures.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="NUMBER", help="Another seed gives other pictures.")] = 0,
     size: Annotated[int, typer.Option("--size", metavar="PIXELS", help="Side of a picture.")] = 128,
 ) -> None:
     """Draw a contact sheet of the world that the starter models were trained on, each picture with a true caption."""

@@ -1,1 +1,1 @@
-"""What was asked for, as data: prompts, jobs, presets, and the plan in which nothing is left open. Torch-free."""
+"""What was asked for, as data: prompts, jobs, presets, and plans that leave nothing open. Torch-free."""

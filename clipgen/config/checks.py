@@ -1,4 +1,4 @@
-"""Checks of values that anybody may have written, and the JSON that holds them. Torch-free."""
+"""Validation of untrusted values, and of the JSON that holds them. Torch-free."""
 
 import json
 from collections.abc import Mapping
@@ -17,21 +17,21 @@ def check_choice(flag: str, value: object, choices: tuple[str, ...]) -> None:
 
 
 def check_whole(flag: str, value: object, low: int, high: int) -> None:
-    """Raise a UsageError unless the value is a whole number in the range."""
+    """Raise a UsageError unless the value is an integer from `low` to `high`."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise UsageError(f"{flag} must be a whole number from {low} to {high}, got {quoted(value)}")
 
 
 def checked_number(flag: str, value: object, low: float, high: float) -> float:
-    """Return the value as a float; a UsageError unless it is a number in the range."""
-    # Comparing before float(): a whole number of a thousand digits does not fit a float.
+    """Return the value as a float; raises UsageError unless it is a number from `low` to `high`."""
+    # Compared before float(): an integer of a thousand digits does not fit a float.
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise UsageError(f"{flag} must be a number from {low:g} to {high:g}, got {quoted(value)}")
     return float(value)
 
 
 def checked_record(name: str, record: object, known: set[str]) -> dict[str, Any]:
-    """Copy a JSON object that has only known keys."""
+    """Copy a JSON object; raises UsageError if it has any key outside `known`."""
     if not isinstance(record, Mapping):
         raise UsageError(f"{name}: must be a JSON object, got {quoted(record)}")
     for key in record:
@@ -41,7 +41,7 @@ def checked_record(name: str, record: object, known: set[str]) -> dict[str, Any]
 
 
 def load_json(name: str, text: str) -> object:
-    """Parse JSON from anywhere; a UsageError where it is too long, too deep, has NaN, or is none at all."""
+    """Parse untrusted JSON; raises UsageError if it is too long, too deep, contains NaN, or is not valid."""
     if len(text) > MAX_JSON:
         raise UsageError(f"{name}: the JSON text is longer than {MAX_JSON} characters")
     try:

@@ -1,4 +1,4 @@
-"""A job: what was asked for, as one frozen, checked value with a JSON round trip. Torch-free."""
+"""A job: what was asked for, as one frozen, validated value with a JSON round trip. Torch-free."""
 
 import json
 import os
@@ -21,12 +21,12 @@ MAX_LR = 100.0
 MAX_CLIPS = 8
 
 _LATER = ("clips", "network", "start")
-"""Fields that are left out of a record where nothing was said, as they were not there at first."""
+"""Fields that a record omits when they are unset, so that it reads the same with and without them."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What was asked for; what is None or empty was left open, and `clipgen.config.resolve` fills it in."""
+    """What was asked for; `clipgen.config.resolve` fills in the fields that are None or empty."""
 
     prompts: tuple[Prompt, ...]
     backend: str = "vqgan"
@@ -40,13 +40,13 @@ class Job:
     init: str | None = None
     """Path of the init image."""
     init_weight: float = 0.0
-    """How strongly the latent is held to that of the init image."""
+    """How strongly the latent is kept close to that of the init image."""
     clips: tuple[str, ...] = ()
-    """Names of the CLIPs that guide, see `clipgen.weights.registry`; empty for the preset's."""
+    """Names of the guiding CLIPs, see `clipgen.weights.registry`; empty for the preset's."""
     network: str | None = None
     """Name of the generator's network; None for the preset's."""
     start: str | None = None
-    """Where the latent begins, one of STARTS; None for what suits the preset and the init image."""
+    """Where the latent begins, one of STARTS; None for the default of the preset and the init image."""
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts)
@@ -94,7 +94,7 @@ class Job:
 
     @classmethod
     def from_dict(cls, record: object) -> Self:
-        """Return the job that `to_dict` described; anything else, as a stranger may send it, is a UsageError."""
+        """Return the job of an untrusted record; raises UsageError unless `to_dict` could have made it."""
         values = checked_record("job", record, {field.name for field in fields(cls)})
         prompts = values.get("prompts")
         if not isinstance(prompts, list):
@@ -102,17 +102,17 @@ class Job:
         return cls(**{**values, "prompts": tuple(map(prompt_from_record, prompts))})
 
     def to_json(self) -> str:
-        """Return one line of ASCII."""
+        """Return one line of ASCII JSON."""
         return json.dumps(self.to_dict(), allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Return the job that `to_json` wrote; anything else is a UsageError."""
+        """Return the job that `to_json` wrote; raises UsageError for anything else."""
         return cls.from_dict(load_json("job", text))
 
 
 def parse_size(text: str) -> Size:
-    """Read "384x256" as width and height; a single number is a square."""
+    """Parse "384x256" as width and height; a single number is a square. Raises UsageError."""
     match = re.fullmatch(r"\s*([0-9]{1,9})\s*(?:[xX*]\s*([0-9]{1,9})\s*)?", text)
     if match is None:
         raise UsageError(f"--size must look like 256x256 (width x height), got {quoted(text)}")
@@ -120,7 +120,7 @@ def parse_size(text: str) -> Size:
 
 
 def checked_size(size: object) -> Size:
-    """Return width and height; a UsageError unless they are two whole numbers in the range."""
+    """Return (width, height); raises UsageError unless they are two integers from 1 to MAX_SIDE."""
     if not isinstance(size, tuple | list) or len(size) != 2:
         raise UsageError(f"--size must be a width and a height, got {quoted(size)}")
     for name, side in zip(("width", "height"), size, strict=True):
@@ -129,7 +129,7 @@ def checked_size(size: object) -> Size:
 
 
 def checked_rate(lr: object) -> float:
-    """Return a learning rate; a UsageError unless it is a number above 0 in the range."""
+    """Return a learning rate; raises UsageError unless it is a number above 0 and at most MAX_LR."""
     rate = checked_number("--lr", lr, 0.0, MAX_LR)
     if rate == 0.0:
         raise UsageError("--lr must be above 0, got 0")
@@ -137,7 +137,7 @@ def checked_rate(lr: object) -> float:
 
 
 def _checked_clips(names: object) -> tuple[str, ...]:
-    """Return the names of CLIPs, each once, as a tuple; `UsageError` for anything else."""
+    """Return the names of CLIPs as a tuple; raises UsageError for duplicates and invalid names."""
     if not isinstance(names, list | tuple):
         raise UsageError(f"--clip must be a list of names, got {quoted(names)}")
     for name in names:

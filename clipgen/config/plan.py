@@ -1,4 +1,4 @@
-"""A plan: a run with every setting filled in, so that a later change of a preset changes no replay. Torch-free."""
+"""A plan: a run with every setting filled in, so that a replay does not depend on later presets. Torch-free."""
 
 from __future__ import annotations
 
@@ -25,38 +25,38 @@ from clipgen.errors import UsageError
 
 MAX_PIXELS = 2048 * 2048
 MAX_PARTS = 16
-"""Losses, perceptors, judges, models at most."""
+"""Maximum number of losses, of perceptors, of judges and of models."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that decides the picture of one run; nothing in it is open."""
+    """Everything that determines the picture of one run; nothing is left open."""
 
     prompts: tuple[Prompt, ...]
     seed: int
     size: Size
-    """Width and height in pixels, on the grid of the generator."""
+    """Width and height in pixels, multiples of the generator's stride."""
     steps: int
     backend: str
     preset: str
-    """What the settings were taken from; nothing is looked up by it any more."""
+    """Where the settings came from; it is never looked up again."""
     generator: GeneratorSettings
     perceptors: tuple[PerceptorSettings, ...]
     cutouts: int
-    """Cutouts of the picture that the perceptors see in each step."""
+    """Number of cutouts in each step."""
     augmentations: CutoutSettings
     lr: float
     lr_schedule: Schedule
-    """What the learning rate is multiplied by over the run."""
+    """Factor on the learning rate over the run."""
     losses: tuple[LossSettings, ...]
     start: str
     """Where the latent begins, one of STARTS."""
     init: str
     """Path of the init image; empty without one."""
     unclip: tuple[UnclipSettings, ...]
-    """The unCLIP that takes part, or none."""
+    """The unCLIP that proposes the start; at most one."""
     judges: tuple[str, ...]
-    """Names of the CLIPs that choose between pictures; where there are none, those that guide do."""
+    """Names of the CLIPs that rank pictures; if empty, the guiding CLIPs do."""
     models: tuple[ModelHash, ...]
 
     def __post_init__(self) -> None:
@@ -92,11 +92,11 @@ class Plan:
         return tuple(dict.fromkeys(filter(None, names)))
 
     def weight_of(self, loss: str) -> float:
-        """Return how much a loss counts at the start of the run; 0 where it does not take part."""
+        """Return the weight of a loss at the start of the run; 0 if it is not used."""
         return next((row.weight.start for row in self.losses if row.name == loss), 0.0)
 
     def with_loss(self, name: str, weight: float) -> Self:
-        """Return the plan in which a loss counts so much, or not at all."""
+        """Return the plan with this constant weight for a loss, or without the loss if the weight is 0."""
         others = tuple(row for row in self.losses if row.name != name)
         return replace(self, losses=(*others, LossSettings(name, Schedule.constant(weight))) if weight else others)
 
@@ -108,21 +108,21 @@ class Plan:
 
     @classmethod
     def from_dict(cls, record: object) -> Self:
-        """Return the plan that `to_dict` described; anything else, as a stranger may send it, is a UsageError."""
+        """Return the plan of an untrusted record; raises UsageError unless `to_dict` could have made it."""
         return read_fields(cls, record, "plan", {Prompt: prompt_from_record})
 
     def to_json(self) -> str:
-        """Return one line of ASCII."""
+        """Return one line of ASCII JSON."""
         return json.dumps(self.to_dict(), allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Return the plan that `to_json` wrote; anything else is a UsageError."""
+        """Return the plan that `to_json` wrote; raises UsageError for anything else."""
         return cls.from_dict(load_json("plan", text))
 
 
 def check_size(size: Size, stride: int, backend: str) -> None:
-    """Raise a UsageError unless a size is on the grid of a generator and no larger than is sensible."""
+    """Raise a UsageError unless a size is a multiple of `stride` and has at most MAX_PIXELS pixels."""
     if any(side % stride for side in size):
         raise UsageError(
             f"--size {spell(size)} is not on the grid of {backend}, whose cells have {stride} pixels a side"
@@ -132,5 +132,5 @@ def check_size(size: Size, stride: int, backend: str) -> None:
 
 
 def spell(size: Size) -> str:
-    """Return a size as it is typed."""
+    """Format a size as it is typed, such as 256x256."""
     return f"{size[0]}x{size[1]}"

@@ -1,4 +1,4 @@
-"""Presets: named bundles of models and the settings that suit them, as data. Torch-free."""
+"""Presets: named bundles of models and settings, as data. Torch-free."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class GeneratorDefaults:
-    """What suits one generator, where the user does not say otherwise."""
+    """The defaults for one generator."""
 
     settings: GeneratorSettings
     steps: int
@@ -34,32 +34,32 @@ class GeneratorDefaults:
 
 @dataclass(frozen=True)
 class Guidance:
-    """The settings that suit runs that begin in one way."""
+    """The settings for runs that begin in one way."""
 
     generators: Mapping[str, GeneratorDefaults]
     """By backend."""
     augmentations: CutoutSettings = field(default_factory=CutoutSettings)
     unclip: tuple[UnclipSettings, ...] = ()
-    """The unCLIP that takes part, or none."""
+    """The unCLIP that proposes the start; at most one."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """One bundle: the models that work together and the defaults that suit them."""
+    """Models that work together, and the defaults for them."""
 
     name: str
     summary: str
     perceptors: tuple[PerceptorSettings, ...]
-    """Those that guide; the losses of all that guide at a time are averaged."""
+    """The guiding perceptors; the losses of those that guide at a step are averaged."""
     guidance: Mapping[str, Guidance]
-    """By one of STARTS; the first is the default without an init image."""
+    """By start, one of STARTS; the first is the default without an init image."""
     judges: tuple[str, ...] = ()
-    """Names of CLIPs that do not guide and choose between pictures; where there are none, those that guide do."""
+    """Names of CLIPs that rank pictures and do not guide; if empty, the guiding CLIPs rank them."""
     size: Size = (256, 256)
     memory: int = 0
-    """Bytes that a run of these defaults takes at full speed, vqgan backend; with less, cutouts are seen in parts."""
+    """Bytes that a default run with backend vqgan takes at full speed; with less, cutouts are processed in parts."""
     smoothness: float = 0.0
-    """Weight of the total variation of the picture in the loss."""
+    """Weight of the total variation loss."""
 
     @property
     def start(self) -> str:
@@ -78,10 +78,10 @@ _PIXELS = GeneratorSettings("", stride=1, levels=6)
 def _pretrained(
     name: str, size: Size, steps: int, cutouts: int, clips: tuple[str, ...], memory: float, summary: str
 ) -> Preset:
-    """Describe a preset of OpenAI's CLIPs with the ImageNet VQGAN and DALL-E's dVAE.
+    """Return a preset of OpenAI's CLIPs with the ImageNet VQGAN and DALL-E's dVAE.
 
-    Learning rates and a latent of one resolution are those of VQGAN-CLIP (Crowson et al., 2022, arXiv 2204.08583) and
-    of the notebooks that guided DALL-E's dVAE.
+    The learning rates and the latent of a single resolution are those of VQGAN-CLIP (Crowson et al., 2022, arXiv
+    2204.08583) and of the notebooks that guided DALL-E's dVAE.
     """
     classic = Guidance(
         {
@@ -151,13 +151,13 @@ PRESETS: dict[str, Preset] = {
         Preset(
             name=STARTER,
             memory=5 * 10**8,
-            summary="small models that ship inside the package: offline, fast on a CPU, knows the drawn world",
+            summary="small models that ship inside the package: offline, fast on a CPU, trained on a drawn world",
             perceptors=(PerceptorSettings("starter/clip"), PerceptorSettings("starter/clip-fine")),
             guidance={UNCLIP: _STARTER_UNCLIP, NOISE: _STARTER_CLASSIC, INIT: _STARTER_INIT},
             judges=("starter/judge",),
         ),
         _pretrained(
-            DRAFT, (256, 256), 200, 16, ("vit-b-32",), 4, "pretrained models, small and quick: knows the world"
+            DRAFT, (256, 256), 200, 16, ("vit-b-32",), 4, "pretrained models, small and quick, trained on real images"
         ),
         _pretrained(
             STANDARD,

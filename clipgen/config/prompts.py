@@ -16,7 +16,7 @@ MAX_WEIGHT = 1000.0
 
 NO_STOP = -math.inf
 
-# Digits can be read in one way only: a choice would take quadratic time on a hostile text.
+# The pattern matches digits in one way only: an ambiguous one would take quadratic time on a hostile text.
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[-+]?[0-9]+)?|-inf", re.IGNORECASE)
 _TIME = re.compile(r"(?<!\S)([01]?[0-9]|2[0-3]):[0-5][0-9]\s*$")
 
@@ -25,7 +25,7 @@ _TIME = re.compile(r"(?<!\S)([01]?[0-9]|2[0-3]):[0-5][0-9]\s*$")
 class Prompt:
     """A text with its weight (negative pushes away) and its stop.
 
-    The stop is a loss value: once a view's signed distance to the text is below it, that view no longer pulls.
+    The stop is a loss value: once a cutout's signed distance to the text is below it, that cutout no longer pulls.
     """
 
     text: str
@@ -40,28 +40,28 @@ class Prompt:
 
     def __str__(self) -> str:
         """Return the shortest spelling that `parse_prompts` reads back as this prompt."""
-        weights = _spell(self.weight), repr(self.weight)  # "10" after a digit and a colon would be minutes, "10.0" not
+        weights = _spell(self.weight), repr(self.weight)  # after a digit and a colon "10" would be minutes, "10.0" not
         ends = ["", *(f":{weight}" for weight in weights), *(f":{weight}:{_spell(self.stop)}" for weight in weights)]
         return next(self.text + end for end in ends if _peel(self.text + end) == (self.text, self.weight, self.stop))
 
 
 def parse_prompts(text: str) -> tuple[Prompt, ...]:
-    """Read "a cat:2|fog:-0.5:-.2": texts split at "|", each with an optional weight and stop.
+    """Parse "a cat:2|fog:-0.5:-.2": texts separated by "|", each with an optional weight and stop.
 
     Only numbers at the end are weight and stop; every other colon is part of the text, as is that of a time of day,
-    "12:05".
+    "12:05". Raises UsageError.
     """
-    _check_count(text.count("|") + 1)  # first, as the rest of a text without end takes as long
+    _check_count(text.count("|") + 1)  # checked first: parsing takes time in proportion to the text
     return tuple(Prompt(*_peel(piece)) for piece in text.split("|"))
 
 
 def prompt_record(prompt: Prompt) -> dict[str, Any]:
-    """Return plain JSON values; without a stop there is null, as JSON has no infinity."""
+    """Return plain JSON values; a missing stop is null, as JSON has no infinity."""
     return {"text": prompt.text, "weight": prompt.weight, "stop": None if prompt.stop == NO_STOP else prompt.stop}
 
 
 def prompt_from_record(record: object) -> Prompt:
-    """Return the prompt that `prompt_record` described; anything else is a UsageError."""
+    """Return the prompt of a record that `prompt_record` made; raises UsageError for anything else."""
     values = checked_record("prompt", record, {"text", "weight", "stop"})
     if "text" not in values:
         raise UsageError("prompt: the key text is missing")
@@ -71,7 +71,7 @@ def prompt_from_record(record: object) -> Prompt:
 
 
 def check_prompts(prompts: object) -> None:
-    """Raise a UsageError unless these are prompts of which at least one has a weight."""
+    """Raise a UsageError unless these are prompts and at least one weight is not 0."""
     if not isinstance(prompts, tuple) or not all(isinstance(prompt, Prompt) for prompt in prompts):
         raise UsageError(f"prompts must be a tuple of Prompt (see parse_prompts), got {quoted(prompts)}")
     _check_count(len(prompts))
@@ -85,7 +85,7 @@ def _check_count(texts: int) -> None:
 
 
 def _peel(piece: str) -> tuple[str, float, float]:
-    """Split one piece of a prompt into text, weight and stop: at most two numbers, from its right end."""
+    """Split one piece of a prompt into text, weight and stop: up to two numbers at its right end."""
     numbers: list[float] = []
     text = piece
     while len(numbers) < 2:
@@ -99,12 +99,12 @@ def _peel(piece: str) -> tuple[str, float, float]:
 
 
 def _spell(number: float) -> str:
-    """Return the shortest text that reads back as exactly this number."""
+    """Return the shortest text that parses as exactly this number."""
     return repr(number).removesuffix(".0")
 
 
 def _checked_text(text: object) -> str:
-    """Return the text on one line with single spaces, or raise a UsageError."""
+    """Return the text on one line with single spaces; raises UsageError if it is empty, too long or unprintable."""
     if not isinstance(text, str):
         raise UsageError(f"the prompt must be text, got {quoted(text)}")
     line = " ".join(text.split())

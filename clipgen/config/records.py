@@ -1,4 +1,4 @@
-"""Frozen records out of JSON that anybody may have written: every key and every type is checked. Torch-free."""
+"""Frozen dataclasses from untrusted JSON: every key and every type is checked. Torch-free."""
 
 import types
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 
 MAX_ITEMS = 64
-"""Of a list."""
+"""Maximum length of a list."""
 MAX_TEXT = 10_000
 MAX_NUMBER = 1e18
 
@@ -19,9 +19,9 @@ Readers = Mapping[type, Callable[[object], object]]
 
 
 def read_fields(kind: type[Record], record: object, name: str, readers: Readers) -> Record:
-    """Return the dataclass `kind` whose fields a JSON object has, all of them and no others.
+    """Return the dataclass `kind` from a JSON object with exactly its fields.
 
-    readers: those of types that have a form of their own in JSON. Raises a UsageError that names the place.
+    readers: functions for the types that have a JSON form of their own. Raises UsageError, which names the field.
     """
     hints = get_type_hints(kind)
     wanted = [field.name for field in fields(kind)]  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""From a job to its plan: the preset that it means on this machine, and every setting that it left open. Torch-free."""
+"""From a job to its plan: picks the preset for this machine and fills in every open setting. Torch-free."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from clipgen.util.devices import gpu_count
 from clipgen.weights import registry
 
 MAX_ASPECT = 8.0
-"""Largest ratio of the sides that is taken over from an init image."""
+"""Largest aspect ratio that is taken over from an init image."""
 LR_SCHEDULE = Schedule("cosine", 1.0, 0.1)
-"""Large steps compose the picture, small ones at the end its details."""
+"""Large steps compose the picture; small ones at the end refine its details."""
 
 
 def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tuple[Plan, list[str]]:
-    """Fill in every setting of a job and fit its size to the latent grid.
+    """Fill in every setting of a job and round its size to the latent grid.
 
-    `init_size` is the size of the init image, which gives the shape of the picture where the job names no size;
-    `device` is where the job is to run, as `--device` takes it.
-    Returns the plan and, one line each, what was decided on the user's behalf.
+    init_size: (width, height) of the init image, whose aspect ratio is used if the job names no size.
+    device: where the job will run, as for `--device`.
+    Returns the plan, and one line for each decision made on the user's behalf. Raises UsageError.
     """
     name, reason = chosen_preset(job, device)
     preset = PRESETS[name]
@@ -62,7 +62,7 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
 
 
 def with_hashes(plan: Plan) -> Plan:
-    """Return the plan with the hashes of its networks as they are on this machine."""
+    """Return the plan with the hashes of its networks on this machine."""
     return replace(plan, models=tuple(ModelHash(name, registry.sha256_of_network(name)) for name in plan.networks))
 
 
@@ -83,10 +83,10 @@ def networks_of(job: Job) -> tuple[str, ...]:
 
 
 def chosen_preset(job: Job, device: str = "auto") -> tuple[str, str | None]:
-    """Return the name of the preset that a job means on this machine, and for "auto" why it is that one."""
+    """Return the name of the preset that a job means on this machine and, for "auto", the reason."""
     if job.clips and job.preset == STARTER:
         raise UsageError(
-            f"--clip cannot guide with preset {STARTER}, whose models go by their own CLIPs; use --preset {DRAFT}"
+            f"--clip cannot guide with preset {STARTER}, whose models depend on its own CLIPs; use --preset {DRAFT}"
         )
     if job.preset != AUTO:
         return job.preset, None
@@ -95,7 +95,7 @@ def chosen_preset(job: Job, device: str = "auto") -> tuple[str, str | None]:
     named = bool(job.clips or job.network)
     if not (named or _is_ready(job, DRAFT)):
         return STARTER, f"preset {STARTER}: its models ship with clipgen, so it runs everywhere"
-    why = "models are named" if named else "its weights are here"
+    why = "models are named" if named else "its weights are installed"
     if device == "cpu" or not gpu_count():
         return DRAFT, f"preset {DRAFT}: {why}, and it runs on the CPU; --preset {STARTER} is quicker"
     name = STANDARD if named or _is_ready(job, STANDARD) else DRAFT
@@ -103,19 +103,19 @@ def chosen_preset(job: Job, device: str = "auto") -> tuple[str, str | None]:
 
 
 def half(size: Size, stride: int) -> Size:
-    """Return half of a size on the grid of `stride`, at least one cell."""
+    """Return half of a size as multiples of `stride`, at least one cell each."""
     width, height = (max(side // 2 // stride, 1) * stride for side in size)
     return width, height
 
 
 def square(pixels: int, stride: int) -> str:
-    """Spell the largest square on the grid of `stride` that has no more pixels, at least one cell."""
+    """Return the largest square size on the grid of `stride` with at most this many pixels, as text."""
     side = max(math.isqrt(pixels) // stride, 1) * stride
     return f"{side}x{side}"
 
 
 def refit(size: Size, stride: int, backend: str) -> tuple[Size, list[str]]:
-    """Return the nearest size on the grid of `stride`, and what to say about it; UsageError where there is none."""
+    """Return the nearest size on the grid of `stride`, and a note if it differs; raises UsageError if there is none."""
     if min(size) < stride:
         raise UsageError(
             f"--size {spell(size)} is smaller than one latent cell of {backend}; use at least {stride}x{stride}"
@@ -131,7 +131,7 @@ def refit(size: Size, stride: int, backend: str) -> tuple[Size, list[str]]:
 
 
 def _guidance(job: Job, preset: Preset) -> tuple[Guidance, str]:
-    """Return the settings that suit where the latent begins, and where that is."""
+    """Return the settings for where the latent begins, and that start, one of STARTS."""
     start = job.start or (INIT if job.init is not None else preset.start)
     if start not in preset.guidance:
         having = " or ".join(one.name for one in PRESETS.values() if start in one.guidance)
@@ -154,7 +154,7 @@ def _is_ready(job: Job, preset: str) -> bool:
 
 
 def _fitted_size(job: Job, preset: Preset, stride: int, init_size: Size | None) -> tuple[Size, list[str]]:
-    """Return the size on the latent grid, and what to say about it."""
+    """Return the size on the latent grid, and notes about it."""
     wanted = job.size or (preset.size if init_size is None else _same_area(preset.size, init_size))
     size, notes = refit(wanted, stride, job.backend)
     if job.size is None and init_size is not None:
@@ -163,7 +163,7 @@ def _fitted_size(job: Job, preset: Preset, stride: int, init_size: Size | None) 
 
 
 def _same_area(area_of: Size, shape_of: Size) -> Size:
-    """Return a size with the area of one and the aspect ratio of the other, as far as that is no thin strip."""
+    """Return a size with the area of one and the aspect ratio of the other, at most MAX_ASPECT."""
     area = area_of[0] * area_of[1]
     aspect = min(max(shape_of[0] / shape_of[1], 1 / MAX_ASPECT), MAX_ASPECT)
     return round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
@@ -175,7 +175,7 @@ def _to_grid(side: int, stride: int) -> int:
 
 
 def prompt_notes(prompts: Sequence[Prompt]) -> list[str]:
-    """Say how a text such as "a ratio of 16:9" was read."""
+    """Explain how a text such as "a ratio of 16:9" was parsed."""
     return [
         f'reading "{prompt.text}" with weight {prompt.weight:g}; '
         f'to keep the colon as text write "{prompt.text}:{prompt.weight:g}:1:-inf"'

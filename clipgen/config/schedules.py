@@ -1,4 +1,4 @@
-"""Numbers that change over a run: a row of SCHEDULES says how they get from their start to their end. Torch-free."""
+"""Numbers that change over a run: each row of SCHEDULES interpolates from start to end. Torch-free."""
 
 import math
 from collections.abc import Callable
@@ -13,12 +13,12 @@ SCHEDULES: dict[str, Callable[[float, float, float], float]] = {
     "constant": lambda start, _end, _progress: start,
     "cosine": lambda start, end, progress: end + (start - end) * 0.5 * (1 + math.cos(math.pi * progress)),
 }
-"""By name: the value at a progress in [0, 1], given those at the start and at the end."""
+"""By name: maps the start value, the end value and a progress in [0, 1] to the value there."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A number as a function of progress, the share of the steps that are done."""
+    """A number as a function of progress, the fraction of the steps done."""
 
     kind: str
     """One of SCHEDULES."""

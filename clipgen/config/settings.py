@@ -1,4 +1,4 @@
-"""The settings of a run's parts, each a frozen record whose values are checked. Torch-free."""
+"""The settings of the parts of a run, each a frozen, validated record. Torch-free."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ MAX_CANDIDATES = 256
 
 @dataclass(frozen=True)
 class CutoutSettings:
-    """How strongly the cutouts that the perceptors see differ from one another.
+    """How much the cutouts that the perceptors see vary.
 
-    A cutout is plain (the whole picture, unaltered), whole (the whole picture, augmented) or a crop, augmented.
+    A cutout is plain (the whole picture, unaltered), whole (the whole picture, augmented) or an augmented crop.
     """
 
     share_plain: float = 0.125
-    """Share of the cutouts that are plain."""
+    """Fraction of the cutouts that are plain."""
     share_whole: float = 0.25
-    """Share of the cutouts that are whole."""
+    """Fraction of the cutouts that are whole."""
     min_scale: float = 0.4
-    """Smallest side of a crop, as a share of the shorter side of the picture."""
+    """Smallest side of a crop, as a fraction of the shorter side of the picture."""
     max_scale: float = 0.95
-    """Largest side of a crop, as a share of the shorter side of the picture."""
+    """Largest side of a crop, as a fraction of the shorter side of the picture."""
     zoom: float = 0.1
-    """A whole cutout is scaled by a factor within 1 ± zoom, and shifted by up to the same share of the picture."""
+    """A whole cutout is scaled by a factor within 1 ± zoom, and shifted by up to the same fraction of the picture."""
     degrees: float = 12.0
     """Rotation within ± degrees."""
     shear: float = 0.08
@@ -45,9 +45,9 @@ class CutoutSettings:
     perspective: float = 0.12
     """Perspective: opposite edges differ in scale by a factor of up to (1 + p) / (1 - p)."""
     jitter: float = 0.1
-    """Brightness, contrast and saturation each change by up to this share."""
+    """Brightness, contrast and saturation each change by up to this fraction."""
     noise: float = 0.1
-    """Standard deviation of the pixel noise, uniform between 0 and this."""
+    """Upper bound of the standard deviation of the pixel noise, which is drawn uniformly from 0 to this."""
     flip: bool = False
     """Mirror half of the augmented cutouts; off, because left and right can matter to a prompt."""
 
@@ -60,25 +60,25 @@ class CutoutSettings:
 
 @dataclass(frozen=True)
 class GeneratorSettings:
-    """How one generator's latent moves."""
+    """The settings of one generator and its latent."""
 
     weights: str
     """Name for `clipgen.weights.loader.load`; empty for a generator without a network."""
     stride: int
-    """Pixels a side of a latent cell."""
+    """Side of a latent cell in pixels."""
     levels: int
-    """Resolutions that the latent is a sum of."""
+    """Number of resolutions that the latent is a sum of."""
     optimizer: str = "adam"
     """One of OPTIMIZERS."""
     small_until: float = 0.0
-    """Progress up to which the picture is made at half the size, in a quarter of the time: a cell is then a larger part
-    of it, so that it is composed more boldly."""
+    """Progress up to which the picture is optimised at half its size, in a quarter of the time; a latent cell then
+    covers more of the picture, which makes the composition bolder."""
     full_lr_share: float = 1.0
-    """How much of the learning rate is left when a picture that started small goes on at full size: large steps would
-    wash out the finer detail that img2img has added."""
+    """Factor on the learning rate once a picture that started small continues at full size: large steps would wash out
+    the finer detail that img2img has added."""
     reencode_at: tuple[float, ...] = ()
-    """Progress in (0, 1) at which the latent becomes what the generator's encoder makes of the picture: an encoder that
-    was trained to see through blur restores the edges of pictures that the decoder knows."""
+    """Progress values in (0, 1) at which the decoded picture is re-encoded: an encoder trained on blurred pictures
+    brings sharp edges back."""
 
     def __post_init__(self) -> None:
         if self.weights:
@@ -93,7 +93,7 @@ class GeneratorSettings:
 
 @dataclass(frozen=True)
 class PerceptorSettings:
-    """A perceptor that guides, and the part of the run in which it does, from `since` to `until` in [0, 1]."""
+    """A guiding perceptor, and the part of the run in which it guides, from progress `since` to `until` in [0, 1]."""
 
     weights: str
     """Name for `clipgen.weights.loader.load`."""
@@ -105,48 +105,49 @@ class PerceptorSettings:
         _check_numbers(self, ("since", "until"), 0.0, 1.0)
 
     def guides(self, progress: float) -> bool:
-        """Whether it guides at a progress in [0, 1]; the one that guides to the end also sees the final picture."""
+        """Whether it guides at a progress in [0, 1]; one that guides to the end also scores the final picture."""
         return self.since <= progress < self.until or progress == self.until == 1.0
 
 
 @dataclass(frozen=True)
 class UnclipSettings:
-    """An unCLIP: a prior draws image features of the prompt, decoders make pictures of them.
+    """An unCLIP (Ramesh et al., 2022, arXiv 2204.06125): a prior samples image features, decoders render them.
 
-    The run begins at the best picture, and the features pull at it beside the prompt.
+    The run begins at the best picture, and its features are a target beside the prompt.
     """
 
     prior: str
     """Name of the diffusion prior."""
     coarse_decoder: str
-    """Name of the network that draws a blurred picture of features."""
+    """Name of the network that predicts a blurred picture from features."""
     decoder: str
     """Name of the diffusion decoder."""
     upsampler: str
-    """Name of the diffusion decoder for twice the size."""
+    """Name of the diffusion upsampler to twice the size."""
     autoencoder: str
-    """Name of the VQGAN whose latents the decoders draw."""
+    """Name of the VQGAN whose latents the decoders generate."""
     guidance_scale: float = 1.0
-    """Classifier-free guidance of the prior; 1 is none."""
+    """Classifier-free guidance scale of the prior; 1 is no guidance."""
     candidates: int = 16
-    """Features drawn for a prompt, of which one is taken."""
+    """Features sampled for each prompt, of which one is kept."""
     decoder_scale: float = 1.0
-    """Classifier-free guidance of the decoder."""
+    """Classifier-free guidance scale of the decoder."""
     img2img_noise: float = 0.0
-    """Noise, in units of the latents' spread, through which the decoder sees the picture when it grows to full size;
-    0 leaves img2img and upsampling out."""
+    """Noise level, in units of the latents' standard deviation, from which img2img denoises the picture when it grows
+    to full size; 0 skips img2img and upsampling."""
     img2img_candidates: int = 1
-    """Pictures drawn then, of which one is taken."""
+    """Pictures sampled by img2img, of which one is kept."""
     upsampler_candidates: int = 1
-    """Upsampled pictures drawn of that, of which one is taken."""
+    """Upsampled pictures sampled from that one, of which one is kept."""
     upsampler_scale: float = 1.0
-    """Classifier-free guidance of the upsampler."""
+    """Classifier-free guidance scale of the upsampler."""
     text_weight: float = 0.0
-    """How strongly, by their weights, the texts themselves pull beside the features."""
+    """Factor on the weights with which the texts themselves pull beside the features."""
     init_noise: float = 4.0
-    """Noise, in units of the features' spread, through which the prior sees an init image: less keeps more of it."""
+    """Noise level, in units of the features' standard deviation, from which the prior denoises the features of an init
+    image; a lower level keeps more of it."""
     init_guidance_scale: float = 8.0
-    """In place of `guidance_scale` with an init image."""
+    """Replaces `guidance_scale` with an init image."""
 
     def __post_init__(self) -> None:
         for name in self.networks:
@@ -165,7 +166,7 @@ class UnclipSettings:
 
 @dataclass(frozen=True)
 class LossSettings:
-    """A loss, one of LOSSES, and how much it counts."""
+    """A loss, one of LOSSES, and its weight over the run."""
 
     name: str
     weight: Schedule
@@ -176,11 +177,11 @@ class LossSettings:
 
 @dataclass(frozen=True)
 class ModelHash:
-    """Which weights a name meant when the plan was made."""
+    """The weights that a name stood for when the plan was made."""
 
     name: str
     sha256: str
-    """Empty where it is not known; of a network in several files those of all, with a plus between them."""
+    """Empty if unknown; for a network in several files, the hashes of all, joined by "+"."""
 
     def __post_init__(self) -> None:
         check_model("the name of a model", self.name)
@@ -189,7 +190,7 @@ class ModelHash:
 
 
 def check_model(what: str, name: object) -> None:
-    """Raise a UsageError unless it can be the name of a network: two plain words, never a path."""
+    """Raise a UsageError unless `name` can be the name of a network: two plain words, never a path."""
     words = name.split("/") if isinstance(name, str) else []
     if len(words) != 2 or not all(_is_plain(word) for word in words):
         raise UsageError(f"{what} must be a name such as starter/clip, got {quoted(name)}")

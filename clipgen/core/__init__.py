@@ -1,1 +1,1 @@
-"""The idea: decode a latent, cut out views, embed them with CLIP, compare with the prompt, follow the gradient."""
+"""The idea: decode a latent, take cutouts, embed them with CLIP, compare with the prompt, follow the gradient."""

@@ -1,7 +1,7 @@
-"""The contracts of the parts of a run. Torch-free, so that anything may be checked against them.
+"""The contracts between the parts of a run. Torch-free, so that anything can be checked against them.
 
-B pictures are made together. Images are RGB in [0, 1], shaped (B, 3, H, W); cutouts are (B·n, 3, S, S), picture-major;
-embeddings are unit vectors. What one picture loses, weighs or scores never depends on its neighbours.
+B pictures are optimised together. Images are RGB in [0, 1], shaped (B, 3, H, W); cutouts are (B·n, 3, S, S),
+picture-major; embeddings are unit vectors. A picture's losses and score never depend on its neighbours in the batch.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
 
 
 class Generator(Protocol):
-    """Holds the latents of B pictures; the optimiser moves `parameters()`."""
+    """Holds the latents of B pictures; the optimiser updates `parameters()`."""
 
     def parameters(self) -> Sequence[Tensor]:
         """Return the tensors to optimise, each (B, ...)."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return all that a run changes, each (B, ...), by name: copied into another generator, it is this one."""
+        """Return everything that a run changes, each (B, ...), by name: enough to copy it into another generator."""
 
     def start_from_noise_(self, seeds: Sequence[int]) -> None:
-        """Start each picture at a random latent that its seed decides."""
+        """Start each picture at a random latent that depends only on its seed."""
 
     def set_step(self, step: int, total: int, seeds: Sequence[int]) -> None:
-        """Prepare to decode after `step` of `total` updates: set schedules, draw what (seed, step) decides."""
+        """Prepare to decode after `step` of `total` updates: set schedules, and draw noise from (seed, step)."""
 
     def decode(self) -> Tensor:
-        """Return the images (B, 3, H, W) in [0, 1]; after the last step they are final, free of any noise.
+        """Return the images (B, 3, H, W) in [0, 1]; after the last step decoding is deterministic, without noise.
 
-        A pixel that was clamped keeps the gradient that pulls it back into range.
+        A clamped pixel keeps the gradient that pulls it back into range.
         """
 
     def project_(self) -> None:
-        """Move the latents back into their legal range, after an update."""
+        """Project the latents onto their valid range, after an update."""
 
 
 @runtime_checkable
@@ -49,28 +49,28 @@ class Encoder(Protocol):
         """Start at the latents of images (B, 3, H, W) in [0, 1]."""
 
     def reencode_(self) -> None:
-        """Make the latents what the encoder makes of the images as they are now; where they started stays."""
+        """Replace the latents by the encodings of the images they decode to; the start itself is kept."""
 
     def distance_to_start(self) -> Tensor:
-        """Return (B,) mean squared distances of the latents from where they started."""
+        """Return the mean squared distances (B,) of the latents from where they started."""
 
 
 @runtime_checkable
 class Growable(Protocol):
-    """A generator that can be made for another size."""
+    """A generator that can be rebuilt for another size."""
 
     def at_size(self, size: tuple[int, int]) -> Self:
-        """Return another of this kind, for pictures of `size` (width, height), not yet started."""
+        """Return a generator of the same kind for pictures of `size` (width, height), not yet started."""
 
 
 class Perceptor(Protocol):
-    """Embeds texts and images in one space; resizing and normalising are its own affair."""
+    """Embeds texts and images in one space; it normalises its own input."""
 
     size: int
-    """Pixels a side of the cutouts that it takes."""
+    """Side of the cutouts that it takes, in pixels."""
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """Return unit vectors (N, D)."""
+        """Return unit vectors (N, D) of N texts."""
 
     def encode_images(self, cutouts: Tensor) -> Tensor:
         """Return unit vectors (N, D) of cutouts (N, 3, size, size), RGB in [0, 1]."""
@@ -78,79 +78,79 @@ class Perceptor(Protocol):
 
 @runtime_checkable
 class FeatureMaps(Protocol):
-    """A perceptor that also shows what it sees where."""
+    """A perceptor that can also return its spatial feature maps."""
 
     def encode_with_maps(self, cutouts: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what `encode_images` does, and the feature maps (N, C, h, w) behind it."""
+        """Return the unit vectors (N, D) of `encode_images`, and the feature maps (N, C, h, w) before pooling."""
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What losses are computed from: some of the pictures at one step, as the perceptors see their cutouts."""
+    """The input of the losses: some of the pictures at one step, and the embeddings of their cutouts."""
 
     progress: float
-    """Share of the steps that are done, in [0, 1]."""
+    """Fraction of the steps done, in [0, 1]."""
     rows: slice
-    """Which of the B pictures of the run these are, b of them."""
+    """Which of the B pictures of the run these are; there are b of them."""
     images: Tensor
-    """(b, 3, H, W)"""
+    """(b, 3, H, W) in [0, 1]."""
     vectors: Mapping[int, Tensor]
-    """By the number of each perceptor that guides now: the embeddings (b, n, D) of n cutouts."""
+    """By index of each perceptor that guides at this step: the embeddings (b, n, D) of n cutouts."""
     maps: Mapping[int, Tensor]
-    """Likewise: its feature maps (b, n, C, h, w), where a loss needs them."""
+    """By the same indices: feature maps (b, n, C, h, w), if a loss needs them."""
     generator: Generator
 
 
 class Loss(Protocol):
-    """Something to make small."""
+    """A quantity to minimise."""
 
     def __call__(self, moment: Moment) -> Tensor:
-        """Return (b,), one number for each picture of the moment."""
+        """Return one value for each picture of the moment, (b,)."""
 
 
 class Proposal(Protocol):
-    """Where a run begins, and what it adds to the loss: for example what an unCLIP draws of the prompt."""
+    """Where a run begins and what it adds to the loss; for example, pictures and features sampled by an unCLIP."""
 
     def images(self) -> Mapping[int, Tensor]:
-        """Return, by the number of the picture, the image (3, h, w) in [0, 1], of any size, that its latent starts at.
+        """Return, by index of the picture, the image (3, h, w) in [0, 1], of any size, from which its latent starts.
 
-        A picture without one starts at noise, or at its init image.
+        A picture without one starts from noise, or from its init image.
         """
 
     def losses(self) -> Mapping[str, Loss]:
-        """Return what it adds to the loss, by name; these see feature maps."""
+        """Return the losses that it adds, by name; they receive feature maps."""
 
     def target_weights(self, weights: Tensor) -> Tensor:
-        """Return how much the targets still count by themselves, of the weights (B, K) that they were given."""
+        """Return the weights (B, K) of the targets in the loss, given their weights (B, K) in the prompts."""
 
     def enlarge(self, images: Tensor, size: tuple[int, int]) -> Tensor:
-        """Return images (B, 3, h, w) at `size` (width, height), for pictures that started small."""
+        """Return images (B, 3, h, w) in [0, 1] at `size` (width, height), for pictures that started small."""
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
     """One picture after `index` updates; index 0 is the start, index `total` the final picture.
 
-    Everything is detached and stays on the device of the run: reading a number or the image waits for the device, so a
-    sink reads only what it shows.
+    Everything is detached and stays on the device of the run. Reading a number or the image waits for the device, so a
+    sink should read only what it shows.
     """
 
     index: int
     total: int
     loss: Tensor
-    """() what the optimiser minimises."""
+    """() the value that the optimiser minimises."""
     score: Tensor
-    """() mean cosine between the cutouts and the texts that pull, as the guiding perceptors see it."""
+    """() mean cosine between the cutouts and the texts of positive weight, by the guiding perceptors."""
     terms: Mapping[str, Tensor]
-    """Each () part of the loss by name."""
+    """By name: each () weighted part of the loss."""
     draw: Callable[[], Tensor]
-    """Makes `image`."""
+    """Computes `image`."""
     cutouts_at_once: int = 0
-    """Fewer than there are where memory was short."""
+    """Cutouts of a picture that were processed together; fewer than all if memory was short."""
 
     @cached_property
     def image(self) -> Tensor:
-        """(3, H, W) RGB in [0, 1], all of it finite; made when it is first looked at."""
+        """(3, H, W) RGB in [0, 1], the last finite one if values diverged; computed when first read."""
         return self.draw()
 
 
@@ -159,18 +159,18 @@ class Outcome(Enum):
 
     FINISHED = "finished"
     INTERRUPTED = "interrupted"
-    """Stopped by the user; the last step that was reported is what it had reached."""
+    """Stopped by the user; the last reported step holds the picture so far."""
     DIVERGED = "diverged"
-    """The numbers went bad; the last step that was reported has the last picture that is worth keeping."""
+    """Losses or gradients stayed non-finite; the last reported step holds the last usable picture."""
     FAILED = "failed"
-    """Nothing of the run is worth keeping."""
+    """The run has no usable picture."""
 
 
 class Sink(Protocol):
-    """Listens to the run of one picture."""
+    """Observes the run of one picture."""
 
     def on_step(self, step: Step) -> None:
-        """Take index 0, 1, ... in turn, to total or to where the user stopped the run; the last is to be kept."""
+        """Receive step 0, 1, ... in order, up to `total` or to where the user stopped; the last one is the result."""
 
     def close(self, outcome: Outcome) -> None:
-        """Take the end, exactly once, however the run ended."""
+        """Receive the outcome, exactly once, however the run ended."""

@@ -1,7 +1,7 @@
-"""Cutouts: many parts of a picture, differently augmented, so that the perceptors cannot be fooled by one of them.
+"""Cutouts: many differently augmented parts of a picture, which make it hard to fool the perceptors.
 
-Every number that makes a cutout is drawn beforehand from (seed, step), so the cutouts of a picture do not depend on its
-neighbours in a batch. All cutouts of all pictures are then made in one call.
+As in VQGAN-CLIP (Crowson et al., 2022, arXiv 2204.08583), but all parameters are drawn beforehand from (seed, step), so
+the cutouts of a picture do not depend on its neighbours in a batch. All cutouts are then computed in one call.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,23 +28,23 @@ _DRAWN = ("scale", "x", "y", "angle", "shear", "tilt_x", "tilt_y", "mirror", "li
 
 @dataclass(frozen=True)
 class AugmentationParameters:
-    """The parameters of n cutouts of each of B pictures, picture-major, on the CPU."""
+    """The parameters of n cutouts for each of B pictures, picture-major, on the CPU."""
 
     homographies: Tensor
-    """(B·n, 3, 3) from the cutout to the picture, where x and y run from -1 to 1 in both."""
+    """(B·n, 3, 3) maps from cutout to picture coordinates; in both, x and y run from -1 to 1."""
     colour: Tensor
-    """(B·n, 3) changes of brightness, contrast and saturation; 0 is none."""
+    """(B·n, 3) changes in brightness, contrast and saturation; 0 means none."""
     noise: Tensor
     """(B·n,) standard deviations of the pixel noise."""
     seeds: tuple[int, ...]
     step: int
     first: int = 0
-    """Of the cutouts of each picture that were drawn, the first that is here."""
+    """Index of the first of these cutouts among those drawn for each picture."""
     drawn: int = 0
-    """How many were drawn of each picture."""
+    """Number of cutouts drawn for each picture."""
 
     def part(self, first: int, last: int) -> "AugmentationParameters":
-        """Return the cutouts from `first` to before `last` of each picture."""
+        """Return the parameters of cutouts `first` to `last` (exclusive) of each picture."""
 
         def cut(values: Tensor) -> Tensor:
             return values.view(len(self.seeds), -1, *values.shape[1:])[:, first:last].flatten(0, 1)
@@ -56,7 +56,10 @@ class AugmentationParameters:
 def draw_parameters(
     seeds: Sequence[int], step: int, count: int, size: tuple[int, int], settings: CutoutSettings
 ) -> AugmentationParameters:
-    """Draw the parameters of `count` cutouts of each picture of `size` (width, height) from its seed and the step."""
+    """Draw the parameters of `count` cutouts for each picture of `size` (width, height) from its seed and the step.
+
+    There is one picture for each seed; its plain cutouts come first, then the whole ones, then the crops.
+    """
     uniform = torch.cat([torch.rand(len(_DRAWN), count, generator=generator_for(s, step, "views")) for s in seeds], 1)
     drawn = dict(zip(_DRAWN, uniform, strict=True))
     plain = ceil(count * settings.share_plain)
@@ -75,7 +78,10 @@ def draw_parameters(
 
 
 def make_cutouts(images: Tensor, parameters: AugmentationParameters, size: int) -> Tensor:
-    """Make the cutouts (B·n, 3, size, size) of images (B, 3, H, W), picture-major, in about the range [0, 1]."""
+    """Return the cutouts (B·n, 3, size, size), picture-major, of images (B, 3, H, W) in [0, 1].
+
+    Differentiable in `images`. Colour changes and noise can take cutouts slightly out of [0, 1].
+    """
     cutouts = _warp(_shrink(images, 2 * SUPERSAMPLING * size), parameters.homographies, size)
     light, contrast, saturation = parameters.colour.to(images.device).unbind(1)
     cutouts = adjust_brightness(cutouts, light, clip_output=False)
@@ -87,9 +93,9 @@ def make_cutouts(images: Tensor, parameters: AugmentationParameters, size: int) 
 def _placement(
     drawn: Mapping[str, Tensor], altered: Tensor, whole: Tensor, size: tuple[int, int], settings: CutoutSettings
 ) -> Tensor:
-    """Return (N, 3, 3) maps of the square [-1, 1]² to the part of the picture that each cutout shows.
+    """Return (N, 3, 3) maps from the square [-1, 1]² to the part of the picture that each cutout shows.
 
-    A whole cutout covers the picture, whatever its shape; a crop is a square of pixels inside it.
+    A whole cutout covers the picture, whatever its aspect ratio; a crop is a square of pixels inside it.
     """
     zoom = 1 + settings.zoom * _signed(drawn["scale"]) * altered
     side = settings.min_scale + (settings.max_scale - settings.min_scale) * drawn["scale"]
@@ -105,10 +111,10 @@ def _placement(
 
 
 def _distortion(drawn: Mapping[str, Tensor], altered: Tensor, settings: CutoutSettings) -> Tensor:
-    """Return (N, 3, 3) rotations, shears and tilts about the centre of the cutout."""
+    """Return (N, 3, 3) rotations, shears and perspective tilts about the centre of each cutout."""
     angle = radians(settings.degrees) * _signed(drawn["angle"]) * altered
     shear = settings.shear * _signed(drawn["shear"]) * altered
-    # Each tilt may take half, as the two add up in a corner.
+    # Half for each axis, as the two tilts add up in a corner.
     tilt_x = 0.5 * settings.perspective * _signed(drawn["tilt_x"]) * altered
     tilt_y = 0.5 * settings.perspective * _signed(drawn["tilt_y"]) * altered
     sine, cosine = angle.sin(), angle.cos()
@@ -127,7 +133,7 @@ def _signed(uniform: Tensor) -> Tensor:
 
 
 def _shrink(images: Tensor, limit: int) -> Tensor:
-    """Shrink pictures whose shorter side is above the limit to that limit, so that sampling them skips no pixel."""
+    """Shrink images whose shorter side exceeds the limit to that limit, so that sampling skips no pixel."""
     height, width = images.shape[2:]
     factor = limit / min(height, width)
     if factor >= 1:
@@ -137,10 +143,10 @@ def _shrink(images: Tensor, limit: int) -> Tensor:
 
 
 def _warp(images: Tensor, homographies: Tensor, size: int) -> Tensor:
-    """Sample the cutouts (B·n, 3, size, size) from images (B, 3, H, W); what lies outside repeats the border.
+    """Sample the cutouts (B·n, 3, size, size) from images (B, 3, H, W), whose border is repeated outside.
 
-    The cutouts of a picture, and the samples that are averaged into one pixel, are sampled as one tall picture: to
-    repeat the picture for each cutout would cost half as much again, and n times the memory for its gradient.
+    The cutouts of a picture, and the samples averaged into one pixel, are sampled as one tall image: repeating the
+    picture for each cutout would cost half as much time again, and n times the memory for its gradient.
     """
     batch, samples = len(images), SUPERSAMPLING**2
     grid = _sampling_grid(homographies.view(batch, -1, 3, 3), size)
@@ -153,8 +159,8 @@ def _warp(images: Tensor, homographies: Tensor, size: int) -> Tensor:
 def _sampling_grid(homographies: Tensor, size: int) -> Tensor:
     """Return where n cutouts (B, n, 3, 3) sample their pictures: (B, s, s, n, size, size, 2), x and y in [-1, 1].
 
-    s = SUPERSAMPLING: the axes before n are the row and the column of a sample within its pixel. Written out, as a
-    product with each single point takes longer than the sampling.
+    s = SUPERSAMPLING: the axes before n are the row and the column of a sample within its pixel. The matrix product is
+    written out, as a batched product with single points takes longer than the sampling.
     """
     fine = SUPERSAMPLING * size
     centres = ((2 * torch.arange(fine) + 1) / fine - 1).view(size, SUPERSAMPLING).T
@@ -167,7 +173,7 @@ def _sampling_grid(homographies: Tensor, size: int) -> Tensor:
 
 
 def _noise(parameters: AugmentationParameters, size: int) -> Tensor:
-    """Return the pixel noise (B·n, 3, size, size): of a part of the cutouts, the same as of all of them."""
+    """Return the pixel noise (B·n, 3, size, size); a part of the cutouts gets the same noise as within all."""
     shape, here = (
         (parameters.drawn, 3, size, size),
         slice(parameters.first, parameters.first + len(parameters.noise) // len(parameters.seeds)),

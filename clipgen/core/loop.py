@@ -1,6 +1,6 @@
-"""The loop: decode the latents, cut out, embed, compare with the prompt, move the latents down the gradient.
+"""The loop: decode the latents, take cutouts, embed them, compare with the prompt, follow the gradient.
 
-This is VQGAN+CLIP (Crowson et al., 2022, arXiv 2204.08583) for B pictures at a time, whatever the generator.
+This is VQGAN-CLIP (Crowson et al., 2022, arXiv 2204.08583) for B pictures at a time, with any generator.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from clipgen.util.batches import rows_together
 
 @dataclass(frozen=True)
 class Guide:
-    """A perceptor and when it guides."""
+    """A guiding perceptor, and when it guides."""
 
     perceptor: Perceptor
     settings: PerceptorSettings
@@ -31,10 +31,10 @@ class Guide:
 
 @dataclass(frozen=True)
 class CutoutPlan:
-    """How the perceptors see a picture."""
+    """How many cutouts to take, and how."""
 
     count: int
-    """Cutouts a step."""
+    """Cutouts of each picture in each step."""
     size: tuple[int, int]
     """Width and height of the pictures."""
     settings: CutoutSettings
@@ -46,9 +46,9 @@ Embed = Callable[[Tensor, AugmentationParameters, Sequence[Perceptor], bool], tu
 def embed(
     images: Tensor, parameters: AugmentationParameters, perceptors: Sequence[Perceptor], with_maps: bool
 ) -> tuple[Tensor, ...]:
-    """Return the embeddings (B, n, D) of the cutouts of images (B, 3, H, W) by each perceptor.
+    """Return the embeddings (B, n, D), by each perceptor, of the cutouts of images (B, 3, H, W) in [0, 1].
 
-    With maps there follow the feature maps (B, n, C, h, w) of each.
+    with_maps: append the feature maps (B, n, C, h, w) of each perceptor, all of which must then be `FeatureMaps`.
     """
     cutouts = {size: make_cutouts(images, parameters, size) for size in {each.size for each in perceptors}}
     if with_maps:
@@ -61,21 +61,21 @@ def embed(
 
 @dataclass(frozen=True)
 class Measured:
-    """B pictures at one moment, and how far they are from what was asked for."""
+    """B pictures at one step, with their losses and scores."""
 
     images: Tensor
-    """(B, 3, H, W)"""
+    """(B, 3, H, W), detached."""
     losses: Tensor
-    """(B,)"""
+    """(B,) sums of the terms."""
     scores: Tensor
-    """(B,)"""
+    """(B,) mean cosines with the texts of positive weight."""
     terms: dict[str, Tensor]
-    """Each (B,)."""
+    """By name: each (B,), weighted."""
 
 
 @dataclass
 class Loop:
-    """B pictures on their way, one step at a time."""
+    """The optimisation of B pictures, one step at a time."""
 
     generator: Generator
     optimizer: LatentOptimizer
@@ -85,44 +85,44 @@ class Loop:
     lr_schedule: Schedule
     seeds: Sequence[int]
     total: int
-    """Steps in all."""
+    """Number of steps in all."""
     done: int = 0
     decode: Callable[[Generator], Tensor] = field(default=lambda generator: generator.decode())
     embed: Embed = field(default=embed)
 
     @property
     def progress(self) -> float:
-        """The share of the steps that are done."""
+        """The fraction of the steps done, in [0, 1]."""
         return self.done / self.total
 
     def step(self) -> Measured:
-        """Make one step, and return what was found before it."""
+        """Make one step; returns what was measured before the update."""
         measured = self.find_gradients()
         self.update()
         return measured
 
     def find_gradients(self) -> Measured:
-        """Decode the latents as they are, compare the images with what was asked for, and find the way down."""
+        """Decode the latents, measure the images, and compute the gradients; returns what was measured."""
         self.generator.set_step(self.done, self.total, self.seeds)
         measured = self.measure(self.decode(self.generator))
         self.optimizer.gather(measured.losses)
         return measured
 
     def update(self) -> None:
-        """Move the latents down the gradients that were found."""
+        """Move the latents along the gradients found last, and project them onto their valid range."""
         self.optimizer.step(self.lr_schedule.at(self.progress))
         self.generator.project_()
         self.done += 1
 
     def measure(self, images: Tensor) -> Measured:
-        """Compare the images (B, 3, H, W) with what was asked for."""
+        """Return the losses, scores and terms of images (B, 3, H, W) in [0, 1]."""
         parts = [self._compare(images[rows], rows) for rows in rows_together(images)]
         scores, terms = [score for score, _ in parts], [each for _, each in parts]
         joined = {name: torch.cat([each[name] for each in terms]) for name in terms[0]}
         return Measured(images.detach(), torch.stack(list(joined.values())).sum(0), torch.cat(scores), joined)
 
     def _compare(self, images: Tensor, rows: slice) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return score and terms, each (b,), of some of the pictures."""
+        """Return the score and the terms, each (b,), of some of the pictures."""
         now = [k for k, guide in enumerate(self.guides) if guide.settings.guides(self.progress)]
         perceptors = [self.guides[k].perceptor for k in now]
         plan = self.cutouts

@@ -1,6 +1,7 @@
-"""What a run minimises: how far its pictures are from their targets, and other terms by name.
+"""What a run minimises: the distance of its pictures from their targets, and other terms by name.
 
-A target is a prompt as unit vectors, one in the space of each perceptor. TARGETS and LOSSES are the tables to grow.
+A target is a prompt as unit vectors, one in the space of each perceptor. A further kind of target or loss is a row of
+TARGETS or LOSSES.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,24 +19,24 @@ from clipgen.util.batches import mean_of_each
 TARGETS: dict[str, Callable[[Perceptor, Sequence[str]], Tensor]] = {
     "text": lambda perceptor, texts: perceptor.encode_texts(texts),
 }
-"""By kind: from what was given, K of a kind, to unit vectors (K, D) in the space of a perceptor."""
+"""By kind: encodes K inputs of that kind as unit vectors (K, D) in the space of a perceptor."""
 
 
 @dataclass(frozen=True)
 class Targets:
-    """The targets of B pictures, K at most; a picture with fewer has targets of weight 0, which pull nowhere."""
+    """The targets of B pictures, at most K each; pictures with fewer are padded with targets of weight 0."""
 
     vectors: tuple[Tensor, ...]
     """For each perceptor: unit vectors (B, K, D)."""
     weights: Tensor
     """(B, K); a negative one pushes away."""
     stops: Tensor
-    """(B, K): a cutout whose signed distance is below this no longer pulls."""
+    """(B, K); a cutout whose signed distance is below this no longer pulls."""
     counts: tuple[int, ...]
-    """How many each picture has."""
+    """How many targets each picture has, without padding."""
 
     def of(self, rows: slice) -> "Targets":
-        """Return those of some pictures, K as many as they have: padding changes how sums are rounded."""
+        """Return the targets of some pictures with no more padding than they need, as it changes how sums round."""
         most = max(self.counts[rows])
         vectors = tuple(each[rows, :most] for each in self.vectors)
         return Targets(vectors, self.weights[rows, :most], self.stops[rows, :most], self.counts[rows])
@@ -44,12 +45,12 @@ class Targets:
 def encode_targets(
     perceptors: Sequence[Perceptor], prompts: Sequence[Sequence[Prompt]], device: torch.device
 ) -> Targets:
-    """Return the targets that the prompts of each picture are."""
+    """Return the targets, on `device`, for the prompts of each of B pictures."""
 
     def padded(rows: list[list[float]]) -> Tensor:
         return pad_sequence([torch.tensor(row) for row in rows], batch_first=True).to(device)
 
-    with torch.no_grad():  # picture by picture, as a larger batch may be rounded differently
+    with torch.no_grad():  # one picture at a time, as larger batches may round differently
         texts = [[TARGETS["text"](each, [one.text for one in row]) for row in prompts] for each in perceptors]
     return Targets(
         tuple(pad_sequence(each, batch_first=True) for each in texts),
@@ -60,9 +61,10 @@ def encode_targets(
 
 
 def spherical_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Return half the squared angle between unit vectors (..., D), broadcast against each other; in [0, π²/2].
+    """Return half the squared angle (...) between unit vectors a and b (..., D), which broadcast; in [0, π²/2].
 
-    It equals 2·arcsin(‖a - b‖ / 2)², whose gradient is infinite at opposite vectors; the arctangent's is finite.
+    Equal to 2·arcsin(‖a - b‖ / 2)², the loss of the VQGAN-CLIP notebooks, whose gradient is infinite at opposite
+    vectors; that of the arctangent is finite.
     """
     difference = torch.linalg.vector_norm(a - b, dim=-1)
     total = torch.linalg.vector_norm(a + b, dim=-1)
@@ -70,23 +72,23 @@ def spherical_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def prompt_loss(distances: Tensor, weights: Tensor, stops: Tensor) -> Tensor:
-    """Return (B,) the weighted distance between the cutouts and the targets of each picture.
+    """Return the weighted distance (B,) between the cutouts and the targets of each picture.
 
-    distances (B, n, K) of each of n cutouts from each of K targets, at least 0; weights and stops (B, K). The value of
-    a target is |weight| times the mean over cutouts of d, the distance with the sign of the weight. A cutout gives no
-    gradient where d is below the stop (the rule of the VQGAN-CLIP notebooks).
+    distances: (B, n, K), at least 0, of n cutouts from K targets. weights, stops: (B, K). A target contributes |weight|
+    times the mean over cutouts of d, the distance with the sign of the weight. A cutout whose d is below the stop gets
+    no gradient (the rule of the VQGAN-CLIP notebooks).
     """
     signed = distances * weights.sign()[:, None]
     pulled = signed.maximum(stops[:, None])
-    # Forward the distance itself, backward that of the stopped one.
+    # The value is that of the distance, the gradient that of the stopped distance.
     values = pulled + (signed - pulled).detach()
     return (values.mean(1) * weights.abs()).sum(1)
 
 
 def prompt_score(cutouts: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Return (B,) mean cosines between cutouts and the targets with a positive weight, weighted; 0 without any.
+    """Return the weighted mean cosine (B,) between cutouts and the targets of positive weight; 0 if there are none.
 
-    cutouts (B, n, D) and targets (B, K, D) are unit vectors, weights (B, K).
+    cutouts (B, n, D) and targets (B, K, D) are unit vectors; weights are (B, K).
     """
     pull = weights.clamp_min(0)
     share = pull / pull.sum(1, keepdim=True).clamp_min(torch.finfo(pull.dtype).tiny)
@@ -94,7 +96,7 @@ def prompt_score(cutouts: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
 
 
 def total_variation(images: Tensor) -> Tensor:
-    """Return (B,) the total variation of images (B, C, H, W): mean absolute differences of neighbouring pixels."""
+    """Return the total variation (B,) of images (B, C, H, W): mean absolute differences of neighbouring pixels."""
     return mean_of_each(images.diff(dim=3).abs()) + mean_of_each(images.diff(dim=2).abs())
 
 
@@ -123,27 +125,27 @@ LOSSES: dict[str, Callable[[Targets], Loss]] = {
     "init": _distance_to_start,
     "total-variation": lambda _targets: lambda moment: total_variation(moment.images),
 }
-"""By name: makes the loss of a run with these targets."""
+"""By name: builds the loss of a run with these targets."""
 
 
 class Objective:
     """The weighted sum of losses."""
 
     def __init__(self, losses: Mapping[str, tuple[Loss, Schedule]], targets: Targets, *, needs_maps: bool) -> None:
-        """losses: each with its weight over the run; targets: those whose score is reported."""
+        """losses: each with its weight over the run; targets: those to score; needs_maps: whether a loss needs maps."""
         self._losses = losses
         self._targets = targets
         self.needs_maps = needs_maps
 
     def __call__(self, moment: Moment) -> dict[str, Tensor]:
-        """Return each term (b,) by name, weighted; their sum is what is minimised."""
+        """Return the weighted terms, each (b,), by name; their sum is minimised."""
         return {
             name: weight.at(moment.progress) * loss(moment) if weight.at(moment.progress) != 1 else loss(moment)
             for name, (loss, weight) in self._losses.items()
         }
 
     def score(self, moment: Moment) -> Tensor:
-        """Return (b,) the mean cosine between cutouts and targets, averaged over the perceptors that guide now."""
+        """Return the mean cosine (b,) between cutouts and targets, averaged over the perceptors that guide now."""
         own = self._targets.of(moment.rows)
         scores = [prompt_score(vectors.detach(), own.vectors[k], own.weights) for k, vectors in moment.vectors.items()]
         return torch.stack(scores).mean(0)

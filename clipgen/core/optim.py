@@ -1,4 +1,4 @@
-"""The optimisers of the latents. Each picture of a batch moves as it would alone, at a learning rate of its own."""
+"""The optimisers of latents. Each picture of a batch moves as it would on its own, with its own learning rate."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,17 +8,18 @@ from torch import Tensor
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-12
-"""Far below the gradients of a single logit among thousands, which Adam's usual 1e-8 would damp."""
+"""Far below the gradients of single logits among thousands, which Adam's usual 1e-8 would damp."""
 
 Rows = slice | list[int]
 Rule = Callable[[Tensor, Tensor, dict[str, Tensor], Tensor, float, int], None]
-"""Moves latents (b, ...) in place: given the gradient, the moments, which pictures may move, the rate, the count."""
+"""Updates latents (b, ...) in place, given gradient, moments, mask (b, 1, ...) of finite pictures, rate, step count."""
 
 
 def adam_(latent: Tensor, grad: Tensor, moments: dict[str, Tensor], sound: Tensor, lr: float, count: int) -> None:
-    """Move by Adam (Kingma and Ba, 2015, arXiv 1412.6980); pictures that are not sound keep latent and moments.
+    """Make a step of Adam (Kingma and Ba, 2015, arXiv 1412.6980), in place.
 
-    The gradient of those must be 0. In place, and without asking the device which they are.
+    latent, grad, moments: (b, ...). sound: booleans (b, 1, ...); where False, a picture keeps latent and moments, and
+    its gradient must be 0. count: number of the step, from 1. Never waits for the device.
     """
     first, second = moments["exp_avg"], moments["exp_avg_sq"]
     first.lerp_(grad, torch.where(sound, 1 - BETAS[0], 0.0).to(first))
@@ -28,10 +29,10 @@ def adam_(latent: Tensor, grad: Tensor, moments: dict[str, Tensor], sound: Tenso
 
 
 def normalised_(latent: Tensor, grad: Tensor, _moments: dict[str, Tensor], _sound: Tensor, lr: float, _n: int) -> None:
-    """Move by `lr` times the gradient, which is first brought to a root mean square of 1 in each picture.
+    """Make a step of `lr` times the gradient, scaled to a root mean square of 1 in each picture, in place.
 
-    A robust guide's gradient already looks like a picture, strong where something should change and faint elsewhere
-    (Santurkar et al., 2019, arXiv 1906.09453); Adam would move every number as far as any other.
+    The gradient of a robust network already looks like a picture, strong where something should change and faint
+    elsewhere (Santurkar et al., 2019, arXiv 1906.09453); Adam would move every element by about the same amount.
     """
     size = torch.stack([one.square().mean().sqrt() for one in grad])
     latent.add_(grad / _spread(size.clamp_min(torch.finfo(size.dtype).tiny), grad), alpha=-lr)
@@ -41,17 +42,17 @@ RULES: dict[str, tuple[Rule, tuple[str, ...]]] = {
     "adam": (adam_, ("exp_avg", "exp_avg_sq")),
     "normalised": (normalised_, ()),
 }
-"""By name: how latents move, and what is remembered of them, in their shape."""
+"""By name: the update rule, and the names of its moments, which have the shape of the latent."""
 
 
 class LatentOptimizer:
-    """Moves the latents, each (B, ...), down their gradients.
+    """Moves latents, each (B, ...), along their gradients.
 
-    A picture whose loss or gradient is not finite stays where it is, with all that is remembered of it.
+    A picture whose loss or gradient is not finite keeps its latent and moments.
     """
 
     def __init__(self, parameters: Sequence[Tensor], rates: Sequence[float], rule: str = "adam") -> None:
-        """rates: the base learning rate of each picture."""
+        """rates: the base learning rate of each picture; rule: one of RULES."""
         self.rates = list(rates)
         self._latents = list(parameters)
         self._move, names = RULES[rule]
@@ -61,7 +62,7 @@ class LatentOptimizer:
         self._idle = torch.zeros_like(self._sound, dtype=torch.int)
 
     def gather(self, losses: Tensor) -> None:
-        """Find the gradients of losses (B,)."""
+        """Compute the gradients of losses (B,), and which pictures have finite ones."""
         for latent in self._latents:
             latent.grad = None
         losses.sum().backward()  # type: ignore[no-untyped-call]
@@ -72,7 +73,7 @@ class LatentOptimizer:
 
     @torch.no_grad()
     def step(self, scale: float) -> None:
-        """Move the latents down the gradients that were gathered; scale: the share of the learning rate now."""
+        """Update the latents with the gradients gathered last; scale: factor on the learning rates."""
         self._counts = [count + 1 for count in self._counts]
         grads = [self._usable(latent) for latent in self._latents]
         for rows, rate, count in self._alike():
@@ -82,30 +83,30 @@ class LatentOptimizer:
         self._idle = torch.where(self._sound, 0, self._idle + 1)
 
     def idle(self) -> list[int]:
-        """Return how many steps in a row each picture has stayed where it is; waits for the device."""
+        """Return the number of consecutive steps without an update, by picture; waits for the device."""
         return self._idle.tolist()
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what is remembered of the latents, each (B, ...), and the numbers of steps (B,)."""
+        """Return the moments, each (B, ...), and the step counts (B,), by name."""
         moments = {f"{k}.{name}": value for k, row in enumerate(self._moments) for name, value in row.items()}
         return moments | {"counts": torch.tensor(self._counts)}
 
     @torch.no_grad()
     def load_(self, tensors: dict[str, Tensor], row: int) -> None:
-        """Remember of one picture what `tensors` had in its row, each (...)."""
+        """Set the moments, each (...), and the step count of one picture to those in `tensors`."""
         for k, moments in enumerate(self._moments):
             for name, value in moments.items():
                 value[row] = tensors[f"{k}.{name}"]
         self._counts[row] = int(tensors["counts"])
 
     def _usable(self, latent: Tensor) -> Tensor:
-        """The gradient, 0 where it is not to be followed."""
+        """Return the gradient, 0 for pictures that are not updated."""
         if latent.grad is None:
             return torch.zeros_like(latent)
         return torch.where(_spread(self._sound, latent), latent.grad, 0)
 
     def _alike(self) -> list[tuple[slice, float, int]]:
-        """Return the pictures that move at one rate and count, all of them in one row of the list as a rule."""
+        """Group the pictures by rate and step count: usually all in one slice, else one slice for each."""
         if len(set(zip(self.rates, self._counts, strict=True))) == 1:
             return [(slice(None), self.rates[0], self._counts[0])]
         own = enumerate(zip(self.rates, self._counts, strict=True))
@@ -113,5 +114,5 @@ class LatentOptimizer:
 
 
 def _spread(pictures: Tensor, like: Tensor) -> Tensor:
-    """(B,) in a shape that (B, ...) can be multiplied with."""
+    """Reshape (B,) to (B, 1, ...), which broadcasts with `like` (B, ...)."""
     return pictures.view(-1, *(1 for _ in like.shape[1:]))

@@ -1,1 +1,1 @@
-"""What keeps the loop alive and affordable: models, memory, recovery from bad numbers, snapshots, growth."""
+"""What makes the loop robust and affordable: models, memory, recovery from non-finite values, snapshots, growth."""

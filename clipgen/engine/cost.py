@@ -1,4 +1,4 @@
-"""What a step costs, measured on a small picture and a few cutouts: the memory that it keeps, the time it takes."""
+"""The cost of a step in memory and time, measured on a small picture and a few cutouts."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from clipgen.engine.memory import MemoryCost, MicroBatches, kept_bytes, room
 from clipgen.engine.models import Models
 
 CELLS = 8
-"""Latent cells a side of the small picture, where the full one has as many."""
+"""Side of the small picture in latent cells, if the full picture has as many."""
 MIN_SIDE = 64
-"""Pixels a side of the small picture at least, where a cell is a pixel."""
+"""Minimum side of the small picture in pixels, for generators whose cells are pixels."""
 CUTOUTS = 4
-"""Cutouts at most whose time is taken together."""
+"""Maximum number of cutouts that are timed together."""
 
 
 class CostEstimate:
-    """Measures a small picture of a plan."""
+    """Estimates the cost of a plan from measurements on a small picture."""
 
     def __init__(self, plan: Plan, models: Models) -> None:
         self._plan, self._models = plan, models
@@ -40,7 +40,7 @@ class CostEstimate:
         self._generator.set_step(0, 1, [0])
 
     def memory(self, pictures: int) -> MemoryCost:
-        """Return what a step keeps for the gradient of so many pictures of full size."""
+        """Return the bytes that a step keeps for the gradient of this many pictures of full size."""
         networks = [self._models.network, *self._perceptors()]
         weights = [p for each in networks if isinstance(each, torch.nn.Module) for p in each.parameters()]
         decoder = kept_bytes(lambda: [self._generator.decode()], weights)
@@ -48,20 +48,20 @@ class CostEstimate:
         return MemoryCost(int(decoder * pictures * self._scale()), pictures * cutout)
 
     def pictures_that_fit(self, most: int) -> int:
-        """Return how many pictures can be made in lockstep at full speed, at least 1."""
+        """Return how many pictures, from 1 to `most`, fit into memory in lockstep at full speed."""
         free, whole = room(self._models.device), MicroBatches(self._plan.cutouts)
         each = self.memory(1).bytes(whole)
         return max(min(most, free // max(each, 1)), 1)
 
     def seconds(self) -> float:
-        """Return about how long the steps of one picture take, proposals not counted."""
+        """Return about how many seconds the steps of one picture take, without proposals."""
         count = self._plan.cutouts
         together = min(count, CUTOUTS)
         decoder = self._timed(lambda: (self._generator.decode(),)) * self._scale() * self._mean_size
         return self._plan.steps * (decoder + self._timed(lambda: self._see(together)) * count / together)
 
     def _scale(self) -> float:
-        """How many times as many pixels the full picture has."""
+        """Return the ratio of the pixels of the full picture to those of the small one."""
         width, height = self._plan.size
         return width * height / (self._size[0] * self._size[1])
 
@@ -74,7 +74,7 @@ class CostEstimate:
         return embed(picture, parameters, self._perceptors(), with_maps=False)
 
     def _timed(self, compute: Callable[[], tuple[Tensor, ...]]) -> float:
-        """Seconds for the results and their gradient; the second time counts, as the first one warms up."""
+        """Return the seconds for the results and their gradient; the first of two runs is a warm-up."""
         seconds = 0.0
         for _ in range(2):
             self._wait()

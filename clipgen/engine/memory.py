@@ -1,4 +1,4 @@
-"""How much memory a step needs, how much there is, and doing with less at the price of time."""
+"""Memory: how much a step needs, how much is free, and how to use less at the cost of time."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 SLACK = 1.3
-"""Room for what a step holds beside what is kept for the gradient."""
+"""Factor for what a step holds beside the tensors kept for the gradient."""
 CGROUP = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current")
-"""Limit and use of the memory of a container."""
+"""Memory limit and memory use of a container (Linux control groups, version 2)."""
 
 
 @dataclass(frozen=True)
 class MicroBatches:
-    """How much of a step is in memory at a time; the results are the same but for rounding.
+    """How much of a step is in memory at a time; the results are the same up to rounding.
 
-    What is not kept is computed again for the gradient (Chen et al., 2016, arXiv 1604.06174).
+    Activations that are not kept are recomputed for the gradient (Chen et al., 2016, arXiv 1604.06174).
     """
 
     cutouts_at_once: int
-    """Cutouts of each picture that the perceptors see together."""
+    """Cutouts of each picture that the perceptors process together."""
     decode_twice: bool = False
-    """Whether nothing of the decoder is kept while the perceptors see the cutouts."""
+    """Whether the decoder's activations are dropped while the perceptors run, and recomputed."""
 
     def smaller(self) -> MicroBatches | None:
-        """Return what needs less memory; None if nothing does."""
+        """Return the next micro-batches that need less memory; None if there are none."""
         if self.cutouts_at_once > 1:
             return replace(self, cutouts_at_once=(self.cutouts_at_once + 1) // 2)
         return None if self.decode_twice else replace(self, decode_twice=True)
@@ -42,15 +42,15 @@ class MemoryCost:
 
     decoder: int
     cutout: int
-    """Of one cutout, by all perceptors that see it."""
+    """For one cutout of each picture, in all perceptors."""
 
     def bytes(self, batches: MicroBatches) -> int:
-        """Return the most that is needed at a time."""
+        """Return the peak number of bytes with these micro-batches, slack included."""
         cutouts = batches.cutouts_at_once * self.cutout
         return int(SLACK * (max(self.decoder, cutouts) if batches.decode_twice else self.decoder + cutouts))
 
     def fitting(self, batches: MicroBatches, room: int) -> MicroBatches | None:
-        """Return the largest micro-batches, from these on, with which a step fits; None if none are small enough."""
+        """Return the largest micro-batches, up to these, whose step fits into `room` bytes; None if none does."""
         fit: MicroBatches | None = batches
         while fit and self.bytes(fit) > room:
             fit = fit.smaller()
@@ -58,7 +58,7 @@ class MemoryCost:
 
 
 def kept_bytes(compute: Callable[[], Sequence[Tensor]], weights: Iterable[Tensor]) -> int:
-    """Return how many bytes a computation keeps for its gradient beside the weights, each storage counted once."""
+    """Return the bytes that a computation keeps for its gradient, without the weights; each storage counts once."""
     known = {weight.untyped_storage().data_ptr() for weight in weights}
     storages: dict[int, int] = {}
 
@@ -69,12 +69,12 @@ def kept_bytes(compute: Callable[[], Sequence[Tensor]], weights: Iterable[Tensor
 
     with torch.enable_grad(), saved_tensors_hooks(count, lambda tensor: tensor):
         kept = compute()
-    del kept  # until here, so that no storage was used twice
+    del kept  # held until here, so that no address was reused
     return sum(size for place, size in storages.items() if place not in known)
 
 
 def room(device: torch.device) -> int:
-    """Return how many bytes are free on a device, within the limits of the container and of the process."""
+    """Return the free bytes on a device, within the limits of the container and of the process."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -99,5 +99,5 @@ def _free_in_process(free: int) -> int:
 
 
 def is_memory_error(error: BaseException) -> bool:
-    """Whether an error says that the memory of the machine or of the GPU is full."""
+    """Whether an error means that the machine or the GPU ran out of memory."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)

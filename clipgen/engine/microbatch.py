@@ -1,4 +1,4 @@
-"""A step in parts, where it does not fit into memory at once: the gradient stays the same but for rounding."""
+"""A step in parts, for when it does not fit into memory as a whole; the gradient is the same up to rounding."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from clipgen.engine.memory import MicroBatches
 
 
 def decoding(batches: MicroBatches) -> Callable[[Generator], Tensor]:
-    """Return how to decode: with `decode_twice` nothing is kept of it, and it is done again for the gradient."""
+    """Return the function that decodes; with `decode_twice`, it is recomputed for the gradient."""
     if batches.decode_twice:
         return lambda generator: checkpoint(generator.decode, use_reentrant=False)
     return lambda generator: generator.decode()
 
 
 def embedding(batches: MicroBatches) -> Embed:
-    """Return how to embed: each part of the cutouts is made again for the gradient, so that only one is in memory."""
+    """Return the function that embeds cutouts in parts, each recomputed for the gradient, so that one is in memory."""
 
     def embed_in_parts(
         images: Tensor, parameters: AugmentationParameters, perceptors: Sequence[Perceptor], with_maps: bool

@@ -24,25 +24,25 @@ from clipgen.weights.loader import Note, load
 Loaded = TypeVar("Loaded", bound=nn.Module)
 
 PROPOSALS = {"unclip": f"{STARTER_PACKAGE}.unclip.proposal"}
-"""By kind: the module whose `load` and `propose` make a `Proposal`; imported when a plan first asks for it."""
+"""By kind: the module whose `load` and `propose` make a `Proposal`; imported on first use."""
 
 
 @dataclass(frozen=True)
 class Models:
-    """The networks of one plan, frozen, on one device; any number of runs may use them."""
+    """The networks of one plan, frozen, on one device; any number of runs can share them."""
 
     network: nn.Module
-    """The generator's; one without parameters for a generator that has none."""
+    """The generator's network; a module without parameters if it has none."""
     guides: tuple[Guide, ...]
     device: torch.device
     unclip: Any = None
-    """What the proposals' `load` has returned, where the plan has an unCLIP."""
+    """What the proposal module's `load` returned, if the plan has an unCLIP."""
 
 
 def load_models(plan: Plan, device: str | torch.device = "auto", note: Note = lambda _line: None) -> Models:
-    """Load what a plan needs; `device` is as `--device` takes it, and `note` takes a line for the user.
+    """Load the networks of a plan; `device` is as for `--device`, and `note` receives lines for the user.
 
-    Nothing is downloaded: WeightsMissingError, with the command that gets them, where files are missing.
+    Nothing is downloaded: missing files raise WeightsMissingError, which names the command that gets them.
     """
     device = torch.device(pick_device(str(device)))
 
@@ -66,7 +66,7 @@ def proposal_module(kind: str) -> Any:
 
 
 def load_judges(plan: Plan, models: Models) -> list[Any]:
-    """Return the perceptors that choose between pictures: CLIPs that do not guide, or those that do."""
+    """Return the perceptors that rank pictures: the judges of the plan, or the guiding perceptors if it has none."""
     if not plan.judges:
         return [guide.perceptor for guide in models.guides]
     return [build_perceptor(load(name)).eval().requires_grad_(False).to(models.device) for name in plan.judges]
@@ -74,7 +74,7 @@ def load_judges(plan: Plan, models: Models) -> list[Any]:
 
 @contextmanager
 def memory_errors(plan: Plan) -> Iterator[None]:
-    """Turn running out of memory, of the machine or of the GPU, into one line."""
+    """Turn running out of memory, on the machine or the GPU, into an OutOfMemoryError."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:

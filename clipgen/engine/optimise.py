@@ -1,4 +1,4 @@
-"""From plans to pictures: runs the loop, reports every step to the sinks, and keeps what is needed to go on."""
+"""From plans to pictures: runs the loop, reports every step to the sinks, and saves snapshots."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ from clipgen.util.interrupts import Stop, held_back
 
 
 class Keeper(Protocol):
-    """Keeps what the run of one picture needs to go on after it was stopped, or killed."""
+    """Saves what the run of one picture needs to continue after it was stopped or killed."""
 
     def is_due(self, done: int, total: int) -> bool:
-        """Tell whether it is time to keep something, after so many of all updates."""
+        """Tell whether to save a snapshot after `done` of `total` updates."""
 
     def keep(self, snapshot: Snapshot) -> None:
-        """Keep this in place of what was kept before."""
+        """Save a snapshot in place of the previous one."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One picture to make, and those who watch it."""
+    """One picture to make, and who observes it."""
 
     plan: Plan
     init: Image.Image | None = None
-    """The loaded init image, where the plan has one."""
+    """The loaded init image, if the plan has one."""
     sinks: Sequence[Sink] = ()
     keeper: Keeper | None = None
     snapshot: Snapshot | None = None
-    """What a keeper has kept: the run goes on from there."""
+    """What a keeper has saved: the run continues from there."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """One picture and the plan that makes it again."""
+    """One picture and the plan that reproduces it."""
 
     image: Image.Image
     plan: Plan
     score: float
-    """Mean cosine between the cutouts and the texts that pull, as the guiding perceptors see it."""
+    """Mean cosine between the cutouts and the texts of positive weight, by the guiding perceptors."""
     outcome: Outcome = Outcome.FINISHED
     notes: tuple[str, ...] = field(default=())
-    """What was decided on the user's behalf."""
+    """Decisions made on the user's behalf."""
 
 
 def optimise(
@@ -65,7 +65,7 @@ def optimise(
     init: Image.Image | None = None,
     stop: Stop | None = None,
 ) -> Result:
-    """Make the picture of one plan. Raises ClipgenError where that fails."""
+    """Make the picture of one plan. Raises ClipgenError if that fails."""
     [made] = optimise_together([Task(plan, init, sinks)], models, stop=stop)
     if isinstance(made, ClipgenError):
         raise made
@@ -79,11 +79,11 @@ def optimise_together(
     stop: Stop | None = None,
     on_stage: Callable[[str], None] = lambda _stage: None,
 ) -> list[Result | ClipgenError]:
-    """Make several pictures in lockstep, each as it would be made alone: on a GPU but for rounding.
+    """Make several pictures in lockstep, each as it would be on its own; on a GPU, up to rounding.
 
-    The plans agree in all but prompts, seed and init image; all start at an init image, or none. What goes wrong with
-    one picture is in its place of the list and harms no other. Ctrl-C, or `stop`, ends the loop after the step that is
-    being made, hands the sinks what was reached, and the former is raised only then.
+    The plans may differ in prompts, seed and init image only, and all or none have an init image. An error with one
+    picture takes its place in the list and harms no other. Ctrl-C, or `stop`, ends the loop after the current step and
+    hands the sinks the pictures so far; only then is KeyboardInterrupt raised. What affects all is raised.
     """
     _check_together([task.plan for task in tasks])
     outcomes = [Outcome.FAILED] * len(tasks)
@@ -110,7 +110,7 @@ def optimise_together(
 
 
 def _advance(run: Run, tasks: Sequence[Task], stop: Stop) -> None:
-    """Make all updates, or those until a stop is asked for."""
+    """Make all updates, or those until a stop is requested."""
     while run.done < run.total and not stop.asked and len(run.failures) < len(tasks):
         _report(run, tasks, run.find_gradients())
         run.update()
@@ -138,7 +138,7 @@ def _result(plan: Plan, step: Step, outcome: Outcome) -> Result:
 
 
 def _close(tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> dict[int, ClipgenError]:
-    """Close every sink, also where closing another one fails; returns what went wrong, by picture."""
+    """Close every sink, even if closing another one fails; returns the errors, by picture."""
     errors: dict[int, ClipgenError] = {}
     for row, (task, outcome) in enumerate(zip(tasks, outcomes, strict=True)):
         try:
@@ -151,7 +151,7 @@ def _close(tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> dict[int, Clip
 
 
 def _init_images(tasks: Sequence[Task], device: torch.device) -> Tensor | None:
-    """Init images (B, 3, H, W) at the size of the pictures; None if there are none."""
+    """Return the init images (B, 3, H, W) in [0, 1] at the size of the pictures; None if there are none."""
     images = [to_tensor(task.init, task.plan.size) for task in tasks if task.init]
     if len(images) != sum(bool(task.plan.init) for task in tasks) or len(images) not in (0, len(tasks)):
         raise UsageError("a plan that names an init image must come with it, and of plans made together all or none do")
@@ -159,7 +159,7 @@ def _init_images(tasks: Sequence[Task], device: torch.device) -> Tensor | None:
 
 
 def _check_together(plans: Sequence[Plan]) -> None:
-    """Raise a UsageError unless plans agree in all that a step has in common."""
+    """Raise a UsageError unless plans differ in prompts, seed and init image only."""
     first = plans[0]
     for plan in plans:
         if replace(plan, prompts=first.prompts, seed=first.seed, init=first.init) != first:

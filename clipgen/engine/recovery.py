@@ -1,4 +1,4 @@
-"""Recovery from numbers that are not finite, picture by picture."""
+"""Recovery from non-finite losses and gradients, picture by picture."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from clipgen.engine.snapshot import copy_rows, restore_, tensors_of
 from clipgen.errors import DivergedError
 
 PATIENCE = 3
-"""Updates in a row that a picture may have to leave out before it goes back."""
+"""Consecutive updates that a picture must skip before it returns to its last good state."""
 RETREATS = 3
-"""Times that a picture goes back, each time to steps of half the length, before it is given up."""
+"""How often a picture returns, each time with half the learning rate, before it is given up."""
 
 
 class Recovery:
-    """Remembers what was good of each picture, goes back there when its numbers go bad, and at last gives it up."""
+    """Keeps the last good state of each picture, returns to it when values are not finite, and finally gives up."""
 
     def __init__(self, pictures: int) -> None:
         self.failures: dict[int, DivergedError] = {}
@@ -23,11 +23,11 @@ class Recovery:
         self._good: dict[str, Tensor] = {}
 
     def remember(self, loop: Loop) -> None:
-        """Take all pictures as good as they are now."""
+        """Record the current state of all pictures as good."""
         self._good = copy_rows(tensors_of(loop), slice(None))
 
     def check(self, loop: Loop, lr: float) -> None:
-        """Look how long each picture has stayed where it is; waits for the device."""
+        """Record good states, and return pictures that have skipped too many updates; waits for the device."""
         idle = loop.optimizer.idle()
         if not any(idle):
             self.remember(loop)
@@ -40,12 +40,12 @@ class Recovery:
                     self._good[name][row] = tensor[row].detach()
 
     def give_up(self, loop: Loop, row: int, lr: float) -> None:
-        """Leave a picture as it is; lr: the learning rate that was asked for, to name a smaller one."""
+        """Stop updating a picture; lr: the learning rate that was asked for, which the error names."""
         self.failures[row] = DivergedError(f"the numbers grew without bound; try a --lr below {lr:g}")
         loop.optimizer.rates[row] = 0.0
 
     def _retreat(self, loop: Loop, row: int, lr: float) -> None:
-        """Go back to what was good of one picture, to go on in smaller steps from there."""
+        """Return one picture to its last good state, and continue from there in smaller steps."""
         self._retreats[row] += 1
         if self._retreats[row] > RETREATS:
             self.give_up(loop, row, lr)

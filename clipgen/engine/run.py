@@ -1,4 +1,4 @@
-"""A run: the loop for B pictures, and all that keeps it going where memory is short or numbers go bad."""
+"""A run: the loop for B pictures, with recovery from lack of memory and from non-finite values."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from clipgen.util.images import resized
 from clipgen.util.text import readable_bytes
 
 CHECKED = 5
-"""Every so many steps the numbers are checked, which waits for the device, and what was reached is remembered."""
+"""Steps between two checks for finite values, which wait for the device, and record good states."""
 
 
 class Run:
-    """The pictures of plans that agree in all but prompt, seed and init image.
+    """The run of plans that differ in prompt, seed and init image only.
 
-    images (B, 3, H, W): the init images at full size, where the pictures start at such.
-    snapshots: one of each picture, all after the same number of updates, to go on from.
-    on_stage: told, in a few words, what is done before the first step.
+    images (B, 3, H, W) in [0, 1]: the init images at full size, if the pictures start from any.
+    snapshots: one for each picture, all after the same number of updates, to continue from.
+    on_stage: called with a few words on each stage before the first step.
     """
 
     def __init__(
@@ -65,32 +65,32 @@ class Run:
 
     @property
     def done(self) -> int:
-        """Updates that were made."""
+        """Number of updates made."""
         return self._loop.done
 
     @property
     def total(self) -> int:
-        """Updates in all."""
+        """Number of updates in all."""
         return self._loop.total
 
     @property
     def failures(self) -> Mapping[int, DivergedError]:
-        """The pictures whose numbers could not be saved, by number."""
+        """The pictures that diverged beyond recovery, by index."""
         return self._recovery.failures
 
     def has_picture(self, row: int) -> bool:
-        """Whether any step of a picture had finite numbers."""
+        """Whether a picture was finite at any step."""
         return row in self._finite
 
     def snapshot(self, row: int) -> Snapshot:
-        """Return copies of all that the steps so far have changed of one picture."""
+        """Return a copy of the state of one picture."""
         tensors = copy_rows(tensors_of(self._loop), slice(row, row + 1))
         return Snapshot(self.done, not self._growth, self._loop.optimizer.rates[row], tensors)
 
     def find_gradients(self) -> list[Step]:
-        """Decode the pictures as they are and find the way down; returns the step of each.
+        """Decode the pictures and compute the gradients; returns the step of each.
 
-        Where memory runs out this is tried again with less of it; the numbers stay the same but for rounding.
+        If memory runs out, the computation is repeated in smaller parts; results are the same up to rounding.
         """
         while (measured := self._try_to_find_gradients()) is None:
             gc.collect()
@@ -99,13 +99,13 @@ class Run:
         return self._steps(measured)
 
     def update(self) -> None:
-        """Move the latents down the gradients; go back where there were no numbers to follow again and again."""
+        """Update the latents; pictures whose gradients stay non-finite return to their last good state."""
         self._loop.update()
         if self.done % CHECKED == 0:
             self._recovery.check(self._loop, self._plan.lr)
 
     def finish(self) -> list[Step]:
-        """Decode and compare the final pictures, however many updates were made."""
+        """Decode and score the final pictures, however many updates were made."""
         self._grow_if_due()
         self._settle()
         with torch.no_grad():
@@ -126,7 +126,7 @@ class Run:
         return None
 
     def _objective(self, targets: Targets) -> Objective:
-        """Return the weighted losses, those of the proposal after that of the prompt."""
+        """Return the weighted losses: that of the prompt, then those of the proposal, then the others."""
         weights = {row.name: row.weight for row in self._plan.losses}
         pulling, added = targets, {}
         if self._proposal:
@@ -164,7 +164,7 @@ class Run:
         return loop
 
     def _start_(self, images: Tensor | None) -> None:
-        """Start the latents at the init images, or at noise and, where there are some, at the proposed images."""
+        """Start the latents from the init images, or from the proposed images, and from noise where there are none."""
         generator = self._loop.generator
         if images is not None:
             _encoder(generator).start_from_images_(images)
@@ -207,7 +207,7 @@ class Run:
         loop.decode, loop.embed = decoding(batches), embedding(batches)
 
     def _grow_if_due(self) -> None:
-        """Go on at full size from the pictures so far, enlarged by the proposal; not at all if memory runs out."""
+        """Continue at full size from the pictures so far, enlarged by the proposal; no change if memory runs out."""
         if not self._growth or self.done < self._growth:
             return
         self._settle()
@@ -224,11 +224,11 @@ class Run:
         self._recovery.remember(loop)
 
     def _settle(self) -> None:
-        """Have the pictures decoded as at the end of the run, when nothing is left to chance."""
+        """Make decoding deterministic, as at the end of the run."""
         self._loop.generator.set_step(self.total, self.total, self._seeds)
 
     def _affordable(self) -> MicroBatches:
-        """Return the micro-batches that fit from the first step on; OutOfMemoryError where none are small enough."""
+        """Return micro-batches that fit into memory; raises OutOfMemoryError if none are small enough."""
         cost, free = CostEstimate(self._plan, self._models).memory(len(self._seeds)), room(self._models.device)
         fitting = cost.fitting(MicroBatches(self._plan.cutouts), free)
         if fitting is None:
@@ -240,12 +240,12 @@ class Run:
         return fitting
 
     def _smaller(self, share: float) -> str:
-        """Spell a square size that has this share of the pixels."""
+        """Return a square size with this fraction of the pixels, as text."""
         width, height = self._plan.size
         return square(int(width * height * share), self._plan.generator.stride)
 
     def _steps(self, measured: Measured) -> list[Step]:
-        """Return the step of each picture; what was finite is remembered now and then."""
+        """Return the step of each picture; every CHECKED steps, finite images are recorded."""
         losses = measured.losses.detach()
         terms = {name: term.detach() for name, term in measured.terms.items()}
         if self.done % CHECKED == 0:
@@ -268,7 +268,7 @@ class Run:
         return resized(self._last_finite(row, image)[None], self._plan.size)[0]
 
     def _last_finite(self, row: int, image: Tensor) -> Tensor:
-        """Return an image (3, h, w), or in place of one with a pixel that is no number the last that had none."""
+        """Return an image (3, h, w) if it is finite, else the last one that was."""
         if image.isfinite().all():
             self._finite[row] = image
         return self._finite.get(row, image)

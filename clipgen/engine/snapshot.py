@@ -1,4 +1,4 @@
-"""All that a run of one picture needs to go on as if it had never stopped."""
+"""Everything that the run of one picture needs to continue as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ GENERATOR, OPTIMIZER = "generator.", "optimizer."
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One picture after some updates; what is drawn at random follows from seed and step."""
+    """One picture after some updates; random draws need no state, as they follow from (seed, step)."""
 
     done: int
-    """Updates that were made."""
+    """Number of updates made."""
     grown: bool
     """Whether the picture has its full size."""
     lr: float
-    """Its base learning rate, which is lower after numbers went bad."""
+    """Its base learning rate, which is lower after a recovery."""
     tensors: dict[str, Tensor] = field(repr=False)
-    """Copies of the latent, each (1, ...), and of what the optimiser remembers of it."""
+    """Copies of the latent and of the optimiser's moments, each (1, ...), and its step count."""
 
 
 def tensors_of(loop: Loop) -> dict[str, Tensor]:
-    """Return all that the steps so far have changed, each (B, ...), not copied."""
+    """Return everything that the steps so far have changed, each (B, ...), not copied."""
     generator = {GENERATOR + name: tensor for name, tensor in loop.generator.tensors().items()}
     return generator | {OPTIMIZER + name: tensor for name, tensor in loop.optimizer.tensors().items()}
 
@@ -41,11 +41,11 @@ def copy_rows(tensors: Mapping[str, Tensor], rows: slice) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def restore_(loop: Loop, row: int, tensors: Mapping[str, Tensor]) -> None:
-    """Bring one picture to where tensors (1, ...) were copied; UsageError where they are of another run."""
+    """Restore one picture from copied tensors (1, ...); raises UsageError if they do not fit this run."""
     own = loop.generator.tensors()
     saved = {name.removeprefix(GENERATOR): t for name, t in tensors.items() if name.startswith(GENERATOR)}
     if {name: t.shape[1:] for name, t in own.items()} != {name: t.shape[1:] for name, t in saved.items()}:
-        raise UsageError("the state is not of this plan and these models; start anew")
+        raise UsageError("the saved state does not belong to this plan and these models; start again")
     for name, tensor in own.items():
         tensor[row] = saved[name][0]
     kept = {name.removeprefix(OPTIMIZER): t[0] for name, t in tensors.items() if name.startswith(OPTIMIZER)}

@@ -1,4 +1,4 @@
-"""The table of image generators; their contract is in `clipgen.core.contracts`. Torch-free."""
+"""The table of image generators, which satisfy `clipgen.core.contracts.Generator`. Torch-free."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GeneratorRow:
-    """Where a generator lives."""
+    """Where a generator is implemented."""
 
     module: str
     class_name: str
@@ -26,8 +26,8 @@ class GeneratorRow:
 
 
 GENERATORS: dict[str, GeneratorRow] = {
-    "vqgan": GeneratorRow("clipgen.generators.vqgan", "VQGANGenerator", "VQGAN: continuous latents on a codebook grid"),
-    "dvae": GeneratorRow("clipgen.generators.dvae", "DVAEGenerator", "DALL-E's dVAE: logits over a picture vocabulary"),
+    "vqgan": GeneratorRow("clipgen.generators.vqgan", "VQGANGenerator", "VQGAN: continuous latents and a codebook"),
+    "dvae": GeneratorRow("clipgen.generators.dvae", "DVAEGenerator", "DALL-E's dVAE: logits over a codebook"),
     "pixels": GeneratorRow(
         "clipgen.generators.pixels", "PixelGenerator", "pixels: no network at all", has_network=False
     ),
@@ -37,9 +37,9 @@ GENERATORS: dict[str, GeneratorRow] = {
 def create(
     backend: str, network: nn.Module, device: torch.device, batch: int, size: tuple[int, int], levels: int
 ) -> Generator:
-    """Make the named generator with latents for `batch` pictures of `size` (width, height), not yet started.
+    """Create the generator of a backend with latents for `batch` pictures of `size` (width, height), not yet started.
 
-    levels: how many resolutions the latent is a sum of.
+    levels: number of resolutions that the latent is a sum of. Raises UsageError for an unknown backend.
     """
     if backend not in GENERATORS:
         raise unknown_value("--backend", backend, GENERATORS)

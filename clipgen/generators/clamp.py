@@ -1,4 +1,4 @@
-"""A clamp to [0, 1] for pictures that are being optimised."""
+"""A clamp to [0, 1] for images that are being optimised."""
 
 from typing import Any
 
@@ -17,15 +17,16 @@ class _ClampWithGrad(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (pixels,) = ctx.saved_tensors
-        # A descent step moves against the gradient, so it leads back where the gradient points further out.
+        # A descent step moves against the gradient, so it leads back into range where the gradient points further out.
         kept: Tensor = grad * (grad * (pixels - pixels.clamp(0, 1)) >= 0)
         return kept
 
 
 def clamp_with_grad(pixels: Tensor) -> Tensor:
-    """Clamp to [0, 1]; pixels outside keep the gradient that pulls them back in, and lose the one that pushes out.
+    """Clamp pixels of any shape to [0, 1]; outside, only the gradient that pulls a pixel back in is kept.
 
-    torch.clamp would cut both, and a pixel once out of range would never return.
+    torch.clamp has no gradient there at all, so a pixel out of range would never return. This is ClampWithGrad of the
+    VQGAN-CLIP notebooks.
     """
     clamped: Tensor = _ClampWithGrad.apply(pixels)
     return clamped

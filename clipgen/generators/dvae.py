@@ -1,4 +1,4 @@
-"""The dVAE generator: logits over the codes of DALL-E's discrete VAE, drawn by straight-through Gumbel-softmax."""
+"""The dVAE generator: logits over the codes of DALL-E's discrete VAE, with straight-through Gumbel-softmax."""
 
 import math
 from collections.abc import Sequence
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from clipgen.generators.networks import DVAENetwork
 
 PATCH = 4
-"""Cells a side of a patch that starts at the same logits."""
+"""Side, in cells, of the patches that start with similar logits."""
 CERTAINTY = 4.0
-"""Standard deviation of the logits of a cell that starts at an image: enough for most of it to be seen through the
-noise that codes are drawn with at first."""
+"""Standard deviation of a cell's logits at the start from an image: large enough for most of the image to survive the
+Gumbel noise of the first steps."""
 START_TEMPERATURE = 1.0
 END_TEMPERATURE = 0.25
 
 
 class DVAEGenerator:
-    """Logits (B, K, h, w) over a vocabulary of K codes.
+    """Logits (B, K, h, w) over a codebook of K codes.
 
-    Decoding draws one code a cell, so that the decoder only ever sees pictures that it knows, and sends the gradient
-    to all codes through the softmax (arXiv 1611.01144). Noise and temperature fall over the run: first many codes
-    are tried, at the end the picture is the likeliest code everywhere.
+    Decoding samples one code for each cell, so the decoder sees one-hot codes only, while the gradient reaches all
+    codes through the softmax (Jang et al., 2017, arXiv 1611.01144). Noise and temperature fall over the run: many codes
+    are tried at first, and at the end each cell takes its likeliest code.
 
-    levels: how many resolutions the logits are a sum of, see `Pyramid`.
+    levels: number of resolutions that the logits are a sum of, see `Pyramid`.
     """
 
     def __init__(self, network: "DVAENetwork", batch: int, size: tuple[int, int], levels: int) -> None:
@@ -54,16 +54,16 @@ class DVAEGenerator:
         return {"start": self._start} | {f"level{k}": level for k, level in enumerate(self._logits.levels)}
 
     def start_from_noise_(self, seeds: Sequence[int]) -> None:
-        """Start at normal noise on a coarse grid, stretched: where nothing pulls, patches look better than a grain."""
+        """Start from Gaussian noise on a coarse grid, interpolated: patches left unguided look better than grain."""
         vocabulary, *cells = self._start.shape[1:]
         coarse = (vocabulary, *(max(side // PATCH, 2) for side in cells))
         draws = [torch.randn(coarse, generator=generator_for(seed, 0, "latent")) for seed in seeds]
         self._start_from_(interpolate(torch.stack(draws).to(self._start.device), cells, mode="bicubic"))
 
     def start_from_images_(self, images: Tensor) -> None:
-        """Start at the encoder's logits, brought to the same mean and deviation in each cell.
+        """Start from the encoder's logits for images (B, 3, H, W) in [0, 1], standardised in each cell.
 
-        So the likeliest codes stay as they are, and one learning rate suits all images and weights.
+        The likeliest codes stay the same, and one learning rate suits all images and networks.
         """
         with torch.no_grad():
             self._start_from_(picture_by_picture(self._standardised, images))
@@ -86,12 +86,12 @@ class DVAEGenerator:
     def _decode(self, noisy: Tensor) -> Tensor:
         soft = (noisy / self._temperature).softmax(1)
         hard = one_hot(noisy.argmax(1), noisy.shape[1]).movedim(-1, 1).to(soft.dtype)
-        # Forward exactly the one-hot codes, backward the gradient of the softmax.
+        # The value is exactly the one-hot codes, the gradient that of the softmax.
         codes = hard + (soft - soft.detach())
         return clamp_with_grad(self._network.decode(codes))
 
     def project_(self) -> None:
-        """Do nothing: every logit is legal."""
+        """Do nothing: all logits are valid."""
 
     def distance_to_start(self) -> Tensor:
         return mean_of_each((self._logits.value() - self._start).square())
@@ -107,5 +107,5 @@ class DVAEGenerator:
 
 
 def _gumbel(shape: Sequence[int], generator: torch.Generator) -> Tensor:
-    """Draw standard Gumbel noise, as minus the logarithm of exponential noise."""
+    """Sample standard Gumbel noise, as minus the logarithm of exponential noise."""
     return -torch.empty(*shape).exponential_(generator=generator).log()

@@ -1,9 +1,9 @@
-"""The two autoencoders as their authors' own layers, wrapped so that pictures are RGB in [0, 1] at the seam.
+"""The two autoencoders, built from their authors' own layers and wrapped to take and return RGB in [0, 1].
 
-VQGAN: taming-transformers (Esser et al., 2021), state-dict keys as its VQModel and GumbelVQ; the first stages of
-latent-diffusion (Rombach et al., 2022) are the same networks. dVAE: DALL-E (Ramesh et al., 2021).
+VQGAN: taming-transformers (Esser et al., 2021), with the state-dict keys of its VQModel and GumbelVQ; the first stages
+of latent-diffusion (Rombach et al., 2022) are the same networks. dVAE: DALL-E (Ramesh et al., 2021).
 Each takes an optional `space_to_depth` of n: the network then sees n x n blocks of pixels as channels, which makes a
-small one much faster at the same width. Pretrained networks have 1.
+small network much faster at the same width. Pretrained networks have 1.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ class _Codebook(nn.Module):
         return self.embedding.weight
 
     def latent(self, features: Tensor) -> Tensor:
-        """What the encoder makes of a picture (B, D, h, w), in the space of the codes: it is there already."""
+        """Return encoder features (B, D, h, w) unchanged: they are already in the space of the codes."""
         return features
 
 
 class _GumbelCodebook(nn.Module):
-    """Holds the codes under the keys of taming's GumbelVQ: `quantize.embed`, and `quantize.proj` that chooses them."""
+    """Holds the codes under the keys of taming's GumbelVQ: `quantize.embed`, and `quantize.proj` for their logits."""
 
     def __init__(self, codes: int, width: int):
         super().__init__()
@@ -56,9 +56,9 @@ class _GumbelCodebook(nn.Module):
         return self.embed.weight
 
     def latent(self, features: Tensor) -> Tensor:
-        """Turn what the encoder makes of a picture (B, D, h, w) into the likeliest codes.
+        """Map encoder features (B, D, h, w) to the likeliest codes, (B, D, h, w).
 
-        taming draws one at random by those chances, also when it does not train.
+        taming samples a code instead, even outside training.
         """
         codes: Tensor = self.embed(self.proj(features).argmax(1))
         return codes.permute(0, 3, 1, 2)
@@ -72,8 +72,8 @@ class VQGANNetwork(nn.Module):
     """taming's VQModel or GumbelVQ without its losses: encoder, codebook, decoder.
 
     config: `embed_dim`, `n_embed` and `ddconfig` as in taming's and latent-diffusion's YAML files, where `attn_type`
-    "none" leaves out the attention in the middle; `quantizer` "nearest", the default, or "gumbel"; `space_to_depth`,
-    by default 1.
+    "none" removes the attention in the middle; `quantizer`: "nearest", the default, or "gumbel"; `space_to_depth`,
+    by default 1. Raises ClipgenError for any other architecture.
     """
 
     def __init__(self, config: dict[str, Any]):
@@ -87,7 +87,7 @@ class VQGANNetwork(nn.Module):
         with contextlib.redirect_stdout(io.StringIO()):  # taming prints its latent's shape
             self.encoder = TamingEncoder(**shape)
             self.decoder = TamingDecoder(**shape)
-        if attention == "none":  # taming ignores what latent-diffusion added
+        if attention == "none":  # an option of latent-diffusion, which taming ignores
             self.encoder.mid.attn_1 = self.decoder.mid.attn_1 = nn.Identity()
         self.quantize = _QUANTIZERS[config.get("quantizer", "nearest")](config["n_embed"], width)
         self.quant_conv = nn.Conv2d(shape["z_channels"], width, 1)
@@ -100,11 +100,11 @@ class VQGANNetwork(nn.Module):
         return self.quantize.codes
 
     def encode(self, images: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) in [0, 1] to the latent (B, D, h, w), before quantisation where it is by distance."""
+        """Encode images (B, 3, H, W) in [0, 1] as latents (B, D, h, w), quantised only by a Gumbel codebook."""
         return self.quantize.latent(self.quant_conv(self.encoder(pixel_unshuffle(images * 2 - 1, self.block))))
 
     def nearest(self, latent: Tensor) -> Tensor:
-        """Index (B, h, w) of the code nearest to each cell."""
+        """Return the index (B, h, w) of the code nearest, in Euclidean distance, to each cell of (B, D, h, w)."""
         cells = latent.detach().permute(0, 2, 3, 1).float()
         codes = self.codebook.detach().float()
         distances = codes.pow(2).sum(1) - 2 * cells @ codes.T  # + |cell|^2, the same for all codes
@@ -112,16 +112,16 @@ class VQGANNetwork(nn.Module):
         return nearest
 
     def lookup(self, indices: Tensor) -> Tensor:
-        """Code indices (B, h, w) to their vectors (B, D, h, w)."""
+        """Return the code vectors (B, D, h, w) of indices (B, h, w)."""
         return self.codebook[indices].permute(0, 3, 1, 2)
 
     def straight_through(self, latent: Tensor) -> Tensor:
-        """The codes nearest to the latent (B, D, h, w); the gradient passes to the latent as if it were them."""
+        """Quantise latents (B, D, h, w) to the nearest codes; the gradient passes unchanged (arXiv 1711.00937)."""
         codes = self.lookup(self.nearest(latent))
         return latent + (codes - latent).detach()
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Code vectors (B, D, h, w) to pictures (B, 3, H, W), about [0, 1] but not clamped."""
+        """Decode code vectors (B, D, h, w) to images (B, 3, H, W), about [0, 1] but not clamped."""
         drawn = pixel_shuffle(self.decoder(self.post_quant_conv(codes)), self.block)
         return (drawn + 1) / 2
 
@@ -138,24 +138,24 @@ class DVAENetwork(nn.Module):
         self.vocab_size: int = config["vocab_size"]
         channels = 3 * self.block**2
         common = {name: config[name] for name in ("vocab_size", "n_hid", "n_blk_per_group")}
-        common["device"] = torch.get_default_device()  # dall_e would take the CPU whatever torch was told
+        common["device"] = torch.get_default_device()  # dall_e would ignore torch's default device
         self.encoder = DallEEncoder(input_channels=channels, **common)
         self.decoder = DallEDecoder(output_channels=channels, n_init=config["n_init"], **common)
         self.stride = 8 * self.block
 
     def encode(self, images: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) in [0, 1] to logits (B, K, h, w)."""
+        """Encode images (B, 3, H, W) in [0, 1] as logits (B, K, h, w)."""
         mapped = (1 - 2 * logit_laplace_eps) * images + logit_laplace_eps
         logits: Tensor = self.encoder(pixel_unshuffle(mapped, self.block))
         return logits
 
     def statistics(self, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes (B, K, h, w), one-hot or soft, to the logit-Laplace mean and log-scale, each (B, 3, H, W)."""
+        """Decode codes (B, K, h, w), one-hot or soft, to logit-Laplace mean and log-scale, each (B, 3, H, W)."""
         mean, log_scale = self.decoder(codes).float().chunk(2, dim=1)
         return pixel_shuffle(mean, self.block), pixel_shuffle(log_scale, self.block)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes (B, K, h, w), one-hot or soft, to pictures (B, 3, H, W), about [0, 1] but not clamped."""
+        """Decode codes (B, K, h, w), one-hot or soft, to images (B, 3, H, W), about [0, 1] but not clamped."""
         mean, _ = self.statistics(codes)
         images: Tensor = (torch.sigmoid(mean) - logit_laplace_eps) / (1 - 2 * logit_laplace_eps)
         return images
@@ -166,9 +166,9 @@ NETWORKS: dict[str, type[VQGANNetwork] | type[DVAENetwork]] = {"vqgan": VQGANNet
 
 
 def build_network(checkpoint: weights.Checkpoint) -> Network:
-    """The network of a checkpoint with its weights in it. Raises ClipgenError if they do not belong together."""
+    """Build the network of a checkpoint, with its weights. Raises ClipgenError if it is not a generator's."""
     if checkpoint.kind not in NETWORKS:
-        raise ClipgenError(f"a checkpoint of kind '{checkpoint.kind}' is no generator: one of {', '.join(NETWORKS)} is")
+        raise ClipgenError(f"a checkpoint of kind '{checkpoint.kind}' is not a generator; {' and '.join(NETWORKS)} are")
     network = NETWORKS[checkpoint.kind](checkpoint.config)
     network.load_state_dict(checkpoint.tensors)
     return network

@@ -12,11 +12,11 @@ from clipgen.util.batches import mean_of_each
 from clipgen.util.randomness import generator_for
 
 NOISE = 0.02
-"""Standard deviation of the noise around grey that pictures start at."""
+"""Standard deviation of the initial noise around mid-grey."""
 
 
 class PixelGenerator:
-    """Images (B, 3, H, W) as a sum over resolutions, so that one step can move a shape as well as a pixel."""
+    """Images (B, 3, H, W) as a sum over resolutions, so that one step can move a whole shape as well as a pixel."""
 
     def __init__(self, device: torch.device, batch: int, size: tuple[int, int], levels: int) -> None:
         self._image = Pyramid((batch, 3, size[1], size[0]), device, levels)
@@ -44,13 +44,13 @@ class PixelGenerator:
         """Do nothing: the latent is the picture."""
 
     def set_step(self, step: int, total: int, seeds: Sequence[int]) -> None:
-        """Do nothing: decoding draws nothing at random."""
+        """Do nothing: decoding is deterministic."""
 
     def decode(self) -> Tensor:
         return clamp_with_grad(self._image.value())
 
     def project_(self) -> None:
-        """Do nothing: pixels out of range are clamped, and keep the gradient that pulls them back."""
+        """Do nothing: `decode` clamps, and keeps the gradient that pulls pixels back into range."""
 
     def distance_to_start(self) -> Tensor:
         return mean_of_each((self._image.value() - self._start).square())

@@ -1,6 +1,6 @@
 """A latent as a sum over resolutions, so that one step of the optimiser can move a whole shape and not only its cells.
 
-Direct Ascent Synthesis (Fort and Whitaker, 2025, arXiv 2502.07753) does so with pixels; here it is done with latents.
+Direct Ascent Synthesis (Fort and Whitaker, 2025, arXiv 2502.07753) does this with pixels; here it is done with latents.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate
 
 
 class Pyramid:
-    """A latent (B, D, h, w) and coarser ones, each of half the size of the one before, stretched and added to it."""
+    """A latent (B, D, h, w) as the sum of `depth` levels, each half the size of the one before, interpolated."""
 
     def __init__(self, shape: Sequence[int], device: torch.device, depth: int) -> None:
         batch, width, *cells = shape
@@ -19,9 +19,9 @@ class Pyramid:
         self.levels = [torch.zeros(batch, width, *size, device=device, requires_grad=True) for size in sizes]
 
     def value(self) -> Tensor:
-        """Return the sum (B, D, h, w), in memory of its own."""
-        # One after the other: a sum over a stack is rounded in an order that depends on the place in memory, and a
-        # picture would come out otherwise beside others than alone.
+        """Return the sum (B, D, h, w) in its own memory, differentiable in the levels."""
+        # One after the other: a sum over a stack rounds in an order that depends on the memory layout, so that a
+        # picture would come out differently in a batch than on its own.
         base, *coarse = self.levels
         total = base.clone()
         for level in coarse:
@@ -30,13 +30,13 @@ class Pyramid:
 
     @torch.no_grad()
     def set_(self, value: Tensor) -> None:
-        """Make the sum equal to `value`."""
+        """Make the sum equal to `value` (B, D, h, w)."""
         for level in self.levels:
             level.zero_()
         self.levels[0].copy_(value)
 
     @torch.no_grad()
     def clamp_(self, low: Tensor, high: Tensor) -> None:
-        """Bring the sum into a range."""
+        """Clamp the sum to [low, high], which broadcast to (B, D, h, w)."""
         value = self.value()
         self.levels[0].add_(value.clamp(low, high) - value)

@@ -1,4 +1,4 @@
-"""The VQGAN generator: continuous latents, each cell drawn as its nearest code (VQGAN-CLIP, arXiv 2204.08583)."""
+"""The VQGAN generator: continuous latents, quantised to their nearest codes (VQGAN-CLIP, arXiv 2204.08583)."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 CONTRAST = 0.08
-"""Share of the way from the mean code to a random one at which a patch starts."""
+"""How far patches start from the mean code, as a fraction of the way to a random code."""
 PATCH = 16
-"""Cells a side of a patch that starts at one random code."""
+"""Side, in cells, of the patches that start near one random code."""
 
 
 class VQGANGenerator:
     """Latents (B, D, h, w) in the space of the codebook.
 
-    The gradient passes straight through the choice of the nearest code, so a latent wanders between codes until
-    another is nearer. Kept inside the box that the codebook spans, it never wanders off.
+    The gradient passes straight through the quantisation, so a latent moves freely until another code is nearer;
+    `project_` keeps it inside the bounding box of the codebook.
 
-    levels: how many resolutions the latent is a sum of, see `Pyramid`.
+    levels: number of resolutions that the latent is a sum of, see `Pyramid`.
     """
 
     def __init__(self, network: "VQGANNetwork", batch: int, size: tuple[int, int], levels: int) -> None:
@@ -50,9 +50,9 @@ class VQGANGenerator:
         return {"start": self._start} | {f"level{k}": level for k, level in enumerate(self._latent.levels)}
 
     def start_from_noise_(self, seeds: Sequence[int]) -> None:
-        """Start at random codes on a coarse grid, stretched and drawn towards the mean code.
+        """Start from random codes on a coarse grid, interpolated and shrunk towards the mean code.
 
-        Faint patches leave the composition to the prompt; a grain, or strong patches, would first have to be undone.
+        Faint patches leave the composition to the prompt; grain, or strong patches, would first have to be undone.
         """
         codebook, cells = self._network.codebook, self._start.shape[2:]
         coarse = [max(side // PATCH, 2) for side in cells]
@@ -71,7 +71,7 @@ class VQGANGenerator:
         self.project_()
 
     def set_step(self, step: int, total: int, seeds: Sequence[int]) -> None:
-        """Do nothing: decoding draws nothing at random."""
+        """Do nothing: decoding is deterministic."""
 
     def decode(self) -> Tensor:
         return picture_by_picture(self._decode, self._latent.value())

@@ -1,1 +1,1 @@
-"""Scores by models that did not guide."""
+"""Scores from models that did not guide."""

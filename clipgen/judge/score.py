@@ -1,4 +1,4 @@
-"""How well pictures show texts, in the eyes of CLIPs that need not have guided them."""
+"""How well pictures match texts, scored by CLIPs, which need not have guided them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.util.images import to_tensor
 
 PLACES = (1, 5)
-"""The R of the R-precisions."""
+"""The values of k for which R@k is reported."""
 
 
 @torch.no_grad()
 def embed(pictures: Sequence[Image.Image], perceptor: CLIPPerceptor) -> Tensor:
-    """Return the unit vectors (N, D) of whole pictures."""
+    """Return the unit vectors (N, D) of N whole pictures of any sizes."""
     device = next(perceptor.parameters()).device
     cutouts = torch.cat([perceptor.whole(to_tensor(picture, picture.size).to(device)) for picture in pictures])
     return perceptor.encode_images(cutouts)
@@ -28,9 +28,10 @@ def embed(pictures: Sequence[Image.Image], perceptor: CLIPPerceptor) -> Tensor:
 def mean_cosines(
     pictures: Sequence[Image.Image], prompts: Sequence[Prompt], judges: Sequence[CLIPPerceptor], device: torch.device
 ) -> list[float]:
-    """Return for each picture the mean over judges of its cosines with the texts, weighted by |weight| of sum 1.
+    """Return, for each picture, its weighted cosine with the texts, averaged over the judges; in [-1, 1].
 
-    A text with a weight below 0 takes away. The pictures are of one size.
+    The weights are scaled so that their magnitudes add up to 1; a text of negative weight counts against a picture. All
+    pictures must have the same size. device: that of the judges.
     """
     images = torch.cat([to_tensor(picture, picture.size) for picture in pictures]).to(device)
     weights = torch.tensor([prompt.weight for prompt in prompts], device=device)
@@ -42,11 +43,11 @@ def mean_cosines(
 
 
 def r_precision(cosines: Tensor, rivals: Tensor) -> dict[str, float]:
-    """Return "R@1" and "R@5", each also with its chance level.
+    """Return "R@1" and "R@5", and the chance level of each.
 
-    cosines (N, N) of each of N pictures with the prompts of all, its own on the diagonal; rivals (N, N), boolean: which
-    prompts are false of which picture. R@k is the share of pictures whose own prompt is among the k nearest of it and
-    its rivals (AttnGAN, Xu et al., 2018, section 4).
+    cosines: (N, N), of each of N pictures (rows) with the prompts of all, its own on the diagonal. rivals: (N, N),
+    boolean, True for a prompt that is false of the picture. R@k is the share of pictures whose own prompt is among the
+    k nearest of it and its rivals (AttnGAN, Xu et al., 2018, section 4).
     """
     rank = ((cosines > cosines.diagonal()[:, None]) & rivals.to(cosines.device)).sum(1)
     chances = 1 / (1 + rivals.sum(1))

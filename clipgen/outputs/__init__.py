@@ -1,1 +1,1 @@
-"""What watches a run and writes files: one file a sink; the contract is in `clipgen.core.contracts`."""
+"""The sinks that observe a run and write files, one module each; their contract is in `clipgen.core.contracts`."""

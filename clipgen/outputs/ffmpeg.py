@@ -1,4 +1,4 @@
-"""A running ffmpeg: bytes go into its pipe, a file comes out, and what goes wrong is one `OSError`."""
+"""A running ffmpeg: bytes go into its pipe, a file comes out, and every failure is an `OSError`."""
 
 import contextlib
 import shutil
@@ -10,23 +10,23 @@ from typing import IO, Self, cast
 
 import imageio_ffmpeg
 
-_NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # there on Windows only, which needs it
+_NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # exists on Windows only, which needs it
 
 
 class Encoder:
-    """Turns bytes of the kind `source` into the file `path` of the kind `target`, both as ffmpeg's arguments.
+    """Encodes bytes in the format `source` to the file `path` in the format `target`, both as ffmpeg arguments.
 
-    As a context manager it ends ffmpeg on the way out, whatever happened. Every failure surfaces as an `OSError` that
-    says what ffmpeg said.
+    As a context manager it ends ffmpeg on exit, whatever happened. Every failure is an `OSError` with the message of
+    ffmpeg.
     """
 
     def __init__(self, source: Sequence[str], target: Sequence[str], path: Path) -> None:
-        # Without "file:" a folder could pass for an option or, with a colon in its name, for a protocol.
+        # Without "file:" a path could be taken for an option or, with a colon in it, for a protocol.
         files = [*source, "-i", "-", "-an", *target, f"file:{path}"]
         command = [_program(), "-loglevel", "error", "-nostdin", "-y", *files]
         with contextlib.ExitStack() as on_error:
             self._complaints = on_error.enter_context(tempfile.TemporaryFile())
-            # A group of its own, so that Ctrl-C reaches only Python, which then ends the film properly.
+            # A process group of its own, so that Ctrl-C reaches only Python, which then finishes the film properly.
             self._process = subprocess.Popen(  # noqa: S603 - a fixed program and an argument list, no shell
                 command,
                 stdin=subprocess.PIPE,
@@ -62,7 +62,7 @@ class Encoder:
                 raise OSError(f"ffmpeg ended with status {status}")
 
     def stop(self) -> None:
-        """End ffmpeg, if it still runs, and let go of all that belongs to it."""
+        """Kill ffmpeg, if it is still running, and release its resources."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
@@ -72,27 +72,27 @@ class Encoder:
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Let an error say what ffmpeg complained of, where it did: a broken pipe alone explains nothing."""
+        """Give errors ffmpeg's own message, if there is one: a broken pipe alone explains nothing."""
         try:
             yield
         except OSError as error:
             raise OSError(self._complaint() or str(error)) from error
 
     def _complaint(self) -> str:
-        """Return the last line that ffmpeg wrote about its failure, or nothing."""
+        """Return the last line that ffmpeg wrote about its failure; empty if there is none."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=5)  # its last words may still be on the way
+            self._process.wait(timeout=5)  # its last output may not have arrived yet
         self._complaints.seek(0)
         lines = self._complaints.read().decode("utf-8", "replace").strip().splitlines()
         return lines[-1] if lines else ""
 
 
 def _program() -> str:
-    """Find the ffmpeg program that comes with imageio-ffmpeg."""
+    """Return the path of the ffmpeg program that comes with imageio-ffmpeg."""
     try:
         return _found()
     except RuntimeError:
-        with contextlib.suppress(RuntimeError):  # it is tried by running it, and Ctrl-C may have ended just that
+        with contextlib.suppress(RuntimeError):  # the search runs ffmpeg, and Ctrl-C may have killed that
             return _found()
     raise OSError("no ffmpeg program was found")
 

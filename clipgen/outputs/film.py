@@ -1,4 +1,4 @@
-"""The film of a run, H.264 or GIF: frames go to disk as they are made, and become the film when the run ends."""
+"""The film of a run, H.264 or GIF: frames go to disk during the run and become the film at its end."""
 
 import io
 import tempfile
@@ -19,23 +19,23 @@ from clipgen.util.images import to_pil
 FILM_SECONDS = 8
 HOLD_SECONDS = 1
 
-# GIF files are large, so they are smaller and have fewer frames. ffmpeg remembers every distinct colour that it meets:
-# thinned out to 16 bits, which 256 colours cannot show anyway, it takes a second and not a minute. The palette is made
-# from whole frames: made from what changes between frames, it misses the colours of the last.
+# GIF files get large, so they have a smaller size and fewer frames. palettegen keeps every distinct colour that it
+# meets: reduced to 16 bits, which 256 colours cannot show anyway, it takes a second instead of a minute. The palette is
+# made from whole frames: made from the changes between frames, it misses the colours of the last.
 _GIF_SIDE = 480
 _PALETTE = (
     f"scale=w='min({_GIF_SIDE},iw)':h='min({_GIF_SIDE},ih)':force_original_aspect_ratio=decrease:flags=lanczos,"
     "format=rgb565le,format=rgb24,split[frames][copy];[copy]palettegen=stats_mode=full[palette];"
     "[frames][palette]paletteuse=dither=bayer:bayer_scale=3:diff_mode=rectangle"
 )
-# Without the explicit matrix ffmpeg converts by BT.601 and players assume BT.709, which shifts the colours.
+# Without an explicit matrix, ffmpeg converts by BT.601 and players assume BT.709, which shifts the colours.
 _YUV = "crop=trunc(iw/2)*2:trunc(ih/2)*2,scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"
 _BT709 = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv")
 
 
 @dataclass(frozen=True)
 class Format:
-    """How ffmpeg writes one kind of film."""
+    """How ffmpeg encodes one kind of film."""
 
     max_fps: int
     arguments: tuple[str, ...]
@@ -49,7 +49,7 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class Schedule:
-    """Which steps of a run become frames, and how fast they are shown."""
+    """Which steps of a run become frames, and the frame rate."""
 
     steps: frozenset[int]
     fps: int
@@ -67,12 +67,12 @@ def schedule(total: int, max_fps: int) -> Schedule:
 
 
 class FilmSink:
-    """Writes the film of a run to `path`, whose suffix picks the format.
+    """Writes the film of a run to `path`, whose suffix selects the format.
 
-    `footage` is the folder, the caller's, that holds the frames, so that the film of a run that was stopped and
-    resumed, however often, is the film of a run that never was. A resumed run names the same folder and says in
-    `done` after how many updates it goes on; a fresh one says 0. Without a folder the frames are
-    in a private one, and the film of a resumed run begins where that began.
+    `footage` is a folder, owned by the caller, for the frames. With it, a run that was stopped and resumed, however
+    often, gives the same film as one that was not: a resumed run passes the same folder and, as `done`, the number of
+    updates after which it continues. Without it, the frames go to a temporary folder, and the film of a resumed run
+    begins where that run began.
 
     A film that cannot be written never harms the run: `problem` then says why, and nothing is left at `path`.
     """
@@ -94,10 +94,10 @@ class FilmSink:
         self._last = step
 
     def keep(self, done: int) -> None:
-        """Make the frames before index `done` safe on disk.
+        """Save the frames before index `done` to disk.
 
-        To be called when the state after `done` updates is complete and just before it is saved: killed in between,
-        the run goes on from the state before, and the frames since then are made again.
+        Call this when the state after `done` updates is complete, just before it is saved: if the process is killed in
+        between, the run continues from the state before, and the frames since then are made again.
         """
         if self._last is not None and self._last.index < done:
             self._film_last()
@@ -112,7 +112,7 @@ class FilmSink:
             self._clear()
 
     def _attempt(self, act: Callable[[], None]) -> None:
-        """Do that unless there is a `problem` already; an `OSError` becomes one."""
+        """Call `act` unless there is a `problem` already; an `OSError` becomes one."""
         if self.problem is not None:
             return
         try:
@@ -126,8 +126,8 @@ class FilmSink:
     def _film_last(self) -> None:
         """Add the last step to the footage, if it is due.
 
-        This waits until the run has gone on: the step at which it is stopped shows its final picture, and that is none
-        which the resumed run passes through.
+        This waits for the next step: the step at which a run is stopped shows its final picture, which the resumed run
+        does not pass through.
         """
         step = self._last
         if step is None or step.index <= self._filmed:
@@ -147,7 +147,7 @@ class FilmSink:
             self._footage.keep()
 
     def _publish(self, last: Step) -> None:
-        """Write the film of all footage, with the `last` step shown for a while at its end."""
+        """Write the film of all footage, holding the `last` step for a while at its end."""
         fps = schedule(last.total, self._format.max_fps).fps
         with Encoder((*PNG_STREAM, "-r", str(fps)), self._format.arguments, self._partial) as encoder:
             for segment in self._footage.segments() if self._footage else ():
@@ -157,7 +157,7 @@ class FilmSink:
         publish(self._partial, self.path)
 
     def _clear(self) -> None:
-        """Leave nothing but the film and the footage that a resumed run goes on from."""
+        """Remove everything but the film, and the footage that a resumed run continues from."""
         if self._footage is not None:
             self._footage.close()
         if self._private is not None:
@@ -166,7 +166,7 @@ class FilmSink:
 
 
 def _png(image: Tensor) -> bytes:
-    """Turn an image (3, H, W) in [0, 1] into a PNG file."""
+    """Encode an image (3, H, W) in [0, 1] as a PNG file."""
     file = io.BytesIO()
     to_pil(image).save(file, "PNG")
     return file.getvalue()

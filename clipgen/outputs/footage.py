@@ -1,4 +1,4 @@
-"""The frames that a film will be made of, kept on disk without loss while its run lasts, or until it is resumed."""
+"""The frames of a film, stored losslessly on disk while its run lasts or until it is resumed."""
 
 import contextlib
 from pathlib import Path
@@ -8,8 +8,8 @@ from PIL.Image import Image
 from clipgen.outputs.ffmpeg import Encoder
 from clipgen.util.files import publish
 
-# PNG pictures one after another: they can be joined byte by byte, each is exact, and at this level they are written as
-# fast as lossless H.264 and are hardly larger. Videos in a container would bring times of their own to each segment.
+# Concatenated PNG images: segments can be joined byte by byte, each image is exact, and at this compression level they
+# are written as fast as lossless H.264 and are hardly larger. In a video container each segment has its own timestamps.
 PNG_STREAM = ("-f", "png_pipe")
 _AS_PNG_STREAM = ("-c:v", "png", "-compression_level", "1", "-pred", "paeth", "-f", "image2pipe")
 
@@ -17,8 +17,8 @@ _AS_PNG_STREAM = ("-c:v", "png", "-compression_level", "1", "-pred", "paeth", "-
 class Footage:
     """Segments of the film of one `kind` in `folder`, each a file named by the index of its first frame.
 
-    What is there from index `done` on is deleted: a resumed run makes it again. A file with the name of a segment is
-    whole; the one being written has another name. Every failure surfaces as an `OSError`.
+    Segments from index `done` on are deleted: a resumed run makes them again. A file with the name of a segment is
+    complete; the one being written has another name. Every failure is an `OSError`.
     """
 
     def __init__(self, folder: Path, kind: str, done: int = 0) -> None:
@@ -31,7 +31,7 @@ class Footage:
         self._delete_from(done)
 
     def add(self, index: int, frame: Image) -> None:
-        """Add a frame, later than all before."""
+        """Add a frame, with a higher index than all before."""
         if self._encoder is None:
             size = f"{frame.width}x{frame.height}"
             source = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size)
@@ -40,7 +40,7 @@ class Footage:
         self._encoder.write(frame.tobytes())
 
     def keep(self) -> None:
-        """Make what was added safe on disk, as a segment of its own."""
+        """Save the frames added so far to disk, as a segment of their own."""
         if self._encoder is None:
             return
         self._encoder.finish()
@@ -49,11 +49,11 @@ class Footage:
         self._encoder = None
 
     def segments(self) -> list[Path]:
-        """List the files that were kept, in the order of their frames."""
+        """List the saved segments, in the order of their frames."""
         return sorted(self._folder.glob(f"{self._kind}-*.pngs"), key=_first_index)
 
     def close(self) -> None:
-        """Drop what was added and not kept."""
+        """Discard the frames that were added and not kept."""
         if self._encoder is not None:
             self._encoder.stop()
             self._encoder = None

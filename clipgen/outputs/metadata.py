@@ -1,7 +1,7 @@
 """The recipe of a picture, inside its PNG file.
 
-Two text chunks: `clipgen` is JSON and holds the whole plan, without loss; `parameters` is the text that web UIs for
-image generation read. Neither names a user, a host or a folder: of an init image only the file name and hash are kept.
+There are two text chunks: `clipgen` is JSON and holds the complete plan; `parameters` is the text that web UIs for
+image generation read. Neither names a user, a host or a folder: of an init image only file name and hash are stored.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from clipgen.util.text import one_line, quoted
 
 SCHEMA = 2
 JOB_SCHEMA = 1
-"""That of recipes that hold a job, see `clipgen.config.schema1`."""
+"""The schema of recipes that hold a job, see `clipgen.config.schema1`."""
 CHUNK = "clipgen"
 WEB_UI_CHUNK = "parameters"
 
@@ -40,19 +40,19 @@ MAX_REASON = 120
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a picture says of itself, checked: what was planned, and what came of it."""
+    """The validated recipe of a picture: its plan, and how the run ended."""
 
     plan: Plan
-    """Its init is a file name at most, and a stranger's word: never a path to open."""
+    """Its `init` is at most a file name, and untrusted: never a path to open."""
     init_sha256: str | None
-    """Of the init image, where there is one."""
+    """Of the init image, if there is one."""
     outcome: Outcome
     steps_done: int
     score: float
     loss: float
     version: str = __version__
     cutouts_at_once: int | None = None
-    """Where memory was short: how many cutouts of the picture were seen together."""
+    """If memory was short: how many cutouts of the picture were processed together."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values: the record inside the picture."""
@@ -68,7 +68,7 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, record: object) -> Self:
-        """Return the recipe that `to_dict` described; anything else, as a stranger may send it, is a UsageError."""
+        """Return the recipe of an untrusted record; raises UsageError unless `to_dict` could have made it."""
         values = _checked_keys(record)
         plan = read_plan(values)
         check_choice("outcome", values["outcome"], tuple(outcome.value for outcome in Outcome))
@@ -86,27 +86,27 @@ class Recipe:
 
 
 def describe_plan(plan: Plan) -> dict[str, Any]:
-    """Return the part of the record that says what was planned; equal for equal plans, and safe to publish."""
+    """Return the part of the record that describes the plan; equal for equal plans, and safe to publish."""
     if not plan.init:
         return described_as(plan, None)
     return described_as(replace(plan, init=Path(plan.init).name), hash_file(plan.init))
 
 
 def read_plan(record: Mapping[str, Any]) -> Plan:
-    """Return the plan of a record; that of the job in a record of JOB_SCHEMA. Raises a UsageError."""
+    """Return the plan of a record, resolved from its job if it has JOB_SCHEMA. Raises UsageError."""
     if record.get("schema") == JOB_SCHEMA:
         return plan_of_job(Job.from_dict(record.get("job")))
     return Plan.from_dict(record.get("plan"))
 
 
 def described_as(plan: Plan, init_sha256: str | None) -> dict[str, Any]:
-    """Return the part of the record that says what was planned, of a plan whose init is a file name."""
+    """Return the part of the record that describes a plan whose `init` is a file name."""
     record = json.loads(plan.to_json())  # lists, as they come out of a file
     return {"plan": record} | ({"init_sha256": init_sha256} if init_sha256 else {})
 
 
 def hash_file(init: str) -> str:
-    """Return the SHA-256 of the init image, in hexadecimal."""
+    """Return the SHA-256 of the init image, in hexadecimal; raises UsageError if it cannot be read."""
     try:
         with Path(init).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -124,7 +124,7 @@ def describe_run(
     version: str = __version__,
     cutouts_at_once: int | None = None,
 ) -> dict[str, Any]:
-    """Return the whole record of one picture: what was planned, from `describe_plan`, and what came of it."""
+    """Return the complete record of one picture: its plan, as `describe_plan` returned it, and the outcome."""
     short = {} if cutouts_at_once is None else {"cutouts_at_once": cutouts_at_once}
     return short | {
         "schema": SCHEMA,
@@ -138,7 +138,7 @@ def describe_run(
 
 
 def png_chunks(plan: Plan, record: dict[str, Any]) -> PngInfo:
-    """Build both chunks, to save with a picture."""
+    """Return both text chunks, to save with a picture."""
     info = PngInfo()
     info.add_text(CHUNK, json.dumps(record))
     info.add_text(WEB_UI_CHUNK, web_ui_text(plan))
@@ -146,7 +146,7 @@ def png_chunks(plan: Plan, record: dict[str, Any]) -> PngInfo:
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """Return the record inside a PNG file, or nothing where there is none. It may come from a stranger: unchecked."""
+    """Return the unchecked, untrusted record inside a PNG file; None if there is none."""
     try:
         record = _read_record(path)
     except UsageError:
@@ -155,7 +155,7 @@ def read(path: Path) -> dict[str, Any] | None:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Return the recipe inside a PNG file; where there is none that is whole and legal, a UsageError says why."""
+    """Return the recipe inside a PNG file; raises UsageError if there is no complete and valid one."""
     record = _read_record(path)
     try:
         return Recipe.from_dict(record)
@@ -167,9 +167,9 @@ def _read_record(path: Path) -> object:
     texts = _read_texts(path)
     if CHUNK in texts:
         return load_json(f"the recipe of {str(path)!r}", texts[CHUNK])
-    reason = "clipgen did not make it, or was told --no-metadata"
+    reason = "clipgen did not make it, or ran with --no-metadata"
     if WEB_UI_CHUNK in texts:
-        reason = "the settings in it are in the form of other programs alone"
+        reason = "it holds only the settings of another program"
     raise UsageError(f"{str(path)!r} has no clipgen recipe: {reason}")
 
 
@@ -179,20 +179,20 @@ def _read_texts(path: Path) -> dict[str, str]:
         if not path.is_file():  # a device or a pipe could block for ever
             raise UsageError(f"{str(path)!r} is not a file; check the path")
         if path.stat().st_size > MAX_BYTES:
-            raise UsageError(f"{str(path)!r} is larger than {MAX_BYTES // 10**6} MB, as no picture of clipgen is")
+            raise UsageError(f"{str(path)!r} is larger than {MAX_BYTES // 10**6} MB, which no picture of clipgen is")
         with warnings.catch_warnings(action="ignore"), Image.open(path, formats=("PNG",)) as image:
             return {str(key): value for key, value in image.info.items() if isinstance(value, str)}
     except UsageError:
         raise
     except UnidentifiedImageError as error:
         raise UsageError(f"{str(path)!r} is not a PNG file, or a damaged one; name a picture of clipgen") from error
-    except Exception as error:  # On damaged files decoders raise whatever they stumble on.
+    except Exception as error:  # Decoders raise all kinds of exceptions on damaged files.
         reason = getattr(error, "strerror", None) or one_line(str(error), MAX_REASON)
         raise UsageError(f"{str(path)!r} cannot be read as a PNG file ({reason})") from error
 
 
 def _checked_keys(record: object) -> dict[str, Any]:
-    """Copy a record of a known schema that has every key, and no other."""
+    """Copy a record of a known schema with every required key and no unknown one; raises UsageError otherwise."""
     schema = record.get("schema") if isinstance(record, Mapping) else SCHEMA
     if schema not in (SCHEMA, JOB_SCHEMA) or isinstance(schema, bool):
         raise UsageError(f"clipgen {__version__} reads schema {JOB_SCHEMA} and {SCHEMA}, got {quoted(schema)}")
@@ -205,7 +205,7 @@ def _checked_keys(record: object) -> dict[str, Any]:
 
 
 def _checked_hash(plan: Plan, value: object) -> str | None:
-    """Return the hash of the init image, which is there where the plan has a plain file name for it."""
+    """Return the hash of the init image, which is required if the plan has one, under a plain file name."""
     if not plan.init and value is None:
         return None
     if not plan.init or Path(plan.init).name != plan.init:
@@ -238,7 +238,7 @@ def is_done(path: Path, described: Mapping[str, Any]) -> bool:
 
 
 def web_ui_text(plan: Plan) -> str:
-    """Write the `parameters` text: the prompt, a line with what to avoid, and a line of `Key: value` pairs."""
+    """Return the `parameters` text: the prompt, the negative prompt, and a line of `Key: value` pairs."""
     pairs = {
         "Steps": plan.steps,
         "Sampler": plan.generator.optimizer,
@@ -261,6 +261,6 @@ def _joined(prompts: Iterable[Prompt]) -> str:
 
 
 def _quoted(value: object) -> str:
-    """Quote a value where it holds one of the characters that separate pairs."""
+    """Quote a value that contains a character that separates pairs."""
     text = str(value)
     return json.dumps(text, ensure_ascii=False) if any(mark in text for mark in ",:\n") else text

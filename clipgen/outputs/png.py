@@ -1,4 +1,4 @@
-"""The picture as a PNG file that carries its own recipe, written once, at the end, in one step."""
+"""The picture as a PNG file with its own recipe, written atomically."""
 
 import math
 import tempfile
@@ -16,10 +16,10 @@ from clipgen.util.images import to_pil
 
 
 class PngSink:
-    """Writes the last picture of the run of `plan` to `path`, also where the run was interrupted.
+    """Writes the last picture of the run of `plan` to `path`, even if the run was interrupted.
 
-    described: what `describe_plan` says of the plan, where its init image may no longer be at its place.
-    Without `metadata` the file holds the pixels and nothing else.
+    described: the result of `describe_plan`, for a plan whose init image may have moved.
+    metadata: whether to store the recipe; without it the file holds only pixels.
     """
 
     def __init__(
@@ -27,19 +27,18 @@ class PngSink:
     ) -> None:
         self.path = path
         self.record: dict[str, Any] = {}
-        """What was planned and what came of it; empty until the picture is written."""
+        """The plan and the outcome; empty until the picture is written."""
         self._plan = plan
         self._metadata = metadata
-        self._described = described or describe_plan(
-            plan
-        )  # read now: the init image may change or go while the run lasts
+        # Read now, as the init image may change or disappear during the run.
+        self._described = described or describe_plan(plan)
         self._last: Step | None = None
 
     def on_step(self, step: Step) -> None:
         self._last = step
 
     def close(self, outcome: Outcome) -> None:
-        """`ClipgenError` where the file cannot be written."""
+        """Write the picture; raises ClipgenError if the file cannot be written."""
         if self._last is None or outcome is Outcome.FAILED:
             return
         try:
@@ -49,7 +48,7 @@ class PngSink:
             raise ClipgenError(f"the picture {self.path} could not be written: {reason}{place}") from error
 
     def keep(self, _done: int) -> None:
-        """Write the picture as it is so far, for the case that the run is killed. Raises OSError."""
+        """Write the picture so far, in case the run is killed. Raises OSError."""
         if self._last is not None:
             self._publish(self._last, Outcome.INTERRUPTED)
 
@@ -58,7 +57,7 @@ class PngSink:
             self._write(partial, step, outcome)
 
     def _save_elsewhere(self, step: Step, outcome: Outcome) -> str:
-        """Save the picture among the temporary files; returns the end of a sentence that says so, if it could be."""
+        """Save the picture in the folder for temporary files; returns the end of the error message that says where."""
         try:
             with tempfile.NamedTemporaryFile(prefix=f"{self.path.stem}-", suffix=".png", delete=False) as file:
                 self._write(Path(file.name), step, outcome)
@@ -80,6 +79,6 @@ class PngSink:
 
 
 def _number(value: Tensor) -> float:
-    """A number that JSON can hold: 0 where the run diverged."""
+    """Return a number that JSON can hold: 0 if the run diverged."""
     number = float(value)
     return number if math.isfinite(number) else 0.0

@@ -1,4 +1,4 @@
-"""A picture in a terminal: every character cell shows two pixels, one above the other."""
+"""Pictures in a terminal: every character cell shows two pixels, one above the other."""
 
 from rich.style import Style
 from rich.text import Text
@@ -10,7 +10,7 @@ UPPER_HALF = "▀"
 
 
 def half_blocks(image: Tensor, columns: int) -> Text:
-    """Draw the picture `image` (3 H W, [0, 1]) `columns` characters wide, at its own aspect ratio."""
+    """Render an image (3, H, W) in [0, 1] as text, `columns` characters wide, at its own aspect ratio."""
     height, width = image.shape[-2:]
     rows = max(round(columns * height / width / 2), 1)
     small = F.interpolate(image[None].detach().float(), size=(2 * rows, columns), mode="area")[0]
@@ -20,7 +20,7 @@ def half_blocks(image: Tensor, columns: int) -> Text:
 
 
 def _line(upper: list[list[int]], lower: list[list[int]]) -> Text:
-    """Draw one row of characters from two rows of RGB pixels."""
+    """Render two rows of RGB pixels as one row of characters."""
     line = Text(no_wrap=True)
     for above, below in zip(upper, lower, strict=True):
         line.append(UPPER_HALF, Style(color=_hex(above), bgcolor=_hex(below)))

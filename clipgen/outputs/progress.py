@@ -1,7 +1,7 @@
 """Progress on stderr: a live bar with a small picture in a terminal, plain lines elsewhere.
 
-Numbers are read from the device only when something is shown, a few times a second at most: each reading waits for
-the device to finish its work.
+Numbers are read from the device only when something is shown, at most a few times a second: each reading waits for the
+device to finish its work.
 """
 
 import time
@@ -28,21 +28,21 @@ Clock = Callable[[], float]
 
 
 def progress_sink(label: str, stream: TextIO) -> Sink:
-    """Choose the progress that suits `stream`: nothing moves where it is no terminal, even if colours are forced."""
+    """Return the progress display for `stream`: a live one only in a terminal, even if colours are forced."""
     console = Console(file=stream)
     moves = stream.isatty() and not console.is_dumb_terminal
     return LiveProgress(label, console) if moves else PlainProgress(label, stream)
 
 
 class Pace:
-    """Steps a second since the first step that was seen."""
+    """The speed since the first step that was seen."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._first: tuple[int, float] | None = None
 
     def describe(self, step: Step) -> str:
-        """Put the state of the run into one line; waits for the device."""
+        """Format the state of the run as one line; waits for the device."""
         parts = [f"{step.index}/{step.total}", f"loss {float(step.loss):.4f}", f"CLIP score {float(step.score):.3f}"]
         return "  ".join(parts + self._timing(step))
 
@@ -66,7 +66,7 @@ def _clock_time(seconds: float) -> str:
 
 
 class PlainProgress:
-    """One line at the start, then whenever a tenth of the run or ten seconds have passed."""
+    """Prints one line at the start, then whenever a tenth of the run or ten seconds have passed."""
 
     def __init__(self, label: str, stream: TextIO, clock: Clock = time.monotonic) -> None:
         self._label = label
@@ -93,7 +93,7 @@ class PlainProgress:
 
 
 class LiveProgress:
-    """A bar, the numbers and a small picture that change in place."""
+    """Shows a bar, the numbers and a small picture, updated in place."""
 
     def __init__(self, label: str, console: Console, clock: Clock = time.monotonic) -> None:
         self._label = label
@@ -129,7 +129,7 @@ class LiveProgress:
         return max(min(BAR_COLUMNS, self._console.width - beside - 2), 4)
 
     def _preview_columns(self, aspect: float) -> int:
-        """Return how wide the picture can be so that it and the lines below fit the window; 0 for no picture."""
+        """Return the width at which the picture and the lines below fit into the window; 0 for no picture."""
         if self._console.color_system is None:
             return 0
         rows = self._console.height - 3

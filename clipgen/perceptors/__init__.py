@@ -1,1 +1,1 @@
-"""Networks that see: images and texts in, unit vectors out."""
+"""Perceptors: networks that embed images and texts as unit vectors."""

@@ -1,4 +1,4 @@
-"""A classifier as a perceptor: images and texts meet in the space of its classes."""
+"""A classifier as a perceptor: images and texts are embedded in the space of its classes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from clipgen.errors import unknown_value
 
 
 class ClassifierPerceptor(nn.Module):
-    """A frozen classifier with the names of its classes.
+    """A frozen classifier and the names of its classes.
 
-    network: normalised images (N, 3, size, size) to logits (N, C). mean and std: per channel, of the normalisation.
-    An embedding is the root of each class's probability, so that its length is 1 and the cosine of two of them is the
-    Bhattacharyya coefficient of what they say.
+    network: maps normalised images (N, 3, size, size) to logits (N, C). mean, std: of the normalisation, per channel.
+    An embedding holds the square root of each class probability, so that it is a unit vector and the cosine of two
+    embeddings is the Bhattacharyya coefficient of the two distributions.
     """
 
     mean: Tensor
@@ -33,7 +33,7 @@ class ClassifierPerceptor(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """Return unit vectors (N, C): the same part for each class whose name is in the text.
+        """Return unit vectors (N, C), equal in all classes whose names are in the text and 0 elsewhere.
 
         Raises UsageError for a text that names no class.
         """
@@ -42,7 +42,7 @@ class ClassifierPerceptor(nn.Module):
     def encode_images(self, cutouts: Tensor) -> Tensor:
         """Return unit vectors (N, C) of cutouts (N, 3, size, size), RGB in [0, 1]."""
         logits: Tensor = self.network((cutouts - self.mean) / self.std)
-        # Half the logarithm of the probabilities, whose exponential has a finite slope where they are 0.
+        # The exponential of half the log-probability has a finite gradient at 0, unlike the square root.
         return normalize((logits.log_softmax(1) / 2).exp(), dim=1)
 
     def _named(self, text: str) -> Tensor:

@@ -1,4 +1,4 @@
-"""CLIP as the perceptor that guides a run: texts and image cutouts in, unit vectors out."""
+"""CLIP as a perceptor: texts and image cutouts in, unit vectors out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from clipgen.errors import ClipgenError
 from clipgen.util.text import quoted
 from clipgen.weights.kinds import TOWER_PREFIX, TOWERS
 
-BYTE_TOKENS = 512  # each byte, alone and as the end of a word; they come before the merges
+BYTE_TOKENS = 512  # each byte, alone and at the end of a word; they precede the merges
 _UNSUPPORTED = (
     "custom_text",
     "multimodal_cfg",
@@ -31,7 +31,7 @@ _UNSUPPORTED = (
 
 
 def small_tokenizer(merges: int, context_length: int) -> SimpleTokenizer:
-    """Return open_clip's byte-pair tokenizer, cut down to the first `merges` of its merges."""
+    """Return open_clip's byte-pair tokenizer, reduced to the first `merges` of its merges."""
     tokenizer = SimpleTokenizer(context_length=context_length)
     tokens = list(tokenizer.encoder)
     specials = [tokenizer.decoder[number] for number in tokenizer.all_special_ids]
@@ -48,12 +48,12 @@ def build_clip(config: dict[str, Any]) -> CLIP:
     """Build an untrained CLIP from an open_clip model config.
 
     config: `embed_dim`, `vision_cfg`, `text_cfg`, and optionally `quick_gelu` and `init_logit_bias`. Other keys are
-    ignored. Raises ClipgenError if the config asks for another architecture, or for parts that would be downloaded.
+    ignored. Raises ClipgenError for unsupported architectures, and for parts that would be downloaded.
     """
     vision, text = config["vision_cfg"], config["text_cfg"]
     other = [name for part in (config, vision, text) for name, value in part.items() if value and name in _UNSUPPORTED]
     tower = vision.get("timm_model_name") or ""
-    if ":" in tower:  # timm would fetch it, or open a folder
+    if ":" in tower:  # timm would download it, or open a folder
         other.append(tower)
     if other:
         raise ClipgenError(f"a CLIP with {quoted(other[0])} in its config is not supported: choose a plain one")
@@ -76,10 +76,10 @@ def _check_input(config: dict[str, Any]) -> None:
 
 
 class CLIPPerceptor(nn.Module):
-    """A CLIP with its tokenizer, input size and normalisation (Radford et al., 2021).
+    """A CLIP with its tokenizer, input size and normalisation (Radford et al., 2021, arXiv 2103.00020).
 
-    config: what `build_clip` takes, and the `mean` and `std` per channel of the input. An optional `merges` limits the
-    tokenizer to as many of OpenAI's merges. Raises ClipgenError if the config is not that of a usable CLIP.
+    config: as for `build_clip`, plus the `mean` and `std` per channel of the input. An optional `merges` limits the
+    tokenizer to that many of OpenAI's merges. Raises ClipgenError if the config is not that of a usable CLIP.
     """
 
     mean: Tensor
@@ -104,34 +104,34 @@ class CLIPPerceptor(nn.Module):
         return vectors
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
-        """Encode N texts as token numbers (N, T), cut at the T tokens that the model reads and padded with 0."""
+        """Encode N texts as token ids (N, T), truncated to the context length T and padded with 0."""
         numbers: Tensor = self.tokenizer(list(texts))
         return numbers
 
     def tokens_over_limit(self, text: str) -> int:
-        """Return how many tokens of a text the model does not read; 0 if it reads all."""
-        tokens = len(self.tokenizer.encode(text)) + 2  # those of start and end
+        """Return by how many tokens a text exceeds the context length; 0 if it fits."""
+        tokens = len(self.tokenizer.encode(text)) + 2  # the start and end tokens
         return max(0, tokens - int(self.tokenizer.context_length or tokens))
 
     def text_states(self, texts: Sequence[str]) -> Tensor:
-        """Encode N texts as `token_states` (N, 1 + T, D)."""
+        """Encode N texts as `token_states` does their tokens, (N, 1 + T, D)."""
         return self.token_states(self.tokens(texts))
 
     def token_states(self, tokens: Tensor) -> Tensor:
         """Encode tokens (N, T) as the unit vector of each text, followed by those of its tokens: (N, 1 + T, D).
 
-        The vector of a token stands for the text up to there, as the text tower is causal. Those after the end of a
-        text are zeros.
+        The text tower is causal, so the vector of a token stands for the text up to there. Those after the end token
+        are 0.
         """
         tokens = tokens.to(self.mean.device)
         found = self.clip.forward_intermediates(text=tokens, text_indices=1, normalize_intermediates=True)
         states = normalize(found["text_intermediates"][0] @ self.clip.text_projection, dim=2)
-        end = tokens.argmax(1, keepdim=True)  # the end token has the highest number
+        end = tokens.argmax(1, keepdim=True)  # the end token has the highest id
         inside = torch.arange(tokens.shape[1]).to(tokens) <= end
         return torch.cat([found["text_features"][:, None], states * inside[:, :, None]], 1)
 
     def whole(self, images: Tensor) -> Tensor:
-        """Resize images (N, 3, H, W) of any aspect ratio to cutouts (N, 3, size, size)."""
+        """Resize whole images (N, 3, H, W), of any aspect ratio, to cutouts (N, 3, size, size)."""
         return interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
 
     def encode_images(self, cutouts: Tensor) -> Tensor:
@@ -142,12 +142,12 @@ class CLIPPerceptor(nn.Module):
     def encode_with_maps(self, cutouts: Tensor) -> tuple[Tensor, Tensor]:
         """Encode cutouts (N, 3, size, size), RGB in [0, 1], as unit vectors (N, D) and feature maps (N, C, h, w).
 
-        The maps are the last that the image tower has before it pools. Raises ClipgenError for a tower without them:
+        The maps are the last ones of the image tower before pooling. Raises ClipgenError for a tower without them:
         only convolutional towers of timm are supported.
         """
         stages = getattr(getattr(self.clip.visual, "trunk", None), "stages", None)
         if not isinstance(stages, nn.Module):
-            raise ClipgenError("this CLIP's image tower has no maps of features")
+            raise ClipgenError("this CLIP's image tower has no feature maps")
         maps: list[Tensor] = []
         hook = stages.register_forward_hook(lambda _module, _inputs, output: maps.append(output))
         try:
@@ -158,14 +158,14 @@ class CLIPPerceptor(nn.Module):
 
 
 def clip_network(config: dict[str, Any]) -> CLIP:
-    """Build the untrained CLIP of a perceptor's config, checked as `CLIPPerceptor` does: what a weight file fills."""
+    """Build the untrained CLIP of a perceptor's config, checked as by `CLIPPerceptor`."""
     return CLIPPerceptor(config).clip
 
 
 def build_perceptor(checkpoint: weights.Checkpoint) -> CLIPPerceptor:
-    """Build a perceptor with the weights of a checkpoint. Raises ClipgenError if the checkpoint is no CLIP."""
+    """Build a perceptor with the weights of a checkpoint. Raises ClipgenError if the checkpoint is not a CLIP."""
     if checkpoint.kind != "clip":
-        raise ClipgenError(f"a checkpoint of kind '{checkpoint.kind}' is no CLIP")
+        raise ClipgenError(f"a checkpoint of kind '{checkpoint.kind}' is not a CLIP")
     perceptor = CLIPPerceptor(checkpoint.config)
     perceptor.clip.load_state_dict(checkpoint.tensors)
     return perceptor

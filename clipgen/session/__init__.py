@@ -1,1 +1,1 @@
-"""Jobs to files, without a command line: one picture, many, candidates, resume."""
+"""Jobs to files, without a command line: single pictures, batches, candidates, resume."""

@@ -27,8 +27,8 @@ def generate(
 ) -> Result:
     """Make one picture: `generate("a cat", backend="dvae", steps=100).image`.
 
-    `settings` are the fields of Job; with a Job or the plan of an earlier picture as the prompt they replace those
-    fields. `stop` ends the run early when it is asked to, from any thread. The models stay loaded for the next call.
+    `prompt` is a text, a Job, or the plan of an earlier picture; `settings` are fields of Job, which replace those of a
+    Job or plan. `stop.ask()` ends the run early, from any thread. The models stay loaded for the next call.
     Raises ClipgenError.
     """
     if isinstance(prompt, Plan):

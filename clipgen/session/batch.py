@@ -25,10 +25,10 @@ from clipgen.util.files import make_folder
 
 
 class Batch:
-    """Makes the pictures of many prompts, and keeps account of what was skipped and what failed.
+    """Makes the pictures of many prompts, and records which were skipped and which failed.
 
-    template: the plan of all of them, but for the prompt; init: its init image.
-    together: how many are made in lockstep at most.
+    template: the plan of every picture, except for the prompt; init: its init image.
+    together: maximum number of pictures made in lockstep.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Batch:
         self._claims = ExitStack()
 
     def make_all(self, lines: Sequence[tuple[int, str]]) -> None:
-        """Make the pictures of all lines, each with its number; an error is told and noted, not raised."""
+        """Make the pictures of all numbered lines; errors are reported and recorded, not raised."""
         make_folder(self._folder)
         with self._claims:
             for place, (number, text) in enumerate(lines, start=1):
@@ -72,7 +72,7 @@ class Batch:
             self._fail(line, error)
 
     def _prepare(self, line: int, plan: Plan, label: str) -> None:
-        """Skip a picture that is there, go on with one that was stopped, have a new one wait for its turn."""
+        """Skip a finished picture, resume a stopped one, or queue a new one."""
         try:
             if (done := self._finished(plan)) is not None:
                 self._skip(done, f"{label}: already made, {done}")
@@ -102,7 +102,7 @@ class Batch:
             self._make_waiting()
 
     def _make_waiting(self) -> None:
-        """Make the pictures that wait, in lockstep."""
+        """Make the queued pictures in lockstep."""
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
@@ -125,7 +125,7 @@ class Batch:
         self._listener.note(note)
 
     def _check_rivals(self, workspace: Workspace) -> None:
-        """Leave the picture to another process that was a moment earlier with the same line: BusyError."""
+        """Raise BusyError, to leave the picture to another process that started the same line a moment earlier."""
         plan, mine = workspace.order.plan, workspace.folder
         earlier = [path for path in self._others(plan) if (len(path.name), path.name) < (len(mine.name), mine.name)]
         if earlier or self._finished(plan):
@@ -133,7 +133,7 @@ class Batch:
             raise BusyError(f"{(earlier or [mine])[0].with_suffix('.png')} is being made by another process")
 
     def _finished(self, plan: Plan) -> Path | None:
-        """Find the finished picture of this very plan, with all its films."""
+        """Return the finished picture of exactly this plan, with all its films; None if there is none."""
         wanted, candidates = self._described(plan), sorted(self._folder.glob(f"{glob.escape(default_stem(plan))}*.png"))
         return next((path for path in candidates if self._has_films(path) and is_done(path, wanted)), None)
 
@@ -141,7 +141,7 @@ class Batch:
         return all(picture.with_suffix(suffix).exists() for suffix in self._films)
 
     def _others(self, plan: Plan) -> list[Path]:
-        """Return the folders with states of this very plan."""
+        """Return the folders with saved states of exactly this plan."""
         orders = {path: read_order(path, PATIENCE) for path in workspaces(self._folder, default_stem(plan))}
         wanted = self._described(plan) if orders else {}
         return [

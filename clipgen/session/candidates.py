@@ -1,8 +1,8 @@
-"""Several seeds a short way, and the best of them the whole way.
+"""Candidates: short runs of several seeds, and full runs of the best.
 
-DALL-E drew many pictures and let CLIP choose (Ramesh et al., 2021, section 2.6); FuseDream started from the best of
-many (Liu et al., 2021, arXiv 2112.01573). A judge that does not guide chooses, where the plan names one: the guides are
-the last to see that they were fooled.
+DALL-E generated many pictures and let CLIP rerank them (Ramesh et al., 2021, section 2.6); FuseDream started from the
+best of many (Liu et al., 2021, arXiv 2112.01573). If the plan names a judge, a CLIP that does not guide, it ranks the
+candidates: the guiding CLIPs cannot tell that they were fooled.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from clipgen.judge.score import mean_cosines
 from clipgen.util.interrupts import Stop
 
 SHARE = 0.2
-"""Of the steps of a plan, in which a candidate is made from the first to the last."""
+"""Length of a candidate's run, as a fraction of the steps of the plan."""
 TOGETHER = 4
-"""Candidates that are made in lockstep."""
+"""Number of candidates made in lockstep."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A plan with its own seed, and how well the judge finds that a quick run of it shows the prompt."""
+    """A plan with its own seed, and the judge's score of a short run of it."""
 
     plan: Plan
     score: float
-    """Mean cosine between picture and texts, by their weights."""
+    """Weighted mean cosine between the picture and the texts."""
 
 
 def best_seeds(
@@ -45,10 +45,10 @@ def best_seeds(
     init: Image.Image | None = None,
     stop: Stop | None = None,
 ) -> list[Candidate]:
-    """Try `count` seeds of a plan, from its own on, and return them with the best first.
+    """Try `count` seeds of a plan, counting up from its own, and return them best first.
 
-    A quick run has the whole schedule in fewer steps, so that what is judged is a picture. `progress` makes the sinks
-    that watch the first of the candidates that are called so.
+    A short run goes through the whole schedule in fewer steps, so that finished pictures are judged. `progress` takes a
+    label and returns the sinks for the first candidate of each group. Raises ClipgenError if a whole group fails.
     """
     judges = load_judges(plan, models)
     plans = [replace(plan, seed=(plan.seed + k) % (MAX_SEED + 1)) for k in range(count)]

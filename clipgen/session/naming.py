@@ -1,4 +1,4 @@
-"""How the files of a plan are called. Torch-free."""
+"""Names of the files of a plan. Torch-free."""
 
 from pathlib import Path
 
@@ -6,22 +6,22 @@ from clipgen.config.plan import Plan
 from clipgen.errors import UsageError
 from clipgen.util.files import slug
 
-# What a user may expect -o to write, and does not get.
+# Formats that users may expect -o to write, but that it does not.
 _OTHER_FORMATS = {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".mp4", ".tif", ".tiff", ".webp"}
 
 
 def film_suffixes(*, video: bool, mp4: bool, gif: bool) -> tuple[str, ...]:
-    """Return the films that the three flags ask for."""
+    """Return the suffixes of the films that the three flags ask for."""
     return tuple(suffix for suffix, wanted in ((".mp4", video or mp4), (".gif", video or gif)) if wanted)
 
 
 def default_stem(plan: Plan) -> str:
-    """Name a plan's picture, without suffix."""
+    """Return the file name of a plan's picture, without suffix."""
     return f"{slug(plan.text)}-{plan.seed}"
 
 
 def destination(out: Path, plan: Plan) -> tuple[Path, str]:
-    """Return the folder and stem that `-o` means: a PNG file, or a folder that gets the default name."""
+    """Return the folder and stem that `-o` means: those of a PNG file, or a folder and the default name."""
     check_out(out)
     if out.suffix.lower() == ".png" and not out.is_dir():
         return out.parent, out.stem
@@ -29,7 +29,7 @@ def destination(out: Path, plan: Plan) -> tuple[Path, str]:
 
 
 def check_out(out: Path) -> None:
-    """Raise a UsageError where `-o` names a file that is no PNG."""
+    """Raise a UsageError if `-o` names a file of another format than PNG."""
     if out.suffix.lower() in _OTHER_FORMATS:
         raise UsageError(
             f"-o {out} is not a PNG file; use -o {out.with_suffix('.png')}, with --mp4 or --gif for a film"

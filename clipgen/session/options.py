@@ -1,4 +1,4 @@
-"""What is to be written of a run, and who is told. Torch-free."""
+"""What a run writes, and who is notified. Torch-free."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 SAVE_SECONDS = 30.0
 MAX_SECONDS = 86_400.0
 MAX_TOGETHER = 8
-"""Pictures that are made in lockstep at most."""
+"""Maximum number of pictures made in lockstep."""
 MAX_CANDIDATES = 64
 
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """What is to be written of a run, beside the picture."""
+    """What a run writes beside the picture."""
 
     films: tuple[str, ...] = ()
     """Suffixes, ".mp4" and ".gif"."""
     metadata: bool = True
-    """Whether the picture carries its recipe."""
+    """Whether the recipe is stored in the picture."""
     save_every: float = SAVE_SECONDS
-    """Seconds between two saves of the state from which a killed run goes on."""
+    """Seconds between two saves of the state from which a killed run continues."""
     keep_state: bool = False
-    """Whether that state stays when the run has finished, for more steps."""
+    """Whether that state is kept after the run has finished, to add steps later."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.save_every <= MAX_SECONDS:
@@ -42,25 +42,25 @@ class OutputOptions:
 
 @dataclass(frozen=True)
 class Listener:
-    """Who is told what a session does; by default nobody."""
+    """Callbacks that report what a session does; by default they do nothing."""
 
     note: Callable[[str], None] = lambda _line: None
-    """Takes a line that a user should know."""
+    """Receives a line for the user."""
     error: Callable[[str], None] = lambda _line: None
-    """Takes a line about what failed while something else is raised."""
+    """Receives a line about a failure while another error is raised."""
     saved: Callable[[Path, Sequence[Path], Mapping[str, Any]], None] = lambda _picture, _films, _record: None
-    """Takes a picture, its films, and its record, when its run has ended; empty files were not written."""
+    """Receives a picture, its films, and its record, when its run has ended; empty files were not written."""
     progress: Callable[[str], Sequence[Sink]] = lambda _label: ()
-    """Makes the sinks that show how far the pictures of a label are."""
+    """Returns the sinks that show the progress of the pictures with a label."""
     stage: Callable[[str], None] = lambda _stage: None
-    """Takes, in a few words, what is done before the first step and half-way: "decoding 32 candidates"."""
+    """Receives, in a few words, what is done before the first step and half-way: "decoding 32 candidates"."""
     warnings: Callable[[Plan, Models], Iterable[str]] = lambda _plan, _models: ()
-    """Says what a user should know of a plan, now that its models are loaded."""
+    """Returns warnings about a plan, once its models are loaded."""
     says_duration: bool = False
-    """Whether long runs are announced, which takes a moment to measure."""
+    """Whether to announce how long a run takes, which takes a moment to measure."""
 
 
 def check_candidates(candidates: int, keep: int) -> None:
-    """Raise a UsageError unless so many candidates can be tried, and so many of them kept."""
+    """Raise a UsageError unless this many candidates can be tried, and this many of them kept."""
     check_whole("--candidates", candidates, 1, MAX_CANDIDATES)
     check_whole("--keep", keep, 1, candidates)

@@ -1,4 +1,4 @@
-"""One picture of a session: its files, its state on disk, and the sinks that write them."""
+"""One picture of a session: its files, its saved state, and the sinks that write them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clipgen.session.state import PeriodicKeeper, Workspace
 
 
 class Picture:
-    """A picture that is being made, from the start or from where it was stopped, with its films.
+    """A picture in progress, from the start or from a saved state, with its films.
 
     paths: its files by suffix, ".png" first.
     """
@@ -31,7 +31,7 @@ class Picture:
         self._png = PngSink(self.path, order.plan, described=order.described, metadata=order.metadata)
 
     def task(self, options: OutputOptions, sinks: Sequence[Sink]) -> Task:
-        """Return what the engine is to do, watched by these sinks beside its own."""
+        """Return the task for the engine, observed by these sinks and the picture's own."""
         snapshot = self.workspace.snapshot()
         done = snapshot.done if snapshot else 0
         self._films = [FilmSink(path, self.workspace.folder, done) for path in self._film_paths]
@@ -42,22 +42,22 @@ class Picture:
 
     @property
     def record(self) -> Mapping[str, object]:
-        """What was planned and what came of it; empty until the picture is written."""
+        """The plan and the outcome; empty until the picture is written."""
         return self._png.record
 
     @property
     def steps_left(self) -> int:
-        """How many steps the run still has to make."""
+        """Number of steps that the run still has to make."""
         snapshot = self.workspace.snapshot()
         return self.plan.steps - (snapshot.done if snapshot else 0)
 
     @property
     def problems(self) -> str:
-        """What went wrong with the films; empty where nothing did."""
+        """What went wrong with the films; empty if nothing did."""
         return "; ".join(film.problem for film in self._films if film.problem)
 
     def leave(self, options: OutputOptions, listener: Listener) -> None:
-        """Let go of the state, which stays only where it is of use, and tell what was written."""
+        """Release the saved state, delete it unless it is still needed, and report what was written."""
         outcome = self.record.get("outcome")
         finished = outcome in ("finished", "diverged") and not options.keep_state
         if finished or not self.workspace.has_snapshot:
@@ -65,9 +65,9 @@ class Picture:
         else:
             self.workspace.release()
             if outcome != "finished":
-                listener.error(f"go on with: clipgen resume {shlex.quote(str(self.path))}")
+                listener.error(f"continue with: clipgen resume {shlex.quote(str(self.path))}")
         listener.saved(self.path, self._film_paths, self.record)
         if at_once := self.record.get("cutouts_at_once"):
-            listener.note(f"memory was short: the cutouts were seen {at_once} at a time, which takes longer")
+            listener.note(f"memory was short: the cutouts were processed {at_once} at a time, which takes longer")
         if self._keeper and self._keeper.problem:
             listener.note(f"warning: {self._keeper.problem}")

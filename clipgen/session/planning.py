@@ -1,4 +1,4 @@
-"""From a job, or from the plan inside an earlier picture, to the plan of a run. Torch-free until there is an image."""
+"""From a job, or the plan inside an earlier picture, to the plan of a run. Torch-free without an init image."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ if TYPE_CHECKING:
 MODELS = {"backend", "preset", "clips", "network"}
 """Fields of a job that choose models."""
 SUITING = ("steps", "lr", "cutouts")
-"""Fields that suit a backend, a preset and a start, and go with them."""
+"""Fields whose defaults depend on backend, preset and start."""
 
 
 def plan_job(job: Job, device: str) -> tuple[Plan, Image | None, list[str]]:
-    """Return the plan of a job, its init image, and a line for each thing that was decided. Raises UsageError."""
+    """Return the plan of a job, its init image, and a line for each decision made. Raises UsageError."""
     init, init_notes = _load(job.init)
     plan, notes = resolve(job, init.size if init else None, device)
     return plan, init, [*init_notes, *notes]
 
 
 def change_plan(plan: Plan, changes: Mapping[str, Any], device: str) -> tuple[Plan, Image | None, list[str]]:
-    """Return the plan of an earlier picture with some of its job changed, its init image, and what to say.
+    """Return the plan of an earlier picture with some settings changed, its init image, and notes. Raises UsageError.
 
-    changes: fields of a job. Other models, another start or another kind of start have settings of their own, which
-    come from today's presets; all else stays as the plan has it. A plan that has an init image needs it among them.
+    changes: fields of a job. If they change the models, the start, or whether there is an init image, the settings that
+    depend on these come from the current presets; everything else stays as in the plan. They must name the init image
+    of a plan that has one.
     """
     if changes.keys() & {*MODELS, "start"} or bool(changes.get("init")) != bool(plan.init):
         return plan_job(_changed_job(plan, changes), device)
@@ -48,7 +49,7 @@ def change_plan(plan: Plan, changes: Mapping[str, Any], device: str) -> tuple[Pl
 
 
 def job_of(plan: Plan) -> Job:
-    """Return a job that asks for what a plan has, as far as a job can: it cannot name networks of the starter set."""
+    """Return a job that asks for what a plan has, as far as possible: a job cannot name networks of the starter set."""
     preset = PRESETS[plan.preset]
     guidance = preset.guidance.get(plan.start, preset.guidance[preset.start])
     usual = guidance.generators[plan.backend].weights if plan.backend in guidance.generators else None
@@ -76,7 +77,7 @@ def _is_starters(name: str) -> bool:
 
 
 def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
-    """Return the job of a plan with changes; what suited other models, or another start, goes with them."""
+    """Return the job of a plan with changes, without the settings that belonged to other models or another start."""
     job = job_of(plan)
     dropped: dict[str, Any] = {}
     if "init" in changes:
@@ -91,10 +92,10 @@ def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
 
 
 def _weight_warnings(recorded: Plan, here: Plan) -> list[str]:
-    """Warn of weights that are no longer those that the recipe names."""
+    """Warn about weights that differ from those that the recipe names."""
     known = {row.name: row.sha256 for row in here.models}
     return [
-        f"warning: {row.name} here is not what the picture was made with; the picture will differ"
+        f"warning: the weights of {row.name} are not those of the first run; the picture will differ"
         for row in recorded.models
         if row.sha256 and known.get(row.name) and known[row.name] != row.sha256
     ]

@@ -1,4 +1,4 @@
-"""Going on with a picture whose run was stopped or killed, in files that are its own."""
+"""Resuming a picture whose run was stopped or killed, in its own files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from clipgen.util.files import remove_empty, remove_partials
 
 @contextmanager
 def unfinished_picture(workspace: Workspace, paths: dict[str, Path], label: str) -> Iterator[Picture]:
-    """Hold the files of a picture, as `own_paths` has found them, while it is gone on with."""
+    """Hold the files of a picture, as returned by `own_paths`, while its run continues."""
     for path in paths.values():
         remove_partials(path)
         path.touch()
@@ -27,7 +27,7 @@ def unfinished_picture(workspace: Workspace, paths: dict[str, Path], label: str)
 
 
 def state_of(picture: Path) -> Path:
-    """Return the folder with the state of a picture; UsageError where there is none."""
+    """Return the folder with the state of a picture; raises UsageError if there is none."""
     folder = picture if picture.suffix == SUFFIX else picture.with_suffix(SUFFIX)
     if not folder.is_dir():
         hint = f"make it again with: clipgen replay {picture}" if picture.is_file() else "check the path"
@@ -38,7 +38,7 @@ def state_of(picture: Path) -> Path:
 
 
 def own_paths(workspace: Workspace) -> dict[str, Path]:
-    """Return the files of the picture beside a workspace; UsageError where another picture has its name."""
+    """Return the files of the picture beside a workspace; raises UsageError if another picture has its name."""
     order = workspace.order
     paths = {suffix: workspace.folder.with_suffix(suffix) for suffix in (".png", *order.films)}
     picture = paths[".png"]
@@ -48,7 +48,7 @@ def own_paths(workspace: Workspace) -> dict[str, Path]:
 
 
 def _is_of(picture: Path, workspace: Workspace) -> bool:
-    """Whether a picture is an earlier one of the same run, maybe with fewer steps planned."""
+    """Whether a picture comes from the same run, perhaps with fewer steps planned."""
     try:
         recipe = read_recipe(picture)
     except UsageError:

@@ -1,10 +1,10 @@
-"""A session: plans to files, with the models kept between calls. Nothing here knows of a command line.
+"""A session: plans to files, with the models kept between calls. Independent of the command line.
 
     session = Session(device="auto")
     plan, init = session.plan(Job(parse_prompts("a cat")))
     session.make_alone(plan, init, Path("outputs"))
 
-It may be stopped from any thread with `session.stop.ask()`: what was reached is kept, and it makes no more pictures.
+`session.stop.ask()` stops it from any thread: the current picture is kept as it is, and no more are made.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from clipgen.util.text import readable_time
 
 
 class Session:
-    """Makes pictures; models are loaded for the first one and kept while plans name the same."""
+    """Makes pictures; models are loaded for the first one and kept as long as plans name the same ones."""
 
     def __init__(
         self, device: str = "auto", *, options: OutputOptions | None = None, listener: Listener | None = None
     ) -> None:
-        """device: as `--device` takes it."""
+        """device: as for `--device`."""
         self.stop = Stop()
         self._device = device
         self._options = options or OutputOptions()
@@ -52,14 +52,14 @@ class Session:
         self._is_timed = not self._listener.says_duration
 
     def plan(self, job: Job) -> tuple[Plan, Image.Image | None]:
-        """Return the plan of a job, and its init image; tells the listener what was decided. Raises UsageError."""
+        """Return the plan of a job and its init image; the listener receives the notes. Raises UsageError."""
         plan, init, notes = plan_job(job, self._device)
         for note in notes:
             self._listener.note(note)
         return plan, init
 
     def models(self, plan: Plan) -> Models:
-        """Return the models of a plan, loaded if need be."""
+        """Return the models of a plan, loading them if necessary."""
         key = (plan.generator.weights, plan.perceptors, plan.unclip, plan.models)
         with self._loading:
             if self._kept is None or self._kept[0] != key:
@@ -68,9 +68,9 @@ class Session:
             return self._kept[1]
 
     def make_alone(self, plan: Plan, init: Image.Image | None, out: Path, label: str = "") -> Path:
-        """Make one picture, where `out` says: a PNG file, or a folder that gets the default name.
+        """Make one picture at `out`: a PNG file, or a folder, in which it gets the default name.
 
-        Returns its path. Raises ClipgenError where a part of that failed.
+        Returns its path. Raises ClipgenError if any part of this failed.
         """
         folder, stem = destination(out, plan)
         with self.claimed(plan, init, folder, stem) as (workspace, paths):
@@ -78,7 +78,7 @@ class Session:
             return paths[".png"]
 
     def make_best(self, plan: Plan, init: Image.Image | None, out: Path, candidates: int, keep: int) -> None:
-        """Make pictures of the seeds that are best among some candidates, the best first."""
+        """Make the pictures of the best seeds among some candidates, best first."""
         check_candidates(candidates, keep)
         if candidates == 1:
             self.make_alone(plan, init, out)
@@ -94,30 +94,30 @@ class Session:
     def claimed(
         self, plan: Plan, init: Image.Image | None, folder: Path, stem: str
     ) -> Iterator[tuple[Workspace, dict[str, Path]]]:
-        """Hold free names for the files of a plan, and a place for its state."""
+        """Reserve free names for the files of a plan, and a folder for its state."""
         order = Order.of(plan, self._options.films, metadata=self._options.metadata)
         with reserved(folder, stem, (".png", *order.films), avoid=SUFFIX) as paths:
             workspace = Workspace.create(paths[".png"].with_suffix(SUFFIX), order, init)
             try:
                 yield workspace, paths
             finally:
-                if workspace.is_held and not workspace.has_snapshot:  # stopped before there was anything to go on from
+                if workspace.is_held and not workspace.has_snapshot:  # stopped before there was anything to resume
                     workspace.discard()
 
     def pictures_together(self, plan: Plan, most: int = MAX_TOGETHER) -> int:
-        """Return how many pictures of such plans are made in lockstep: as many as the memory is estimated to allow."""
+        """Return how many pictures of such plans to make in lockstep: as many as are estimated to fit into memory."""
         return CostEstimate(plan, self.models(plan)).pictures_that_fit(most)
 
     def make(self, picture: Picture) -> None:
-        """Make one picture. Raises ClipgenError where a part of that failed."""
+        """Make one picture. Raises ClipgenError if any part of this failed."""
         [error] = self.make_together([picture])
         if error:
             raise error
 
     def make_together(self, pictures: Sequence[Picture]) -> list[ClipgenError | None]:
-        """Make pictures in lockstep; returns for each what failed.
+        """Make pictures in lockstep; returns the error of each, or None.
 
-        What is needed to go on stays where a run does not finish. What harms all of them is raised.
+        The state of an unfinished run is kept. Errors that affect all pictures are raised.
         """
         label = pictures[0].label + (f" and {len(pictures) - 1} more" if len(pictures) > 1 else "")
         errors: list[ClipgenError | None] = [None] * len(pictures)
@@ -138,7 +138,7 @@ class Session:
         return errors
 
     def _announce(self, plans: Sequence[Plan], models: Models, steps: int) -> None:
-        """Tell what a user should know before the run, such as how long it takes with models that may take hours."""
+        """Report warnings before the run, and how long it takes with models that can take hours."""
         for plan in plans:
             for note in self._listener.warnings(plan, models):
                 self._listener.note(note)
@@ -150,6 +150,6 @@ class Session:
             seconds = CostEstimate(plan, models).seconds() * steps / plan.steps
         except (MemoryError, RuntimeError) as error:
             if is_memory_error(error):
-                return  # the run itself says so, and knows what to do
+                return  # the run itself reports this, and handles it
             raise
         self._listener.note(f"{steps} steps at {spell(plan.size)} take about {readable_time(seconds)} here")

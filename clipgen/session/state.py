@@ -1,14 +1,14 @@
-"""The state of a run on disk: all that is needed to go on after a stop, a crash or a power cut.
+"""The state of a run on disk: everything needed to continue after a stop, a crash or a power cut.
 
-Beside `a-cat-7.png` it is the folder `a-cat-7.clipgen`, which is there while the picture is not finished:
+For `a-cat-7.png` it is the folder `a-cat-7.clipgen` beside it, which exists while the picture is unfinished:
 
-    job.json            what is to be made: the plan, the films
-    init.png            the init image, as the run has used it
-    state.safetensors   the snapshot that was kept last, replaced in one step
+    job.json            what to make: the plan, the films
+    init.png            the init image, as the run uses it
+    state.safetensors   the last snapshot, replaced atomically
     lock                held by the run that makes the picture
     mp4-000000.pngs ... the frames of a film so far
 
-Everything in it is read as data, with the checks of a job file.
+Everything in it is read as untrusted data, with the checks of a job file.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SCHEMA = 2
 FILMS = (".mp4", ".gif")
 OLD_COUNT = re.compile(r"optimizer\.[0-9]+\.step")
 PATIENCE = 2.0
-"""Seconds that a folder may be without its job, as another process has just made it."""
+"""Seconds that a folder may lack its job, because another process has only just created it."""
 
 
 class BusyError(UsageError):
@@ -52,19 +52,19 @@ class BusyError(UsageError):
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be made of one plan."""
+    """What to make of one plan."""
 
     plan: Plan
-    """Its init is a file name, never a path to open."""
+    """Its `init` is a file name, never a path to open."""
     described: dict[str, Any]
-    """What `describe_plan` says of it."""
+    """The result of `describe_plan`."""
     films: tuple[str, ...] = ()
     metadata: bool = True
-    """Whether the picture carries its recipe."""
+    """Whether the recipe is stored in the picture."""
 
     @classmethod
     def of(cls, plan: Plan, films: Sequence[str] = (), *, metadata: bool = True) -> Self:
-        """Return the order for a plan, whose init image is read for its hash."""
+        """Return the order for a plan; its init image is read to hash it."""
         described = describe_plan(plan)
         return cls(Plan.from_dict(described["plan"]), described, tuple(films), metadata)
 
@@ -75,22 +75,22 @@ class Order:
 
     @classmethod
     def from_dict(cls, record: Any) -> Self:
-        """Return what `to_dict` described; anything else raises one of the usual errors of wrong data."""
+        """Return the order that `to_dict` described; raises KeyError, TypeError, ValueError or UsageError otherwise."""
         if not set(record["films"]) <= set(FILMS) or not isinstance(record["metadata"], bool):
-            raise ValueError("no order of clipgen")
+            raise ValueError("not an order of clipgen")
         old = record["schema"] == JOB_SCHEMA
         asked = {**record["asked"], "schema": JOB_SCHEMA} if old else record
         plan, digest = read_plan(asked), asked.get("init_sha256")
         return cls(plan, described_as(plan, digest), tuple(record["films"]), record["metadata"])
 
     def with_steps(self, steps: int) -> Self:
-        """Return the order for a picture of so many steps."""
+        """Return the order with this number of steps."""
         plan = replace(self.plan, steps=steps)
         return replace(self, plan=plan, described={**self.described, "plan": json.loads(plan.to_json())})
 
 
 class Workspace:
-    """The folder of one picture that is being made, locked as long as it is open."""
+    """The folder of one unfinished picture, locked while it is open."""
 
     def __init__(self, folder: Path, order: Order, init: Image.Image | None) -> None:
         self.folder = folder
@@ -100,14 +100,14 @@ class Workspace:
 
     @classmethod
     def create(cls, folder: Path, order: Order, init: Image.Image | None = None) -> Self:
-        """Make the folder for a picture; UsageError where it is there or cannot be."""
+        """Create the folder for a picture; raises UsageError if it exists or cannot be created."""
         fitted = init and ImageOps.fit(init, order.plan.size, Image.Resampling.LANCZOS)
         workspace = cls(folder, order, fitted)
         try:
             folder.mkdir()
             workspace._fill()
         except OSError as error:
-            raise UsageError(f"-o {folder} cannot be made ({error.strerror}): choose another folder") from error
+            raise UsageError(f"-o {folder} cannot be created ({error.strerror}): choose another folder") from error
         return workspace
 
     def _fill(self) -> None:
@@ -116,16 +116,16 @@ class Workspace:
             if self.init:
                 self.init.save(self.folder / "init.png")
             self.change(self.order)
-        except BaseException:  # Ctrl-C, too, is to leave nothing that is of no use
+        except BaseException:  # including Ctrl-C: nothing useless is left behind
             self.discard()
             raise
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Take up the folder of a run that has stopped; BusyError where it has not, UsageError where it is broken."""
+        """Open the folder of a stopped run; raises BusyError if it is still running, UsageError if it is damaged."""
         order = read_order(folder)
         if order is None:
-            raise UsageError(f"{folder} is not the state of a clipgen run, or is damaged; make the picture anew")
+            raise UsageError(f"{folder} is not the state of a clipgen run, or is damaged; make the picture again")
         init, _ = load_image(folder / "init.png") if (folder / "init.png").exists() else (None, [])
         workspace = cls(folder, order, init)
         try:
@@ -135,14 +135,14 @@ class Workspace:
         return workspace
 
     def change(self, order: Order) -> None:
-        """Have another order from now on."""
+        """Replace the order."""
         self.order = order
         text = json.dumps(order.to_dict())
         with replacing(self.folder / "job.json") as partial:
             partial.write_text(text, encoding="utf-8")
 
     def snapshot(self) -> Snapshot | None:
-        """Return what was kept last; None if the run was stopped before that."""
+        """Return the last snapshot; None if the run was stopped before the first."""
         path = self.folder / "state.safetensors"
         if not path.exists():
             return None
@@ -152,10 +152,10 @@ class Workspace:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
             return Snapshot(int(header["done"]), bool(header["grown"]), float(header["lr"]), _counted(tensors))
         except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-            raise UsageError(f"{path} is damaged ({error}); make the picture anew") from error
+            raise UsageError(f"{path} is damaged ({error}); make the picture again") from error
 
     def keep(self, snapshot: Snapshot) -> None:
-        """Keep a snapshot in place of the last, in one step. Raises OSError where there is no room."""
+        """Save a snapshot in place of the last one, atomically. Raises OSError if there is no room."""
         header = {"done": snapshot.done, "grown": snapshot.grown, "lr": snapshot.lr}
         metadata = {"snapshot": json.dumps(header)}
         tensors = {name: tensor.cpu().contiguous() for name, tensor in snapshot.tensors.items()}
@@ -164,30 +164,30 @@ class Workspace:
 
     @property
     def has_snapshot(self) -> bool:
-        """Whether anything was kept."""
+        """Whether a snapshot was saved."""
         return (self.folder / "state.safetensors").exists()
 
     @property
     def is_held(self) -> bool:
-        """Whether it is this process that may write in it."""
+        """Whether this process holds the lock."""
         return self._lock.is_locked
 
     def release(self) -> None:
-        """Let another process take it up."""
+        """Release the lock, so that another process can open the folder."""
         self._lock.release()
 
     def discard(self) -> None:
-        """Remove the folder with all that is in it."""
+        """Remove the folder and everything in it."""
         self.release()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class PeriodicKeeper:
-    """Keeps snapshots every so many seconds, each after what else must survive with it.
+    """Saves snapshots at intervals, each after the other files that must survive with it.
 
-    before: called with the number of updates made, before the snapshot that counts so many is kept.
-    last: whether the snapshot after the last update is kept, too.
-    What cannot be written never harms the run: `problem` then says why.
+    before: called with the number of updates made, just before the snapshot after them is saved.
+    last: whether the snapshot after the last update is saved, too.
+    A failure to write never harms the run: `problem` then says why.
     """
 
     def __init__(
@@ -204,11 +204,11 @@ class PeriodicKeeper:
         self._last = clock()
 
     def is_due(self, done: int, total: int) -> bool:
-        """Tell whether the time has passed, or the run is at its end and that is to be kept."""
+        """Tell whether the interval has passed, or the run is at its end and `last` is set."""
         return self._clock() - self._last >= self._seconds or (self._keeps_last and done == total)
 
     def keep(self, snapshot: Snapshot) -> None:
-        """Keep a snapshot on disk."""
+        """Save a snapshot to disk."""
         self._last = self._clock()
         try:
             for act in self._before:
@@ -219,9 +219,9 @@ class PeriodicKeeper:
 
 
 def _counted(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors of a state with the optimiser's count of steps as `LatentOptimizer` has it.
+    """Return the tensors of a state with the optimiser's step count as `LatentOptimizer` expects it.
 
-    States of schema 1 have a count for each latent, and none where nothing is remembered.
+    States of schema 1 have one count for each latent, and none if the optimiser has no moments.
     """
     counts = [value for name, value in tensors.items() if OLD_COUNT.fullmatch(name)]
     others = {name: value for name, value in tensors.items() if not OLD_COUNT.fullmatch(name)}
@@ -229,7 +229,7 @@ def _counted(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def read_order(folder: Path, patience: float = 0.0) -> Order | None:
-    """Return what a run was asked for; None if its folder does not say, even after so many seconds."""
+    """Return the order of a run; None if its folder has no valid one, even after `patience` seconds."""
     path, deadline = folder / "job.json", time.monotonic() + patience
     while not path.exists() and folder.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -241,17 +241,17 @@ def read_order(folder: Path, patience: float = 0.0) -> Order | None:
 
 
 def workspaces(folder: Path, stem: str) -> list[Path]:
-    """Return the folders of unfinished pictures called `stem`, or `stem` and a number."""
+    """Return the folders of unfinished pictures named `stem`, or `stem` and a number."""
     return sorted(path for path in folder.glob(f"*{SUFFIX}") if path.stem == stem or path.stem.startswith(f"{stem}-"))
 
 
 def with_more_steps(order: Order, steps: str | None, done: int) -> Order:
-    """Return the order with `--steps` of resume: "400" in all, or "+200" more than were planned."""
+    """Return the order changed by `--steps` of resume: "400" in all, or "+200" more than planned. Raises UsageError."""
     if steps is None:
         return order
     digits = steps.removeprefix("+")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 9):
-        raise UsageError(f"--steps must be a number of steps, or +N for so many more, got {steps!r}")
+        raise UsageError(f"--steps must be a number of steps, or +N for that many more, got {steps!r}")
     total = int(digits) + (order.plan.steps if steps.startswith("+") else 0)
     if total <= done:
         raise UsageError(f"--steps {steps} is no more than the {done} steps that are done; give more")

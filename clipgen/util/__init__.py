@@ -1,1 +1,1 @@
-"""What every room may use: text for terminals, atomic files, pictures in and out, devices, interrupts, randomness."""
+"""Shared utilities: text for terminals, atomic files, image reading and conversion, devices, interrupts, randomness."""

@@ -1,4 +1,4 @@
-"""Computing a batch of pictures such that each comes out as it would alone."""
+"""Batched computation that gives each picture the same result as on its own."""
 
 from collections.abc import Callable
 
@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 def rows_together(batch: Tensor) -> list[slice]:
-    """Return which rows of a batch to compute together: all of them on a GPU, one at a time on a CPU.
+    """Return the groups of rows of a batch (B, ...) to compute together: all on a GPU, one at a time on a CPU.
 
-    On a CPU a batch is no faster than its pictures one by one, and only so does each come out as it would alone, to the
-    last bit: matrix products of other shapes are rounded differently.
+    On a CPU a larger batch is no faster, and matrix products of other shapes round differently: only one row at a time
+    gives each picture, to the last bit, the result that it has on its own.
     """
     if batch.device.type != "cpu":
         return [slice(0, len(batch))]
@@ -18,7 +18,10 @@ def rows_together(batch: Tensor) -> list[slice]:
 
 
 def picture_by_picture(compute: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
-    """Return `compute(batch)` for a batch (B, ...) of pictures, computed as `rows_together` says."""
+    """Return `compute(batch)` for a batch (B, ...), computed in the groups of `rows_together`.
+
+    compute: maps (b, ...) to (b, ...), each row independently of the others.
+    """
     rows = rows_together(batch)
     if len(rows) == 1:
         return compute(batch)
@@ -26,5 +29,5 @@ def picture_by_picture(compute: Callable[[Tensor], Tensor], batch: Tensor) -> Te
 
 
 def mean_of_each(values: Tensor) -> Tensor:
-    """Return the mean (B,) of each row of values (B, ...)."""
+    """Return the mean (B,) of each row of values (B, ...), in a rounding that does not depend on the batch."""
     return torch.stack([row.mean() for row in values])

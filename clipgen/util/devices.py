@@ -1,4 +1,4 @@
-"""Which device `--device` means on this machine."""
+"""The torch device that `--device` selects on this machine."""
 
 import re
 
@@ -6,7 +6,7 @@ from clipgen.errors import UsageError, unknown_value
 
 
 def pick_device(text: str) -> str:
-    """Return the name of a torch device that exists here; `UsageError` where the wish cannot be met."""
+    """Return the torch device that `text` selects: auto, cpu, cuda or cuda:N; raises UsageError if there is none."""
     wish = re.fullmatch(r"auto|cpu|cuda(?::([0-9]{1,3}))?", text)
     if wish is None:
         raise unknown_value("--device", text, ("auto", "cpu", "cuda", "cuda:0"))
@@ -23,7 +23,7 @@ def pick_device(text: str) -> str:
 
 
 def gpu_count() -> int:
-    """Return how many GPUs torch can use."""
+    """Return the number of GPUs that torch can use."""
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -1,4 +1,4 @@
-"""Names and places of output files: readable, safe on every file system, never overwritten, never half-written."""
+"""Output files: readable names that are safe on every file system, never overwritten, never half-written."""
 
 import contextlib
 import itertools
@@ -16,7 +16,7 @@ MAX_SLUG_BYTES = 80
 
 
 def slug(text: str) -> str:
-    """Join the words of `text`, in any script, by hyphens; at most `MAX_SLUG_BYTES` bytes of UTF-8."""
+    """Join the words of `text`, in any script, with hyphens; at most `MAX_SLUG_BYTES` bytes of UTF-8."""
     normal = unicodedata.normalize("NFKC", text).lower()
     spelled = "".join(character if character.isalnum() or _is_sign(character) else " " for character in normal)
     words = ("".join(itertools.dropwhile(_is_sign, word)) for word in spelled.split())
@@ -25,12 +25,12 @@ def slug(text: str) -> str:
 
 
 def _is_sign(character: str) -> bool:
-    """Whether it belongs to the letter before it, as the vowels of Hindi do; not what chooses between emoji."""
+    """Whether a character is a combining mark, such as a Hindi vowel sign, but not an emoji variation selector."""
     return unicodedata.category(character) in ("Mn", "Mc") and not "\ufe00" <= character <= "\ufe0f"
 
 
 def make_folder(folder: Path, flag: str = "-o") -> None:
-    """Create the `folder` of `flag` and prove that files can be written in it, or say in a `UsageError` why not."""
+    """Create `folder`, the value of `flag`, and check that files can be written in it; raises UsageError if not."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -43,10 +43,11 @@ def make_folder(folder: Path, flag: str = "-o") -> None:
 def reserved(
     folder: Path, stem: str, suffixes: Sequence[str], flag: str = "-o", avoid: str | None = None
 ) -> Iterator[dict[str, Path]]:
-    """Hold one free name in `folder` for files of all `suffixes`; what is still empty afterwards is removed.
+    """Reserve one free name in `folder` for files with all `suffixes`; files that stay empty are removed at the end.
 
-    Empty files stand for the names meanwhile, so that runs side by side never choose the same one. Where a name is
-    taken, also where it is with the suffix `avoid`, `-2`, `-3`, ... is added to the stem, the same for all suffixes.
+    Empty placeholder files hold the name meanwhile, so that parallel runs never choose the same one. If the name is
+    taken, with one of the suffixes or with `avoid`, `-2`, `-3`, ... is appended to the stem, the same for all suffixes.
+    Raises UsageError, which names `flag`, if no file can be created.
     """
     make_folder(folder, flag)
     free = (name for name in _numbered(stem) if not (avoid and (folder / f"{name}{avoid}").exists()))
@@ -58,7 +59,7 @@ def reserved(
 
 
 def remove_empty(paths: Iterable[Path]) -> None:
-    """Remove those files that are empty."""
+    """Remove the files that are empty."""
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_size == 0:
@@ -66,30 +67,30 @@ def remove_empty(paths: Iterable[Path]) -> None:
 
 
 def partial_path(path: Path) -> Path:
-    """Return a short temporary name beside `path`, with its suffix, that only this process uses."""
+    """Return a short temporary name beside `path`, with the same suffix, that only this process uses."""
     return path.with_name(f"{_partial_stem(path)}.{os.getpid()}{path.suffix}")
 
 
 def partials(path: Path) -> list[Path]:
-    """Return what processes are writing, or have left when they were killed, of a file."""
+    """Return the temporary files for `path` that processes are writing, or left behind when they were killed."""
     return sorted(path.parent.glob(f"{_partial_stem(path)}.*{path.suffix}"))
 
 
 def remove_partials(path: Path) -> None:
-    """Remove what processes that were killed have left of a file that nobody writes any more."""
+    """Remove the temporary files for `path` that killed processes left behind; nobody may be writing it."""
     for partial in partials(path):
         partial.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield the place to write a file to, which then takes the name in one step; after an error nothing is left."""
+    """Yield a temporary path whose file replaces `path` atomically at the end; after an error nothing is left of it."""
     partial = partial_path(path)
     try:
         yield partial
         publish(partial, path)
     finally:
-        with contextlib.suppress(OSError):  # where it was published, or the folder is gone
+        with contextlib.suppress(OSError):  # already published, or the folder is gone
             partial.unlink()
 
 
@@ -98,20 +99,20 @@ def _partial_stem(path: Path) -> str:
 
 
 def publish(partial: Path, path: Path) -> None:
-    """Move a complete file to its final name, such that a crash leaves either the old state or the whole file."""
+    """Move a complete file to its final name so that a crash leaves either the old file or the whole new one."""
     with partial.open("r+b") as file:
         os.fsync(file.fileno())
     partial.replace(path)
 
 
 def _numbered(stem: str) -> Iterator[str]:
-    """`stem`, then `stem-2`, `stem-3`, ... without end."""
+    """Yield `stem`, then `stem-2`, `stem-3`, ... without end."""
     yield stem
     yield from (f"{stem}-{number}" for number in itertools.count(2))
 
 
 def _claim(folder: Path, stem: str, suffixes: Sequence[str], flag: str) -> dict[str, Path] | None:
-    """Create an empty file for each suffix, or none at all where one of them exists already."""
+    """Create an empty file for each suffix, or none at all if one of them already exists."""
     claimed: dict[str, Path] = {}
     for suffix in suffixes:
         path = folder / f"{stem}{suffix}"
@@ -128,5 +129,5 @@ def _claim(folder: Path, stem: str, suffixes: Sequence[str], flag: str) -> dict[
 
 
 def _reason(error: OSError | ValueError) -> str:
-    """Why a name cannot be used; `ValueError` is about its characters, which no file system got to see."""
+    """Return why a name cannot be used; a ValueError is about characters that never reached the file system."""
     return str(error.strerror) if isinstance(error, OSError) else str(error)

@@ -1,4 +1,4 @@
-"""Pictures in and out: files to PIL, PIL to tensors and back, with every rule for files that cannot be trusted."""
+"""Image reading and conversion: files to PIL, PIL to tensors and back, with all checks on untrusted files."""
 
 import contextlib
 import io
@@ -19,19 +19,19 @@ from clipgen.errors import UsageError
 from clipgen.util.text import one_line
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
-"""Pillow would also open some thirty rare formats, several of them through programs and parsers with a bad record."""
+"""Pillow also opens some thirty rare formats, several of them with programs and parsers known for vulnerabilities."""
 
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
-"""One of them stands near the beginning of the photographs of many phones, which Pillow cannot read."""
+"""One of these is near the start of the photographs of many phones, in a format that Pillow cannot read."""
 
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 65_535
 MAX_BYTES = 200_000_000
 MAX_SMALL_TILE = 2**20
-"""Tiles with so many pixels at most may be larger than the picture, as they are in small pictures."""
+"""Tiles of up to this many pixels may be larger than the picture, as is common in small pictures."""
 
 MAX_REASON = 120
-"""Of the characters of what a decoder says."""
+"""Maximum number of characters quoted from a decoder's error."""
 
 STDERR = 2
 
@@ -44,18 +44,18 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""By the orientation that EXIF data state."""
+"""By EXIF orientation."""
 
 
 def load_image(path: str | Path) -> tuple[Image.Image, list[str]]:
-    """Read the picture for --init as upright RGB, and say what was left out of it.
+    """Read the image for --init as upright RGB, with a note on what was ignored in the file.
 
-    Any file that is not one whole picture of a sane size is a UsageError that names the file and the way out.
+    Raises UsageError, which names the file and the way out, unless it is one complete image of a reasonable size.
     """
     _check_file(path)
     try:
         with warnings.catch_warnings():
-            # Pillow's own size warning comes above MAX_PIXELS; the others are about metadata that is not used.
+            # Pillow's own size warning starts above MAX_PIXELS; the others concern metadata that is not used.
             warnings.simplefilter("ignore")
             with Image.open(path, formats=FORMATS) as opened:
                 _check_size(path, opened.size)
@@ -72,25 +72,25 @@ def load_image(path: str | Path) -> tuple[Image.Image, list[str]]:
         raise _refusal(path, f"has more than {MAX_PIXELS // 10**6} megapixels; shrink it first") from error
     except MemoryError as error:
         raise _refusal(path, "does not fit into memory; shrink it first") from error
-    except Exception as error:  # On damaged files decoders raise whatever they stumble on.
+    except Exception as error:  # Decoders raise all kinds of exceptions on damaged files.
         raise _refusal(path, f"is damaged or incomplete ({_reason(error)}); save or download it again") from error
 
 
 def to_tensor(image: Image.Image, size: tuple[int, int]) -> Tensor:
-    """Scale and centre-crop an RGB picture to `size` (width, height); returns (1, 3, H, W) in [0, 1]."""
+    """Resize and centre-crop an RGB image to `size` (width, height); returns (1, 3, H, W) in [0, 1]."""
     fitted = ImageOps.fit(image, size, Image.Resampling.LANCZOS)
     return torch.from_numpy(np.array(fitted)).permute(2, 0, 1)[None].float() / 255
 
 
 def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Scale images (B, 3, H, W) in [0, 1] to `size` (width, height)."""
+    """Resize images (B, 3, H, W) in [0, 1] to `size` (width, height), bicubic and clamped to [0, 1]."""
     if (images.shape[3], images.shape[2]) == size:
         return images
     return interpolate(images, size[::-1], mode="bicubic", antialias=size[0] < images.shape[3]).clamp(0, 1)
 
 
 def to_pil(image: Tensor) -> Image.Image:
-    """Turn one picture (3, H, W) in [0, 1] into 8-bit RGB."""
+    """Convert an image (3, H, W), clamped to [0, 1], to 8-bit RGB."""
     pixels = (image.detach().clamp(0, 1) * 255).round().to(torch.uint8)
     return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())
 
@@ -112,7 +112,7 @@ def _reason(error: Exception) -> str:
 
 
 def _check_file(path: str | Path) -> None:
-    """Refuse what is not a readable regular file of a sane size; devices and pipes could block for ever."""
+    """Refuse anything but a readable regular file of a reasonable size; devices and pipes could block for ever."""
     try:
         status = Path(path).stat()
     except FileNotFoundError as error:
@@ -132,27 +132,27 @@ def _check_size(path: str | Path, size: tuple[int, int]) -> None:
     if pixels > MAX_PIXELS:
         found, limit = pixels / 10**6, MAX_PIXELS // 10**6
         raise _refusal(path, f"has {found:.4g} megapixels, more than the {limit} that are accepted; shrink it first")
-    if max(size) > MAX_SIDE:  # rows without end take decoders more time than their number says
-        raise _refusal(path, f"has a side of {max(size)} pixels, more than {MAX_SIDE}; cut it first")
+    if max(size) > MAX_SIDE:  # decoders are disproportionately slow on extremely long rows
+        raise _refusal(path, f"has a side of {max(size)} pixels, more than {MAX_SIDE}; crop it first")
 
 
 def _check_tiles(path: str | Path, image: Image.Image) -> None:
-    """Refuse a TIFF with tiles far larger than itself: the decoder makes room for a whole one."""
+    """Refuse a TIFF whose tiles are far larger than the image: the decoder allocates a whole tile."""
     if isinstance(image, TiffImageFile):
         width, height = (image.tag_v2.get(tag, 0) for tag in (TILEWIDTH, TILELENGTH))
         if width * height > max(MAX_SMALL_TILE, 4 * image.width * image.height):
-            raise _refusal(path, "is damaged or incomplete (its tiles are larger than itself); save it again")
+            raise _refusal(path, "is damaged or incomplete (its tiles are larger than the image); save it again")
 
 
 @contextlib.contextmanager
 def _silent_decoder(image: Image.Image) -> Iterator[None]:
-    """Keep libtiff, which writes its complaints straight to the terminal, from doing so."""
+    """Silence libtiff, which writes its complaints straight to the terminal."""
     if not isinstance(image, TiffImageFile):
         yield
         return
     try:
         terminal = os.dup(STDERR)
-    except OSError:  # closed: nothing to keep it from
+    except OSError:  # stderr is closed: there is nothing to silence
         yield
         return
     with Path(os.devnull).open("wb") as nowhere:
@@ -165,45 +165,45 @@ def _silent_decoder(image: Image.Image) -> Iterator[None]:
 
 
 def _frame_notes(path: str | Path, image: Image.Image) -> list[str]:
-    # MPO is how phones store one photograph with its depth or gain map: nobody misses those.
+    # Phones use MPO to store one photograph with its depth or gain map, which is not worth a note.
     if getattr(image, "is_animated", False) and image.format != "MPO":
         return [f"--init {str(path)!r} is animated; its first frame is used"]
     return []
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """Return any loaded picture as it is meant to be seen: upright, on white, in sRGB."""
+    """Return a loaded image as it is meant to be seen: upright, on white, in sRGB."""
     profile = image.info.get("icc_profile")
     image = _upright(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         image = _deep_to_8_bit(image)
-    grey = image.mode in ("L", "LA")  # as a grey profile needs it
+    grey = image.mode in ("L", "LA")  # a grey profile needs a grey image
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    if image.mode in ("1", "P", "PA", "RGBA"):  # profiles are not about indices or alpha
+    if image.mode in ("1", "P", "PA", "RGBA"):  # profiles do not apply to palette indices or alpha
         image = image.convert("L" if grey else "RGB")
-    if image.mode == "LAB":  # it has colours of its own, whatever profile it was made with
+    if image.mode == "LAB":  # its values are CIELAB, whatever profile is embedded
         profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     return _to_srgb(image, profile) if profile else image.convert("RGB")
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turn a picture as its EXIF data say; those that cannot be read say nothing.
+    """Rotate or flip an image as its EXIF data say; unreadable data are ignored.
 
     Pillow's own function also writes the data back, which fails on some that can be read.
     """
     try:
         turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # The pixels are whole; what damaged EXIF data raise is not foreseeable.
+    except Exception:  # The pixels are intact; damaged EXIF data can raise anything.
         turn = None
     return image if turn is None else image.transpose(turn)
 
 
 def _deep_to_8_bit(image: Image.Image) -> Image.Image:
-    """Scale a grey picture with deep pixels to 8 bits; Pillow's own conversion cuts everything above 255 to white.
+    """Scale a grey image of more than 8 bits to 8 bits; Pillow's own conversion clips everything above 255 to white.
 
-    16-bit pixels use their full range; of the other kinds the smallest usual range that holds the brightest pixel.
+    16-bit pixels use their full range; other types use the smallest usual range that holds the brightest pixel.
     """
     values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0.0, neginf=0.0)
     brightest = float(values.max())
@@ -216,10 +216,10 @@ def _deep_to_8_bit(image: Image.Image) -> Image.Image:
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """Convert from the picture's own colour profile; one that does not fit the picture is ignored."""
+    """Convert from the embedded colour profile to sRGB; a profile that does not fit the image is ignored."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except Exception:  # As of EXIF data: the pixels are whole.
+    except Exception:  # As with EXIF data, the pixels are intact.
         converted = None
     return converted or image.convert("RGB")

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, held back until nothing that they would tear is half-made."""
+"""Ctrl-C and SIGTERM, deferred while they would leave something half-made."""
 
 import signal
 import threading
@@ -11,7 +11,7 @@ Handler = Callable[[int, FrameType | None], Any]
 
 
 class Stop:
-    """Whether a stop was asked for: by a signal, or by `ask` from any thread."""
+    """A request to stop, made by a signal or by `ask` from any thread."""
 
     def __init__(self) -> None:
         self.signals: list[int] = []
@@ -19,19 +19,19 @@ class Stop:
 
     @property
     def asked(self) -> bool:
-        """Whether a signal has come, or somebody has asked."""
+        """Whether a signal has arrived or `ask` was called."""
         return bool(self.signals) or self._event.is_set()
 
     def ask(self) -> None:
-        """Ask for a stop; the run ends after the step that it is making, and keeps what it has reached."""
+        """Request a stop; the run ends after the current step and keeps its progress."""
         self._event.set()
 
 
 @contextmanager
 def held_back(stop: Stop | None = None) -> Iterator[Stop]:
-    """Only note the first Ctrl-C or SIGTERM that comes inside, and let it act at the end; a second acts at once.
+    """Record the first Ctrl-C or SIGTERM inside the block and let it act at the end; a second one acts at once.
 
-    Left alone are signals that no Python function handles, and all of them outside the main thread.
+    Signals without a Python handler are left alone, and so are all signals outside the main thread.
     """
     token, handlers = stop or Stop(), _handlers()
     token.signals.clear()
