@@ -185,7 +185,7 @@ def test_a_run_goes_on_for_more_steps_than_were_planned() -> None:
 
 def test_a_state_of_another_size_is_refused() -> None:
     snapshot, _ = stopped(plan(), 8)
-    with pytest.raises(UsageError, match="not of this plan"):
+    with pytest.raises(UsageError, match="does not belong to this plan"):
         made(plan(size=(64, 64)), snapshot=snapshot)
 
 
