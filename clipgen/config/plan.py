@@ -22,6 +22,7 @@ from clipgen.config.settings import (
     check_model,
 )
 from clipgen.errors import UsageError
+from clipgen.util.text import quoted
 
 MAX_PIXELS = 2048 * 2048
 MAX_PARTS = 16
@@ -72,6 +73,9 @@ class Plan:
         check_size(self.size, self.generator.stride, self.backend)
         for name in ("perceptors", "losses", "judges", "models"):
             check_whole(f"plan: the number of {name}", len(getattr(self, name)), 0, MAX_PARTS)
+        names = [row.name for row in self.losses]
+        if "prompt" not in names or len(set(names)) < len(names):
+            raise UsageError(f"plan: losses must be different ones with prompt among them, got {quoted(names)}")
         check_whole("plan: the number of unclip", len(self.unclip), 0, 1)
         check_whole("plan: the number of perceptors", len(self.perceptors), 1, MAX_PARTS)
         for judge in self.judges:

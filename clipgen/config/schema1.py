@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -17,7 +17,8 @@ from clipgen.config.plan import Plan
 from clipgen.config.presets import INIT, NOISE
 from clipgen.config.prompts import prompt_record
 from clipgen.config.resolve import with_hashes
-from clipgen.config.settings import PerceptorSettings
+from clipgen.config.schedules import Schedule
+from clipgen.config.settings import LossSettings, PerceptorSettings
 from clipgen.errors import UsageError
 from clipgen.weights import registry
 
@@ -34,10 +35,10 @@ def plan_of_job(job: Job) -> Plan:
         "prompts": list(map(prompt_record, job.prompts)),
         "seed": job.seed,
         "init": job.init or "",
-        "losses": [],
+        "losses": [asdict(LossSettings("prompt", Schedule.constant(1.0)))],
         "models": [],
     }
-    plan = Plan.from_dict(record).with_loss("prompt", 1.0).with_loss("init", job.init_weight)
+    plan = Plan.from_dict(record).with_loss("init", job.init_weight)
     if job.clips and plan.unclip:
         raise UsageError(f"--clip cannot guide with preset {job.preset}, whose unCLIP goes by its own CLIPs")
     if job.clips:

@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 from clipgen.config.prompts import Prompt
 from clipgen.config.schedules import Schedule
 from clipgen.core.contracts import Encoder, Loss, Moment, Perceptor
+from clipgen.errors import UsageError
 from clipgen.util.batches import mean_of_each
 
 TARGETS: dict[str, Callable[[Perceptor, Sequence[str]], Tensor]] = {
@@ -114,7 +115,8 @@ def _prompt_distance(targets: Targets) -> Loss:
 
 def _distance_to_start(_targets: Targets) -> Loss:
     def distance(moment: Moment) -> Tensor:
-        assert isinstance(moment.generator, Encoder)  # noqa: S101 - checked before the run begins
+        if not isinstance(moment.generator, Encoder):
+            raise UsageError("this generator cannot start from an image, so that nothing holds it to one")
         return moment.generator.distance_to_start()[moment.rows]
 
     return distance
@@ -139,10 +141,7 @@ class Objective:
 
     def __call__(self, moment: Moment) -> dict[str, Tensor]:
         """Return the weighted terms, each (b,), by name; their sum is minimised."""
-        return {
-            name: weight.at(moment.progress) * loss(moment) if weight.at(moment.progress) != 1 else loss(moment)
-            for name, (loss, weight) in self._losses.items()
-        }
+        return {name: weight.at(moment.progress) * loss(moment) for name, (loss, weight) in self._losses.items()}
 
     def score(self, moment: Moment) -> Tensor:
         """Return the mean cosine (b,) between cutouts and targets, averaged over the perceptors that guide now."""

@@ -10,7 +10,6 @@ BETAS = (0.9, 0.999)
 EPSILON = 1e-12
 """Far below the gradients of single logits among thousands, which Adam's usual 1e-8 would damp."""
 
-Rows = slice | list[int]
 Rule = Callable[[Tensor, Tensor, dict[str, Tensor], Tensor, float, int], None]
 """Updates latents (b, ...) in place, given gradient, moments, mask (b, 1, ...) of finite pictures, rate, step count."""
 

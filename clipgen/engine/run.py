@@ -212,7 +212,8 @@ class Run:
             return
         self._settle()
         loop, plan = self._loop, self._plan
-        assert isinstance(loop.generator, Growable)  # noqa: S101 - checked before the run begins
+        if not isinstance(loop.generator, Growable):
+            raise UsageError(f"--backend {plan.backend} has one size only, so that it cannot start small")
         with torch.no_grad():
             small = loop.generator.decode()
             images = self._proposal.enlarge(small, plan.size) if self._proposal else resized(small, plan.size)
