@@ -13,7 +13,7 @@ from clipgen.config.prompts import parse_prompts
 from clipgen.config.settings import UnclipSettings
 from clipgen.core.contracts import Moment, Proposal
 from clipgen.core.losses import prompt_loss
-from clipgen.errors import ClipgenError
+from clipgen.errors import ClipgenError, UsageError
 from clipgen.starter.unclip import proposal
 from clipgen.starter.unclip.coarse_decoder import CoarseDecoder
 from clipgen.starter.unclip.prior import Prior
@@ -246,3 +246,9 @@ def test_the_networks_are_those_that_the_settings_name() -> None:
     assert built.autoencoder in readied
     with pytest.raises(ClipgenError, match="'painter' is no feature prior"):
         proposal.load(replace(STARTER, prior="starter/painter"), load_network, ready, own)
+
+
+def test_perceptors_of_another_width_are_refused(unclip: Unclip) -> None:
+    perceptors: Any = [FakePerceptor()]
+    with pytest.raises(UsageError, match="not those that the unCLIP was trained with"):
+        propose(unclip, SETTINGS, [parse_prompts("green")], [0], perceptors, None, CPU)

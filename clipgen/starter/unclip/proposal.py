@@ -17,6 +17,7 @@ from clipgen.config.prompts import Prompt
 from clipgen.config.settings import UnclipSettings
 from clipgen.core.contracts import Loss, Moment
 from clipgen.core.losses import prompt_loss
+from clipgen.errors import UsageError
 from clipgen.generators.networks import VQGANNetwork, build_network
 from clipgen.starter.unclip.coarse_decoder import build_coarse_decoder
 from clipgen.starter.unclip.decoder import build_decoder
@@ -67,6 +68,7 @@ def propose(
     features keep, or None; then a picture is decoded, too. `on_stage` is called before each stage of each picture, also
     of `UnclipProposal.enlarge`.
     """
+    _check_perceptors(unclip, perceptors, prompts[0][0].text)
     pipeline = Pipeline(unclip, settings, perceptors, on_stage)
     weights = _padded([[prompt.weight for prompt in row] for row in prompts], device)
     stops = _padded([[prompt.stop for prompt in row] for row in prompts], device)
@@ -147,6 +149,13 @@ class UnclipProposal:
                 large = self.pipeline.enlarge(images[row], self.loss.features[row], texts, self.seeds[row])
                 enlarged[row] = resized(large[None], size)[0]
         return enlarged
+
+
+def _check_perceptors(unclip: Unclip, perceptors: Sequence[UnclipPerceptor], text: str) -> None:
+    """Raise UsageError unless the perceptors are like those that the prior was trained with."""
+    able = all(hasattr(each, "text_states") and hasattr(each, "encode_with_maps") for each in perceptors)
+    if not able or sum(each.encode_texts([text]).shape[1] for each in perceptors) != unclip.prior.config["text"]:
+        raise UsageError("the perceptors are not those that the unCLIP was trained with; use --start noise")
 
 
 def _conditioning(
