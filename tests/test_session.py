@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fakes import Cli, Recorder, fake_models, install
 from fakes import job as small_job
+from PIL import Image
 from recipes import old_recipe_with, png_with
 from test_recipe import pixels
 
@@ -209,3 +210,19 @@ def test_what_generate_made_can_be_typed(cli: Cli) -> None:
     assert cli("replay", str(old), "-o", "typed.png").exit_code == 0
     assert pixels(Path("typed.png")) == made.image.tobytes()
     assert read_recipe(Path("typed.png")).plan == made.plan
+
+
+def test_generate_takes_the_plan_of_a_picture_with_changes() -> None:
+    Image.new("RGB", (32, 32), "blue").save("init.png")
+    made = clipgen.generate(job(init="init.png", init_weight=0.5), device="cpu")
+    assert clipgen.generate(made.plan, device="cpu").image.tobytes() == made.image.tobytes()
+    for changes in ({"start": "noise"}, {"init": None}):
+        other = clipgen.generate(made.plan, device="cpu", steps=2, **changes).plan
+        assert (other.init, other.weight_of("init"), other.steps) == ("", 0.0, 2)
+    sized = clipgen.generate(made.plan, device="cpu", size=[40, 32])
+    assert (sized.plan.size, sized.notes) == ((40, 32), ())
+    assert clipgen.generate(made.plan, device="cpu", size=None).plan.size == made.plan.size
+    with pytest.raises(UsageError, match="--size must be a width and a height, got '32x32'"):
+        clipgen.generate(made.plan, device="cpu", size="32x32")
+    with pytest.raises(TypeError, match="stepz"):
+        clipgen.generate(made.plan, device="cpu", stepz=3)
