@@ -49,7 +49,7 @@ def reserved(
     taken, also where it is with the suffix `avoid`, `-2`, `-3`, ... is added to the stem, the same for all suffixes.
     """
     make_folder(folder, flag)
-    free = (name for name in _numbered(stem) if not (avoid and (folder / f"{name}{avoid}").exists()))
+    free = (name for name in _numbered(stem) if not (avoid and os.path.lexists(folder / f"{name}{avoid}")))
     paths = next(filter(None, (_claim(folder, name, suffixes, flag) for name in free)))
     try:
         yield paths
