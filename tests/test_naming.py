@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from fakes import Cli
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -129,3 +130,12 @@ def test_what_killed_processes_have_left_of_a_file_goes(tmp_path: Path) -> None:
         file.touch()
     remove_partials(path)
     assert sorted(tmp_path.iterdir()) == sorted([other, path])
+
+
+@pytest.mark.parametrize("length", [247, 251, 300])  # of which the state, the picture, and neither have room
+def test_a_name_that_no_file_can_have_is_refused(cli: Cli, length: int) -> None:
+    result = cli("red", "--size", "16x16", "--steps", "1", "-o", "x" * length + ".png")
+    room = length <= 247
+    assert result.exit_code == (0 if room else 2), result.stderr
+    assert ("File name too long" in result.stderr) is not room
+    assert [path.name for path in Path().iterdir()] == (["x" * length + ".png"] if room else [])

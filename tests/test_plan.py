@@ -16,6 +16,7 @@ from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
 from clipgen.config.schedules import Schedule
+from clipgen.config.settings import LossSettings, PerceptorSettings
 from clipgen.errors import UsageError
 
 CASES = [
@@ -223,3 +224,36 @@ def test_the_weight_of_a_loss_can_be_changed_and_the_loss_left_out() -> None:
     heavier = plan.with_loss("total-variation", 0.5)
     assert heavier.weight_of("total-variation") == 0.5
     assert heavier.with_loss("total-variation", 0.0) == plan
+
+
+@pytest.mark.parametrize(
+    ("start", "changes", "message"),
+    [
+        ("noise", {"losses": ()}, "losses must be at least one, and each named once, got none"),
+        ("noise", {"losses": made().losses * 2}, "each named once, got prompt, prompt"),
+        ("noise", {"perceptors": (PerceptorSettings("a/b", 0.5, 1.0),)}, "a perceptor must guide at every moment"),
+        ("noise", {"perceptors": (PerceptorSettings("a/b", 0.0, 0.9),)}, "a perceptor must guide at every moment"),
+        (
+            "noise",
+            {"perceptors": (PerceptorSettings("a/b", 0.0, 0.4), PerceptorSettings("a/c", 0.6, 1.0))},
+            "a perceptor must guide at every moment",
+        ),
+        ("unclip", {"losses": ()}, "at least one"),
+        ("unclip", {"losses": (LossSettings("init", Schedule.constant(1.0)),)}, "there must be the loss prompt"),
+        (
+            "unclip",
+            {"perceptors": (PerceptorSettings("a/b"), PerceptorSettings("a/c", until=0.5))},
+            "all perceptors guide all the time",
+        ),
+    ],
+)
+def test_a_plan_that_leaves_a_step_with_nothing_to_go_by_is_refused(
+    start: str, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        replace(made(start=start), **changes)
+
+
+def test_perceptors_may_take_turns() -> None:
+    turns = PerceptorSettings("a/b", 0.0, 0.4), PerceptorSettings("a/c", 0.4, 1.0)
+    assert replace(made(start="noise"), perceptors=turns).perceptors == turns

@@ -165,3 +165,31 @@ def test_weights_that_are_not_those_of_the_recipe_are_warned_of(cli: Cli) -> Non
     assert warning in cli("replay", path, "--seed", "3").stderr
     assert cli("replay", path, "--quiet").stderr == ""
     assert "warning" not in cli("replay", result.stdout.strip()).stderr
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        ("0.5", "--init-weight 0.5 needs an init image; add --init FILE"),
+        ("-5", "--init-weight must be a number from 0 to 1000, got -5.0"),
+        ("1e5", "--init-weight must be a number from 0 to 1000, got 100000.0"),
+        ("nan", "--init-weight must be a number from 0 to 1000, got nan"),
+    ],
+)
+def test_what_is_typed_is_checked_as_for_a_new_picture(cli: Cli, weight: str, message: str) -> None:
+    assert_refused(cli("replay", str(made(cli)), "--init-weight", weight), message)
+
+
+def test_the_same_start_changes_nothing(cli: Cli) -> None:
+    Image.new("RGB", (32, 32), "blue").save("init.png")
+    path = made(cli, "--init", "init.png")
+    assert replayed(cli, path, "--init", "init.png", "--start", "init").plan == read_recipe(path).plan
+
+
+def test_another_start_leaves_the_init_image_out(cli: Cli) -> None:
+    Image.new("RGB", (32, 32), "blue").save("init.png")
+    path = made(cli, "--init", "init.png", "--init-weight", "0.5")
+    plan = replayed(cli, path, "--start", "noise", "--steps", "2").plan
+    assert suits(plan, PRESETS["starter"].guidance[NOISE], "vqgan", {"steps": 2, "start": "noise"})
+    assert (plan.init, plan.weight_of("init"), plan.size, plan.seed) == ("", 0.0, (32, 32), 7)
+    assert_refused(cli("replay", str(path), "--start", "init"), "add --init FILE")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import random
 import signal
@@ -13,8 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from fakes import Cli
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
 
 from clipgen.core.contracts import Step
 from clipgen.generators import GENERATORS
@@ -233,3 +238,52 @@ def test_a_batch_that_runs_twice_at_once_does_no_line_twice(cli: Cli) -> None:
     assert len(made) == len(set(made)) == len(lines)
     assert [len(record["pictures"]) + len(record["skipped"]) for record in records] == [len(lines)] * 2
     assert sorted(str(path) for path in Path("outputs").iterdir()) == sorted(made)
+
+
+def damage_order(folder: Path, **changes: Any) -> None:
+    path = folder / "job.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def damage_state(folder: Path, header: dict[str, Any], change: Callable[[Tensor], Tensor] = lambda each: each) -> None:
+    path = folder / "state.safetensors"
+    with safe_open(path, framework="pt") as file:
+        kept = json.loads(file.metadata()["snapshot"])
+        tensors = {name: change(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    save_file(tensors, path, metadata={"snapshot": json.dumps({**kept, **header})})
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: damage_order(folder, schema=3), "is not the state of a clipgen run, or is damaged"),
+        (lambda folder: damage_state(folder, {"done": -1}), "is damaged (-1 of 12 steps are done"),
+        (lambda folder: damage_state(folder, {"done": 13}), "is damaged (13 of 12 steps are done"),
+        (lambda folder: damage_state(folder, {"lr": -1.0}), "the learning rate is -1"),
+        (lambda folder: damage_state(folder, {"lr": math.nan}), "the learning rate is nan"),
+        (lambda folder: damage_state(folder, {}, lambda each: each[:0]), "the state is not of this plan"),
+        (
+            lambda folder: damage_state(folder, {}, lambda each: torch.cat([each, each])),
+            "the state is not of this plan",
+        ),
+    ],
+)
+def test_a_damaged_state_is_refused_in_one_line_and_stays(
+    cli: Cli, damage: Callable[[Path], None], message: str
+) -> None:
+    picture = Path(cli(*SMALL, "--keep-state").stdout.strip())
+    folder, before = picture.with_suffix(".clipgen"), picture.read_bytes()
+    damage(folder)
+    result = cli("resume", str(picture), "--quiet")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].startswith("error: ")
+    assert message in result.stderr
+    assert result.stdout == ""
+    assert (picture.read_bytes(), folder.is_dir()) == (before, True)
+
+
+@pytest.mark.parametrize("path", [".", "/", ".."])
+def test_a_folder_is_no_picture_to_resume(cli: Cli, path: str) -> None:
+    result = cli("resume", path)
+    assert result.exit_code == 2
+    assert "there is nothing to resume" in result.stderr

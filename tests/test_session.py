@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fakes import Cli, Recorder, fake_models, install
 from fakes import job as small_job
+from PIL import Image
 from recipes import old_recipe_with, png_with
 from test_recipe import pixels
 
@@ -18,9 +19,10 @@ from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.core.contracts import Outcome, Step
 from clipgen.engine.models import Models
-from clipgen.errors import UsageError
+from clipgen.errors import Interrupted, UsageError
 from clipgen.outputs.metadata import read_recipe
 from clipgen.session import api, session
+from clipgen.session.batch import Batch
 from clipgen.session.options import Listener, OutputOptions
 from clipgen.session.resume import own_paths, state_of, unfinished_picture
 from clipgen.session.session import Session
@@ -209,3 +211,61 @@ def test_what_generate_made_can_be_typed(cli: Cli) -> None:
     assert cli("replay", str(old), "-o", "typed.png").exit_code == 0
     assert pixels(Path("typed.png")) == made.image.tobytes()
     assert read_recipe(Path("typed.png")).plan == made.plan
+
+
+def test_generate_takes_the_plan_of_a_picture_with_changes() -> None:
+    Image.new("RGB", (32, 32), "blue").save("init.png")
+    made = clipgen.generate(job(init="init.png", init_weight=0.5), device="cpu")
+    assert clipgen.generate(made.plan, device="cpu").image.tobytes() == made.image.tobytes()
+    for changes in ({"start": "noise"}, {"init": None}):
+        other = clipgen.generate(made.plan, device="cpu", steps=2, **changes).plan
+        assert (other.init, other.weight_of("init"), other.steps) == ("", 0.0, 2)
+    sized = clipgen.generate(made.plan, device="cpu", size=[40, 32])
+    assert (sized.plan.size, sized.notes) == ((40, 32), ())
+    assert clipgen.generate(made.plan, device="cpu", size=None).plan.size == made.plan.size
+    with pytest.raises(UsageError, match="--size must be a width and a height, got '32x32'"):
+        clipgen.generate(made.plan, device="cpu", size="32x32")
+    with pytest.raises(TypeError, match="stepz"):
+        clipgen.generate(made.plan, device="cpu", stepz=3)
+
+
+def test_a_session_that_was_stopped_makes_no_more_pictures() -> None:
+    made = Session("cpu")
+    plan, init = made.plan(job())
+    made.stop.ask()
+    with pytest.raises(Interrupted):
+        made.make_alone(plan, init, OUT)
+    assert list(OUT.iterdir()) == []
+
+
+def test_a_session_that_is_stopped_while_seeds_are_tried_makes_no_picture() -> None:
+    made = Session("cpu", listener=Listener(progress=lambda _label: [At(1, made.stop.ask)]))
+    with pytest.raises(Interrupted):
+        made.make_best(*made.plan(job()), OUT, candidates=6, keep=3)
+    assert not OUT.exists()
+
+
+def test_a_batch_that_is_stopped_leaves_the_pictures_that_wait(loads: list[str]) -> None:
+    made = Session("cpu")
+    listener = Listener(error=lambda _line: made.stop.ask())  # at the second line
+    plan, init = made.plan(job())
+    batch = Batch(made, plan, init, OUT, OutputOptions(), listener, together=8)
+    batch.make_all([(1, "red"), (2, ""), (3, "blue")])
+    assert list(OUT.iterdir()) == []
+    assert [failure["line"] for failure in batch.failed] == [2]
+
+
+def test_nothing_is_said_to_be_saved_of_a_run_that_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[Path] = []
+    made = Session("cpu", listener=Listener(saved=lambda picture, _films, _record: said.append(picture)))
+    monkeypatch.setattr(session, "load_models", lambda *_: (_ for _ in ()).throw(UsageError("no")))
+    with pytest.raises(UsageError):
+        made.make_alone(*made.plan(job()), OUT)
+    assert said == []
+
+
+def test_nothing_is_said_of_how_long_pixels_of_the_starter_set_take() -> None:
+    said: list[str] = []
+    made = Session("cpu", listener=Listener(note=said.append, says_duration=True))
+    made.make_alone(*made.plan(job(backend="pixels")), OUT)
+    assert said == []

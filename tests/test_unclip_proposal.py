@@ -14,6 +14,7 @@ from clipgen.config.settings import UnclipSettings
 from clipgen.core.contracts import Moment, Proposal
 from clipgen.core.losses import prompt_loss
 from clipgen.errors import ClipgenError, UsageError
+from clipgen.generators.networks import build_network
 from clipgen.starter.unclip import proposal
 from clipgen.starter.unclip.coarse_decoder import CoarseDecoder
 from clipgen.starter.unclip.prior import Prior
@@ -234,7 +235,7 @@ def test_the_networks_are_those_that_the_settings_name() -> None:
         readied.append(network)
         return network
 
-    own: Any = FakeVQGAN()
+    own = build_network(load_weights("starter/vqgan"))
     shared = proposal.load(STARTER, load_network, ready, own)
     assert asked == list(STARTER.networks[:-1])
     assert readied == [shared.prior, shared.coarse_decoder, shared.decoder, shared.upsampler]
@@ -248,7 +249,21 @@ def test_the_networks_are_those_that_the_settings_name() -> None:
         proposal.load(replace(STARTER, prior="starter/painter"), load_network, ready, own)
 
 
-def test_perceptors_of_another_width_are_refused(unclip: Unclip) -> None:
-    perceptors: Any = [FakePerceptor()]
-    with pytest.raises(UsageError, match="not those that the unCLIP was trained with"):
-        propose(unclip, SETTINGS, [parse_prompts("green")], [0], perceptors, None, CPU)
+@pytest.mark.parametrize(
+    ("networks", "message"),
+    [
+        ({"prior": "starter/clip"}, "'clip' is no feature prior"),
+        ({"autoencoder": "starter/dvae"}, "must be a VQGAN, and starter/dvae is none"),
+        ({"decoder": "starter/upsampler"}, "do not fit each other"),
+        ({"upsampler": "starter/painter"}, "do not fit each other"),
+    ],
+)
+def test_networks_of_another_kind_or_that_do_not_fit_are_refused(networks: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        proposal.load(replace(STARTER, **networks), load_weights, lambda network: network)
+
+
+def test_perceptors_that_the_networks_have_not_learned_from_are_refused(unclip: Unclip) -> None:
+    one: Any = [FakePerceptor()]
+    with pytest.raises(UsageError, match="not those that its unCLIP has learned from"):
+        propose(unclip, SETTINGS, [parse_prompts("red")], [0], one, None, CPU)

@@ -10,6 +10,7 @@ from clipgen.cli.option_groups import Option, flat, redeclared
 from clipgen.cli.options import PICTURE, EngineOptions, OutputOptions, Picture, PictureOptions, typed
 from clipgen.cli.sessions import job_fields, open_for_plan
 from clipgen.config.job import Job
+from clipgen.config.presets import INIT
 from clipgen.config.prompts import parse_prompts
 from clipgen.errors import UsageError
 from clipgen.session.naming import check_out
@@ -30,7 +31,8 @@ ReplayPicture = Annotated[
     PictureOptions,
     redeclared(
         init={
-            "text": "Start from this image. Required if the first run had one: a recipe holds only its name and hash."
+            "text": "Start from this image. Required if the first run had one, as a recipe holds only its name and "
+            "hash; --start noise leaves it out."
         },
         init_weight=_KEPT,
         size=_KEPT,
@@ -55,7 +57,7 @@ def replay(
 ) -> None:
     """Make a picture again from the recipe inside it; options change single settings of the recipe."""
     check_out(output.out)
-    recipe = _recipe_of(picture, parts.init)
+    recipe = _recipe_of(picture, needs_init=parts.init is None and engine.start in (None, INIT))
     changes = typed(prompts=None if prompt is None else parse_prompts(prompt))
     changes |= job_fields(parts, engine, models, recipe.plan.backend)
     planned = change_plan(recipe.plan, changes, engine.device)
@@ -75,12 +77,12 @@ def replay(
         opened.results.print_made()
 
 
-def _recipe_of(picture: Path, init: Path | None) -> "Recipe":
-    """Read the recipe; the user must give the init image of one that has it, as no path in a recipe is followed."""
+def _recipe_of(picture: Path, *, needs_init: bool) -> "Recipe":
+    """Read the recipe; the user must give an init image that it needs, as no path in a recipe is followed."""
     from clipgen.outputs.metadata import read_recipe
 
     recipe = read_recipe(picture)
-    if recipe.init_sha256 is not None and init is None:
+    if recipe.init_sha256 is not None and needs_init:
         raise UsageError(
             f"{str(picture)!r} was started from {quoted(recipe.plan.init)}, "
             f"sha256 {recipe.init_sha256[:HASH_DIGITS]}..., which is not inside it; add --init FILE"

@@ -22,7 +22,6 @@ from clipgen.config.settings import (
     check_model,
 )
 from clipgen.errors import UsageError
-from clipgen.util.text import quoted
 
 MAX_PIXELS = 2048 * 2048
 MAX_PARTS = 16
@@ -73,15 +72,29 @@ class Plan:
         check_size(self.size, self.generator.stride, self.backend)
         for name in ("perceptors", "losses", "judges", "models"):
             check_whole(f"plan: the number of {name}", len(getattr(self, name)), 0, MAX_PARTS)
-        names = [row.name for row in self.losses]
-        if "prompt" not in names or len(set(names)) < len(names):
-            raise UsageError(f"plan: losses must be different ones with prompt among them, got {quoted(names)}")
         check_whole("plan: the number of unclip", len(self.unclip), 0, 1)
         check_whole("plan: the number of perceptors", len(self.perceptors), 1, MAX_PARTS)
         for judge in self.judges:
             check_model("a judge", judge)
         if (self.start == "init") != bool(self.init):
             raise UsageError("plan: a run starts at an init image if it has one, and only then")
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        """Raise a UsageError unless there is something to go by in every step."""
+        losses = [row.name for row in self.losses]
+        if not losses or len(set(losses)) < len(losses):
+            raise UsageError(
+                f"plan: losses must be at least one, and each named once, got {', '.join(losses) or 'none'}"
+            )
+        gaps = [0.0, 1.0, *(row.until for row in self.perceptors)]  # where one may begin
+        if not all(any(row.guides(progress) for row in self.perceptors) for progress in gaps):
+            raise UsageError("plan: a perceptor must guide at every moment of the run, and at its end")
+        whole = all((row.since, row.until) == (0.0, 1.0) for row in self.perceptors)
+        if self.unclip and not (whole and "prompt" in losses):
+            raise UsageError(
+                "plan: with an unCLIP there must be the loss prompt, and all perceptors guide all the time"
+            )
 
     @property
     def text(self) -> str:

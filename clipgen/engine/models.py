@@ -14,10 +14,12 @@ from torch import nn
 from clipgen.config.plan import Plan
 from clipgen.core.loop import Guide
 from clipgen.engine.memory import is_memory_error
-from clipgen.errors import OutOfMemoryError
+from clipgen.errors import OutOfMemoryError, UsageError
+from clipgen.generators import GENERATORS
 from clipgen.generators.networks import build_network
 from clipgen.perceptors.clip import build_perceptor
 from clipgen.util.devices import pick_device
+from clipgen.util.text import quoted
 from clipgen.weights.kinds import STARTER_PACKAGE
 from clipgen.weights.loader import Note, load
 
@@ -50,14 +52,28 @@ def load_models(plan: Plan, device: str | torch.device = "auto", note: Note = la
         return module.eval().requires_grad_(False).to(device)
 
     with memory_errors(plan):
-        name = plan.generator.weights
-        network = ready(build_network(load(name, note)) if name else nn.Identity())
+        network = ready(_generator(plan, note))
         guides = tuple(Guide(ready(build_perceptor(load(row.weights, note))), row) for row in plan.perceptors)
         unclip = None
         for settings in plan.unclip:
-            same = network if settings.autoencoder == name else None
+            same = network if settings.autoencoder == plan.generator.weights else None
             unclip = proposal_module("unclip").load(settings, load, ready, same)
     return Models(network, guides, device, unclip)
+
+
+def _generator(plan: Plan, note: Note) -> nn.Module:
+    """Return the generator's network; UsageError where the plan names one that its backend cannot use."""
+    name, stride = plan.generator.weights, plan.generator.stride
+    if bool(name) != GENERATORS[plan.backend].has_network:
+        raise UsageError(f"backend {plan.backend} has {'no' if name else 'a'} network, got {quoted(name)}")
+    if not name:
+        return nn.Identity()
+    checkpoint = load(name, note)
+    network = build_network(checkpoint)
+    if (checkpoint.kind, network.stride) != (plan.backend, stride):
+        found = f"a {checkpoint.kind} with cells of {network.stride} pixels"
+        raise UsageError(f"{name} must be a {plan.backend} with cells of {stride} pixels, and is {found}")
+    return network
 
 
 def proposal_module(kind: str) -> Any:

@@ -41,13 +41,16 @@ def copy_rows(tensors: Mapping[str, Tensor], rows: slice) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def restore_(loop: Loop, row: int, tensors: Mapping[str, Tensor]) -> None:
-    """Restore one picture from copied tensors (1, ...); raises UsageError if they do not fit this run."""
-    own = loop.generator.tensors()
-    saved = {name.removeprefix(GENERATOR): t for name, t in tensors.items() if name.startswith(GENERATOR)}
-    if {name: t.shape[1:] for name, t in own.items()} != {name: t.shape[1:] for name, t in saved.items()}:
+    """Restore one picture from copied tensors (1, ...); raises UsageError if they do not fit this run.
+
+    Without those of the optimiser, its moments start from zero.
+    """
+    shapes = {name: (1, *tensor.shape[1:]) for name, tensor in tensors_of(loop).items()}
+    latent = {name: shape for name, shape in shapes.items() if name.startswith(GENERATOR)}
+    if {name: tuple(tensor.shape) for name, tensor in tensors.items()} not in (shapes, latent):
         raise UsageError("the saved state does not belong to this plan and these models; start again")
-    for name, tensor in own.items():
-        tensor[row] = saved[name][0]
+    for name, tensor in loop.generator.tensors().items():
+        tensor[row] = tensors[GENERATOR + name][0]
     kept = {name.removeprefix(OPTIMIZER): t[0] for name, t in tensors.items() if name.startswith(OPTIMIZER)}
     if kept:
         loop.optimizer.load_(kept, row)

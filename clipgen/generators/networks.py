@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from clipgen import weights
-from clipgen.errors import ClipgenError
+from clipgen.errors import ClipgenError, UsageError
 
 
 class _Codebook(nn.Module):
@@ -166,9 +166,9 @@ NETWORKS: dict[str, type[VQGANNetwork] | type[DVAENetwork]] = {"vqgan": VQGANNet
 
 
 def build_network(checkpoint: weights.Checkpoint) -> Network:
-    """Build the network of a checkpoint, with its weights. Raises ClipgenError if it is not a generator's."""
+    """Build the network of a checkpoint, with its weights. Raises UsageError if it is not a generator's."""
     if checkpoint.kind not in NETWORKS:
-        raise ClipgenError(f"a checkpoint of kind '{checkpoint.kind}' is not a generator; {' and '.join(NETWORKS)} are")
+        raise UsageError(f"a checkpoint of kind '{checkpoint.kind}' is not a generator; {' and '.join(NETWORKS)} are")
     network = NETWORKS[checkpoint.kind](checkpoint.config)
     network.load_state_dict(checkpoint.tensors)
     return network

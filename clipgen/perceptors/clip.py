@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, normalize
 
 from clipgen import weights
-from clipgen.errors import ClipgenError
+from clipgen.errors import ClipgenError, UsageError
 from clipgen.util.text import quoted
 from clipgen.weights.kinds import TOWER_PREFIX, TOWERS
 
@@ -163,9 +163,9 @@ def clip_network(config: dict[str, Any]) -> CLIP:
 
 
 def build_perceptor(checkpoint: weights.Checkpoint) -> CLIPPerceptor:
-    """Build a perceptor with the weights of a checkpoint. Raises ClipgenError if the checkpoint is not a CLIP."""
+    """Build a perceptor with the weights of a checkpoint. Raises UsageError if the checkpoint is not a CLIP."""
     if checkpoint.kind != "clip":
-        raise ClipgenError(f"a checkpoint of kind '{checkpoint.kind}' is not a CLIP")
+        raise UsageError(f"a checkpoint of kind '{checkpoint.kind}' is not a CLIP")
     perceptor = CLIPPerceptor(checkpoint.config)
     perceptor.clip.load_state_dict(checkpoint.tensors)
     return perceptor

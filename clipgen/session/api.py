@@ -32,7 +32,8 @@ def generate(
     Raises ClipgenError.
     """
     if isinstance(prompt, Plan):
-        plan, init, notes = change_plan(prompt, ({"init": prompt.init} if prompt.init else {}) | settings, device)
+        same = {"init": prompt.init} if prompt.init and "start" not in settings else {}
+        plan, init, notes = change_plan(prompt, same | settings, device)
     else:
         job = replace(prompt, **settings) if isinstance(prompt, Job) else Job(parse_prompts(prompt), **settings)
         plan, init, notes = plan_job(job, device)

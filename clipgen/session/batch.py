@@ -102,9 +102,9 @@ class Batch:
             self._make_waiting()
 
     def _make_waiting(self) -> None:
-        """Make the queued pictures in lockstep."""
+        """Make the queued pictures in lockstep; after a stop they are left."""
         waiting, self._waiting = self._waiting, []
-        if not waiting:
+        if not waiting or self._session.stop.asked:
             return
         try:
             errors = self._session.make_together([picture for _, picture in waiting])

@@ -17,7 +17,7 @@ from clipgen.config.plan import Plan
 from clipgen.core.contracts import Sink
 from clipgen.engine.models import Models, load_judges
 from clipgen.engine.optimise import Task, optimise_together
-from clipgen.errors import ClipgenError
+from clipgen.errors import ClipgenError, Interrupted
 from clipgen.judge.score import mean_cosines
 from clipgen.util.interrupts import Stop
 
@@ -48,7 +48,8 @@ def best_seeds(
     """Try `count` seeds of a plan, counting up from its own, and return them best first.
 
     A short run goes through the whole schedule in fewer steps, so that finished pictures are judged. `progress` takes a
-    label and returns the sinks for the first candidate of each group. Raises ClipgenError if a whole group fails.
+    label and returns the sinks for the first candidate of each group. Raises ClipgenError if a whole group fails, and
+    Interrupted after `stop` was asked for.
     """
     judges = load_judges(plan, models)
     plans = [replace(plan, seed=(plan.seed + k) % (MAX_SEED + 1)) for k in range(count)]
@@ -60,6 +61,8 @@ def best_seeds(
         label = f"candidates {start + 1} to {start + len(group)} of {count}"
         tasks[0] = replace(tasks[0], sinks=progress(label))
         made = optimise_together(tasks, models, stop=stop)
+        if stop and stop.asked:
+            raise Interrupted("stopped while seeds were tried")
         whole = [(each, one) for each, one in zip(group, made, strict=True) if not isinstance(one, ClipgenError)]
         if not whole:
             raise next(one for one in made if isinstance(one, ClipgenError))

@@ -1,5 +1,6 @@
 """Names of the files of a plan. Torch-free."""
 
+from os.path import lexists  # which is False, and no error, for a name that no file can have
 from pathlib import Path
 
 from clipgen.config.plan import Plan
@@ -23,7 +24,7 @@ def default_stem(plan: Plan) -> str:
 def destination(out: Path, plan: Plan) -> tuple[Path, str]:
     """Return the folder and stem that `-o` means: those of a PNG file, or a folder and the default name."""
     check_out(out)
-    if out.suffix.lower() == ".png" and not out.is_dir():
+    if out.suffix.lower() == ".png" and not (lexists(out) and out.is_dir()):
         return out.parent, out.stem
     return out, default_stem(plan)
 

@@ -66,7 +66,8 @@ class Picture:
             self.workspace.release()
             if outcome != "finished":
                 listener.error(f"continue with: clipgen resume {shlex.quote(str(self.path))}")
-        listener.saved(self.path, self._film_paths, self.record)
+        if self.record:
+            listener.saved(self.path, self._film_paths, self.record)
         if at_once := self.record.get("cutouts_at_once"):
             listener.note(f"memory was short: the cutouts were processed {at_once} at a time, which takes longer")
         if self._keeper and self._keeper.problem:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
-from clipgen.config.presets import PRESETS, STARTER
+from clipgen.config.presets import INIT, PRESETS, STARTER
 from clipgen.config.resolve import chosen_preset, refit, resolve, with_hashes
 
 if TYPE_CHECKING:
@@ -32,18 +32,21 @@ def change_plan(plan: Plan, changes: Mapping[str, Any], device: str) -> tuple[Pl
 
     changes: fields of a job. If they change the models, the start, or whether there is an init image, the settings that
     depend on these come from the current presets; everything else stays as in the plan. They must name the init image
-    of a plan that has one.
+    of a plan that has one, unless they name another start, which leaves it out.
     """
+    if changes.get("start") not in (None, INIT):
+        changes = {"init": None, **changes}
     if changes.keys() & {*MODELS, "start"} or bool(changes.get("init")) != bool(plan.init):
         return plan_job(_changed_job(plan, changes), device)
-    init, notes = _load(changes.get("init"))
+    typed = Job(**{"prompts": plan.prompts, "init": plan.init or None, **changes})  # which checks what was typed
+    init, notes = _load(typed.init)
     fields = {name: changes[name] for name in ("prompts", "seed", *SUITING, "init") if name in changes}
-    if "size" in changes:
-        fields["size"], size_notes = refit(changes["size"], plan.generator.stride, plan.backend)
+    if typed.size:
+        fields["size"], size_notes = refit(typed.size, plan.generator.stride, plan.backend)
         notes += size_notes
     changed = replace(plan, **fields)
     if "init_weight" in changes:
-        changed = changed.with_loss("init", changes["init_weight"])
+        changed = changed.with_loss("init", typed.init_weight)
     fresh = with_hashes(changed)
     return fresh, init, [*notes, *_weight_warnings(changed, fresh)]
 
@@ -81,12 +84,12 @@ def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
     job = job_of(plan)
     dropped: dict[str, Any] = {}
     if "init" in changes:
-        dropped = {"start": None}
+        dropped = {"start": None} if changes["init"] else {"start": None, "init_weight": 0.0}
     bare = replace(job, clips=(), network=None, start=None)
     other = replace(bare, **{name: changes[name] for name in ("backend", "preset") if name in changes})
     if (other.backend, chosen_preset(other)[0]) != (job.backend, job.preset):
         dropped |= {"clips": (), "network": None, "start": None, **dict.fromkeys(SUITING)}
-    elif changes.get("start", job.start) != job.start:
+    elif changes.get("start", plan.start) != plan.start:
         dropped |= dict.fromkeys(SUITING)
     return replace(job, **{**dropped, **changes})
 

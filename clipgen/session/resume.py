@@ -28,7 +28,7 @@ def unfinished_picture(workspace: Workspace, paths: dict[str, Path], label: str)
 
 def state_of(picture: Path) -> Path:
     """Return the folder with the state of a picture; raises UsageError if there is none."""
-    folder = picture if picture.suffix == SUFFIX else picture.with_suffix(SUFFIX)
+    folder = picture if picture.suffix == SUFFIX else picture.parent / f"{picture.stem}{SUFFIX}"
     if not folder.is_dir():
         hint = f"make it again with: clipgen replay {picture}" if picture.is_file() else "check the path"
         raise UsageError(

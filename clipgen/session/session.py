@@ -4,7 +4,8 @@
     plan, init = session.plan(Job(parse_prompts("a cat")))
     session.make_alone(plan, init, Path("outputs"))
 
-`session.stop.ask()` stops it from any thread: the current picture is kept as it is, and no more are made.
+`session.stop.ask()` stops it from any thread: the current picture is kept as it is, and no more are made; asked for
+another, it raises Interrupted.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from clipgen.engine.cost import CostEstimate
 from clipgen.engine.memory import is_memory_error
 from clipgen.engine.models import Models, load_models
 from clipgen.engine.optimise import optimise_together
-from clipgen.errors import ClipgenError
+from clipgen.errors import ClipgenError, Interrupted
 from clipgen.session.candidates import best_seeds
 from clipgen.session.naming import destination
 from clipgen.session.options import MAX_TOGETHER, Listener, OutputOptions, check_candidates
@@ -119,6 +120,8 @@ class Session:
 
         The state of an unfinished run is kept. Errors that affect all pictures are raised.
         """
+        if self.stop.asked:
+            raise Interrupted("stopped before the picture was begun")
         label = pictures[0].label + (f" and {len(pictures) - 1} more" if len(pictures) > 1 else "")
         errors: list[ClipgenError | None] = [None] * len(pictures)
         try:
@@ -143,7 +146,8 @@ class Session:
             for note in self._listener.warnings(plan, models):
                 self._listener.note(note)
         plan = plans[0]
-        if self._is_timed or (plan.preset == STARTER and plan.generator.weights.startswith(f"{STARTER}/")):
+        network = plan.generator.weights
+        if self._is_timed or (plan.preset == STARTER and (network or STARTER).startswith(STARTER)):
             return
         self._is_timed = True
         try:

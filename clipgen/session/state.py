@@ -31,6 +31,7 @@ from torch import Tensor
 
 from clipgen import __version__
 from clipgen.config.checks import MAX_JSON
+from clipgen.config.job import MAX_LR
 from clipgen.config.plan import Plan
 from clipgen.engine.snapshot import Snapshot
 from clipgen.errors import UsageError
@@ -78,6 +79,8 @@ class Order:
         """Return the order that `to_dict` described; raises KeyError, TypeError, ValueError or UsageError otherwise."""
         if not set(record["films"]) <= set(FILMS) or not isinstance(record["metadata"], bool):
             raise ValueError("not an order of clipgen")
+        if record["schema"] not in (SCHEMA, JOB_SCHEMA):
+            raise ValueError("an order of a later clipgen")
         old = record["schema"] == JOB_SCHEMA
         asked = {**record["asked"], "schema": JOB_SCHEMA} if old else record
         plan, digest = read_plan(asked), asked.get("init_sha256")
@@ -150,7 +153,10 @@ class Workspace:
             with safe_open(path, framework="pt") as file:
                 header = json.loads((file.metadata() or {})["snapshot"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-            return Snapshot(int(header["done"]), bool(header["grown"]), float(header["lr"]), _counted(tensors))
+            done, lr = int(header["done"]), float(header["lr"])
+            if not (0 <= done <= self.order.plan.steps and 0 < lr <= MAX_LR):
+                raise ValueError(f"{done} of {self.order.plan.steps} steps are done, the learning rate is {lr:g}")
+            return Snapshot(done, bool(header["grown"]), lr, _counted(tensors))
         except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
             raise UsageError(f"{path} is damaged ({error}); make the picture again") from error
 

@@ -50,7 +50,7 @@ def reserved(
     Raises UsageError, which names `flag`, if no file can be created.
     """
     make_folder(folder, flag)
-    free = (name for name in _numbered(stem) if not (avoid and (folder / f"{name}{avoid}").exists()))
+    free = (name for name in _numbered(stem) if not (avoid and os.path.lexists(folder / f"{name}{avoid}")))
     paths = next(filter(None, (_claim(folder, name, suffixes, flag) for name in free)))
     try:
         yield paths

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from clipgen.errors import ClipgenError, WeightsMissingError
+from clipgen.errors import ClipgenError, UsageError, WeightsMissingError
 from clipgen.util.files import replacing
 from clipgen.weights.registry import STARTER, network_path
 
@@ -68,11 +68,11 @@ def read(path: Path) -> Checkpoint:
 def build(checkpoint: Checkpoint, kind: str, make: Callable[[dict[str, Any]], Built]) -> Built:
     """Build a network with the weights of a checkpoint.
 
-    kind: what the checkpoint must be. make: builds the network from a config. Raises ClipgenError if the checkpoint is
-    of another kind, or does not fit the network as this version of clipgen has it.
+    kind: what the checkpoint must be. make: builds the network from a config. Raises UsageError if the checkpoint is
+    of another kind, ClipgenError if it does not fit the network as this version of clipgen has it.
     """
     if checkpoint.kind != kind:
-        raise ClipgenError(f"a checkpoint of kind '{checkpoint.kind}' is no {kind.replace('-', ' ')}")
+        raise UsageError(f"a checkpoint of kind '{checkpoint.kind}' is no {kind.replace('-', ' ')}")
     module = make(checkpoint.config)
     try:
         module.load_state_dict(checkpoint.tensors)

@@ -18,7 +18,7 @@ from clipgen.config.settings import UnclipSettings
 from clipgen.core.contracts import Loss, Moment
 from clipgen.core.losses import prompt_loss
 from clipgen.errors import UsageError
-from clipgen.generators.networks import VQGANNetwork, build_network
+from clipgen.generators.networks import DVAENetwork, VQGANNetwork, build_network
 from clipgen.starter.unclip.coarse_decoder import build_coarse_decoder
 from clipgen.starter.unclip.decoder import build_decoder
 from clipgen.starter.unclip.pipeline import OnStage, Pipeline, ignore_stage
@@ -37,18 +37,23 @@ def load(
     """Return the networks that the settings name.
 
     `load_network` finds a checkpoint by name and `ready` prepares a network to be used, on its device. `autoencoder` is
-    the network of `settings.autoencoder`, where it is loaded already. Raises ClipgenError for checkpoints of other
-    kinds, and what `load_network` raises.
+    the network of `settings.autoencoder`, where it is loaded already. Raises UsageError for networks of other kinds or
+    that do not fit each other, and what `load_network` raises.
     """
     if autoencoder is None:
         autoencoder = ready(build_network(load_network(settings.autoencoder)))
-    return Unclip(
+    if isinstance(autoencoder, DVAENetwork):
+        raise UsageError(f"the autoencoder of an unCLIP must be a VQGAN, and {settings.autoencoder} is none")
+    unclip = Unclip(
         ready(build_prior(load_network(settings.prior))),
         ready(build_coarse_decoder(load_network(settings.coarse_decoder))),
         ready(build_decoder(load_network(settings.decoder))),
         ready(build_decoder(load_network(settings.upsampler))),
         cast(VQGANNetwork, autoencoder),
     )
+    if not unclip.fits:
+        raise UsageError(f"the networks of the unCLIP do not fit each other: {', '.join(settings.networks)}")
+    return unclip
 
 
 @torch.no_grad()
@@ -68,7 +73,6 @@ def propose(
     features keep, or None; then a picture is decoded, too. `on_stage` is called before each stage of each picture, also
     of `UnclipProposal.enlarge`.
     """
-    _check_perceptors(unclip, perceptors, prompts[0][0].text)
     pipeline = Pipeline(unclip, settings, perceptors, on_stage)
     weights = _padded([[prompt.weight for prompt in row] for row in prompts], device)
     stops = _padded([[prompt.stop for prompt in row] for row in prompts], device)
@@ -77,6 +81,8 @@ def propose(
     texts: dict[int, Conditioning] = {}
     for row in (weights > 0).any(1).nonzero()[:, 0].tolist():
         texts[row] = _conditioning(prompts[row], perceptors, device)
+        if texts[row].joined.shape[2] != unclip.prior.config["text"]:
+            raise UsageError("the perceptors of the plan are not those that its unCLIP has learned from")
         if images is None:
             features[row], decoded[row] = pipeline.draw(texts[row], seeds[row])
         else:
@@ -149,13 +155,6 @@ class UnclipProposal:
                 large = self.pipeline.enlarge(images[row], self.loss.features[row], texts, self.seeds[row])
                 enlarged[row] = resized(large[None], size)[0]
         return enlarged
-
-
-def _check_perceptors(unclip: Unclip, perceptors: Sequence[UnclipPerceptor], text: str) -> None:
-    """Raise UsageError unless the perceptors are like those that the prior was trained with."""
-    able = all(hasattr(each, "text_states") and hasattr(each, "encode_with_maps") for each in perceptors)
-    if not able or sum(each.encode_texts([text]).shape[1] for each in perceptors) != unclip.prior.config["text"]:
-        raise UsageError("the perceptors are not those that the unCLIP was trained with; use --start noise")
 
 
 def _conditioning(

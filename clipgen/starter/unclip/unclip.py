@@ -64,6 +64,19 @@ class Unclip:
     autoencoder: VQGANNetwork
     """Its latents are what both draw."""
 
+    @property
+    def fits(self) -> bool:
+        """Whether each network takes what the one before it makes."""
+        prior, first, second = self.prior, self.decoder, self.upsampler
+        features = [(each.cells**2, each.config["kept"]) for each in (self.coarse_decoder, first, second)]
+        latents = [(each.config["text"], each.config["latent"]) for each in (first, second)]
+        return (
+            features == [(prior.cells, prior.kept)] * 3
+            and latents == [(prior.config["text"], self.autoencoder.codebook.shape[1])] * 2
+            and self.coarse_decoder.size == first.block * first.shape[-1]
+            and self.autoencoder.stride * first.shape[-1] == second.block * second.shape[-1]
+        )
+
     def decode(
         self,
         features: Tensor,
