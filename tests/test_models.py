@@ -22,13 +22,13 @@ def made(backend: str = "vqgan", **generator: Any) -> Plan:
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
-        (made(weights="starter/clip"), "kind 'clip' is no generator"),
+        (made(weights="starter/clip"), "kind 'clip' is not a generator"),
         (made(weights="starter/dvae"), "starter/dvae must be a vqgan with cells of 8 pixels, and is a dvae"),
         (made("dvae", weights="starter/vqgan"), "starter/vqgan must be a dvae with cells of 8 pixels, and is a vqgan"),
         (made(stride=16), "cells of 16 pixels, and is a vqgan with cells of 8 pixels"),
         (made(weights=""), "backend vqgan has a network, got ''"),
         (made("pixels", weights="starter/vqgan"), "backend pixels has no network, got 'starter/vqgan'"),
-        (replace(made(), perceptors=(PerceptorSettings("starter/vqgan"),)), "kind 'vqgan' is no CLIP"),
+        (replace(made(), perceptors=(PerceptorSettings("starter/vqgan"),)), "kind 'vqgan' is not a CLIP"),
     ],
 )
 def test_models_that_are_not_what_the_plan_takes_them_for_are_refused(plan: Plan, message: str) -> None:
@@ -38,7 +38,7 @@ def test_models_that_are_not_what_the_plan_takes_them_for_are_refused(plan: Plan
 
 def test_a_judge_that_is_no_clip_is_refused() -> None:
     plan = replace(made("pixels"), judges=("starter/vqgan",))
-    with pytest.raises(UsageError, match="kind 'vqgan' is no CLIP"):
+    with pytest.raises(UsageError, match="kind 'vqgan' is not a CLIP"):
         load_judges(plan, load_models(plan, "cpu"))
 
 
