@@ -261,7 +261,10 @@ def damage_state(folder: Path, header: dict[str, Any], change: Callable[[Tensor]
         (lambda folder: damage_state(folder, {"done": 13}), "is damaged (13 of 12 steps are done"),
         (lambda folder: damage_state(folder, {"lr": -1.0}), "the learning rate is -1"),
         (lambda folder: damage_state(folder, {"lr": math.nan}), "the learning rate is nan"),
-        (lambda folder: damage_state(folder, {}, lambda each: each[:0]), "the saved state does not belong to this plan"),
+        (
+            lambda folder: damage_state(folder, {}, lambda each: each[:0]),
+            "the saved state does not belong to this plan",
+        ),
         (
             lambda folder: damage_state(folder, {}, lambda each: torch.cat([each, each])),
             "the saved state does not belong to this plan",
