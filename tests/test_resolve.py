@@ -60,8 +60,8 @@ def test_where_a_run_starts_follows_from_preset_and_init_image() -> None:
     [
         ({"preset": "draft", "start": "unclip"}, "--start unclip goes with preset starter.*use --start noise"),
         ({"start": "init"}, "add --init FILE"),
-        ({"start": "noise", "init": "a.png"}, "leave out --start or --init"),
-        ({"start": "unclip", "init": "a.png"}, "leave out --start or --init"),
+        ({"start": "noise", "init": "a.png"}, "exclude each other; leave one out"),
+        ({"start": "unclip", "init": "a.png"}, "exclude each other; leave one out"),
         ({"start": "nois"}, "did you mean noise"),
     ],
 )

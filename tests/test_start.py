@@ -38,10 +38,10 @@ def test_a_batch_can_start_from_noise_too(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--start", "init"), "--start init and the init image None do not go together; add --init FILE"),
+        (("--start", "init"), "--start init needs an init image; add --init FILE"),
         (
             ("--start", "noise", "--init", "x.png"),
-            "--start noise and the init image 'x.png' do not go together; leave out --start or --init",
+            "--start noise and --init 'x.png' exclude each other; leave one out",
         ),
         (
             ("--start", "unclip", "--preset", "draft"),

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from clipgen.config.checks import check_choice, check_whole, checked_number, checked_record, load_json
-from clipgen.config.presets import AUTO, BACKENDS, PRESETS, STARTS, Size
+from clipgen.config.presets import AUTO, BACKENDS, INIT, PRESETS, STARTS, Size
 from clipgen.config.prompts import MAX_WEIGHT, Prompt, check_prompts, prompt_from_record, prompt_record
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
@@ -75,9 +75,10 @@ class Job:
         if self.start is None:
             return
         check_choice("--start", self.start, STARTS)
-        if (self.start == "init") != (self.init is not None):
-            way = "add --init FILE" if self.init is None else "leave out --start or --init"
-            raise UsageError(f"--start {self.start} and the init image {quoted(self.init)} do not go together; {way}")
+        if self.start == INIT and self.init is None:
+            raise UsageError(f"--start {INIT} needs an init image; add --init FILE")
+        if self.start != INIT and self.init is not None:
+            raise UsageError(f"--start {self.start} and --init {quoted(self.init)} exclude each other; leave one out")
 
     @property
     def text(self) -> str:
