@@ -18,7 +18,7 @@ from clipgen.config.resolve import resolve
 from clipgen.config.settings import PerceptorSettings
 from clipgen.core.contracts import Loss, Outcome, Step
 from clipgen.core.loop import CutoutPlan, Guide, Loop
-from clipgen.core.losses import LOSSES, Objective, encode_targets
+from clipgen.core.losses import LOSSES, Objective, encode_targets, spherical_distance
 from clipgen.core.optim import LatentOptimizer
 from clipgen.engine import run
 from clipgen.engine.models import Models
@@ -103,6 +103,12 @@ class FakePerceptor(nn.Module):
     def encode_images(self, views: Tensor) -> Tensor:
         return normalize(self._quarters(views).permute(0, 2, 3, 1).flatten(1) + 1e-3, dim=1)
 
+    def distances(self, seen: Tensor, targets: Tensor) -> Tensor:
+        return spherical_distance(seen[:, :, None], targets[:, None])
+
+    def similarities(self, seen: Tensor, targets: Tensor) -> Tensor:
+        return torch.einsum("bnd,bkd->bnk", seen, targets)
+
     def encode_with_maps(self, views: Tensor) -> tuple[Tensor, Tensor]:
         return self.encode_images(views), self._quarters(views)
 
@@ -165,10 +171,11 @@ def fake_loop(plan: Plan, models: Models, *others: Plan) -> Loop:
     """The loop of pictures that start at noise, as the core knows it."""
     plans = (plan, *others)
     seeds = [each.seed for each in plans]
-    targets = encode_targets([each.perceptor for each in models.guides], [p.prompts for p in plans], models.device)
-    losses = {row.name: (LOSSES[row.name](targets), row.weight) for row in plan.losses}
-    levels = plan.generator.levels
-    generator = generators.create(plan.backend, models.network, models.device, len(plans), plan.size, levels)
+    perceptors, shares = [each.perceptor for each in models.guides], [each.settings.weight for each in models.guides]
+    readings = [[[one.text for one in each.prompts] for _ in perceptors] for each in plans]
+    targets = encode_targets(perceptors, shares, [each.prompts for each in plans], readings, models.device)
+    losses = {row.name: (LOSSES[row.name](targets, None), row.weight) for row in plan.losses}
+    generator = generators.create(plan.backend, models.network, models.device, len(plans), plan.size, plan.generator)
     generator.start_from_noise_(seeds)
     return Loop(
         generator=generator,

@@ -10,7 +10,7 @@ from PIL import Image
 
 from clipgen.config.job import MAX_SEED
 from clipgen.engine.optimise import optimise
-from clipgen.judge.score import mean_cosines
+from clipgen.judge.score import mean_similarities
 from clipgen.outputs import metadata
 from clipgen.session import candidates
 from clipgen.session.candidates import TOGETHER, best_seeds
@@ -37,7 +37,7 @@ def test_candidates_are_quick_runs_in_the_order_of_the_judge() -> None:
     assert all(each.plan.steps == asked.steps for each in found)
     for each in found:
         alone = optimise(plan(seed=each.plan.seed, steps=2), models)
-        assert mean_cosines([alone.image], asked.prompts, [FakePerceptor()], CPU) == [each.score]
+        assert mean_similarities([alone.image], asked.prompts, [FakePerceptor()], CPU) == [each.score]
     assert [label for label, _ in recorders] == ["candidates 1 to 4 of 5", "candidates 5 to 5 of 5"]
     assert [recorder.steps[-1].total for _, recorder in recorders] == [2, 2]
 
@@ -46,7 +46,7 @@ def test_the_judge_goes_by_the_weights_of_the_texts() -> None:
     red, blue = (Image.new("RGB", (32, 32), colour) for colour in ("red", "blue"))
     judges = [FakePerceptor()]
     for text, better, worse in (("red", red, blue), ("red:0.2|blue", blue, red), ("red:-1|white:0.1", blue, red)):
-        first, second = mean_cosines([better, worse], plan(text).prompts, judges, CPU)
+        first, second = mean_similarities([better, worse], plan(text).prompts, judges, CPU)
         assert first > second
 
 

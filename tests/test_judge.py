@@ -8,7 +8,7 @@ from fakes import FakePerceptor
 from PIL import Image
 
 from clipgen.config.prompts import parse_prompts
-from clipgen.judge.score import embed, mean_cosines, r_precision
+from clipgen.judge.score import embed, mean_similarities, r_precision
 
 GREEN, BLUE = (Image.new("RGB", (24, 32), colour) for colour in ("lime", "blue"))
 CPU = torch.device("cpu")
@@ -30,7 +30,7 @@ class Contrary(Judge):
 
 
 def cosines(prompt: str, *judges: Any) -> list[float]:
-    return mean_cosines([GREEN, BLUE], parse_prompts(prompt), judges, CPU)
+    return mean_similarities([GREEN, BLUE], parse_prompts(prompt), judges, CPU)
 
 
 def test_whole_pictures_of_any_size_are_embedded_in_order() -> None:

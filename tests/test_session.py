@@ -248,8 +248,7 @@ def test_a_session_that_is_stopped_while_seeds_are_tried_makes_no_picture() -> N
 def test_a_batch_that_is_stopped_leaves_the_pictures_that_wait(loads: list[str]) -> None:
     made = Session("cpu")
     listener = Listener(error=lambda _line: made.stop.ask())  # at the second line
-    plan, init = made.plan(job())
-    batch = Batch(made, plan, init, OUT, OutputOptions(), listener, together=8)
+    batch = Batch(made, job(), None, OUT, OutputOptions(), listener, device="cpu", together=8)
     batch.make_all([(1, "red"), (2, ""), (3, "blue")])
     assert list(OUT.iterdir()) == []
     assert [failure["line"] for failure in batch.failed] == [2]

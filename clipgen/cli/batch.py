@@ -15,7 +15,7 @@ from clipgen.cli.options import ENGINE, EngineOptions, OutputOptions, PictureOpt
 from clipgen.cli.sessions import job_fields, open_for_job
 from clipgen.config.checks import check_whole
 from clipgen.config.job import Job
-from clipgen.config.prompts import parse_prompts
+from clipgen.config.prompts import Prompt, parse_prompts
 from clipgen.errors import ClipgenError, UsageError
 from clipgen.session.options import MAX_TOGETHER
 
@@ -77,13 +77,20 @@ def batch(
     Continues after a line that fails, and skips pictures that an earlier batch has finished.
     """
     check_whole("--together", together, 1, MAX_TOGETHER)
-    settings = Job(parse_prompts("the prompts follow"), **job_fields(picture, engine, models))
+    fields = job_fields(picture, engine, models)
     lines = _read_lines(file)
-    opened = open_for_job(settings, engine, models, output)
+    opened = open_for_job(Job(_first_prompts(lines), **fields), engine, models, output)
     from clipgen.session.batch import Batch
 
     made = Batch(
-        opened.session, opened.plan, opened.init, output.out, opened.written, opened.listener, together=together
+        opened.session,
+        opened.job,
+        opened.init,
+        output.out,
+        opened.written,
+        opened.listener,
+        device=engine.device,
+        together=together,
     )
     try:
         made.make_all(lines)
@@ -94,6 +101,14 @@ def batch(
         shown = [str(failure["line"]) for failure in made.failed[:MAX_NAMED]]
         failed = ", ".join([*shown, "..."][: len(made.failed)])
         raise ClipgenError(f"{len(made.failed)} of {len(lines)} prompts failed, on line {failed}")
+
+
+def _first_prompts(lines: list[tuple[int, str]]) -> tuple[Prompt, ...]:
+    """Return the prompts of the first line that has valid ones; any prompt if there is none, as each will be refused."""
+    for _, line in lines:
+        with contextlib.suppress(ClipgenError):
+            return parse_prompts(line)
+    return parse_prompts("no valid prompt")
 
 
 def _read_lines(file: str) -> list[tuple[int, str]]:

@@ -38,7 +38,7 @@ def doctor(engine: Annotated[EngineOptions, only("backend", "preset", "device")]
     """
     job = Job(parse_prompts(EXAMPLE), **engine.job_fields())
     machine = {**_versions(), **_machine(engine.device), **_cache()}
-    presets = [_described(row, job.backend) for row in PRESETS.values()]
+    presets = [_described(row, job.backend or row.backend) for row in PRESETS.values()]
     now = _now(job, engine.device)
     if output.as_json:
         typer.echo(json.dumps({"machine": machine, "presets": presets, "now": now}, indent=2))

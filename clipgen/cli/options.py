@@ -13,7 +13,7 @@ import typer
 from clipgen.cli.option_groups import Option, only, redeclared
 from clipgen.cli.report import Notes, Results
 from clipgen.config.job import Job, parse_size
-from clipgen.config.presets import AUTO, PRESETS, STARTS, GeneratorDefaults
+from clipgen.config.presets import AUTO, DEFAULT_BACKEND, PHOTO, PRESETS, STARTS, GeneratorDefaults
 from clipgen.generators import GENERATORS
 from clipgen.session.options import SAVE_SECONDS
 
@@ -21,6 +21,7 @@ PICTURE, ENGINE, OUTPUT = "Picture", "Engine", "Output"
 DEFAULT_FOLDER = Path("outputs")
 
 SIZES = ", ".join(f"{preset.name} {preset.size[0]}x{preset.size[1]}" for preset in PRESETS.values())
+_DEFAULT_BACKENDS = f"{DEFAULT_BACKEND}; with preset {PHOTO}, {PRESETS[PHOTO].backend}"
 _BACKENDS = "; ".join(row.summary for row in GENERATORS.values())
 _PRESETS = "; ".join(f"{preset.name}: {preset.summary}" for preset in PRESETS.values())
 
@@ -64,10 +65,10 @@ class PictureOptions:
         float | None,
         Option(
             "--init-weight",
-            "How strongly the latent is kept close to that of the init image.",
+            "How strongly the picture is held to the init image: 0 lets go of it, more keeps more of it.",
             "NUMBER",
             panel=PICTURE,
-            default=f"{Job.init_weight}",
+            default=f"0; with preset {PHOTO}, {PRESETS[PHOTO].init_weight:g}",
         ),
     ] = None
     size: Annotated[
@@ -129,7 +130,7 @@ class EngineOptions:
             f"The image generator. {_BACKENDS}.",
             choices=tuple(GENERATORS),
             panel=ENGINE,
-            default=Job.backend,
+            default=_DEFAULT_BACKENDS,
         ),
     ] = None
     preset: Annotated[

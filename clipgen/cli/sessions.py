@@ -15,7 +15,7 @@ from clipgen.cli.options import EngineOptions, OutputOptions, PictureOptions
 from clipgen.cli.report import Notes, Results
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
-from clipgen.config.presets import AUTO, STARTER
+from clipgen.config.presets import AUTO, DEFAULT_BACKEND, STARTER
 from clipgen.session.naming import film_suffixes
 from clipgen.session.options import Listener
 from clipgen.session.options import OutputOptions as Written
@@ -38,6 +38,8 @@ class Opened:
     """A session for the pictures of one plan, and what reports on them."""
 
     session: Session
+    job: Job | None
+    """What was asked for, if it is to be planned anew for other prompts."""
     plan: Plan
     init: Image | None
     written: Written
@@ -46,7 +48,7 @@ class Opened:
 
 
 def job_fields(
-    picture: PictureOptions, engine: EngineOptions, models: ModelOptions, backend: str = Job.backend
+    picture: PictureOptions, engine: EngineOptions, models: ModelOptions, backend: str = DEFAULT_BACKEND
 ) -> dict[str, Any]:
     """Return the fields of a job that were given; `backend` applies if none was."""
     return {**picture.job_fields(), **engine.job_fields(), **models.job_fields(engine.backend or backend)}
@@ -84,7 +86,7 @@ def open_for_plan(
     listener = _listener(notes, results)
     from clipgen.session.session import Session
 
-    return Opened(Session(device, options=written, listener=listener), plan, init, written, listener, results)
+    return Opened(Session(device, options=written, listener=listener), typed, plan, init, written, listener, results)
 
 
 def _listener(notes: Notes, results: Results) -> Listener:

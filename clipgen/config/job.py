@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from clipgen.config.checks import check_choice, check_whole, checked_number, checked_record, load_json
-from clipgen.config.presets import AUTO, BACKENDS, INIT, PRESETS, STARTS, Size
+from clipgen.config.presets import AUTO, BACKENDS, DEFAULT_BACKEND, INIT, PRESETS, STARTS, Size
 from clipgen.config.prompts import MAX_WEIGHT, Prompt, check_prompts, prompt_from_record, prompt_record
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
@@ -18,9 +18,9 @@ MAX_STEPS = 100_000
 MAX_CUTOUTS = 1024
 MAX_SEED = 2**63 - 1
 MAX_LR = 100.0
-MAX_CLIPS = 8
+MAX_PERCEPTORS = 8
 
-_LATER = ("clips", "network", "start")
+_LATER = ("clips", "classifiers", "network", "start")
 """Fields that a record omits when they are unset, so that it reads the same with and without them."""
 
 
@@ -29,7 +29,8 @@ class Job:
     """What was asked for; `clipgen.config.resolve` fills in the fields that are None or empty."""
 
     prompts: tuple[Prompt, ...]
-    backend: str = "vqgan"
+    backend: str | None = None
+    """The generator; None for the preset's."""
     preset: str = AUTO
     size: Size | None = None
     """Width and height in pixels."""
@@ -39,10 +40,13 @@ class Job:
     cutouts: int | None = None
     init: str | None = None
     """Path of the init image."""
-    init_weight: float = 0.0
-    """How strongly the latent is kept close to that of the init image."""
+    init_weight: float | None = None
+    """How strongly the picture is held to the init image; None for the preset's default."""
     clips: tuple[str, ...] = ()
-    """Names of the guiding CLIPs, see `clipgen.weights.registry`; empty for the preset's."""
+    """Names of the guiding CLIPs, see `clipgen.weights.registry`, each with an optional weight, "clip/rn50:0.5"; empty
+    for the preset's."""
+    classifiers: tuple[str, ...] = ()
+    """Likewise of guiding classifiers."""
     network: str | None = None
     """Name of the generator's network; None for the preset's."""
     start: str | None = None
@@ -50,7 +54,8 @@ class Job:
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts)
-        check_choice("--backend", self.backend, BACKENDS)
+        if self.backend is not None:
+            check_choice("--backend", self.backend, BACKENDS)
         check_choice("--preset", self.preset, (AUTO, *PRESETS))
         if self.size is not None:
             object.__setattr__(self, "size", checked_size(self.size))
@@ -63,13 +68,20 @@ class Job:
             object.__setattr__(self, "lr", checked_rate(self.lr))
         if self.init is not None:
             object.__setattr__(self, "init", _checked_init(self.init))
+        self._check_init_weight()
+        object.__setattr__(self, "clips", _checked_perceptors("--clip", "clip", self.clips))
+        object.__setattr__(self, "classifiers", _checked_perceptors("--perceptor", "classifier", self.classifiers))
+        if self.network is not None:
+            backend = self.backend or DEFAULT_BACKEND
+            check_name(f"--{backend}", self.network, backend)
+        self._check_start()
+
+    def _check_init_weight(self) -> None:
+        if self.init_weight is None:
+            return
         object.__setattr__(self, "init_weight", checked_number("--init-weight", self.init_weight, 0.0, MAX_WEIGHT))
         if self.init_weight and self.init is None:
             raise UsageError(f"--init-weight {self.init_weight:g} needs an init image; add --init FILE")
-        object.__setattr__(self, "clips", _checked_clips(self.clips))
-        if self.network is not None:
-            check_name(f"--{self.backend}", self.network, self.backend)
-        self._check_start()
 
     def _check_start(self) -> None:
         if self.start is None:
@@ -90,7 +102,7 @@ class Job:
         record = asdict(self)
         record["size"] = None if self.size is None else list(self.size)
         record["prompts"] = list(map(prompt_record, self.prompts))
-        record["clips"] = list(self.clips)
+        record |= {"clips": list(self.clips), "classifiers": list(self.classifiers)}
         return {name: value for name, value in record.items() if value or name not in _LATER}
 
     @classmethod
@@ -137,16 +149,31 @@ def checked_rate(lr: object) -> float:
     return rate
 
 
-def _checked_clips(names: object) -> tuple[str, ...]:
-    """Return the names of CLIPs as a tuple; raises UsageError for duplicates and invalid names."""
+def weighted(text: str) -> tuple[str, float]:
+    """Split "clip/rn50:0.5" into name and weight, which is 1 if it is left out. Raises UsageError for a bad weight."""
+    name, colon, weight = text.partition(":")
+    if not colon:
+        return name, 1.0
+    try:
+        number = float(weight)
+    except ValueError:
+        number = -1.0
+    if not 0 < number <= MAX_WEIGHT:
+        raise UsageError(f"the weight of {name} must be a number above 0 and at most {MAX_WEIGHT:g}, got {quoted(weight)}")
+    return name, number
+
+
+def _checked_perceptors(flag: str, kind: str, names: object) -> tuple[str, ...]:
+    """Return the names of perceptors as a tuple; raises UsageError for duplicates and invalid names."""
     if not isinstance(names, list | tuple):
-        raise UsageError(f"--clip must be a list of names, got {quoted(names)}")
-    for name in names:
-        check_name("--clip", name, "clip")
-    if len(names) > MAX_CLIPS:
-        raise UsageError(f"--clip can be given up to {MAX_CLIPS} times, got {len(names)}")
-    if len(set(names)) < len(names):
-        raise UsageError("--clip names the same CLIP twice; name each once")
+        raise UsageError(f"{flag} must be a list of names, got {quoted(names)}")
+    plain = [weighted(name)[0] if isinstance(name, str) else name for name in names]
+    for name in plain:
+        check_name(flag, name, kind)
+    if len(plain) > MAX_PERCEPTORS:
+        raise UsageError(f"{flag} can be given up to {MAX_PERCEPTORS} times, got {len(plain)}")
+    if len(set(plain)) < len(plain):
+        raise UsageError(f"{flag} names the same network twice; name each once")
     return tuple(names)
 
 

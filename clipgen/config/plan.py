@@ -10,7 +10,7 @@ from clipgen.config.checks import check_choice, check_whole, load_json
 from clipgen.config.job import MAX_CUTOUTS, MAX_SEED, MAX_STEPS, checked_rate, checked_size
 from clipgen.config.presets import BACKENDS, PRESETS, STARTS, Size
 from clipgen.config.prompts import Prompt, check_prompts, prompt_from_record, prompt_record
-from clipgen.config.records import read_fields
+from clipgen.config.records import added_later, read_fields
 from clipgen.config.schedules import Schedule
 from clipgen.config.settings import (
     CutoutSettings,
@@ -58,6 +58,8 @@ class Plan:
     judges: tuple[str, ...]
     """Names of the CLIPs that rank pictures; if empty, the guiding CLIPs do."""
     models: tuple[ModelHash, ...]
+    readings: tuple[tuple[str, ...], ...] = added_later(())
+    """For each perceptor, what it takes of the text of each prompt, "" for nothing; empty if all take whole texts."""
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts)
@@ -76,9 +78,12 @@ class Plan:
         check_whole("plan: the number of perceptors", len(self.perceptors), 1, MAX_PARTS)
         for judge in self.judges:
             check_model("a judge", judge)
+            if judge in [row.weights for row in self.perceptors]:
+                raise UsageError(f"plan: {judge} cannot be both guide and judge")
         if (self.start == "init") != bool(self.init):
             raise UsageError("plan: a run starts at an init image if it has one, and only then")
         self._check_parts()
+        self._check_readings()
 
     def _check_parts(self) -> None:
         """Raise a UsageError unless there is something to go by in every step."""
@@ -95,6 +100,17 @@ class Plan:
             raise UsageError(
                 "plan: with an unCLIP there must be the loss prompt, and all perceptors guide all the time"
             )
+
+    def _check_readings(self) -> None:
+        if not self.readings:
+            return
+        fits = len(self.readings) == len(self.perceptors) and all(len(row) == len(self.prompts) for row in self.readings)
+        if not (fits and all(any(row) for row in self.readings)):
+            raise UsageError("plan: readings must hold a text for each prompt, by perceptor, and none may take nothing")
+
+    def texts_of(self, perceptor: int) -> tuple[str, ...]:
+        """Return what the perceptor of this index takes of the text of each prompt; "" for nothing."""
+        return self.readings[perceptor] if self.readings else tuple(prompt.text for prompt in self.prompts)
 
     @property
     def text(self) -> str:

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from clipgen.config.settings import CutoutSettings, GeneratorSettings, PerceptorSettings, UnclipSettings
+from clipgen.config.schedules import Schedule
+from clipgen.config.settings import (
+    CutoutSettings,
+    GeneratorSettings,
+    LossSettings,
+    PerceptorSettings,
+    UnclipSettings,
+)
 
 AUTO = "auto"
-STARTER, DRAFT, STANDARD, BEST = "starter", "draft", "standard", "best"
+STARTER, PHOTO, DRAFT, STANDARD, BEST = "starter", "photo", "draft", "standard", "best"
+DEFAULT_BACKEND = "vqgan"
 NOISE, UNCLIP, INIT = "noise", "unclip", "init"
 STARTS = (NOISE, UNCLIP, INIT)
 """Where a latent can begin."""
@@ -58,8 +66,18 @@ class Preset:
     size: Size = (256, 256)
     memory: int = 0
     """Bytes that a default run with backend vqgan takes at full speed; with less, cutouts are processed in parts."""
-    smoothness: float = 0.0
-    """Weight of the total variation loss."""
+    backend: str = DEFAULT_BACKEND
+    """The generator that is used by default."""
+    adds_up: bool = False
+    """Whether the losses of the perceptors, times their weights, are summed instead of averaged."""
+    losses: tuple[LossSettings, ...] = ()
+    """The losses beside that of the prompt and of the init image."""
+    hold: str = "init"
+    """The loss that holds a picture to its init image, one of LOSSES."""
+    hold_scale: float = 1.0
+    """The weight of that loss when `--init-weight` is 1."""
+    init_weight: float = 0.0
+    """The default of `--init-weight`."""
 
     @property
     def start(self) -> str:
@@ -145,6 +163,16 @@ _STARTER_INIT = replace(
     },
 )
 
+_PHOTO_PIXELS = GeneratorSettings("", stride=1, levels=9, decorrelated=True)
+_PHOTO = Guidance(
+    {
+        "pixels": GeneratorDefaults(_PHOTO_PIXELS, steps=110, lr=0.02, cutouts=4),
+        "vqgan": GeneratorDefaults(replace(_STARTER_VQGAN, small_until=0.0), steps=100, lr=0.06, cutouts=4),
+        "dvae": GeneratorDefaults(replace(_STARTER_DVAE, small_until=0.0), steps=100, lr=0.4, cutouts=4),
+    },
+    CutoutSettings(share_plain=0.0, share_whole=0.0, min_scale=0.6, max_scale=1.0),
+)
+
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
@@ -155,6 +183,28 @@ PRESETS: dict[str, Preset] = {
             perceptors=(PerceptorSettings("starter/clip"), PerceptorSettings("starter/clip-fine")),
             guidance={UNCLIP: _STARTER_UNCLIP, NOISE: _STARTER_CLASSIC, INIT: _STARTER_INIT},
             judges=("starter/judge",),
+        ),
+        Preset(
+            name=PHOTO,
+            memory=10**9,
+            summary="a classifier that learned 1,000 things from photographs, beside the starter set's CLIPs: offline, "
+            "on a CPU",
+            perceptors=(
+                PerceptorSettings("classifier/efficientnet-lite0"),
+                PerceptorSettings("starter/clip", weight=3.0),
+                PerceptorSettings("starter/clip-fine", weight=3.0),
+            ),
+            guidance={NOISE: _PHOTO, INIT: _PHOTO},
+            judges=("classifier/efficientnet-lite1",),
+            backend="pixels",
+            adds_up=True,
+            losses=(
+                LossSettings("total-variation", Schedule.constant(3.0)),
+                LossSettings("contrast", Schedule.constant(0.5)),
+            ),
+            hold="layout",
+            hold_scale=5.0,
+            init_weight=1.0,
         ),
         _pretrained(
             DRAFT, (256, 256), 200, 16, ("vit-b-32",), 4, "pretrained models, small and quick, trained on real images"

@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, field, fields, is_dataclass
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from clipgen.config.checks import checked_number, checked_record
@@ -13,23 +13,35 @@ MAX_ITEMS = 64
 """Maximum length of a list."""
 MAX_TEXT = 10_000
 MAX_NUMBER = 1e18
+OLDER = "older"
+"""Key of a field's metadata: what a record means that was written before there was this field."""
 
 Record = TypeVar("Record")
 Readers = Mapping[type, Callable[[object], object]]
 
 
 def read_fields(kind: type[Record], record: object, name: str, readers: Readers) -> Record:
-    """Return the dataclass `kind` from a JSON object with exactly its fields.
+    """Return the dataclass `kind` from a JSON object with exactly its fields; those added later may be missing.
 
     readers: functions for the types that have a JSON form of their own. Raises UsageError, which names the field.
     """
     hints = get_type_hints(kind)
-    wanted = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    wanted = {each.name: each.metadata.get(OLDER, MISSING) for each in fields(kind)}  # type: ignore[arg-type]
     values = checked_record(name, record, set(wanted))
-    for field in wanted:
-        if field not in values:
-            raise UsageError(f"{name}: the key {field} is missing")
-    return kind(**{field: _read(hints[field], values[field], f"{name}.{field}", readers) for field in wanted})
+    read: dict[str, object] = {}
+    for key, older in wanted.items():
+        if key in values:
+            read[key] = _read(hints[key], values[key], f"{name}.{key}", readers)
+        elif older is MISSING:
+            raise UsageError(f"{name}: the key {key} is missing")
+        else:
+            read[key] = older
+    return kind(**read)
+
+
+def added_later(default: Any) -> Any:
+    """Declare a field that earlier records lack, with the value that they mean, which stays the default."""
+    return field(default=default, metadata={OLDER: default})
 
 
 def _read(hint: Any, value: object, name: str, readers: Readers) -> object:

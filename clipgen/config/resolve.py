@@ -7,14 +7,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from clipgen.config.job import Job
+from clipgen.config.classes import things_in
+from clipgen.config.job import Job, weighted
 from clipgen.config.plan import MAX_PIXELS, Plan, spell
-from clipgen.config.presets import AUTO, DRAFT, INIT, PRESETS, STANDARD, STARTER, UNCLIP, Guidance, Preset, Size
+from clipgen.config.presets import AUTO, DRAFT, INIT, PHOTO, PRESETS, STANDARD, STARTER, UNCLIP, Guidance, Preset, Size
 from clipgen.config.prompts import Prompt
+from clipgen.config.readings import CLASSIFIER, known_to_starter, read
 from clipgen.config.schedules import Schedule
 from clipgen.config.settings import GeneratorSettings, LossSettings, ModelHash, PerceptorSettings
 from clipgen.errors import UsageError, unknown_value
 from clipgen.util.devices import gpu_count
+from clipgen.util.text import quoted
 from clipgen.weights import registry
 
 MAX_ASPECT = 8.0
@@ -33,32 +36,36 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
     name, reason = chosen_preset(job, device)
     preset = PRESETS[name]
     guidance, start = _guidance(job, preset)
-    if job.backend not in guidance.generators:
-        raise unknown_value(f"--backend of preset {name}", job.backend, guidance.generators)
-    defaults = guidance.generators[job.backend]
+    backend = job.backend or preset.backend
+    if backend not in guidance.generators:
+        raise unknown_value(f"--backend of preset {name}", backend, guidance.generators)
+    defaults = guidance.generators[backend]
     generator = _generator(job, defaults.settings)
-    size, size_notes = _fitted_size(job, preset, generator.stride, init_size)
+    size, size_notes = _fitted_size(job, preset, backend, generator.stride, init_size)
+    perceptors, readings, reading_notes = shared(job, preset)
     plan = Plan(
         prompts=job.prompts,
         seed=job.seed,
         size=size,
         steps=defaults.steps if job.steps is None else job.steps,
-        backend=job.backend,
+        backend=backend,
         preset=name,
         generator=generator,
-        perceptors=tuple(map(PerceptorSettings, job.clips)) or preset.perceptors,
+        perceptors=perceptors,
         cutouts=defaults.cutouts if job.cutouts is None else job.cutouts,
         augmentations=guidance.augmentations,
         lr=defaults.lr if job.lr is None else job.lr,
         lr_schedule=LR_SCHEDULE,
-        losses=_losses({"prompt": 1.0, "init": job.init_weight, "total-variation": preset.smoothness}),
+        losses=_losses(job, preset, perceptors),
         start=start,
         init=job.init or "",
         unclip=guidance.unclip,
-        judges=preset.judges,
+        judges=tuple(name for name in preset.judges if name not in [row.weights for row in perceptors]),
         models=(),
+        readings=readings,
     )
-    return with_hashes(plan), [*([reason] if reason else []), *prompt_notes(job.prompts), *size_notes]
+    notes = [*([reason] if reason else []), *prompt_notes(job.prompts), *reading_notes, *size_notes]
+    return with_hashes(plan), notes
 
 
 def with_hashes(plan: Plan) -> Plan:
@@ -69,37 +76,76 @@ def with_hashes(plan: Plan) -> Plan:
 def requested_networks(job: Job) -> tuple[str, ...]:
     """Return the names of the networks that a job asks for by naming a preset or a published model."""
     names = (*job.clips, *([job.network] if job.network else []))
-    return () if job.preset == AUTO and all(map(registry.is_own, names)) else networks_of(job)
+    asked = not all(registry.is_own(weighted(name)[0]) for name in names)
+    return networks_of(job) if asked or job.preset != AUTO else ()
 
 
 def networks_of(job: Job) -> tuple[str, ...]:
     """Return the names of all networks that a job needs."""
     preset = PRESETS[chosen_preset(job)[0]]
     guidance, _ = _guidance(job, preset)
-    generator = job.network or guidance.generators[job.backend].weights
+    generator = job.network or guidance.generators[job.backend or preset.backend].weights
     unclip = (name for row in guidance.unclip for name in row.networks)
-    names = (generator, *(job.clips or (row.weights for row in preset.perceptors)), *unclip)
+    names = (generator, *(row.weights for row in shared(job, preset)[0]), *unclip)
     return tuple(dict.fromkeys(filter(None, names)))
 
 
 def chosen_preset(job: Job, device: str = "auto") -> tuple[str, str | None]:
     """Return the name of the preset that a job means on this machine and, for "auto", the reason."""
-    if job.clips and job.preset == STARTER:
+    flag = "--clip" if job.clips else "--perceptor" if job.classifiers else ""
+    if flag and job.preset == STARTER:
+        better = DRAFT if job.clips else PHOTO
         raise UsageError(
-            f"--clip cannot guide with preset {STARTER}, whose models depend on its own CLIPs; use --preset {DRAFT}"
+            f"{flag} cannot guide with preset {STARTER}, whose models depend on its own CLIPs; use --preset {better}"
         )
     if job.preset != AUTO:
         return job.preset, None
     if job.start == UNCLIP:
         return STARTER, f"preset {STARTER}: it has the unCLIP that --start {UNCLIP} asks for"
     named = bool(job.clips or job.network)
+    if not named and job.classifiers:
+        return PHOTO, f"preset {PHOTO}: it is guided by classifiers, as --perceptor asks"
     if not (named or _is_ready(job, DRAFT)):
-        return STARTER, f"preset {STARTER}: its models ship with clipgen, so it runs everywhere"
+        return _without_pretrained(job)
     why = "models are named" if named else "its weights are installed"
     if device == "cpu" or not gpu_count():
         return DRAFT, f"preset {DRAFT}: {why}, and it runs on the CPU; --preset {STARTER} is quicker"
     name = STANDARD if named or _is_ready(job, STANDARD) else DRAFT
     return name, f"preset {name}: {why}, and it runs on the GPU"
+
+
+def _without_pretrained(job: Job) -> tuple[str, str]:
+    """Choose between the presets whose models are always there, by the things that the prompt names."""
+    things = [thing.words for prompt in job.prompts if prompt.weight > 0 for thing in things_in(prompt.text)]
+    if not things or (job.init is None and all(known_to_starter(thing) for thing in things)):
+        return STARTER, f"preset {STARTER}: its models ship with clipgen, so it runs everywhere"
+    return PHOTO, (
+        f"preset {PHOTO}: a classifier that learned from photographs knows {' and '.join(dict.fromkeys(things))}; "
+        f"--preset {STARTER} draws in its own way"
+    )
+
+
+def shared(job: Job, preset: Preset) -> tuple[tuple[PerceptorSettings, ...], tuple[tuple[str, ...], ...], list[str]]:
+    """Return the perceptors that take something of the prompt, what each takes of each text, and notes."""
+    named = tuple(PerceptorSettings(name, weight=share) for name, share in map(weighted, job.clips + job.classifiers))
+    usual = preset.perceptors
+    if job.classifiers and not job.clips:  # they take the place of the preset's own
+        usual = tuple(row for row in usual if not row.weights.startswith(CLASSIFIER))
+    everyone = (named if job.clips else (*named, *usual)) or usual
+    readings = [read(prompt.text, [row.weights for row in everyone]) for prompt in job.prompts]
+    taken = [tuple(reading.taken[k] for reading in readings) for k in range(len(everyone))]
+    pulled = [any(part and one.weight > 0 for part, one in zip(row, job.prompts, strict=True)) for row in taken]
+    if not any(map(any, taken)) or not (any(pulled) or all(one.weight <= 0 for one in job.prompts)):
+        texts = "|".join(prompt.text for prompt in job.prompts)
+        raise UsageError(
+            f"preset {preset.name} knows no word of {quoted(texts)}; clipgen words shows who knows what, and a preset "
+            f"of pretrained CLIPs, such as {DRAFT}, knows far more"
+        )
+    kept = [k for k, row in enumerate(taken) if any(row)]
+    left = list(dict.fromkeys(word for reading in readings for word in reading.left))
+    note = [f"nothing here knows {', '.join(map(quoted, left))}; it is left out"] if left else []
+    whole = all(taken[k] == tuple(one.text for one in job.prompts) for k in kept)
+    return tuple(everyone[k] for k in kept), () if whole else tuple(taken[k] for k in kept), note
 
 
 def half(size: Size, stride: int) -> Size:
@@ -145,18 +191,29 @@ def _generator(job: Job, settings: GeneratorSettings) -> GeneratorSettings:
     return replace(settings, weights=job.network, stride=registry.stride(job.network)) if job.network else settings
 
 
-def _losses(weights: dict[str, float]) -> tuple[LossSettings, ...]:
-    return tuple(LossSettings(name, Schedule.constant(weight)) for name, weight in weights.items() if weight)
+def _losses(job: Job, preset: Preset, perceptors: Sequence[PerceptorSettings]) -> tuple[LossSettings, ...]:
+    prompt = sum(row.weight for row in perceptors) if preset.adds_up else 1.0
+    hold = hold_weight(job, preset)
+    held = [LossSettings(preset.hold, Schedule.constant(hold))] if hold else []
+    return LossSettings("prompt", Schedule.constant(prompt)), *held, *preset.losses
+
+
+def hold_weight(job: Job, preset: Preset) -> float:
+    """Return the weight of the loss that holds a picture to its init image; 0 without one."""
+    weight = preset.init_weight if job.init_weight is None else job.init_weight
+    return weight * preset.hold_scale if job.init else 0.0
 
 
 def _is_ready(job: Job, preset: str) -> bool:
     return not registry.missing(networks_of(replace(job, preset=preset, start=None)))
 
 
-def _fitted_size(job: Job, preset: Preset, stride: int, init_size: Size | None) -> tuple[Size, list[str]]:
+def _fitted_size(
+    job: Job, preset: Preset, backend: str, stride: int, init_size: Size | None
+) -> tuple[Size, list[str]]:
     """Return the size on the latent grid, and notes about it."""
     wanted = job.size or (preset.size if init_size is None else _same_area(preset.size, init_size))
-    size, notes = refit(wanted, stride, job.backend)
+    size, notes = refit(wanted, stride, backend)
     if job.size is None and init_size is not None:
         notes = [f"size {spell(size)}, from the shape of the init image"]
     return size, notes

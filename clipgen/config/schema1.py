@@ -14,7 +14,7 @@ from typing import Any
 from clipgen.config.checks import check_choice
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
-from clipgen.config.presets import INIT, NOISE
+from clipgen.config.presets import DEFAULT_BACKEND, INIT, NOISE
 from clipgen.config.prompts import prompt_record
 from clipgen.config.resolve import with_hashes
 from clipgen.config.schedules import Schedule
@@ -26,7 +26,7 @@ from clipgen.weights import registry
 def plan_of_job(job: Job) -> Plan:
     """Return the plan that a job meant when recipes held jobs. Raises UsageError where it was none."""
     start = INIT if job.init else NOISE
-    name = f"{job.preset}/{job.backend}/{start}"
+    name = f"{job.preset}/{job.backend or DEFAULT_BACKEND}/{start}"
     check_choice("the preset and backend of the recipe", name, tuple(_templates()))
     given = {"size": job.size, "steps": job.steps, "lr": job.lr, "cutouts": job.cutouts}
     record = {
@@ -38,7 +38,7 @@ def plan_of_job(job: Job) -> Plan:
         "losses": [asdict(LossSettings("prompt", Schedule.constant(1.0)))],
         "models": [],
     }
-    plan = Plan.from_dict(record).with_loss("init", job.init_weight)
+    plan = Plan.from_dict(record).with_loss("init", job.init_weight or 0.0)
     if job.clips and plan.unclip:
         raise UsageError(f"--clip cannot guide with preset {job.preset}, whose unCLIP goes by its own CLIPs")
     if job.clips:

@@ -7,17 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clipgen.config.checks import check_choice, check_whole, checked_number
+from clipgen.config.records import added_later
 from clipgen.config.schedules import Schedule
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 
 OPTIMIZERS = ("adam", "normalised")
 """The keys of `clipgen.core.optim.RULES`."""
-LOSSES = ("prompt", "init", "total-variation")
+LOSSES = ("prompt", "init", "layout", "total-variation", "contrast")
 """The keys of `clipgen.core.losses.LOSSES`."""
 MAX_LEVELS = 16
 MAX_NOISE = 100.0
 MAX_SCALE = 100.0
+MAX_SHARE = 1000.0
 MAX_CANDIDATES = 256
 
 
@@ -80,6 +82,9 @@ class GeneratorSettings:
     """Progress values in (0, 1) at which the decoded picture is re-encoded: an encoder trained on blurred pictures
     brings sharp edges back."""
 
+    decorrelated: bool = added_later(False)
+    """Pixels only: the latent is in a space in which the colours of photographs are not correlated."""
+
     def __post_init__(self) -> None:
         if self.weights:
             check_model("a generator's weights", self.weights)
@@ -99,10 +104,13 @@ class PerceptorSettings:
     """Name for `clipgen.weights.loader.load`."""
     since: float = 0.0
     until: float = 1.0
+    weight: float = added_later(1.0)
+    """How much its loss counts beside those of the other perceptors; above 0."""
 
     def __post_init__(self) -> None:
         check_model("a perceptor's weights", self.weights)
         _check_numbers(self, ("since", "until"), 0.0, 1.0)
+        _check_numbers(self, ("weight",), 1e-6, MAX_SHARE)
 
     def guides(self, progress: float) -> bool:
         """Whether it guides at a progress in [0, 1]; one that guides to the end also scores the final picture."""

@@ -1,7 +1,7 @@
 """The contracts between the parts of a run. Torch-free, so that anything can be checked against them.
 
 B pictures are optimised together. Images are RGB in [0, 1], shaped (B, 3, H, W); cutouts are (B·n, 3, S, S),
-picture-major; embeddings are unit vectors. A picture's losses and score never depend on its neighbours in the batch.
+picture-major. A picture's losses and score never depend on its neighbours in the batch.
 """
 
 from __future__ import annotations
@@ -64,16 +64,25 @@ class Growable(Protocol):
 
 
 class Perceptor(Protocol):
-    """Embeds texts and images in one space; it normalises its own input."""
+    """Encodes texts and images so that they can be compared; it normalises its own input."""
 
     size: int
     """Side of the cutouts that it takes, in pixels."""
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """Return unit vectors (N, D) of N texts."""
+        """Return the targets (N, D) of N texts: a CLIP's unit vectors, or which classes a classifier is to see."""
+
+    def whole(self, images: Tensor) -> Tensor:
+        """Resize whole images (N, 3, H, W) in [0, 1], of any aspect ratio, to cutouts (N, 3, size, size)."""
 
     def encode_images(self, cutouts: Tensor) -> Tensor:
-        """Return unit vectors (N, D) of cutouts (N, 3, size, size), RGB in [0, 1]."""
+        """Return the vectors (N, D) of cutouts (N, 3, size, size), RGB in [0, 1]: unit vectors, or logits."""
+
+    def distances(self, seen: Tensor, targets: Tensor) -> Tensor:
+        """Return how far (b, n, K) vectors (b, n, D) of n cutouts are from K targets (b, K, D); to be minimised."""
+
+    def similarities(self, seen: Tensor, targets: Tensor) -> Tensor:
+        """Return how well (b, n, K) they match, at most 1: a cosine, or a probability."""
 
 
 @runtime_checkable
@@ -95,7 +104,7 @@ class Moment:
     images: Tensor
     """(b, 3, H, W) in [0, 1]."""
     vectors: Mapping[int, Tensor]
-    """By index of each perceptor that guides at this step: the embeddings (b, n, D) of n cutouts."""
+    """By index of each perceptor that guides at this step: the vectors (b, n, D) of n cutouts."""
     maps: Mapping[int, Tensor]
     """By the same indices: feature maps (b, n, C, h, w), if a loss needs them."""
     generator: Generator
@@ -140,7 +149,7 @@ class Step:
     loss: Tensor
     """() the value that the optimiser minimises."""
     score: Tensor
-    """() mean cosine between the cutouts and the texts of positive weight, by the guiding perceptors."""
+    """() mean similarity of the cutouts and the texts of positive weight, by the guiding perceptors."""
     terms: Mapping[str, Tensor]
     """By name: each () weighted part of the loss."""
     draw: Callable[[], Tensor]

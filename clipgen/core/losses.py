@@ -1,14 +1,15 @@
 """What a run minimises: the distance of its pictures from their targets, and other terms by name.
 
-A target is a prompt as unit vectors, one in the space of each perceptor. A further kind of target or loss is a row of
-TARGETS or LOSSES.
+A target is a prompt as each perceptor encodes what it takes of it. A further kind of target or loss is a row of TARGETS
+or LOSSES.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 from torch.nn.utils.rnn import pad_sequence
 
 from clipgen.config.prompts import Prompt
@@ -17,20 +18,26 @@ from clipgen.core.contracts import Encoder, Loss, Moment, Perceptor
 from clipgen.errors import UsageError
 from clipgen.util.batches import mean_of_each
 
+LAYOUT = 16
+"""Cells a side of the blurred picture that is compared with a blurred init image."""
+
 TARGETS: dict[str, Callable[[Perceptor, Sequence[str]], Tensor]] = {
     "text": lambda perceptor, texts: perceptor.encode_texts(texts),
 }
-"""By kind: encodes K inputs of that kind as unit vectors (K, D) in the space of a perceptor."""
+"""By kind: encodes K inputs of that kind as the targets (K, D) of a perceptor."""
 
 
 @dataclass(frozen=True)
 class Targets:
     """The targets of B pictures, at most K each; pictures with fewer are padded with targets of weight 0."""
 
+    perceptors: tuple[Perceptor, ...]
+    shares: tuple[float, ...]
+    """How much each perceptor counts beside the others."""
     vectors: tuple[Tensor, ...]
-    """For each perceptor: unit vectors (B, K, D)."""
-    weights: Tensor
-    """(B, K); a negative one pushes away."""
+    """For each perceptor: its targets (B, K, D)."""
+    weights: tuple[Tensor, ...]
+    """For each perceptor: (B, K); a negative one pushes away, and it is 0 for a text of which it takes nothing."""
     stops: Tensor
     """(B, K); a cutout whose signed distance is below this no longer pulls."""
     counts: tuple[int, ...]
@@ -39,26 +46,51 @@ class Targets:
     def of(self, rows: slice) -> "Targets":
         """Return the targets of some pictures with no more padding than they need, as it changes how sums round."""
         most = max(self.counts[rows])
-        vectors = tuple(each[rows, :most] for each in self.vectors)
-        return Targets(vectors, self.weights[rows, :most], self.stops[rows, :most], self.counts[rows])
+        vectors, weights = (tuple(each[rows, :most] for each in one) for one in (self.vectors, self.weights))
+        return replace(self, vectors=vectors, weights=weights, stops=self.stops[rows, :most], counts=self.counts[rows])
+
+    def mean(self, values: Mapping[int, Tensor]) -> Tensor:
+        """Return the mean of values, by index of the perceptor, in proportion to the shares of these perceptors."""
+        shares = [self.shares[k] for k in values]
+        return torch.stack([share * each for share, each in zip(shares, values.values(), strict=True)]).sum(0) / sum(
+            shares
+        )
 
 
 def encode_targets(
-    perceptors: Sequence[Perceptor], prompts: Sequence[Sequence[Prompt]], device: torch.device
+    perceptors: Sequence[Perceptor],
+    shares: Sequence[float],
+    prompts: Sequence[Sequence[Prompt]],
+    readings: Sequence[Sequence[Sequence[str]]],
+    device: torch.device,
 ) -> Targets:
-    """Return the targets, on `device`, for the prompts of each of B pictures."""
+    """Return the targets, on `device`, for the prompts of each of B pictures.
+
+    readings: by picture, perceptor and prompt, what the perceptor takes of the prompt's text; "" for nothing.
+    """
 
     def padded(rows: list[list[float]]) -> Tensor:
         return pad_sequence([torch.tensor(row) for row in rows], batch_first=True).to(device)
 
+    vectors, weights = [], []
     with torch.no_grad():  # one picture at a time, as larger batches may round differently
-        texts = [[TARGETS["text"](each, [one.text for one in row]) for row in prompts] for each in perceptors]
+        for k, perceptor in enumerate(perceptors):
+            taken = [of_picture[k] for of_picture in readings]
+            vectors.append(pad_sequence([_encode(perceptor, texts) for texts in taken], batch_first=True).to(device))
+            pairs = [zip(row, texts, strict=True) for row, texts in zip(prompts, taken, strict=True)]
+            weights.append(padded([[prompt.weight * bool(text) for prompt, text in pair] for pair in pairs]))
+    stops = padded([[prompt.stop for prompt in row] for row in prompts])
     return Targets(
-        tuple(pad_sequence(each, batch_first=True) for each in texts),
-        padded([[prompt.weight for prompt in row] for row in prompts]),
-        padded([[prompt.stop for prompt in row] for row in prompts]),
-        tuple(map(len, prompts)),
+        tuple(perceptors), tuple(shares), tuple(vectors), tuple(weights), stops, tuple(map(len, prompts))
     )
+
+
+def _encode(perceptor: Perceptor, texts: Sequence[str]) -> Tensor:
+    """Return the targets (K, D) of K texts, 0 for empty ones; at least one is not empty."""
+    known = TARGETS["text"](perceptor, [text for text in texts if text])
+    targets = known.new_zeros(len(texts), known.shape[1])
+    targets[[k for k, text in enumerate(texts) if text]] = known
+    return targets
 
 
 def spherical_distance(a: Tensor, b: Tensor) -> Tensor:
@@ -86,14 +118,14 @@ def prompt_loss(distances: Tensor, weights: Tensor, stops: Tensor) -> Tensor:
     return (values.mean(1) * weights.abs()).sum(1)
 
 
-def prompt_score(cutouts: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted mean cosine (B,) between cutouts and the targets of positive weight; 0 if there are none.
+def prompt_score(similarities: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted mean similarity (B,) of cutouts and the targets of positive weight; 0 if there are none.
 
-    cutouts (B, n, D) and targets (B, K, D) are unit vectors; weights are (B, K).
+    similarities: (B, n, K); weights: (B, K).
     """
     pull = weights.clamp_min(0)
     share = pull / pull.sum(1, keepdim=True).clamp_min(torch.finfo(pull.dtype).tiny)
-    return (torch.einsum("bnd,bkd->bk", cutouts, targets) / cutouts.shape[1] * share).sum(1)
+    return (similarities.mean(1) * share).sum(1)
 
 
 def total_variation(images: Tensor) -> Tensor:
@@ -101,19 +133,19 @@ def total_variation(images: Tensor) -> Tensor:
     return mean_of_each(images.diff(dim=3).abs()) + mean_of_each(images.diff(dim=2).abs())
 
 
-def _prompt_distance(targets: Targets) -> Loss:
+def _prompt_distance(targets: Targets, _images: Tensor | None) -> Loss:
     def distance(moment: Moment) -> Tensor:
         own = targets.of(moment.rows)
-        losses = [
-            prompt_loss(spherical_distance(vectors[:, :, None], own.vectors[k][:, None]), own.weights, own.stops)
-            for k, vectors in moment.vectors.items()
-        ]
-        return torch.stack(losses).mean(0)
+        losses = {
+            k: prompt_loss(own.perceptors[k].distances(seen, own.vectors[k]), own.weights[k], own.stops)
+            for k, seen in moment.vectors.items()
+        }
+        return own.mean(losses)
 
     return distance
 
 
-def _distance_to_start(_targets: Targets) -> Loss:
+def _distance_to_start(_targets: Targets, _images: Tensor | None) -> Loss:
     def distance(moment: Moment) -> Tensor:
         if not isinstance(moment.generator, Encoder):
             raise UsageError("this generator cannot start from an image, so that nothing holds it to one")
@@ -122,12 +154,25 @@ def _distance_to_start(_targets: Targets) -> Loss:
     return distance
 
 
-LOSSES: dict[str, Callable[[Targets], Loss]] = {
+def _distance_of_layout(_targets: Targets, images: Tensor | None) -> Loss:
+    if images is None:
+        raise UsageError("the loss layout holds a picture to its init image, and there is none")
+    layout = adaptive_avg_pool2d(images, LAYOUT)
+
+    def distance(moment: Moment) -> Tensor:
+        return mean_of_each((adaptive_avg_pool2d(moment.images, LAYOUT) - layout[moment.rows]).square())
+
+    return distance
+
+
+LOSSES: dict[str, Callable[[Targets, Tensor | None], Loss]] = {
     "prompt": _prompt_distance,
     "init": _distance_to_start,
-    "total-variation": lambda _targets: lambda moment: total_variation(moment.images),
+    "layout": _distance_of_layout,
+    "total-variation": lambda _targets, _images: lambda moment: total_variation(moment.images),
+    "contrast": lambda _targets, _images: lambda moment: mean_of_each((moment.images - 0.5).square()),
 }
-"""By name: builds the loss of a run with these targets."""
+"""By name: builds the loss of a run with these targets and init images (B, 3, H, W)."""
 
 
 class Objective:
@@ -144,7 +189,10 @@ class Objective:
         return {name: weight.at(moment.progress) * loss(moment) for name, (loss, weight) in self._losses.items()}
 
     def score(self, moment: Moment) -> Tensor:
-        """Return the mean cosine (b,) between cutouts and targets, averaged over the perceptors that guide now."""
+        """Return the mean similarity (b,) of cutouts and targets, averaged over the perceptors that guide now."""
         own = self._targets.of(moment.rows)
-        scores = [prompt_score(vectors.detach(), own.vectors[k], own.weights) for k, vectors in moment.vectors.items()]
-        return torch.stack(scores).mean(0)
+        scores = {
+            k: prompt_score(own.perceptors[k].similarities(seen.detach(), own.vectors[k]), own.weights[k])
+            for k, seen in moment.vectors.items()
+        }
+        return own.mean(scores)

@@ -17,6 +17,7 @@ from clipgen.engine.memory import is_memory_error
 from clipgen.errors import OutOfMemoryError, UsageError
 from clipgen.generators import GENERATORS
 from clipgen.generators.networks import build_network
+from clipgen.perceptors.classifier import build_classifier
 from clipgen.perceptors.clip import build_perceptor
 from clipgen.util.devices import pick_device
 from clipgen.util.text import quoted
@@ -53,7 +54,7 @@ def load_models(plan: Plan, device: str | torch.device = "auto", note: Note = la
 
     with memory_errors(plan):
         network = ready(_generator(plan, note))
-        guides = tuple(Guide(ready(build_perceptor(load(row.weights, note))), row) for row in plan.perceptors)
+        guides = tuple(Guide(ready(perceptor_of(row.weights, note)), row) for row in plan.perceptors)
         unclip = None
         for settings in plan.unclip:
             same = network if settings.autoencoder == plan.generator.weights else None
@@ -85,7 +86,13 @@ def load_judges(plan: Plan, models: Models) -> list[Any]:
     """Return the perceptors that rank pictures: the judges of the plan, or the guiding perceptors if it has none."""
     if not plan.judges:
         return [guide.perceptor for guide in models.guides]
-    return [build_perceptor(load(name)).eval().requires_grad_(False).to(models.device) for name in plan.judges]
+    return [perceptor_of(name).eval().requires_grad_(False).to(models.device) for name in plan.judges]
+
+
+def perceptor_of(name: str, note: Note = lambda _line: None) -> Any:
+    """Return the perceptor, a CLIP or a classifier, with the weights of this name."""
+    checkpoint = load(name, note)
+    return build_classifier(checkpoint) if checkpoint.kind == "classifier" else build_perceptor(checkpoint)
 
 
 @contextmanager

@@ -158,9 +158,15 @@ def _init_images(tasks: Sequence[Task], device: torch.device) -> Tensor | None:
     return torch.cat(images).to(device) if images else None
 
 
+def fit_together(first: Plan, other: Plan) -> bool:
+    """Tell whether two pictures can be made in lockstep: the plans differ in prompts, seed and init image only."""
+    same = replace(other, prompts=first.prompts, readings=first.readings, seed=first.seed, init=first.init)
+    return same == first
+
+
 def _check_together(plans: Sequence[Plan]) -> None:
     """Raise a UsageError unless plans differ in prompts, seed and init image only."""
     first = plans[0]
     for plan in plans:
-        if replace(plan, prompts=first.prompts, seed=first.seed, init=first.init) != first:
+        if not fit_together(first, plan):
             raise UsageError("plans that are made together must agree in all but prompts, seed and init image")

@@ -51,9 +51,11 @@ class Run:
         self._seeds = [plan.seed for plan in plans]
         prompts = [plan.prompts for plan in plans]
         self._proposal = self._propose(prompts, images, on_stage)
-        targets = encode_targets([guide.perceptor for guide in models.guides], prompts, models.device)
+        perceptors, shares = zip(*((guide.perceptor, guide.settings.weight) for guide in models.guides), strict=True)
+        readings = [[plan.texts_of(k) for k in range(len(perceptors))] for plan in plans]
+        targets = encode_targets(perceptors, shares, prompts, readings, models.device)
         self._batches = self._affordable()
-        self._loop = self._make_loop(self._objective(targets), images, snapshots)
+        self._loop = self._make_loop(self._objective(targets, images), images, snapshots)
         self._recovery = Recovery(len(plans))
         self._finite: dict[int, Tensor] = {}
         if snapshots:
@@ -125,15 +127,15 @@ class Run:
             return proposal
         return None
 
-    def _objective(self, targets: Targets) -> Objective:
+    def _objective(self, targets: Targets, images: Tensor | None) -> Objective:
         """Return the weighted losses: that of the prompt, then those of the proposal, then the others."""
         weights = {row.name: row.weight for row in self._plan.losses}
         pulling, added = targets, {}
         if self._proposal:
-            own = self._proposal.target_weights(targets.weights)
-            pulling = replace(targets, weights=own)
+            own = self._proposal.target_weights
+            pulling = replace(targets, weights=tuple(map(own, targets.weights)))
             added = {name: (loss, weights["prompt"]) for name, loss in self._proposal.losses().items()}
-        losses = {name: (LOSSES[name](pulling), weight) for name, weight in weights.items()}
+        losses = {name: (LOSSES[name](pulling, images), weight) for name, weight in weights.items()}
         first = {"prompt": losses.pop("prompt")} if "prompt" in losses else {}
         return Objective({**first, **added, **losses}, targets, needs_maps=bool(added))
 
@@ -146,7 +148,7 @@ class Run:
         self._reencodings = [moment for moment in moments if moment >= max(done, 1)]
         size = half(plan.size, plan.generator.stride) if self._growth else plan.size
         generator = generators.create(
-            plan.backend, self._models.network, self._models.device, len(self._seeds), size, plan.generator.levels
+            plan.backend, self._models.network, self._models.device, len(self._seeds), size, plan.generator
         )
         rates = [snapshot.lr for snapshot in snapshots] or [plan.lr] * len(self._seeds)
         loop = Loop(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from clipgen.config.settings import GeneratorSettings
     from clipgen.core.contracts import Generator
 
 
@@ -35,14 +36,19 @@ GENERATORS: dict[str, GeneratorRow] = {
 
 
 def create(
-    backend: str, network: nn.Module, device: torch.device, batch: int, size: tuple[int, int], levels: int
+    backend: str,
+    network: nn.Module,
+    device: torch.device,
+    batch: int,
+    size: tuple[int, int],
+    settings: GeneratorSettings,
 ) -> Generator:
     """Create the generator of a backend with latents for `batch` pictures of `size` (width, height), not yet started.
 
-    levels: number of resolutions that the latent is a sum of. Raises UsageError for an unknown backend.
+    settings: those of the plan, of which a generator uses what concerns its latent. Raises UsageError for an unknown backend.
     """
     if backend not in GENERATORS:
         raise unknown_value("--backend", backend, GENERATORS)
     row = GENERATORS[backend]
     make = getattr(import_module(row.module), row.class_name)
-    return cast("Generator", make(network if row.has_network else device, batch, size, levels))
+    return cast("Generator", make(network if row.has_network else device, batch, size, settings))

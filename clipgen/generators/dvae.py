@@ -14,6 +14,7 @@ from clipgen.util.batches import mean_of_each, picture_by_picture
 from clipgen.util.randomness import generator_for
 
 if TYPE_CHECKING:
+    from clipgen.config.settings import GeneratorSettings
     from clipgen.generators.networks import DVAENetwork
 
 PATCH = 4
@@ -32,20 +33,20 @@ class DVAEGenerator:
     codes through the softmax (Jang et al., 2017, arXiv 1611.01144). Noise and temperature fall over the run: many codes
     are tried at first, and at the end each cell takes its likeliest code.
 
-    levels: number of resolutions that the logits are a sum of, see `Pyramid`.
+    settings: their `levels` is the number of resolutions that the logits are a sum of, see `Pyramid`.
     """
 
-    def __init__(self, network: "DVAENetwork", batch: int, size: tuple[int, int], levels: int) -> None:
+    def __init__(self, network: "DVAENetwork", batch: int, size: tuple[int, int], settings: GeneratorSettings) -> None:
         device = next(network.parameters()).device
         shape = (batch, network.vocab_size, size[1] // network.stride, size[0] // network.stride)
-        self._network = network
-        self._logits = Pyramid(shape, device, levels)
+        self._network, self._settings = network, settings
+        self._logits = Pyramid(shape, device, settings.levels)
         self._start = self._logits.value().detach()
         self._noise = torch.zeros_like(self._start)
         self._temperature = START_TEMPERATURE
 
     def at_size(self, size: tuple[int, int]) -> Self:
-        return type(self)(self._network, len(self._start), size, len(self._logits.levels))
+        return type(self)(self._network, len(self._start), size, self._settings)
 
     def parameters(self) -> Sequence[Tensor]:
         return self._logits.levels

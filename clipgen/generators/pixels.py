@@ -1,7 +1,7 @@
 """Pixels as the latent, without any network: Direct Ascent Synthesis (Fort and Whitaker, 2025, arXiv 2502.07753)."""
 
 from collections.abc import Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor
@@ -11,19 +11,38 @@ from clipgen.generators.pyramid import Pyramid
 from clipgen.util.batches import mean_of_each
 from clipgen.util.randomness import generator_for
 
+if TYPE_CHECKING:
+    from clipgen.config.settings import GeneratorSettings
+
 NOISE = 0.02
 """Standard deviation of the initial noise around mid-grey."""
+COLOURS = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
+"""RGB of brightness and two colour contrasts, with the standard deviations that each has in photographs (Olah et al.,
+2017, "Feature Visualization", whose code is Lucid)."""
+GAIN = 3.0
+"""Logits of the pixels for a latent of 1 in brightness."""
+DARKEST = 0.02
+"""Pixels of an init image are kept as far from 0 and from 1, where the logit is infinite."""
 
 
 class PixelGenerator:
-    """Images (B, 3, H, W) as a sum over resolutions, so that one step can move a whole shape as well as a pixel."""
+    """Images (B, 3, H, W) as a sum over resolutions, so that one step can move a whole shape as well as a pixel.
 
-    def __init__(self, device: torch.device, batch: int, size: tuple[int, int], levels: int) -> None:
-        self._image = Pyramid((batch, 3, size[1], size[0]), device, levels)
+    settings: `levels` resolutions; `decorrelated` latents are logits of the pixels, in the space of COLOURS.
+    """
+
+    def __init__(
+        self, device: torch.device, batch: int, size: tuple[int, int], settings: "GeneratorSettings"
+    ) -> None:
+        self._settings = settings
+        colours = torch.tensor(COLOURS, device=device)
+        self._colours = GAIN * colours / colours.norm(dim=0).max()
+        shape = (batch, 3, size[1], size[0])
+        self._image = Pyramid(shape, device, settings.levels, cascaded=settings.decorrelated)
         self._start = self._image.value().detach()
 
     def at_size(self, size: tuple[int, int]) -> Self:
-        return type(self)(self._start.device, len(self._start), size, len(self._image.levels))
+        return type(self)(self._start.device, len(self._start), size, self._settings)
 
     def parameters(self) -> Sequence[Tensor]:
         return self._image.levels
@@ -37,7 +56,7 @@ class PixelGenerator:
         self.start_from_images_(0.5 + NOISE * noise.to(self._start.device))
 
     def start_from_images_(self, images: Tensor) -> None:
-        self._image.set_(images)
+        self._image.set_(self._encode(images))
         self._start = self._image.value().detach()
 
     def reencode_(self) -> None:
@@ -47,10 +66,19 @@ class PixelGenerator:
         """Do nothing: decoding is deterministic."""
 
     def decode(self) -> Tensor:
-        return clamp_with_grad(self._image.value())
+        if not self._settings.decorrelated:
+            return clamp_with_grad(self._image.value())
+        return torch.einsum("bdhw,cd->bchw", self._image.value(), self._colours).sigmoid()
 
     def project_(self) -> None:
-        """Do nothing: `decode` clamps, and keeps the gradient that pulls pixels back into range."""
+        """Do nothing: `decode` keeps pixels within their range."""
 
     def distance_to_start(self) -> Tensor:
         return mean_of_each((self._image.value() - self._start).square())
+
+    def _encode(self, images: Tensor) -> Tensor:
+        """Return the latents (B, 3, H, W) of images (B, 3, H, W) in [0, 1]."""
+        if not self._settings.decorrelated:
+            return images
+        logits = images.clamp(DARKEST, 1 - DARKEST).logit()
+        return torch.einsum("bchw,dc->bdhw", logits, torch.linalg.inv(self._colours))

@@ -13,6 +13,7 @@ from clipgen.util.batches import mean_of_each, picture_by_picture
 from clipgen.util.randomness import generator_for
 
 if TYPE_CHECKING:
+    from clipgen.config.settings import GeneratorSettings
     from clipgen.generators.networks import VQGANNetwork
 
 
@@ -28,20 +29,20 @@ class VQGANGenerator:
     The gradient passes straight through the quantisation, so a latent moves freely until another code is nearer;
     `project_` keeps it inside the bounding box of the codebook.
 
-    levels: number of resolutions that the latent is a sum of, see `Pyramid`.
+    settings: their `levels` is the number of resolutions that the latent is a sum of, see `Pyramid`.
     """
 
-    def __init__(self, network: "VQGANNetwork", batch: int, size: tuple[int, int], levels: int) -> None:
+    def __init__(self, network: "VQGANNetwork", batch: int, size: tuple[int, int], settings: GeneratorSettings) -> None:
         codebook = network.codebook
-        self._network = network
+        self._network, self._settings = network, settings
         self._low = codebook.amin(0)[None, :, None, None]
         self._high = codebook.amax(0)[None, :, None, None]
         shape = (batch, codebook.shape[1], size[1] // network.stride, size[0] // network.stride)
-        self._latent = Pyramid(shape, codebook.device, levels)
+        self._latent = Pyramid(shape, codebook.device, settings.levels)
         self._start = self._latent.value().detach()
 
     def at_size(self, size: tuple[int, int]) -> Self:
-        return type(self)(self._network, len(self._start), size, len(self._latent.levels))
+        return type(self)(self._network, len(self._start), size, self._settings)
 
     def parameters(self) -> Sequence[Tensor]:
         return self._latent.levels

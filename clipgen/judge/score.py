@@ -1,4 +1,4 @@
-"""How well pictures match texts, scored by CLIPs, which need not have guided them."""
+"""How well pictures match texts, scored by perceptors, which need not have guided them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from clipgen.config.prompts import Prompt
+from clipgen.core.contracts import Perceptor
 from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.util.images import to_tensor
 
@@ -25,21 +26,36 @@ def embed(pictures: Sequence[Image.Image], perceptor: CLIPPerceptor) -> Tensor:
 
 
 @torch.no_grad()
-def mean_cosines(
-    pictures: Sequence[Image.Image], prompts: Sequence[Prompt], judges: Sequence[CLIPPerceptor], device: torch.device
+def mean_similarities(
+    pictures: Sequence[Image.Image],
+    prompts: Sequence[Prompt],
+    judges: Sequence[Perceptor],
+    device: torch.device,
+    readings: Sequence[Sequence[str]] | None = None,
 ) -> list[float]:
-    """Return, for each picture, its weighted cosine with the texts, averaged over the judges; in [-1, 1].
+    """Return, for each picture, its weighted similarity to the texts, averaged over the judges; in [-1, 1].
 
     The weights are scaled so that their magnitudes add up to 1; a text of negative weight counts against a picture. All
-    pictures must have the same size. device: that of the judges.
+    pictures must have the same size. device: that of the judges. readings: by judge, what it takes of each text, ""
+    for nothing; without it all take whole texts. A judge that takes nothing is not asked.
     """
     images = torch.cat([to_tensor(picture, picture.size) for picture in pictures]).to(device)
-    weights = torch.tensor([prompt.weight for prompt in prompts], device=device)
+    taken = readings or [[prompt.text for prompt in prompts] for _ in judges]
+    scores = [
+        _similarities(images, judge, [(text, prompt.weight) for text, prompt in zip(texts, prompts, strict=True) if text])
+        for judge, texts in zip(judges, taken, strict=True)
+        if any(texts)
+    ]
+    found: list[float] = torch.stack(scores).mean(0).tolist()
+    return found
+
+
+def _similarities(images: Tensor, judge: Perceptor, texts: Sequence[tuple[str, float]]) -> Tensor:
+    """Return the weighted similarity (N,) of images (N, 3, H, W) to texts with weights."""
+    weights = torch.tensor([weight for _, weight in texts], device=images.device)
     weights = weights / weights.abs().sum().clamp(min=1e-6)
-    texts = [prompt.text for prompt in prompts]
-    cosines = [judge.encode_images(judge.whole(images)) @ judge.encode_texts(texts).T @ weights for judge in judges]
-    scores: list[float] = torch.stack(cosines).mean(0).tolist()
-    return scores
+    seen, targets = judge.encode_images(judge.whole(images)), judge.encode_texts([text for text, _ in texts])
+    return judge.similarities(seen[None], targets[None])[0] @ weights
 
 
 def r_precision(cosines: Tensor, rivals: Tensor) -> dict[str, float]:

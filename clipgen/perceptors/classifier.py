@@ -1,53 +1,139 @@
-"""A classifier as a perceptor: images and texts are embedded in the space of its classes."""
+"""A classifier as a perceptor: it sees in a picture the things whose names it knows."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
-from clipgen.errors import unknown_value
+from clipgen.config.classes import things_in
+from clipgen.errors import UsageError
+from clipgen.perceptors.timm_classifier import classifier_network
+from clipgen.util.text import quoted
+from clipgen.weights import Checkpoint
+
+CLASSES = 1000
+MAX_THINGS = 8
+"""Number of things that a text can name."""
+LOGIT_WEIGHT = 0.05
+"""Weight of the logit itself beside its probability, whose gradient fades as the probability nears 1."""
 
 
 class ClassifierPerceptor(nn.Module):
-    """A frozen classifier and the names of its classes.
+    """A frozen classifier of the 1,000 classes of ImageNet.
 
     network: maps normalised images (N, 3, size, size) to logits (N, C). mean, std: of the normalisation, per channel.
-    An embedding holds the square root of each class probability, so that it is a unit vector and the cosine of two
-    embeddings is the Bhattacharyya coefficient of the two distributions.
+    A thing is a class or a group of classes, as "a cat" is any of five. Its probability is the sum of theirs.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(
-        self, network: nn.Module, classes: Sequence[str], size: int, mean: Sequence[float], std: Sequence[float]
-    ) -> None:
+    def __init__(self, network: nn.Module, size: int, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         self.network = network
-        self.classes = [name.lower() for name in classes]
         self.size = size
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """Return unit vectors (N, C), equal in all classes whose names are in the text and 0 elsewhere.
+        """Return (N, C): k + 1 for the classes of the k-th thing that a text names, and 0 for all other classes.
 
         Raises UsageError for a text that names no class.
         """
-        return torch.stack([self._named(text) for text in texts]).to(self.mean.device)
+        return torch.stack([_labels(text) for text in texts]).to(self.mean.device)
 
     def encode_images(self, cutouts: Tensor) -> Tensor:
-        """Return unit vectors (N, C) of cutouts (N, 3, size, size), RGB in [0, 1]."""
-        logits: Tensor = self.network((cutouts - self.mean) / self.std)
-        # The exponential of half the log-probability has a finite gradient at 0, unlike the square root.
-        return normalize((logits.log_softmax(1) / 2).exp(), dim=1)
+        """Return the logits (N, C) of cutouts (N, 3, size, size), RGB in [0, 1]."""
+        normalised = ((cutouts - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        logits: Tensor = self.network(normalised)
+        return logits
 
-    def _named(self, text: str) -> Tensor:
-        words = f" {text.lower()} "
-        known = torch.tensor([f" {name} " in words for name in self.classes]).float()
-        if not known.any():
-            raise unknown_value("the prompt, for a classifier,", text, self.classes)
-        return normalize(known, dim=0)
+    def distances(self, seen: Tensor, targets: Tensor) -> Tensor:
+        """Return (b, n, K): the cross entropy, less a little of the logit, averaged over the things of each target.
+
+        seen: logits (b, n, C). targets: (b, K, C), as `encode_texts` returns them.
+        """
+        logits, named = self._of_things(seen, targets)
+        cross_entropy = seen.logsumexp(2)[:, :, None, None] - logits
+        return _mean(cross_entropy - LOGIT_WEIGHT * logits, named)
+
+    def similarities(self, seen: Tensor, targets: Tensor) -> Tensor:
+        """Return (b, n, K): the probability of the things of each target, averaged over these."""
+        logits, named = self._of_things(seen, targets)
+        return _mean((logits - seen.logsumexp(2)[:, :, None, None]).exp(), named)
+
+    def whole(self, images: Tensor) -> Tensor:
+        """Resize whole images (N, 3, H, W), of any aspect ratio, to cutouts (N, 3, size, size)."""
+        return nn.functional.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
+
+    @staticmethod
+    def _of_things(seen: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits (b, n, K, T) of each thing, 0 where a target names fewer, and which are named (b, K, T)."""
+        numbers = torch.arange(1, MAX_THINGS + 1, device=targets.device)
+        members = targets[:, :, None] == numbers[:, None]  # (b, K, T, C)
+        named = members.any(3)
+        hidden = ~members & named[..., None]  # nothing is hidden of a thing that is not there: its value is not used
+        logits = seen[:, :, None, None].masked_fill(hidden[:, None], -torch.inf).logsumexp(4)
+        return torch.where(named[:, None], logits, 0), named
+
+
+def _labels(text: str) -> Tensor:
+    things = things_in(text)
+    if not things:
+        raise UsageError(f"the classifier knows no thing in {quoted(text)}")
+    if len(things) > MAX_THINGS:
+        raise UsageError(f"{quoted(text)} names {len(things)} things; a classifier looks for up to {MAX_THINGS}")
+    labels = torch.zeros(CLASSES)
+    for number, thing in enumerate(things, start=1):
+        labels[list(thing.classes)] = number
+    return labels
+
+
+def _mean(values: Tensor, named: Tensor) -> Tensor:
+    """Return the mean (b, n, K) of values (b, n, K, T) over the things that are named (b, K, T); 0 if there is none."""
+    named = named[:, None]
+    return (values * named).sum(3) / named.sum(3).clamp_min(1)
+
+
+def build_classifier(checkpoint: Checkpoint) -> ClassifierPerceptor:
+    """Build a perceptor with the weights of a checkpoint. Raises UsageError if the checkpoint is no classifier."""
+    if checkpoint.kind != "classifier":
+        raise UsageError(f"a checkpoint of kind '{checkpoint.kind}' is not a classifier")
+    config = checkpoint.config
+    network = classifier_network(config)
+    network.load_state_dict(checkpoint.tensors)
+    ready = folded(network.eval().requires_grad_(False), config["size"]).to(memory_format=torch.channels_last)
+    return ClassifierPerceptor(ready, config["size"], config["mean"], config["std"])
+
+
+@torch.no_grad()
+def folded(network: nn.Module, size: int) -> nn.Module:
+    """Return a frozen network with each batch norm folded into the convolution before it, which is faster.
+
+    Where the modules of an architecture are not called in the order in which they are listed, this would be wrong, so
+    both are compared on noise, and the network itself is returned if they differ.
+    """
+    quick = copy.deepcopy(network)
+    _fold_(quick)
+    noise = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    try:
+        same = torch.allclose(quick(noise), network(noise), rtol=1e-3, atol=1e-3)
+    except (RuntimeError, TypeError):
+        return network
+    return quick if same else network
+
+
+def _fold_(network: nn.Module) -> None:
+    """Fold in place; in timm's networks the activation is part of the batch norm, and stays."""
+    children = list(network.named_children())
+    for (_, before), (name, norm) in zip(children, children[1:], strict=False):
+        if isinstance(before, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            before.weight, before.bias = nn.utils.fuse_conv_bn_weights(
+                before.weight, before.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+            )
+            setattr(network, name, getattr(norm, "act", nn.Identity()))
+    for _, child in children:
+        _fold_(child)

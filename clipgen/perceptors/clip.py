@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, normalize
 
 from clipgen import weights
+from clipgen.core.losses import spherical_distance
 from clipgen.errors import ClipgenError, UsageError
 from clipgen.util.text import quoted
 from clipgen.weights.kinds import TOWER_PREFIX, TOWERS
@@ -138,6 +139,14 @@ class CLIPPerceptor(nn.Module):
         """Encode cutouts (N, 3, size, size), RGB in [0, 1], as unit vectors (N, D)."""
         vectors: Tensor = self.clip.encode_image((cutouts - self.mean) / self.std, normalize=True)
         return vectors
+
+    def distances(self, seen: Tensor, targets: Tensor) -> Tensor:
+        """Return the spherical distances (b, n, K) of unit vectors (b, n, D) and (b, K, D)."""
+        return spherical_distance(seen[:, :, None], targets[:, None])
+
+    def similarities(self, seen: Tensor, targets: Tensor) -> Tensor:
+        """Return the cosines (b, n, K) of unit vectors (b, n, D) and (b, K, D)."""
+        return seen @ targets.transpose(1, 2)
 
     def encode_with_maps(self, cutouts: Tensor) -> tuple[Tensor, Tensor]:
         """Encode cutouts (N, 3, size, size), RGB in [0, 1], as unit vectors (N, D) and feature maps (N, C, h, w).

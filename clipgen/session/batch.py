@@ -10,9 +10,11 @@ from pathlib import Path
 
 from PIL import Image
 
+from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
-from clipgen.config.resolve import prompt_notes
+from clipgen.config.resolve import resolve
+from clipgen.engine.optimise import fit_together
 from clipgen.errors import ClipgenError
 from clipgen.outputs.metadata import describe_plan, is_done
 from clipgen.session.naming import default_stem
@@ -27,25 +29,28 @@ from clipgen.util.files import make_folder
 class Batch:
     """Makes the pictures of many prompts, and records which were skipped and which failed.
 
-    template: the plan of every picture, except for the prompt; init: its init image.
+    template: the job of every picture, except for the prompt; init: its init image.
+    device: where it will run, as for `--device`.
     together: maximum number of pictures made in lockstep.
     """
 
     def __init__(
         self,
         session: Session,
-        template: Plan,
+        template: Job,
         init: Image.Image | None,
         folder: Path,
         options: OutputOptions,
         listener: Listener,
+        *,
+        device: str,
         together: int,
     ) -> None:
         self.skipped: list[str] = []
         self.failed: list[dict[str, object]] = []
         self._session, self._template, self._init = session, template, init
         self._folder, self._films, self._listener = folder, options.films, listener
-        self._together = together
+        self._device, self._together = device, together
         self._size = 0
         self._waiting: list[tuple[int, Picture]] = []
         self._claims = ExitStack()
@@ -62,14 +67,19 @@ class Batch:
 
     def _take(self, line: int, text: str, label: str) -> None:
         try:
-            plan = replace(self._template, prompts=parse_prompts(text))
-            for note in prompt_notes(plan.prompts):
-                self._listener.note(note)
+            plan = self._plan(text)
             if any(picture.plan.prompts == plan.prompts for _, picture in self._waiting):
                 self._make_waiting()
             self._prepare(line, plan, f"{label} {plan.text}")
         except ClipgenError as error:
             self._fail(line, error)
+
+    def _plan(self, text: str) -> Plan:
+        job = replace(self._template, prompts=parse_prompts(text))
+        plan, notes = resolve(job, self._init.size if self._init else None, self._device)
+        for note in notes:
+            self._listener.note(note)
+        return plan
 
     def _prepare(self, line: int, plan: Plan, label: str) -> None:
         """Skip a finished picture, resume a stopped one, or queue a new one."""
@@ -91,7 +101,10 @@ class Batch:
             workspace.release()
 
     def _wait(self, line: int, plan: Plan, label: str) -> None:
-        self._size = self._size or self._session.pictures_together(plan, self._together)
+        if self._waiting and not fit_together(self._waiting[0][1].plan, plan):
+            self._make_waiting()
+        if not self._waiting:
+            self._size = self._session.pictures_together(plan, self._together)
         claim = self._session.claimed(plan, self._init, self._folder, default_stem(plan))
         with ExitStack() as on_error:
             workspace, paths = on_error.enter_context(claim)
@@ -149,4 +162,4 @@ class Batch:
         ]
 
     def _described(self, plan: Plan) -> dict[str, object]:
-        return describe_plan(replace(plan, init=self._template.init))
+        return describe_plan(replace(plan, init=self._template.init or ""))

@@ -14,11 +14,12 @@ from PIL import Image
 
 from clipgen.config.job import MAX_SEED
 from clipgen.config.plan import Plan
+from clipgen.config.readings import share
 from clipgen.core.contracts import Sink
 from clipgen.engine.models import Models, load_judges
 from clipgen.engine.optimise import Task, optimise_together
 from clipgen.errors import ClipgenError, Interrupted
-from clipgen.judge.score import mean_cosines
+from clipgen.judge.score import mean_similarities
 from clipgen.util.interrupts import Stop
 
 SHARE = 0.2
@@ -33,7 +34,15 @@ class Candidate:
 
     plan: Plan
     score: float
-    """Weighted mean cosine between the picture and the texts."""
+    """Weighted mean similarity of the picture and the texts."""
+
+
+def judge_readings(plan: Plan) -> list[tuple[str, ...]]:
+    """Return, by judge, or by guide if the plan has no judges, what it takes of each text."""
+    if not plan.judges:
+        return [plan.texts_of(k) for k in range(len(plan.perceptors))]
+    shared = share(plan.prompts, plan.judges)
+    return [tuple(reading.taken[k] for reading in shared) for k in range(len(plan.judges))]
 
 
 def best_seeds(
@@ -52,6 +61,7 @@ def best_seeds(
     Interrupted after `stop` was asked for.
     """
     judges = load_judges(plan, models)
+    readings = judge_readings(plan)
     plans = [replace(plan, seed=(plan.seed + k) % (MAX_SEED + 1)) for k in range(count)]
     steps = max(round(plan.steps * SHARE), 1)
     found: list[Candidate] = []
@@ -66,6 +76,7 @@ def best_seeds(
         whole = [(each, one) for each, one in zip(group, made, strict=True) if not isinstance(one, ClipgenError)]
         if not whole:
             raise next(one for one in made if isinstance(one, ClipgenError))
-        scores = mean_cosines([one.image for _, one in whole], plan.prompts, judges, models.device)
+        pictures = [one.image for _, one in whole]
+        scores = mean_similarities(pictures, plan.prompts, judges, models.device, readings)
         found += [Candidate(each, score) for (each, _), score in zip(whole, scores, strict=True)]
     return sorted(found, key=lambda candidate: -candidate.score)

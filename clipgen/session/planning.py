@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.presets import INIT, PRESETS, STARTER
-from clipgen.config.resolve import chosen_preset, refit, resolve, with_hashes
+from clipgen.config.readings import CLASSIFIER
+from clipgen.config.resolve import chosen_preset, hold_weight, refit, resolve, shared, with_hashes
+from clipgen.config.settings import PerceptorSettings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MODELS = {"backend", "preset", "clips", "network"}
+MODELS = {"backend", "preset", "clips", "classifiers", "network"}
 """Fields of a job that choose models."""
 SUITING = ("steps", "lr", "cutouts")
 """Fields whose defaults depend on backend, preset and start."""
@@ -36,7 +38,8 @@ def change_plan(plan: Plan, changes: Mapping[str, Any], device: str) -> tuple[Pl
     """
     if changes.get("start") not in (None, INIT):
         changes = {"init": None, **changes}
-    if changes.keys() & {*MODELS, "start"} or bool(changes.get("init")) != bool(plan.init):
+    shares_anew = "prompts" in changes and bool(plan.readings or PRESETS[plan.preset].adds_up)
+    if shares_anew or changes.keys() & {*MODELS, "start"} or bool(changes.get("init")) != bool(plan.init):
         return plan_job(_changed_job(plan, changes), device)
     typed = Job(**{"prompts": plan.prompts, "init": plan.init or None, **changes})  # which checks what was typed
     init, notes = _load(typed.init)
@@ -46,7 +49,8 @@ def change_plan(plan: Plan, changes: Mapping[str, Any], device: str) -> tuple[Pl
         notes += size_notes
     changed = replace(plan, **fields)
     if "init_weight" in changes:
-        changed = changed.with_loss("init", typed.init_weight)
+        preset = PRESETS[plan.preset]
+        changed = changed.with_loss(preset.hold, hold_weight(typed, preset))
     fresh = with_hashes(changed)
     return fresh, init, [*notes, *_weight_warnings(changed, fresh)]
 
@@ -56,7 +60,8 @@ def job_of(plan: Plan) -> Job:
     preset = PRESETS[plan.preset]
     guidance = preset.guidance.get(plan.start, preset.guidance[preset.start])
     usual = guidance.generators[plan.backend].weights if plan.backend in guidance.generators else None
-    clips = () if plan.perceptors == preset.perceptors else tuple(row.weights for row in plan.perceptors)
+    guided_as_usual = plan.perceptors == shared(Job(plan.prompts, preset=plan.preset), preset)[0]
+    named = () if guided_as_usual else tuple(_spelled(row) for row in plan.perceptors if not _is_starters(row.weights))
     network = None if plan.generator.weights == usual else plan.generator.weights
     return Job(
         plan.prompts,
@@ -68,11 +73,16 @@ def job_of(plan: Plan) -> Job:
         lr=plan.lr,
         cutouts=plan.cutouts,
         init=plan.init or None,
-        init_weight=plan.weight_of("init"),
-        clips=() if any(map(_is_starters, clips)) else clips,
+        init_weight=plan.weight_of(preset.hold) / preset.hold_scale if plan.init else None,
+        clips=tuple(name for name in named if not name.startswith(CLASSIFIER)),
+        classifiers=tuple(name for name in named if name.startswith(CLASSIFIER)),
         network=None if network and _is_starters(network) else network,
         start=None if plan.init or plan.start == preset.start else plan.start,
     )
+
+
+def _spelled(row: PerceptorSettings) -> str:
+    return row.weights if row.weight == 1.0 else f"{row.weights}:{row.weight:g}"
 
 
 def _is_starters(name: str) -> bool:
@@ -84,11 +94,11 @@ def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
     job = job_of(plan)
     dropped: dict[str, Any] = {}
     if "init" in changes:
-        dropped = {"start": None} if changes["init"] else {"start": None, "init_weight": 0.0}
-    bare = replace(job, clips=(), network=None, start=None)
+        dropped = {"start": None} if changes["init"] else {"start": None, "init_weight": None}
+    bare = replace(job, clips=(), classifiers=(), network=None, start=None)
     other = replace(bare, **{name: changes[name] for name in ("backend", "preset") if name in changes})
     if (other.backend, chosen_preset(other)[0]) != (job.backend, job.preset):
-        dropped |= {"clips": (), "network": None, "start": None, **dict.fromkeys(SUITING)}
+        dropped |= {"clips": (), "classifiers": (), "network": None, "start": None, **dict.fromkeys(SUITING)}
     elif changes.get("start", plan.start) != plan.start:
         dropped |= dict.fromkeys(SUITING)
     return replace(job, **{**dropped, **changes})

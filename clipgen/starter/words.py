@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from functools import cache
 from itertools import islice
 
 COLOURS: dict[str, tuple[str, ...]] = {
@@ -232,6 +233,7 @@ def plural(words: str) -> str:
     return " ".join([*before, last])
 
 
+@cache
 def vocabulary() -> frozenset[str]:
     """Every word that a caption can hold."""
     tables = [COLOURS, NOUNS, TIMES, WEATHERS, PLACES, STYLES, COUNTS, SIZES, RELATIONS]
@@ -244,10 +246,15 @@ def _words(text: str) -> list[str]:
     return re.findall(r"[^\W\d_]+", text.lower())
 
 
+def knows(word: str) -> bool:
+    """Whether the world has a word, in lower case, or the singular of one that ends in s."""
+    return word in vocabulary() or word.rstrip("s") in vocabulary()
+
+
 def unknown_words(text: str, limit: int | None = None) -> list[tuple[str, str | None]]:
     """The first `limit` words of the text that the world has never seen, each with the nearest that it has, if any."""
     known = vocabulary()
-    strange = dict.fromkeys(word for word in _words(text) if word not in known and word.rstrip("s") not in known)
+    strange = dict.fromkeys(word for word in _words(text) if not knows(word))
     return [
         (word, next(iter(difflib.get_close_matches(word, sorted(known), 1, 0.6)), None))
         for word in islice(strange, limit)
