@@ -22,8 +22,8 @@ from clipgen.weights.clips import CLIP_MEAN, CLIP_STD
 from clipgen.weights.conversion import check_against_config, convert, network_tensors
 from clipgen.weights.foreign import read_foreign
 from clipgen.weights.loader import clip_config, store
-from clipgen.weights.registry import HUB_PREFIX, hub_file, is_ready, local_name, read_header
-from clipgen.weights.timm_models import CLASSES, TIMM_PREFIX, classes_in, timm_config
+from clipgen.weights.registry import HUB_PREFIX, TIMM_PREFIX, hub_file, is_ready, local_name, read_header
+from clipgen.weights.timm_models import CLASSES, classes_in, timm_config
 
 MAX_REASON = 120
 MAX_CONFIG = 100_000

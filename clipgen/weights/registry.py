@@ -7,8 +7,8 @@ There are four sorts of names:
     classifier/efficientnet-lite0   a data file of an installed package: a row of `clipgen.weights.packaged`
     vqgan/local-0123456789abcdef    imported from a user's own file; the digits are a hash of its content
 
-The second and the last are converted to clipgen's own format once, without what only training needed. The result lies in the
-cache, in the folder called like the network:
+The second and the last are converted to clipgen's own format once, without what only training needed. The result lies
+in the cache, in the folder called like the network:
 
     network.safetensors           what `weights.read` reads
     network.safetensors.sha256    its hash, written last
@@ -39,6 +39,8 @@ SHA256SUMS = "SHA256SUMS"
 """The file with the hashes of the starter networks, as `sha256sum` writes it."""
 HUB_PREFIX = "hf-hub:"
 """Begins the name of a CLIP that is to be taken from the cache of the Hugging Face hub: "hf-hub:owner/name"."""
+TIMM_PREFIX = "timm:"
+"""Begins the name of a classifier of timm's, "timm:resnet50", whose weights are in a user's own file."""
 MAX_HEADER = 10_000_000
 """Bytes of a safetensors header that are read; those of real networks are far shorter."""
 LOCAL = re.compile(r"(vqgan|dvae|clip|classifier)/local-[0-9a-f]{16}")
@@ -188,9 +190,9 @@ def prunable(cache: Cache) -> list[Path]:
 def sha256_of_network(name: str, cache: Cache | None = None) -> str:
     """Return the sha256 by which a network is known, in hexadecimal digits; "" if none is.
 
-    For a starter network it is that of the file that ships; for a published one that of the file to download, with the
-    hashes of several files joined by "+"; for one of a package that of the file in it; for a local one that of the converted network in the cache. No file of
-    weights is read. Raises UsageError for an unknown published name.
+    For a starter network, or one that comes with a package, it is that of the file there; for a published one that of
+    the file to download, with the hashes of several files joined by "+"; for a local one that of the converted network
+    in the cache. No file of weights is read. Raises UsageError for an unknown published name.
     """
     if name.startswith(STARTER):
         return _starter_hashes().get(network_path(name).name, "")

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from clipgen.errors import UsageError
 from clipgen.util.text import MAX_QUOTED, quoted
+from clipgen.weights.registry import TIMM_PREFIX
 
-TIMM_PREFIX = "timm:"
-"""Begins the name of a classifier of the user's own, "timm:resnet50"."""
 CLASSES = 1000
 """Of ImageNet-1k, the one set of classes whose names are known."""
 
@@ -56,7 +55,9 @@ def timm_config(name: str) -> dict[str, Any]:
     said = _pretrained(name)
     channels, height, width = getattr(said, "input_size", (0, 0, 0))
     if channels != 3 or height != width:
-        raise UsageError(f"--perceptor timm:{name} is for no square pictures in colour; use another architecture")
+        raise UsageError(
+            f"--perceptor {TIMM_PREFIX}{name} is for no square pictures in colour; use another architecture"
+        )
     return {"model": name, "size": width, "mean": list(said.mean), "std": list(said.std)}
 
 
