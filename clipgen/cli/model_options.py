@@ -42,7 +42,7 @@ class ModelOptions:
         list[str] | None,
         Option(
             "--perceptor",
-            "A classifier of photographs to guide with; repeat it for several. efficientnet-lite0, -lite1 or -lite2, or "
+            "A classifier of photographs to guide with; repeat it for several. efficientnet-lite0, -lite1, -lite2, or "
             "timm:NAME with --perceptor-weights. :NUMBER after it is its weight.",
             "NAME[:WEIGHT]",
             panel=MODELS,
@@ -191,8 +191,8 @@ def _unpaired(names: list[str], files: list[Path]) -> UsageError:
     if not names:
         return UsageError(f"--perceptor-weights {files[0]} needs its architecture; add --perceptor {TIMM_PREFIX}NAME")
     return UsageError(
-        f"--perceptor-weights is given {len(files)} times and --perceptor {TIMM_PREFIX}NAME {len(names)} times; give one of "
-        "each"
+        f"--perceptor-weights is given {len(files)} times and --perceptor {TIMM_PREFIX}NAME {len(names)} times; give "
+        "one of each"
     )
 
 
