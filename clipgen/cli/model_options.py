@@ -1,14 +1,18 @@
 """The options that name models other than the preset's, and the fields of a job that they set."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from clipgen.cli.option_groups import Option
 from clipgen.errors import UsageError, unknown_value
-from clipgen.weights.registry import HUB_PREFIX, LOCAL, networks
+from clipgen.util.text import quoted
+from clipgen.weights.registry import HUB_PREFIX, LOCAL, TIMM_PREFIX, networks
 
 MODELS = "Models"
+MAX_MODEL_WEIGHT = 1000.0
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?(?:inf|nan)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -20,8 +24,8 @@ class ModelOptions:
         Option(
             "--clip",
             "A CLIP to guide with, instead of the preset's; repeat it to average the losses of several. ViT-B-32, "
-            "RN50, another name from `clipgen models list`, or hf-hub:OWNER/NAME.",
-            "NAME",
+            "RN50, another name from `clipgen models list`, or hf-hub:OWNER/NAME. :NUMBER after it is its weight.",
+            "NAME[:WEIGHT]",
             panel=MODELS,
         ),
     ] = None
@@ -30,6 +34,25 @@ class ModelOptions:
         Option(
             "--clip-weights",
             "Your own weights for a --clip, which then names their architecture; one file for each.",
+            "FILE",
+            panel=MODELS,
+        ),
+    ] = None
+    perceptor: Annotated[
+        list[str] | None,
+        Option(
+            "--perceptor",
+            "A classifier of photographs to guide with; repeat it for several. efficientnet-lite0, -lite1, -lite2, or "
+            "timm:NAME with --perceptor-weights. :NUMBER after it is its weight.",
+            "NAME[:WEIGHT]",
+            panel=MODELS,
+        ),
+    ] = None
+    perceptor_weights: Annotated[
+        list[Path] | None,
+        Option(
+            "--perceptor-weights",
+            "Your own weights for a --perceptor timm:NAME, with the 1,000 classes of ImageNet; one file for each.",
             "FILE",
             panel=MODELS,
         ),
@@ -74,8 +97,8 @@ class ModelOptions:
             raise UsageError(
                 f"--vqgan-config {self.vqgan_config} needs the checkpoint that it belongs to; add --vqgan FILE"
             )
-        clips, network = tuple(self._clips()), self._network()
-        return ({"clips": clips} if clips else {}) | ({"network": network} if network else {})
+        found = {"clips": tuple(self._clips()), "classifiers": tuple(self._classifiers()), "network": self._network()}
+        return {name: value for name, value in found.items() if value}
 
     def _network(self) -> str | None:
         if self.dvae:
@@ -105,18 +128,72 @@ class ModelOptions:
             )
         from clipgen.weights.imports import import_clip
 
-        models: list[str | None] = [*names] if names else [None for _ in files]
-        return [import_clip(name, file) for name, file in zip(models, files, strict=True)]
+        if not names:
+            return [import_clip(None, file) for file in files]
+        split = [split_weight(name, "--clip") for name in names]
+        return [import_clip(name, file) + weight for (name, weight), file in zip(split, files, strict=True)]
+
+    def _classifiers(self) -> list[str]:
+        names, files = self.perceptor or [], self.perceptor_weights or []
+        own = [name for name in names if name.startswith(TIMM_PREFIX)]
+        if len(own) != len(files):
+            raise _unpaired(own, files)
+        left = iter(files)
+        return [_imported(name, next(left)) if name.startswith(TIMM_PREFIX) else _classifier(name) for name in names]
+
+
+def split_weight(text: str, flag: str = "--perceptor") -> tuple[str, str]:
+    """Split "ViT-B-32:0.5" into the name of a model and ":0.5"; "" if no weight follows the name.
+
+    Raises UsageError, which names the flag, unless the weight is above 0 and at most MAX_MODEL_WEIGHT.
+    """
+    name, colon, number = text.rpartition(":")
+    if not colon or not _NUMBER.fullmatch(number):
+        return text, ""
+    if not 0.0 < float(number) <= MAX_MODEL_WEIGHT:
+        raise UsageError(
+            f"{flag} {quoted(text)}: the weight after the colon must be above 0 and at most {MAX_MODEL_WEIGHT:g}"
+        )
+    return name, f":{number}"
 
 
 def _clip(text: str) -> str:
-    if text.startswith(HUB_PREFIX):
+    if name := _known("clip", text):  # first, as in "ViT-L-14:336" the number belongs to the name
+        return name
+    plain, weight = split_weight(text, "--clip")
+    if plain.startswith(HUB_PREFIX):
         from clipgen.weights.imports import import_hub
 
-        return import_hub(text)
-    if name := _known("clip", text):
-        return name
+        return import_hub(plain) + weight
+    if name := _known("clip", plain):
+        return name + weight
     raise unknown_value("--clip", text, networks("clip"))
+
+
+def _classifier(text: str) -> str:
+    plain, weight = split_weight(text)
+    if name := _known("classifier", plain):
+        return name + weight
+    raise unknown_value(f"--perceptor, unless it is {TIMM_PREFIX}NAME,", text, networks("classifier"))
+
+
+def _imported(text: str, file: Path) -> str:
+    from clipgen.weights.imports import import_classifier
+
+    name, weight = split_weight(text)
+    return import_classifier(name.removeprefix(TIMM_PREFIX), file) + weight
+
+
+def _unpaired(names: list[str], files: list[Path]) -> UsageError:
+    """Make the error for classifiers of timm and files of weights that are not as many."""
+    if not files:
+        return UsageError(f"--perceptor {names[0]} needs weights of yours; add --perceptor-weights FILE")
+    if not names:
+        return UsageError(f"--perceptor-weights {files[0]} needs its architecture; add --perceptor {TIMM_PREFIX}NAME")
+    return UsageError(
+        f"--perceptor-weights is given {len(files)} times and --perceptor {TIMM_PREFIX}NAME {len(names)} times; give "
+        "one of each"
+    )
 
 
 def _known(kind: str, text: str) -> str | None:

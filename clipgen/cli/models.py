@@ -100,14 +100,10 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Read weights again and compare their sha256; exit code 1 if a file is damaged."""
-    from clipgen.weights import registry
     from clipgen.weights.cache import Cache
-    from clipgen.weights.catalogue import RECORDS
 
     cache = Cache()
-    found = _damages(
-        cache, names or [*registry.cached_networks(cache), *(one.name for one in RECORDS.values() if cache.has(one))]
-    )
+    found = _damages(cache, names or _installed(cache))
     if as_json:
         rows = [{"name": name, "ok": reason is None, "problem": reason} for name, reason in found.items()]
         _print_json({"models": rows})
@@ -118,22 +114,44 @@ def verify(
             say(f"no weights are in {cache.folder}")
     damaged = [name for name, reason in found.items() if reason]
     if damaged:
-        name = damaged[0].split(",")[0]
-        again = "name your file again" if registry.is_own(name) else f"clipgen models pull {name}"
         raise ClipgenError(
             f"{len(damaged)} of {len(found)} files damaged, {damaged[0]}: {found[damaged[0]]}; get it again with: "
-            f"clipgen models rm {name} --yes, then {again}"
+            f"{_way_out(damaged[0].split(',')[0])}"
         )
+
+
+def _installed(cache: "Cache") -> list[str]:
+    """Return the names of all weights on this machine that clipgen did not ship."""
+    from clipgen.weights import registry
+    from clipgen.weights.catalogue import RECORDS
+    from clipgen.weights.packaged import PACKAGED
+
+    downloaded = [one.name for one in RECORDS.values() if cache.has(one)]
+    return [*registry.cached_networks(cache), *downloaded, *filter(registry.is_ready, PACKAGED)]
+
+
+def _way_out(name: str) -> str:
+    """Return the commands that get damaged weights again."""
+    from clipgen.weights import registry
+    from clipgen.weights.packaged import PACKAGED, reinstall
+
+    if name in PACKAGED:
+        return reinstall(name)
+    again = "name your file again" if registry.is_own(name) else f"clipgen models pull {name}"
+    return f"clipgen models rm {name} --yes, then {again}"
 
 
 def _damages(cache: "Cache", names: Iterable[str]) -> dict[str, str | None]:
     """Return, for each file of these names and each network made of one, what is wrong with it; None if nothing is."""
     from clipgen.weights import registry
+    from clipgen.weights.packaged import PACKAGED
 
     found: dict[str, str | None] = {}
     made = registry.cached_networks(cache)
     for name in dict.fromkeys(names):
-        if name in made:
+        if name in PACKAGED:
+            found[name] = registry.network_damage(name, cache)
+        elif name in made:
             found[f"{name}, ready to use"] = registry.network_damage(name, cache)
         for record in [] if registry.is_own(name) else _records([name]):
             if cache.path(record).is_file():
@@ -149,7 +167,11 @@ def path(name: Name, as_json: Json = False) -> None:
     from clipgen.weights import registry
     from clipgen.weights.cache import Cache
     from clipgen.weights.catalogue import RECORDS
+    from clipgen.weights.packaged import PACKAGED, find_packaged
 
+    if name in PACKAGED:
+        _print_path(name, find_packaged(name), as_json=as_json)
+        return
     cache = Cache()
     record = RECORDS.get(name)
     if (record is None or not cache.has(record)) and name in registry.cached_networks(cache):

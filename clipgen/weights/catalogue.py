@@ -8,6 +8,7 @@ from __future__ import annotations
 from clipgen.errors import unknown_value
 from clipgen.weights.autoencoders import DALL_E_PARTS, VQGANS
 from clipgen.weights.clips import CLIPS
+from clipgen.weights.packaged import PACKAGED, comes_with_package
 from clipgen.weights.records import Record
 
 RECORDS: dict[str, Record] = {record.name: record for record in (*VQGANS, *DALL_E_PARTS, *CLIPS)}
@@ -18,9 +19,14 @@ IN_PARTS: dict[str, tuple[str, ...]] = {"dvae/dall-e": ("dvae/dall-e-encoder", "
 
 
 def find_record(name: str) -> Record:
-    """Return a record by its name. Raises UsageError with the nearest name if there is none."""
+    """Return a record by its name. Raises UsageError with the nearest name if there is none.
+
+    For a network that comes with a package, the error says so.
+    """
+    if name in PACKAGED:
+        raise comes_with_package(name)
     if name not in RECORDS:
-        raise unknown_value("NAME", name, RECORDS)
+        raise unknown_value("NAME", name, (*RECORDS, *PACKAGED))
     return RECORDS[name]
 
 

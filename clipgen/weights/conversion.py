@@ -7,7 +7,7 @@ network that the config describes, tensor by tensor.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from clipgen.util.text import one_line
 from clipgen.weights import Checkpoint
 from clipgen.weights.foreign import read_foreign
 from clipgen.weights.kinds import builder
+from clipgen.weights.timm_models import as_timm
 
 COUNTS = ("layers", "num_res_blocks", "n_blk_per_group", "ch_mult", "space_to_depth")
 """The keys of a config that decide how many layers a network has, or how many channels."""
@@ -35,11 +36,13 @@ class Layout:
     parts: for each file in order, the prefix that the names of its tensors get in the network.
     wrapper: a prefix of the network's tensors, to be removed; a file may have it or not.
     dropped: prefixes of tensors that belong to the training, or repeat the config.
+    renamed: takes the tensors and the network's state dict, and returns the tensors under that one's names.
     """
 
     parts: tuple[str, ...] = ("",)
     wrapper: str = ""
     dropped: tuple[str, ...] = ()
+    renamed: Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], dict[str, Tensor]] | None = None
 
 
 LAYOUTS: dict[str, Layout] = {
@@ -56,6 +59,7 @@ LAYOUTS: dict[str, Layout] = {
         wrapper="module.",
         dropped=("input_resolution", "context_length", "vocab_size", "attn_mask"),
     ),
+    "classifier": Layout(wrapper="module.", renamed=as_timm),
 }
 
 
@@ -72,7 +76,8 @@ def convert(files: Path | Sequence[Path], kind: str, config: dict[str, Any]) -> 
     for path, part in zip(paths, layout.parts, strict=True):
         found |= {part + name: value for name, value in network_tensors(read_foreign(path), kind).items()}
     names = " and ".join(path.name for path in paths)
-    tensors = _matched(found, _expected(kind, config, names), names)
+    expected = _expected(kind, config, names)
+    tensors = _matched(layout.renamed(found, expected) if layout.renamed else found, expected, names)
     return Checkpoint(kind, config, tensors, {"converted_from": [_identity(path) for path in paths]})
 
 
@@ -137,7 +142,9 @@ def _matched(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], names:
         if some
     ]
     if wrong:
-        raise ClipgenError(f"tensors of {names}: {'; '.join(wrong)}; choose the config that belongs to the file")
+        raise ClipgenError(
+            f"tensors of {names}: {'; '.join(wrong)}; choose the config or architecture that belongs to the file"
+        )
     for name, value in found.items():
         if value.is_floating_point() and not value.isfinite().all():
             raise ClipgenError(f"{names} is damaged: {name} has values that are not finite; fetch it again")

@@ -26,6 +26,8 @@ MAX_ATTRIBUTES = 100_000
 """Attributes of all modules together, more than any network has; modules that contain each other have no end."""
 MAX_DEPTH, MAX_NAME = 50, 500
 """Of modules in each other, and of a tensor's name in characters."""
+WRAPPERS = ("state_dict", "model")
+"""What checkpoints of a training call the state dict, the likelier name first."""
 TORCHSCRIPT = "__torch__."
 """Begins the class names of scripted modules."""
 
@@ -33,7 +35,7 @@ TORCHSCRIPT = "__torch__."
 def read_foreign(path: Path) -> dict[str, Tensor]:
     """Read the state dict in a file of safetensors, torch.save or torch.jit.save, with the file's names and dtypes.
 
-    For a checkpoint with a `state_dict` it is that; for a pickled or scripted module, its parameters and buffers.
+    For a checkpoint with one of `WRAPPERS` it is that; for a pickled or scripted module, its parameters and buffers.
     Tensors in files of torch are views of the mapped file, read from disk when they are used; changing them does not
     change the file. Raises WeightsMissingError if there is no such file, ClipgenError if it has no state dict.
     """
@@ -92,7 +94,7 @@ def _view(whole: Tensor, record: TensorRecord, contents: Contents) -> Tensor:
 def _state(saved: Any) -> dict[str, TensorRecord]:
     """Return the state dict of a saved object. Raises UnreadableError if it has none."""
     if isinstance(saved, dict):
-        state = saved.get("state_dict", saved)
+        state = next((saved[name] for name in WRAPPERS if name in saved), saved)
     else:
         state = dict(_module_tensors(saved, "", [0])) if isinstance(saved, Stub) else None
     if not isinstance(state, dict) or not state:

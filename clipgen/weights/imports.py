@@ -22,7 +22,8 @@ from clipgen.weights.clips import CLIP_MEAN, CLIP_STD
 from clipgen.weights.conversion import check_against_config, convert, network_tensors
 from clipgen.weights.foreign import read_foreign
 from clipgen.weights.loader import clip_config, store
-from clipgen.weights.registry import HUB_PREFIX, hub_file, is_ready, local_name, read_header
+from clipgen.weights.registry import HUB_PREFIX, TIMM_PREFIX, hub_file, is_ready, local_name, read_header
+from clipgen.weights.timm_models import CLASSES, classes_in, timm_config
 
 MAX_REASON = 120
 MAX_CONFIG = 100_000
@@ -98,6 +99,34 @@ def import_hub(text: str) -> str:
     return _import([found[0]], "clip", _hub_config(config))
 
 
+def import_classifier(model: str, file: Path) -> str:
+    """Import the classifier of ImageNet's 1,000 classes in a file and return its name.
+
+    model: timm's name of the architecture, "resnet50"; a tag of weights in it, as in "resnet50.a1_in1k", decides the
+    mean and std of the input. Raises UsageError for an unknown name, a file that cannot be read, or other classes;
+    ClipgenError where file and architecture do not match.
+    """
+    _check_file(file, "classifier")
+    config = timm_config(model)
+    if header := read_header(file):
+        if header.kind == "classifier" and header.config.get("model") != model:
+            said = quoted(header.config.get("model"))
+            raise UsageError(f"--perceptor {TIMM_PREFIX}{model}: {file} says that it is a {said}; name that one")
+        _check_classes(header.config.get("classes", CLASSES), file)
+        return _import_own(file, "classifier")
+    _check_classes(classes_in(_state(file, "classifier"), model), file)
+    return _import([file], "classifier", config)
+
+
+def _check_classes(count: object, file: Path) -> None:
+    """Raise UsageError unless the classes are those of ImageNet; None, for no classes at all, is left to others."""
+    if count not in (None, CLASSES):
+        raise UsageError(
+            f"--perceptor-weights {file} has {quoted(count)} classes; only the {CLASSES} classes of ImageNet-1k have "
+            "names that are known, so use weights with these"
+        )
+
+
 def guess_vqgan(state: Mapping[str, Tensor], file: Path) -> dict[str, Any]:
     """Return the config of the VQGAN, of taming-transformers or latent diffusion, with tensors of these shapes.
 
@@ -168,7 +197,7 @@ def _import_own(file: Path, kind: str) -> str:
 
 def _check_file(file: Path, kind: str) -> None:
     """Raise UsageError, which names the flag, unless the file can be read."""
-    flag = "--clip-weights" if kind == "clip" else f"--{kind}"
+    flag = {"clip": "--clip-weights", "classifier": "--perceptor-weights"}.get(kind, f"--{kind}")
     try:
         if not file.is_file():
             raise UsageError(f"{flag} {str(file)!r} is no file; check the path")

