@@ -79,12 +79,13 @@ def batch(
     check_whole("--together", together, 1, MAX_TOGETHER)
     fields = job_fields(picture, engine, models)
     lines = _read_lines(file)
-    opened = open_for_job(Job(_first_prompts(lines), **fields), engine, models, output)
+    job = Job(_first_prompts(lines), **fields)
+    opened = open_for_job(job, engine, models, output)
     from clipgen.session.batch import Batch
 
     made = Batch(
         opened.session,
-        opened.job,
+        opened.job or job,
         opened.init,
         output.out,
         opened.written,
@@ -104,7 +105,7 @@ def batch(
 
 
 def _first_prompts(lines: list[tuple[int, str]]) -> tuple[Prompt, ...]:
-    """Return the prompts of the first line that has valid ones; any prompt if there is none, as each will be refused."""
+    """Return the prompts of the first valid line; any prompt if there is none, as every line will be refused."""
     for _, line in lines:
         with contextlib.suppress(ClipgenError):
             return parse_prompts(line)

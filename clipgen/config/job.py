@@ -159,7 +159,9 @@ def weighted(text: str) -> tuple[str, float]:
     except ValueError:
         number = -1.0
     if not 0 < number <= MAX_WEIGHT:
-        raise UsageError(f"the weight of {name} must be a number above 0 and at most {MAX_WEIGHT:g}, got {quoted(weight)}")
+        raise UsageError(
+            f"the weight of {name} must be a number above 0 and at most {MAX_WEIGHT:g}, got {quoted(weight)}"
+        )
     return name, number
 
 

@@ -104,7 +104,9 @@ class Plan:
     def _check_readings(self) -> None:
         if not self.readings:
             return
-        fits = len(self.readings) == len(self.perceptors) and all(len(row) == len(self.prompts) for row in self.readings)
+        fits = len(self.readings) == len(self.perceptors) and all(
+            len(row) == len(self.prompts) for row in self.readings
+        )
         if not (fits and all(any(row) for row in self.readings)):
             raise UsageError("plan: readings must hold a text for each prompt, by perceptor, and none may take nothing")
 

@@ -19,8 +19,10 @@ from clipgen.weights.registry import STARTER
 CLASSIFIER = "classifier/"
 """Begins the names of classifiers."""
 FUNCTION_WORDS = frozenset(
-    "a an the of and or with without in on at by to for from as is are was were be it its this that these those there "
-    "very some one two three next under over near style picture image photo photograph painting drawing".split()
+    ("a", "an", "the", "of", "and", "or", "with", "without", "in", "on", "at", "by", "to", "for", "from", "as", "into")
+    + ("is", "are", "was", "were", "be", "it", "its", "this", "that", "these", "those", "there", "very", "some", "one")
+    + ("two", "three", "next", "under", "over", "near", "beside", "behind", "between", "wearing", "holding", "sitting")
+    + ("style", "picture", "image", "photo", "photograph", "painting", "drawing")
 )
 """Words that say nothing by themselves: nobody need take them."""
 

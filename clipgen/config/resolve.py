@@ -208,9 +208,7 @@ def _is_ready(job: Job, preset: str) -> bool:
     return not registry.missing(networks_of(replace(job, preset=preset, start=None)))
 
 
-def _fitted_size(
-    job: Job, preset: Preset, backend: str, stride: int, init_size: Size | None
-) -> tuple[Size, list[str]]:
+def _fitted_size(job: Job, preset: Preset, backend: str, stride: int, init_size: Size | None) -> tuple[Size, list[str]]:
     """Return the size on the latent grid, and notes about it."""
     wanted = job.size or (preset.size if init_size is None else _same_area(preset.size, init_size))
     size, notes = refit(wanted, stride, backend)

@@ -80,9 +80,7 @@ def encode_targets(
             pairs = [zip(row, texts, strict=True) for row, texts in zip(prompts, taken, strict=True)]
             weights.append(padded([[prompt.weight * bool(text) for prompt, text in pair] for pair in pairs]))
     stops = padded([[prompt.stop for prompt in row] for row in prompts])
-    return Targets(
-        tuple(perceptors), tuple(shares), tuple(vectors), tuple(weights), stops, tuple(map(len, prompts))
-    )
+    return Targets(tuple(perceptors), tuple(shares), tuple(vectors), tuple(weights), stops, tuple(map(len, prompts)))
 
 
 def _encode(perceptor: Perceptor, texts: Sequence[str]) -> Tensor:

@@ -33,9 +33,7 @@ class CostEstimate:
         width, height = (min(full, side) for full in plan.size)
         self._size = width, height
         self._mean_size = 1 - 0.75 * plan.generator.small_until
-        self._generator = generators.create(
-            plan.backend, models.network, models.device, 1, self._size, plan.generator
-        )
+        self._generator = generators.create(plan.backend, models.network, models.device, 1, self._size, plan.generator)
         self._generator.start_from_noise_([0])
         self._generator.set_step(0, 1, [0])
 

@@ -45,7 +45,7 @@ def create(
 ) -> Generator:
     """Create the generator of a backend with latents for `batch` pictures of `size` (width, height), not yet started.
 
-    settings: those of the plan, of which a generator uses what concerns its latent. Raises UsageError for an unknown backend.
+    settings: of which a generator uses what concerns its latent. Raises UsageError for an unknown backend.
     """
     if backend not in GENERATORS:
         raise unknown_value("--backend", backend, GENERATORS)

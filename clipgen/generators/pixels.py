@@ -31,9 +31,7 @@ class PixelGenerator:
     settings: `levels` resolutions; `decorrelated` latents are logits of the pixels, in the space of COLOURS.
     """
 
-    def __init__(
-        self, device: torch.device, batch: int, size: tuple[int, int], settings: "GeneratorSettings"
-    ) -> None:
+    def __init__(self, device: torch.device, batch: int, size: tuple[int, int], settings: "GeneratorSettings") -> None:
         self._settings = settings
         colours = torch.tensor(COLOURS, device=device)
         self._colours = GAIN * colours / colours.norm(dim=0).max()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -129,10 +131,11 @@ def folded(network: nn.Module, size: int) -> nn.Module:
 def _fold_(network: nn.Module) -> None:
     """Fold in place; in timm's networks the activation is part of the batch norm, and stays."""
     children = list(network.named_children())
-    for (_, before), (name, norm) in zip(children, children[1:], strict=False):
-        if isinstance(before, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+    for (_, before), (name, norm) in itertools.pairwise(children):
+        if isinstance(before, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and norm.running_var is not None:
+            mean = cast(Tensor, norm.running_mean)
             before.weight, before.bias = nn.utils.fuse_conv_bn_weights(
-                before.weight, before.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+                before.weight, before.bias, mean, norm.running_var, norm.eps, norm.weight, norm.bias
             )
             setattr(network, name, getattr(norm, "act", nn.Identity()))
     for _, child in children:
