@@ -25,8 +25,8 @@ from clipgen.util.files import partial_path
 from clipgen.weights import registry
 from clipgen.weights.cache import Cache
 from clipgen.weights.catalogue import RECORDS
-from clipgen.weights.packaged import PACKAGED
 from clipgen.weights.loader import load
+from clipgen.weights.packaged import PACKAGED
 
 files, server, cli = pretrained.files, pretrained.server, pretrained.cli  # fixtures
 
