@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,11 @@ import torch
 from efficientnet_lite_pytorch import EfficientNet
 
 from clipgen import weights
+from clipgen.cli.notices import licences
+from clipgen.config.job import Job
+from clipgen.config.prompts import parse_prompts
+from clipgen.config.resolve import resolve
+from clipgen.config.settings import PerceptorSettings
 from clipgen.errors import ClipgenError, WeightsMissingError
 from clipgen.perceptors.timm_classifier import classifier_network
 from clipgen.weights import packaged
@@ -54,6 +60,13 @@ def test_no_package_of_weights_is_imported() -> None:
     )
     root = Path(packaged.__file__).parents[2]
     subprocess.run([sys.executable, "-c", program], check=True, cwd=root, timeout=60)
+
+
+def test_a_run_names_its_licence() -> None:
+    plan, _ = resolve(Job(parse_prompts("a cat"), preset="draft"))
+    name = "classifier/efficientnet-lite0"
+    plan = replace(plan, perceptors=(*plan.perceptors, PerceptorSettings(name)))
+    assert f"{name}: Apache-2.0" in list(licences(plan))
 
 
 @pytest.mark.usefixtures("no_packages")

@@ -26,6 +26,7 @@ from clipgen.weights import registry
 from clipgen.weights.cache import Cache
 from clipgen.weights.catalogue import RECORDS
 from clipgen.weights.loader import load
+from clipgen.weights.packaged import PACKAGED
 
 files, server, cli = pretrained.files, pretrained.server, pretrained.cli  # fixtures
 
@@ -58,7 +59,8 @@ def test_what_a_file_was_made_into_is_enough(cli: Cli, server: LoopbackServer) -
     assert (rows[VQGAN]["cached"], rows[VQGAN]["ready"]) == (False, True)
     assert "ready" in next(line for line in cli("models", "list").stdout.splitlines() if line.startswith(VQGAN))
     assert cli("models", "path", VQGAN).stdout.strip().endswith("network.safetensors")
-    assert cli("models", "verify").stdout.splitlines() == [f"ok       {name}, ready to use" for name in (CLIP, VQGAN)]
+    verified = [*(f"{name}, ready to use" for name in (CLIP, VQGAN)), *PACKAGED]
+    assert cli("models", "verify").stdout.splitlines() == [f"ok       {name}" for name in verified]
     asked = len(server.log)
     again = cli("replay", picture, "-o", "again.png")
     assert again.exit_code == 0, again.stderr

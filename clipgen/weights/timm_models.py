@@ -82,7 +82,7 @@ def as_timm(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict
     """Return the tensors of a file under the names that timm has for them.
 
     expected: the state dict of timm's network, in the order of its layers. A file of efficientnet-lite-pytorch, which
-    counts the blocks through, is renamed; what is no part of one gets a name that no network has. The counters of
+    counts the blocks through, is renamed; what is no part of one gets a name that timm has for nothing. The counters of
     batches that old files lack, and that no prediction needs, are added.
     """
     found = _from_lite(state, expected) if LITE_MARK in state else dict(state)
@@ -96,16 +96,17 @@ def as_timm(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict
 
 def _from_lite(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
     stages = dict.fromkeys(".".join(name.split(".")[1:3]) for name in expected if name.startswith("blocks."))
-    tables = {("_blocks", str(index)): f"blocks.{stage}." for index, stage in enumerate(stages)}
+    places = {f"_blocks.{index}": f"blocks.{stage}." for index, stage in enumerate(stages)}
+    return {_timm_name(name, places, state): value for name, value in state.items()}
 
-    def renamed(name: str) -> str:
-        parts = name.split(".")
-        block = tables.get((parts[0], parts[1] if len(parts) > 1 else ""), "")
-        inner = parts[2:] if block else parts
-        expands = f"_blocks.{parts[1]}._expand_conv.weight" in state if block else False
-        table = (_EXPANDING if expands else _PLAIN) if block else _ENDS
-        if not inner or inner[0] not in table:
-            return f"{name} beside {LITE_MARK}"
-        return block + ".".join([table[inner[0]], *inner[1:]])
 
-    return {renamed(name): value for name, value in state.items()}
+def _timm_name(name: str, places: Mapping[str, str], state: Mapping[str, Tensor]) -> str:
+    """Return timm's name of a tensor of efficientnet-lite-pytorch. places: of the blocks in timm's network."""
+    block = ".".join(name.split(".")[:2])
+    place, rest = (places[block], name.removeprefix(f"{block}.")) if block in places else ("", name)
+    inside = _EXPANDING if f"{block}._expand_conv.weight" in state else _PLAIN
+    layers = inside if place else _ENDS
+    layer, dot, tensor = rest.partition(".")
+    if layer in layers:
+        return f"{place}{layers[layer]}{dot}{tensor}"
+    return name if name.startswith("_") else f"{name} beside {LITE_MARK}"
