@@ -29,6 +29,8 @@ from clipgen.util.text import MAX_QUOTED
 
 _JOINT = re.compile(r"\s+|['\u2019]?[-\u2010\u2011]['\u2019]?")  # a space or a hyphen, between the words of one name
 _QUALIFIER = re.compile(r"\s?\(\s?([^\W_][^()]{0,30}?)\s?\)")
+_PIECE = re.compile(r"[,;:](?=\s|$)|[.!?](?=\s|$)|(?:[^\s,;:.!?]|[,;:.!?](?!\s|$))+")  # a word or a mark after it
+_QUOTES = "\"'\u201c\u201d\u2018()[]"
 _HYPHENS = "-\u2010\u2011"
 
 # After these words a painter or a style is named, up to the end of the clause.
@@ -107,17 +109,17 @@ def without_things(text: str, things: Sequence[Thing]) -> str:
     _extend(kept, text[at:], after_thing=at > 0)
     while kept and kept[-1] in {",", ";", ":"}:
         kept.pop()
-    small = ARTICLES | CONNECTORS
-    if all(word.lower() in small or not any(map(str.isalnum, word)) for word in kept):
+    if all(_is_small(word) or not any(map(str.isalnum, word)) for word in kept):
         return ""
-    return re.sub(r""" ([,;:.!?)"\]])(?= |$)""", r"\1", " ".join(kept))
+    return re.sub(r" ([,;:.!?])(?= |$)", r"\1", " ".join(kept))
 
 
 def _extend(kept: list[str], text: str, after_thing: bool) -> None:
     """Add the words and marks of a text, without those that would dangle where a thing was before it."""
-    for index, word in enumerate(re.findall(r"[,;:](?=\s|$)|[.!?](?=\s|$)|(?:[^\s,;:.!?]|[,;:.!?](?!\s|$))+", text)):
+    for index, word in enumerate(_PIECE.findall(text)):
         begins = not kept or kept[-1] in {",", ";"}
-        if (word in {",", ";"} and begins) or (after_thing and index == 0 and word.lower() == "of"):
+        dangles = word.lower() == "of" or not word.strip(_QUOTES)
+        if (word in {",", ";"} and begins) or (after_thing and index == 0 and dangles):
             continue
         if after_thing and begins and word.lower() in {"and", "or", "of"}:
             continue
@@ -126,19 +128,29 @@ def _extend(kept: list[str], text: str, after_thing: bool) -> None:
 
 def _drop_lead(kept: list[str]) -> None:
     """Drop what led to a thing: "of a", "with two", "a pair of"; before an adjective only the article."""
-    lead = ARTICLES | CONNECTORS
-    if kept and kept[-1].lower() not in lead and not kept[-1].isdigit():
-        for back in range(2, min(4, len(kept) + 1)):
-            if kept[-back].lower() in CONNECTORS or kept[-back] in {",", ";", ":", "."}:
-                return
-            if kept[-back].lower() in ARTICLES:
-                del kept[-back]
-                return
-        return
     if [word.lower() for word in kept[-2:]] in (["pair", "of"], ["couple", "of"], ["group", "of"]):
         del kept[-2:]
-    while kept and (kept[-1].lower() in lead or kept[-1].isdigit()):
+    if kept and not _is_small(kept[-1]):
+        _drop_article(kept)
+    while kept and _is_small(kept[-1]):
         kept.pop()
+
+
+def _drop_article(kept: list[str]) -> None:
+    """Drop the article before the one or two adjectives at the end."""
+    for back in range(2, min(4, len(kept) + 1)):
+        word = kept[-back].lower().strip(_QUOTES)
+        if word in CONNECTORS or not any(map(str.isalnum, word)):
+            return
+        if word in ARTICLES:
+            del kept[-back]
+            return
+
+
+def _is_small(word: str) -> bool:
+    """Say whether a word is an article, a number or a connector, or only opens a quotation."""
+    word = word.lower().strip(_QUOTES)
+    return not word or word in ARTICLES or word in CONNECTORS or word.isdigit()
 
 
 @dataclass(frozen=True)
