@@ -18,11 +18,12 @@ from clipgen.config.resolve import resolve
 from clipgen.config.settings import PerceptorSettings
 from clipgen.core.contracts import Loss, Outcome, Step
 from clipgen.core.loop import CutoutPlan, Guide, Loop
-from clipgen.core.losses import LOSSES, Objective, encode_targets, spherical_distance
+from clipgen.core.losses import LOSSES, Objective, encode_targets
 from clipgen.core.optim import LatentOptimizer
 from clipgen.engine import run
 from clipgen.engine.models import Models
 from clipgen.engine.optimise import Result
+from clipgen.perceptors.clip import spherical_distance
 from clipgen.session import session
 from clipgen.util.images import resized
 

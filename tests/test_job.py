@@ -106,7 +106,7 @@ def test_bad_prompts_are_refused_in_one_printable_line(typed: str) -> None:
         ("init", "a\0.png", "--init must be the path"),
         ("start", "nois", "did you mean noise?"),
         ("start", "init", "--start init needs an init image; add --init FILE"),
-        ("clips", ("clip/openai-rn50", "clip/openai-rn50"), "--clip names the same CLIP twice"),
+        ("clips", ("clip/openai-rn50", "clip/openai-rn50"), "--clip names the same network twice"),
         ("init_weight", -1.0, "--init-weight must be"),
         ("init_weight", 1.0, "--init-weight 1 needs an init image; add --init FILE"),
         ("prompts", "a cat", "prompts must be a tuple of Prompt"),

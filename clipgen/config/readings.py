@@ -19,10 +19,11 @@ from clipgen.weights.registry import STARTER
 CLASSIFIER = "classifier/"
 """Begins the names of classifiers."""
 FUNCTION_WORDS = frozenset(
-    ("a", "an", "the", "of", "and", "or", "with", "without", "in", "on", "at", "by", "to", "for", "from", "as", "into")
-    + ("is", "are", "was", "were", "be", "it", "its", "this", "that", "these", "those", "there", "very", "some", "one")
-    + ("two", "three", "next", "under", "over", "near", "beside", "behind", "between", "wearing", "holding", "sitting")
-    + ("style", "picture", "image", "photo", "photograph", "painting", "drawing")
+    """
+    a an the of and or with without in on at by to for from as into is are was were be it its this that these those
+    there very some one two three next under over near beside behind between wearing holding sitting standing style
+    picture image photo photograph painting drawing
+    """.split()  # noqa: SIM905
 )
 """Words that say nothing by themselves: nobody need take them."""
 

@@ -51,10 +51,8 @@ class Targets:
 
     def mean(self, values: Mapping[int, Tensor]) -> Tensor:
         """Return the mean of values, by index of the perceptor, in proportion to the shares of these perceptors."""
-        shares = [self.shares[k] for k in values]
-        return torch.stack([share * each for share, each in zip(shares, values.values(), strict=True)]).sum(0) / sum(
-            shares
-        )
+        scaled = [self.shares[k] * value for k, value in values.items()]
+        return torch.stack(scaled).sum(0) / sum(self.shares[k] for k in values)
 
 
 def encode_targets(
@@ -69,14 +67,14 @@ def encode_targets(
     readings: by picture, perceptor and prompt, what the perceptor takes of the prompt's text; "" for nothing.
     """
 
-    def padded(rows: list[list[float]]) -> Tensor:
-        return pad_sequence([torch.tensor(row) for row in rows], batch_first=True).to(device)
+    def padded(rows: Sequence[Sequence[float] | Tensor]) -> Tensor:
+        return pad_sequence([torch.as_tensor(row) for row in rows], batch_first=True).to(device)
 
     vectors, weights = [], []
     with torch.no_grad():  # one picture at a time, as larger batches may round differently
         for k, perceptor in enumerate(perceptors):
             taken = [of_picture[k] for of_picture in readings]
-            vectors.append(pad_sequence([_encode(perceptor, texts) for texts in taken], batch_first=True).to(device))
+            vectors.append(padded([_encode(perceptor, texts) for texts in taken]))
             pairs = [zip(row, texts, strict=True) for row, texts in zip(prompts, taken, strict=True)]
             weights.append(padded([[prompt.weight * bool(text) for prompt, text in pair] for pair in pairs]))
     stops = padded([[prompt.stop for prompt in row] for row in prompts])
@@ -89,17 +87,6 @@ def _encode(perceptor: Perceptor, texts: Sequence[str]) -> Tensor:
     targets = known.new_zeros(len(texts), known.shape[1])
     targets[[k for k, text in enumerate(texts) if text]] = known
     return targets
-
-
-def spherical_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Return half the squared angle (...) between unit vectors a and b (..., D), which broadcast; in [0, π²/2].
-
-    Equal to 2·arcsin(‖a - b‖ / 2)², the loss of the VQGAN-CLIP notebooks, whose gradient is infinite at opposite
-    vectors; that of the arctangent is finite.
-    """
-    difference = torch.linalg.vector_norm(a - b, dim=-1)
-    total = torch.linalg.vector_norm(a + b, dim=-1)
-    return 2 * torch.atan2(difference, total).square()
 
 
 def prompt_loss(distances: Tensor, weights: Tensor, stops: Tensor) -> Tensor:

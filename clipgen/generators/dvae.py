@@ -36,7 +36,9 @@ class DVAEGenerator:
     settings: their `levels` is the number of resolutions that the logits are a sum of, see `Pyramid`.
     """
 
-    def __init__(self, network: "DVAENetwork", batch: int, size: tuple[int, int], settings: GeneratorSettings) -> None:
+    def __init__(
+        self, network: "DVAENetwork", batch: int, size: tuple[int, int], settings: "GeneratorSettings"
+    ) -> None:
         device = next(network.parameters()).device
         shape = (batch, network.vocab_size, size[1] // network.stride, size[0] // network.stride)
         self._network, self._settings = network, settings

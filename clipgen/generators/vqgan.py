@@ -32,7 +32,9 @@ class VQGANGenerator:
     settings: their `levels` is the number of resolutions that the latent is a sum of, see `Pyramid`.
     """
 
-    def __init__(self, network: "VQGANNetwork", batch: int, size: tuple[int, int], settings: GeneratorSettings) -> None:
+    def __init__(
+        self, network: "VQGANNetwork", batch: int, size: tuple[int, int], settings: "GeneratorSettings"
+    ) -> None:
         codebook = network.codebook
         self._network, self._settings = network, settings
         self._low = codebook.amin(0)[None, :, None, None]

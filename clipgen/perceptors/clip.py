@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, normalize
 
 from clipgen import weights
-from clipgen.core.losses import spherical_distance
 from clipgen.errors import ClipgenError, UsageError
 from clipgen.util.text import quoted
 from clipgen.weights.kinds import TOWER_PREFIX, TOWERS
@@ -74,6 +73,17 @@ def _check_input(config: dict[str, Any]) -> None:
     mean, std = config["mean"], config["std"]
     if not (len(mean) == len(std) == 3 and all(math.isfinite(x) for x in mean) and all(0 < x < math.inf for x in std)):
         raise ClipgenError(f"a CLIP's mean and std must be three numbers each, got {quoted(mean)} and {quoted(std)}")
+
+
+def spherical_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Return half the squared angle (...) between unit vectors a and b (..., D), which broadcast; in [0, π²/2].
+
+    Equal to 2·arcsin(‖a - b‖ / 2)², the loss of the VQGAN-CLIP notebooks, whose gradient is infinite at opposite
+    vectors; that of the arctangent is finite.
+    """
+    difference = torch.linalg.vector_norm(a - b, dim=-1)
+    total = torch.linalg.vector_norm(a + b, dim=-1)
+    return 2 * torch.atan2(difference, total).square()
 
 
 class CLIPPerceptor(nn.Module):
