@@ -116,7 +116,9 @@ def chosen_preset(job: Job, device: str = "auto") -> tuple[str, str | None]:
 
 def _without_pretrained(job: Job) -> tuple[str, str]:
     """Choose between the presets whose models are always there, by the things that the prompt names."""
-    things = [thing.words for prompt in job.prompts if prompt.weight > 0 for thing in things_in(prompt.text)]
+    needs = (row.weights for row in PRESETS[PHOTO].perceptors)
+    pulling = [prompt.text for prompt in job.prompts if prompt.weight > 0] if all(map(registry.is_ready, needs)) else []
+    things = [thing.words for text in pulling for thing in things_in(text)]
     if not things or (job.init is None and all(known_to_starter(thing) for thing in things)):
         return STARTER, f"preset {STARTER}: its models ship with clipgen, so it runs everywhere"
     return PHOTO, (

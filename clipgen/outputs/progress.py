@@ -43,7 +43,7 @@ class Pace:
 
     def describe(self, step: Step) -> str:
         """Format the state of the run as one line; waits for the device."""
-        parts = [f"{step.index}/{step.total}", f"loss {float(step.loss):.4f}", f"CLIP score {float(step.score):.3f}"]
+        parts = [f"{step.index}/{step.total}", f"loss {float(step.loss):.4f}", f"score {float(step.score):.3f}"]
         return "  ".join(parts + self._timing(step))
 
     def start(self, step: Step) -> None:
