@@ -79,8 +79,8 @@ def things_in(text: str) -> tuple[Thing, ...]:
     kept = [find for find in finds if _is_noun(text, words, find, {other.last for other in finds})]
     things = []
     for find, following in zip_longest(kept, kept[1:]):
-        if following and following.first == find.last + 1 and _joined(text, find.thing.end, following.thing.start):
-            continue  # it only describes the next: "lion fountain" is a fountain
+        if following and _describes(text, find, following):
+            continue
         _refuse_ambiguous(find)
         if find.thing.classes:
             things.append(find.thing)
@@ -207,6 +207,14 @@ def _joined(text: str, start: int, end: int) -> bool:
     """Say whether a gap between two words is that of one phrase: a space, a hyphen, or that of "St. Bernard"."""
     is_saint = text[start : start + 2] == ". " and text[max(start - 3, 0) : start].lower().strip() == "st"
     return is_saint or bool(_JOINT.fullmatch(text, start, end))
+
+
+def _describes(text: str, find: _Find, following: _Find) -> bool:
+    """Say whether a find only describes the next: "lion fountain" is a fountain, "jaguar (car)" a car."""
+    if following.first != find.last + 1 or following.plain.split()[0] in CONNECTORS:
+        return False
+    gap = text[find.thing.end : following.thing.start]
+    return gap.strip() == "(" or _joined(text, find.thing.end, following.thing.start)
 
 
 def _style_spans(text: str) -> Iterator[tuple[int, int]]:
