@@ -58,7 +58,8 @@ a jaguar (cat) in the jungle = jaguar | a jaguar car = car | a jaguar (car) = ca
  a kite (bird) = kite (bird) | a cardigan = cardigan
 a fly on a plate = fly, plate | two flies = fly | a woman in a red dress = gown | three wolves = wolf
 geese and foxes = goose, fox | puppies in a box = dog | butterflies = butterfly | volcanoes erupting = volcano
-oxen = cow | loaves of bread = bread | a rabbit, a hare, a fox and a red fox = rabbit, hare, fox, red fox
+oxen = ox | two cows = cow | a yellow lemon = lemon
+loaves of bread = bread | a rabbit, a hare, a fox and a red fox = rabbit, hare, fox, red fox
 a castle by the sea = castle | a lighthouse by a lake = lighthouse, lakeside | two dogs side by side = dog
 a cat by Cat Stevens = cat | a ship in the style of a stained glass window = ship
 a cat in the style of Klimt, a dog = cat, dog | a van gogh painting of a lighthouse = lighthouse
@@ -75,8 +76,8 @@ a city in the style of Van Gogh at night | peace | a ratio of 16:9 | two lovers 
 an old man | a house at night | time flies | birds of paradise | a cock-and-bull story | a fish tank
 an orange sunset | a strawberry cake | lemon yellow light | a cat-like creature | a lion-shaped cloud | a catwoman
 category | by Cat Stevens | inspired by a volcano | in the style of a cat | fish and chips | a top hat
-in bright orange | teal and orange | a safe place | watch the sea | van gogh | New Jersey | a bowl of tea | artificial
-a mountain bikeless road | mouse | kite | a pick | the ai | a velvet sky | the grim reaper | a monarch"""
+a room without a cat | no dogs | in bright orange | teal and orange | a safe place | watch the sea | van gogh
+New Jersey | a bowl of tea | artificial | a mountain bikeless road | mouse | kite | a pick | the ai | a velvet sky | the grim reaper | a monarch"""
 
 WITHOUT = """
 a volcano in the style of Van Gogh at night -> in the style of Van Gogh at night | a red teapot -> red
