@@ -77,7 +77,7 @@ an old man | a house at night | time flies | birds of paradise | a cock-and-bull
 an orange sunset | a strawberry cake | lemon yellow light | a cat-like creature | a lion-shaped cloud | a catwoman
 category | by Cat Stevens | inspired by a volcano | in the style of a cat | fish and chips | a top hat
 a room without a cat | no dogs | in bright orange | teal and orange | a safe place | watch the sea | van gogh
-New Jersey | a bowl of tea | artificial | a mountain bikeless road | mouse | kite | a pick | the ai | a velvet sky | the grim reaper | a monarch"""
+New Jersey | a bowl of tea | artificial | mouse | kite | a pick | the ai | a velvet sky | the grim reaper | a monarch"""
 
 WITHOUT = """
 a volcano in the style of Van Gogh at night -> in the style of Van Gogh at night | a red teapot -> red
