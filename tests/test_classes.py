@@ -23,9 +23,10 @@ EVERYDAY = """7 rooster, cockerel|97 mallard|203 westie|230 sheltie|236 doberman
 987 sweetcorn, maize|998 corncob"""
 
 # What WordNet says of every class in a group; a group that is absent must be named in what it says of each.
-SIGNS = r"""dog: dogs? \w*hounds? terrier spaniel retriever schnauzer poodle \w*mastiff setter corgi collie griffon sheepdog
+SIGNS = r"""
+dog: dogs? \w*hounds? terrier spaniel retriever schnauzer poodle \w*mastiff setter corgi collie griffon sheepdog
 pug bulldog pinscher pointer chihuahua kuvasz leonberg shepherd kelpie malamute breeds? boxer sennenhunde;
-bird: \w*birds? cock hen finch \w*thrush jay titmouse eagle owl grouse pheasant quail partridge parrots? macaws?
+bird: \w*birds? cock hen finch \w*thrush jay peafowl titmouse eagle owl grouse pheasant quail partridge parrots? macaws?
 cockatoo lories cuckoo duck merganser swan stork heron egrets? bustard coot gallinule sandpiper rail snipes?
 penguin albatross goose geese kite crow flamingo goldfinch turnstones? ptarmigan junco bulbul magpie hawks?;
 cow: bull; buffalo: buffalo bovids?; ape: apes? gibbon; chicken: cock hen; parrot: parrots? cockatoo lories;
@@ -36,11 +37,13 @@ fruit: fruit apple; bread: bread roll; vegetable: vegetable cabbage flowers? squ
 food: fruits? cabbage flowers? squash vegetable edible sauce loaf pie dough stew soup pudding ice dip flour
 pasta hamburger potato bun cracker roll pepper tortilla apple artichokes?; airplane: \w*planes?;
 boat: \w*boats? canoe gondola; ship: ship vessel; sailboat: sailing sailboat boat; beach: sand shore;
-train: train locomotive railcar; motorcycle: motor\w*; laptop: computer; cup: cup mug;
+car: car cars automobile; train: train locomotive railcar; motorcycle: motor\w*; laptop: computer; cup: cup mug;
 musical instrument: instruments? guitar piano drum chordophone woodwind trombone; shoe: shoe footwear;
-swimsuit: bikini maillot; jug: jug pitcher"""
+swimsuit: bikini maillot; jug: jug pitcher; bathtub: tub bathtub;
+sunglasses: sunglass sunglasses; shop: shop bakery marketplace; gun: gun firearm"""
 
-FOUND = """a volcano in the style of Van Gogh at night = volcano | a red teapot = teapot | an oil painting of a castle = castle
+FOUND = """
+a volcano in the style of Van Gogh at night = volcano | a red teapot = teapot | an oil painting of a castle = castle
 a watercolour of two cats, at sunset = cat | a polar bear on a chair = polar bear, chair
 a bear and a teddy bear = bear, teddy bear | Two hot dogs and a dog = hot dog, dog | a hotdog stand = hot dog
 a sea lion, a guinea pig = sea lion, guinea pig | a school bus behind a sports car = school bus, sports car
@@ -51,10 +54,12 @@ an orange on a table = orange, dining table | an orange = orange | two oranges, 
 a lemon floating in space = lemon | an orange sky over a volcano = volcano | an orange cat = cat
 a blue and orange castle = castle | crane (bird) = crane (bird) | a Crane (machine) at dawn = crane (machine)
 cranes (bird) by a lake = crane (bird), lakeside | a construction crane = crane (machine) | a jaguar = jaguar
-a jaguar (cat) in the jungle = jaguar | a jaguar car = car | a kite (bird) = kite (bird) | a cardigan = cardigan
+a jaguar (cat) in the jungle = jaguar | a jaguar car = car | a jaguar (car) = car | a cat in a comic book = cat
+ a kite (bird) = kite (bird) | a cardigan = cardigan
 a fly on a plate = fly, plate | two flies = fly | a woman in a red dress = gown | three wolves = wolf
 geese and foxes = goose, fox | puppies in a box = dog | butterflies = butterfly | volcanoes erupting = volcano
-oxen = cow | loaves of bread = bread | a rabbit, a hare, a fox and a red fox = rabbit, hare, fox, red fox
+oxen = ox | two cows = cow | a yellow lemon = lemon
+loaves of bread = bread | a rabbit, a hare, a fox and a red fox = rabbit, hare, fox, red fox
 a castle by the sea = castle | a lighthouse by a lake = lighthouse, lakeside | two dogs side by side = dog
 a cat by Cat Stevens = cat | a ship in the style of a stained glass window = ship
 a cat in the style of Klimt, a dog = cat, dog | a van gogh painting of a lighthouse = lighthouse
@@ -66,41 +71,31 @@ a killer whale under a suspension bridge = killer whale, suspension bridge
 a street sign at the seashore = street sign, seashore | an aeroplane, an airplane = airplane, airplane | PIZZA = pizza
 cats' = cat | mouse, computer mice = computer mouse | a fox in the snow, at night = fox"""
 
-NOTHING = """a city in the style of Van Gogh at night | peace | a ratio of 16:9 | two lovers dancing | love | the fly-by-night
+NOTHING = """
+a city in the style of Van Gogh at night | peace | a ratio of 16:9 | two lovers dancing | love | the fly-by-night
 an old man | a house at night | time flies | birds of paradise | a cock-and-bull story | a fish tank
 an orange sunset | a strawberry cake | lemon yellow light | a cat-like creature | a lion-shaped cloud | a catwoman
 category | by Cat Stevens | inspired by a volcano | in the style of a cat | fish and chips | a top hat
-in bright orange | teal and orange | a safe place | watch the sea | van gogh | New Jersey | a bowl of tea | artificial
-a mountain bikeless road | mouse | kite | a pick | the ai | a velvet sky | the grim reaper | a monarch"""
+a room without a cat | no dogs | in bright orange | teal and orange | a safe place | watch the sea | van gogh
+New Jersey | a bowl of tea | artificial | mouse | kite | a pick | the ai | a velvet sky | the grim reaper | a monarch"""
 
-WITHOUT = {
-    "a volcano in the style of Van Gogh at night": "in the style of Van Gogh at night",
-    "a red teapot": "red",
-    "an oil painting of a castle": "an oil painting",
-    "a watercolour of two cats, at sunset": "a watercolour, at sunset",
-    "a cat": "",
-    "3 dogs and a cat, of the": "",
-    "a pair of sunglasses": "",
-    "a cat, a dog, a starry sky": "a starry sky",
-    "a starry sky, a cat": "a starry sky",
-    "a cat and a starry sky": "a starry sky",
-    "a forest with a castle at night": "a forest at night",
-    "a red car and a blue car": "red and blue",
-    "a cup of tea": "tea",
-    "an orange sky": "an orange sky",
-    "a cat at 12:05, 16:9": "at 12:05, 16:9",
-    "A crane (bird), in fog.": "in fog.",
-    'a poster of "a cat"': "a poster",
-    '"a cat"': "",
-    "(a red cat), fog": "red, fog",
-    "24 cats in the style of Klee": "in the style of Klee",
-}
+WITHOUT = """
+a volcano in the style of Van Gogh at night -> in the style of Van Gogh at night | a red teapot -> red
+an oil painting of a castle -> an oil painting | a watercolour of two cats, at sunset -> a watercolour, at sunset
+a cat ->  | 3 dogs and a cat, of the ->  | a pair of sunglasses ->  | a cat, a dog, a starry sky -> a starry sky
+a starry sky, a cat -> a starry sky | a cat and a starry sky -> a starry sky
+a forest with a castle at night -> a forest at night | a red car and a blue car -> red and blue
+a cup of tea -> tea | an orange sky -> an orange sky | a cat at 12:05, 16:9 -> at 12:05, 16:9
+A crane (bird), in fog. -> in fog. | a poster of "a cat" -> a poster | "a cat" ->  | (a red cat), fog -> red, fog
+24 cats in the style of Klee -> in the style of Klee"""
+
+INFO = ImageNetInfo()
 
 
 @cache
 def told(index: int) -> str:
     """What WordNet says of a class: its names and its definition, in lower case."""
-    return key(ImageNetInfo().index_to_description(index, detailed=True))
+    return key(INFO.index_to_description(index, detailed=True))
 
 
 def groups() -> dict[str, tuple[int, ...]]:
@@ -136,7 +131,7 @@ def test_no_everyday_name_is_listed_in_vain():
 
 
 def test_most_names_are_those_of_wordnet():
-    lemmas = [{key(name) for name in text.split(", ")} for text in ImageNetInfo().label_descriptions()]
+    lemmas = [{key(name) for name in text.split(", ")} for text in INFO.label_descriptions()]
     first = sum(
         any(key(re.sub(r" \(.*", "", name)) in lemmas[index] for name in row) for index, row in enumerate(class_rows())
     )
@@ -144,7 +139,7 @@ def test_most_names_are_those_of_wordnet():
 
 
 def test_every_class_of_a_group_is_of_its_kind():
-    signs = dict(row.split(": ") for row in re.split(r";\s+", SIGNS))
+    signs = dict(row.split(": ") for row in re.split(r";\s+", SIGNS.strip()))
     assert set(signs) <= set(groups())
     for name, classes in groups().items():
         words = "|".join(signs[name].split()) if name in signs else rf"{name}\w*"
@@ -164,53 +159,46 @@ def test_cats_dogs_and_birds_are_all_there():
     "kind", ["terrier", "spaniel", "retriever", "schnauzer", "poodle", "shark", "guitar", "whale", "crab"]
 )
 def test_no_class_of_a_kind_is_missing_from_its_group(kind: str):
-    lemmas = [text.split(", ") for text in ImageNetInfo().label_descriptions()]
+    lemmas = [text.split(", ") for text in INFO.label_descriptions()]
     named = {index for index, names in enumerate(lemmas) if names[0].lower().split()[-1] == kind}
     assert named <= set(groups()[kind])
 
 
-def test_indices_are_sorted_and_in_range():
-    for entry in lexicon().entries.values():
-        assert list(entry.classes) == sorted(set(entry.classes))
-        assert all(0 <= index < 1000 for index in entry.classes)
-
-
 def test_names_that_classes_share_are_groups_or_have_qualifiers():
     known = lexicon().entries
+    assert lexicon().last | lexicon().article <= set(known)
     for index, row in enumerate(class_rows()):
         for name in row:
             if "(" not in name:
                 assert index in known[key(name)].classes, name
 
 
-def test_no_plural_reads_as_another_name():
+def test_indices_are_in_order_and_no_plural_reads_as_another_name():
     known = lexicon().entries
     for name, entry in known.items():
+        assert list(entry.classes) == sorted(set(entry.classes))
         *lead, last = name.split()
         for singular in singulars(last):
             other = known.get(" ".join([*lead, singular]), entry)
             assert other.classes == entry.classes, (name, other)
 
 
-def test_words_that_need_care_are_known():
-    assert lexicon().last | lexicon().article <= set(lexicon().entries)
-
-
-@pytest.mark.parametrize("row", re.split(r" \| |\n", FOUND))
+@pytest.mark.parametrize("row", re.split(r" \| |\n", FOUND.strip()))
 def test_prompts_and_what_they_name(row: str):
     text, names = row.split(" = ")
     assert names_of(text) == names.split(", ")
 
 
-@pytest.mark.parametrize("text", ["", " ", *re.split(r" \| |\n", NOTHING)])
+@pytest.mark.parametrize("text", ["", " ", *re.split(r" \| |\n", NOTHING.strip())])
 def test_prompts_that_name_nothing(text: str):
     assert names_of(text) == []
     assert without_things(text, ()).split() == text.split() or not without_things(text, ())
 
 
-@pytest.mark.parametrize(("text", "rest"), WITHOUT.items())
-def test_the_text_without_its_things(text: str, rest: str):
-    assert without_things(text, things_in(text)) == rest
+@pytest.mark.parametrize("row", re.split(r" \| |\n", WITHOUT.strip("\n")))
+def test_the_text_without_its_things(row: str):
+    text, rest = row.split(" ->")
+    assert without_things(text, things_in(text)) == rest.strip()
 
 
 def test_a_thing_says_where_it_is_and_what_it_means():
@@ -233,19 +221,10 @@ def test_a_word_of_two_kinds_is_refused_with_the_way_out():
     message = '"crane" can be crane (bird) or crane (machine); write "crane (bird)" or "crane (machine)"'
     with pytest.raises(UsageError, match=re.escape(message)):
         things_in("a crane at dawn")
-    with pytest.raises(UsageError, match=re.escape('"Cranes" can be crane (bird)')):
-        things_in("Cranes")
     assert names_of("in the style of a crane") == []
     assert names_of("a crane fountain") == ["fountain"]
-
-
-def test_only_crane_is_ambiguous():
-    plain = [
-        base
-        for base, meanings in lexicon().qualified.items()
-        if len(meanings) > 1 and not lexicon().entries[base].classes
-    ]
-    assert plain == ["crane"]
+    refused = {base for base, meanings in lexicon().qualified.items() if len(meanings) > 1}
+    assert {base for base in refused if not lexicon().entries[base].classes} == {"crane"}
 
 
 def test_near_names():

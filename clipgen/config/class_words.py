@@ -31,6 +31,7 @@ VERBS = _words(
 )
 NOT_VERBS = _words("evening morning lighting painting building clothing ceiling engraving drawing etching")
 MAKERS = _words("painted drawn made created designed photographed directed written inspired illustrated")
+NEGATIONS = _words("no not without")
 COLOURS = _words(
     "red orange yellow green turquoise teal cyan blue purple violet pink brown black white grey gray gold golden silver"
     " salmon coral lemon magenta crimson scarlet navy beige cream colour color"

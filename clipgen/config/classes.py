@@ -14,6 +14,7 @@ from clipgen.config.class_words import (
     COLOURS,
     CONNECTORS,
     MAKERS,
+    NEGATIONS,
     NOT_VERBS,
     SHADES,
     VERBS,
@@ -79,8 +80,8 @@ def things_in(text: str) -> tuple[Thing, ...]:
     kept = [find for find in finds if _is_noun(text, words, find, {other.last for other in finds})]
     things = []
     for find, following in zip_longest(kept, kept[1:]):
-        if following and following.first == find.last + 1 and _joined(text, find.thing.end, following.thing.start):
-            continue  # it only describes the next: "lion fountain" is a fountain
+        if following and _describes(text, find, following):
+            continue
         _refuse_ambiguous(find)
         if find.thing.classes:
             things.append(find.thing)
@@ -209,6 +210,14 @@ def _joined(text: str, start: int, end: int) -> bool:
     return is_saint or bool(_JOINT.fullmatch(text, start, end))
 
 
+def _describes(text: str, find: _Find, following: _Find) -> bool:
+    """Say whether a find only describes the next: "lion fountain" is a fountain, "jaguar (car)" a car."""
+    if following.first != find.last + 1 or following.plain.split()[0] in CONNECTORS:
+        return False
+    gap = text[find.thing.end : following.thing.start]
+    return gap.strip() == "(" or _joined(text, find.thing.end, following.thing.start)
+
+
 def _style_spans(text: str) -> Iterator[tuple[int, int]]:
     """Yield the spans that name a style or a maker, in which nothing is a thing."""
     at = 0
@@ -230,13 +239,16 @@ def _is_place(text: str, match: re.Match[str]) -> bool:
 
 
 def _is_noun(text: str, words: list[_Word], find: _Find, ends: set[int]) -> bool:
-    """Say whether a find is a noun here, for the names that are often adjectives or verbs."""
+    """Say whether a find is there and a noun, for the names that are often adjectives or verbs."""
     known = lexicon()
+    before = [word.plain for word in words[max(find.first - 2, 0) : find.first]]
+    if NEGATIONS & set(before[-1:]) or (NEGATIONS & set(before[:1]) and before[-1] in ARTICLES):
+        return False  # "without a cat"
     if find.plain in known.article:
         return _ends_phrase(text, words, find.last) and _follows_article(words, find.first, ends)
     if find.plain not in known.last:
         return True
-    return _ends_phrase(text, words, find.last) and not (find.plain in COLOURS and _is_colour(words, find))
+    return _ends_phrase(text, words, find.last) and not (find.plain in COLOURS and _is_colour(words, find, ends))
 
 
 def _ends_phrase(text: str, words: list[_Word], last: int) -> bool:
@@ -258,11 +270,13 @@ def _follows_article(words: list[_Word], first: int, ends: set[int]) -> bool:
     return False
 
 
-def _is_colour(words: list[_Word], find: _Find) -> bool:
-    """Say whether a name is a colour here: "blue and orange", "in bright orange"."""
+def _is_colour(words: list[_Word], find: _Find, ends: set[int]) -> bool:
+    """Say whether a name is a colour here: "blue and orange", "in bright orange", but not "a yellow lemon"."""
     before = [word.plain for word in words[max(find.first - 2, 0) : find.first]]
     after = [word.plain for word in words[find.last + 1 : find.last + 3]]
-    if before and before[-1] in SHADES | COLOURS:
+    if words[find.last].plain != find.plain:  # a plural
+        return False
+    if before and before[-1] in SHADES | COLOURS and not _follows_article(words, find.first, ends):
         return True
     pairs = [before[::-1], after]
     return any(len(pair) == 2 and pair[0] in {"and", "or"} and pair[1] in COLOURS for pair in pairs)
