@@ -111,14 +111,14 @@ def test_plain_progress_is_a_line_each_tenth_or_ten_seconds(seconds: float, leas
     lines = stream.getvalue().splitlines()
     assert least <= len(lines) <= most
     assert lines[0].startswith("a cat: 0/100")
-    assert lines[-1].startswith("a cat: 100/100  loss 0.2500  CLIP score 0.250")
+    assert lines[-1].startswith("a cat: 100/100  loss 0.2500  score 0.250")
     assert "\x1b" not in stream.getvalue()
 
 
 def test_progress_knows_speed_and_time_left() -> None:
     stream, clock = io.StringIO(), Clock()
     play(PlainProgress("a cat", stream, clock), clock, seconds=200)
-    assert "50/100  loss 0.2500  CLIP score 0.250  0.50 steps/s  0:01:40 left" in stream.getvalue()
+    assert "50/100  loss 0.2500  score 0.250  0.50 steps/s  0:01:40 left" in stream.getvalue()
     assert stream.getvalue().endswith("0.50 steps/s  in 0:03:20\n")
 
 

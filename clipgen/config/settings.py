@@ -20,6 +20,7 @@ MAX_LEVELS = 16
 MAX_NOISE = 100.0
 MAX_SCALE = 100.0
 MAX_SHARE = 1000.0
+MAX_FALL = 4.0
 MAX_CANDIDATES = 256
 
 
@@ -82,6 +83,8 @@ class GeneratorSettings:
     """Progress values in (0, 1) at which the decoded picture is re-encoded: an encoder trained on blurred pictures
     brings sharp edges back."""
 
+    fall: float = added_later(0.0)
+    """How much less the finer of several resolutions move, see `clipgen.core.optim`; 0 means that all move alike."""
     decorrelated: bool = added_later(False)
     """Pixels only: the latent is in a space in which the colours of photographs are not correlated."""
 
@@ -92,6 +95,7 @@ class GeneratorSettings:
         check_whole("a generator's levels", self.levels, 1, MAX_LEVELS)
         check_choice("the optimizer", self.optimizer, OPTIMIZERS)
         _check_numbers(self, ("small_until", "full_lr_share"), 0.0, 1.0)
+        _check_numbers(self, ("fall",), 0.0, MAX_FALL)
         for progress in self.reencode_at:
             checked_number("reencode_at", progress, 0.0, 1.0)
 

@@ -153,7 +153,7 @@ class Run:
         rates = [snapshot.lr for snapshot in snapshots] or [plan.lr] * len(self._seeds)
         loop = Loop(
             generator=generator,
-            optimizer=LatentOptimizer(generator.parameters(), rates, plan.generator.optimizer),
+            optimizer=_optimizer(plan, generator, rates),
             objective=objective,
             guides=self._models.guides,
             cutouts=CutoutPlan(plan.cutouts, plan.size, plan.augmentations),
@@ -222,7 +222,7 @@ class Run:
         large: Generator = loop.generator.at_size(plan.size)
         _encoder(large).start_from_images_(images)
         rates = [rate * plan.generator.full_lr_share for rate in loop.optimizer.rates]
-        loop.generator, loop.optimizer = large, LatentOptimizer(large.parameters(), rates, plan.generator.optimizer)
+        loop.generator, loop.optimizer = large, _optimizer(plan, large, rates)
         self._growth = 0
         self._recovery.remember(loop)
 
@@ -275,6 +275,10 @@ class Run:
         if image.isfinite().all():
             self._finite[row] = image
         return self._finite.get(row, image)
+
+
+def _optimizer(plan: Plan, generator: Generator, rates: Sequence[float]) -> LatentOptimizer:
+    return LatentOptimizer(generator.parameters(), rates, plan.generator.optimizer, plan.generator.fall)
 
 
 def _encoder(generator: Generator) -> Encoder:

@@ -19,8 +19,10 @@ from clipgen.weights import Checkpoint
 CLASSES = 1000
 MAX_THINGS = 8
 """Number of things that a text can name."""
+TEMPERATURE = 3.0
+"""Of the softmax whose cross entropy guides: at 1 a classifier is certain after a few steps, and then says no more."""
 LOGIT_WEIGHT = 0.05
-"""Weight of the logit itself beside its probability, whose gradient fades as the probability nears 1."""
+"""Weight of the logit itself beside the cross entropy."""
 
 
 class ClassifierPerceptor(nn.Module):
@@ -58,9 +60,10 @@ class ClassifierPerceptor(nn.Module):
 
         seen: logits (b, n, C). targets: (b, K, C), as `encode_texts` returns them.
         """
+        seen = seen / TEMPERATURE
         logits, named = self._of_things(seen, targets)
         cross_entropy = seen.logsumexp(2)[:, :, None, None] - logits
-        return _mean(cross_entropy - LOGIT_WEIGHT * logits, named)
+        return TEMPERATURE * _mean(cross_entropy - LOGIT_WEIGHT * logits, named)
 
     def similarities(self, seen: Tensor, targets: Tensor) -> Tensor:
         """Return (b, n, K): the probability of the things of each target, averaged over these."""
