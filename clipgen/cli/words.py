@@ -54,12 +54,13 @@ def words(
         return
     fields = {**engine.job_fields(), **models.job_fields(engine.backend or DEFAULT_BACKEND)}
     job = Job(parse_prompts(prompt), **fields)
-    plan, _ = resolve(job)
-    reason = chosen_preset(job)[1]
+    # Named CLIPs are the same in every preset of pretrained models, and only to look for a GPU would load torch.
+    device = "cpu" if job.clips else "auto"
+    plan, reason = resolve(job, device=device)[0], chosen_preset(job, device)[1]
     if output.as_json:
         typer.echo(json.dumps(_record(plan), indent=2))
         return
-    for note in [*([reason] if reason else []), *unknown_word_warnings(plan)]:
+    for note in [*([reason] if reason and not job.clips else []), *unknown_word_warnings(plan)]:
         say(note)
     _print_shares(plan)
 
@@ -105,7 +106,6 @@ def _left_out(plan: Plan) -> list[str]:
 
 def _record(plan: Plan) -> dict[str, Any]:
     return {
-        "preset": plan.preset,
         "prompts": [{"text": prompt.text, "weight": prompt.weight} for prompt in plan.prompts],
         "perceptors": [
             {
