@@ -97,12 +97,7 @@ def evaluate(
         raise UsageError(
             f"--judge {judge[0]} goes with --classes; pictures of the drawn world have a judge of their own"
         )
-    count = COUNT if count is None else count
-    if not 2 <= count <= MAX_COUNT:
-        raise UsageError(f"--n must be from 2 to {MAX_COUNT}, got {count}")
-    template = Job(prompts, **fields)
-    backend = template.backend or PRESETS[chosen_preset(template, device)[0]].backend
-    _evaluate(replace(template, backend=backend), count, out, device)
+    _evaluate(Job(prompts, **fields), COUNT if count is None else count, out, device)
 
 
 def _judge(text: str) -> str:
@@ -114,6 +109,10 @@ def _judge(text: str) -> str:
 
 
 def _evaluate(template: Job, count: int, out: Path, device: str) -> None:
+    """Measure on the drawn world."""
+    if not 2 <= count <= MAX_COUNT:
+        raise UsageError(f"--n must be from 2 to {MAX_COUNT}, got {count}")
+    template = replace(template, backend=template.backend or PRESETS[chosen_preset(template, device)[0]].backend)
     from clipgen.starter.evaluation import answers, questions
     from clipgen.util.files import reserved
 
