@@ -16,6 +16,7 @@ from clipgen.cli.replay import replay
 from clipgen.cli.resume import resume
 from clipgen.cli.run import run
 from clipgen.cli.train import train
+from clipgen.cli.words import words
 from clipgen.cli.world import world
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -24,6 +25,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "resume": resume,
     "info": info,
     "replay": replay,
+    "words": words,
     "doctor": doctor,
     "eval": evaluate,
     "world": world,

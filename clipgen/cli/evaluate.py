@@ -1,23 +1,30 @@
-"""`clipgen eval`: how often pictures show what was asked for, according to a judge that never guides."""
+"""`clipgen eval`: how often pictures show what was asked for, according to judges that do not guide them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from clipgen.cli.evaluate_classes import evaluate_classes
 from clipgen.cli.failures import say
+from clipgen.cli.model_options import known_network
 from clipgen.cli.option_groups import Option, flat, only, redeclared
 from clipgen.cli.options import SIZES, EngineOptions, PictureOptions
 from clipgen.cli.report import echo_path
 from clipgen.config.job import Job
-from clipgen.config.presets import NOISE, UNCLIP
+from clipgen.config.presets import AUTO, NOISE, PHOTO, PRESETS, UNCLIP
 from clipgen.config.prompts import parse_prompts
-from clipgen.errors import UsageError
+from clipgen.config.resolve import chosen_preset
+from clipgen.errors import UsageError, unknown_value
 from clipgen.util.devices import pick_device
+from clipgen.weights.registry import networks
 
 if TYPE_CHECKING:
     from clipgen.starter.evaluation import Answer
 
 COLUMNS = 8
+COUNT, COUNT_OF_CLASSES = 48, 60
+"""How many prompts by default."""
 MAX_COUNT = 2000
 """Enough to measure a proportion to about one percentage point."""
 
@@ -30,7 +37,34 @@ EvalEngine = Annotated[
             "text": "Where the latent begins: noise, or a picture proposed by the starter set's unCLIP.",
             "choices": (NOISE, UNCLIP),
             "default": "unclip with preset starter; else noise",
-        }
+        },
+        preset={"default": f"{AUTO}; with --classes, {PHOTO}"},
+    ),
+]
+Classes = Annotated[
+    bool,
+    Option(
+        "--classes",
+        "Ask for things that classifiers of photographs know, instead of prompts of the drawn world; classifiers that "
+        "do not guide judge.",
+    ),
+]
+Count = Annotated[
+    int | None,
+    Option(
+        "--n -n",
+        "How many prompts to draw; each gets one picture.",
+        "NUMBER",
+        default=f"{COUNT}; with --classes, {COUNT_OF_CLASSES}",
+    ),
+]
+Judges = Annotated[
+    list[str] | None,
+    Option(
+        "--judge",
+        "With --classes, a classifier that judges; repeat it for several.",
+        "NAME",
+        default="efficientnet-lite1 and -lite2, unless they guide",
     ),
 ]
 
@@ -38,26 +72,47 @@ EvalEngine = Annotated[
 @flat
 def evaluate(
     *,
-    count: Annotated[int, Option("--n -n", "How many prompts to draw; each gets one picture.", "NUMBER")] = 48,
+    classes: Classes = False,
+    count: Count = None,
+    judge: Judges = None,
     seed: Annotated[int, Option("--seed", "The seed of the prompts and of every picture.", "NUMBER")] = Job.seed,
     picture: EvalPicture,
     engine: EvalEngine,
     out: Annotated[Path, Option("-o --out", "Where to write.", "FOLDER")] = Path("eval"),
 ) -> None:
-    """Make pictures for prompts of the drawn world and report how many show what was asked for.
+    """Make pictures for prompts of the drawn world, or of things, and report how many show what was asked for.
 
     Writes a table, a JSON file and a contact sheet; prints the paths of the last two.
 
     Ctrl-C stops early and reports on what has been made.
     """
-    if not 2 <= count <= MAX_COUNT:
-        raise UsageError(f"--n must be from 2 to {MAX_COUNT}, got {count}")
-    prompts = parse_prompts("the prompts follow")
-    template = Job(prompts, seed=seed, **picture.job_fields(), **engine.job_fields())
-    _evaluate(template, count, out, pick_device(engine.device))
+    fields = {"seed": seed, **picture.job_fields(), **engine.job_fields()}
+    prompts, device = parse_prompts("the prompts follow"), pick_device(engine.device)
+    if classes:
+        template = Job(prompts, **{"preset": PHOTO, **fields})
+        count = COUNT_OF_CLASSES if count is None else count
+        evaluate_classes(template, count, [_judge(name) for name in judge or []], out, device)
+        return
+    if judge:
+        raise UsageError(
+            f"--judge {judge[0]} goes with --classes; pictures of the drawn world have a judge of their own"
+        )
+    _evaluate(Job(prompts, **fields), COUNT if count is None else count, out, device)
+
+
+def _judge(text: str) -> str:
+    """Return the name of the weights of a classifier, such as "classifier/efficientnet-lite1"."""
+    name = known_network("classifier", text)
+    if name is None:
+        raise unknown_value("--judge", text, networks("classifier"))
+    return name
 
 
 def _evaluate(template: Job, count: int, out: Path, device: str) -> None:
+    """Measure on the drawn world."""
+    if not 2 <= count <= MAX_COUNT:
+        raise UsageError(f"--n must be from 2 to {MAX_COUNT}, got {count}")
+    template = replace(template, backend=template.backend or PRESETS[chosen_preset(template, device)[0]].backend)
     from clipgen.starter.evaluation import answers, questions
     from clipgen.util.files import reserved
 

@@ -108,7 +108,7 @@ class ModelOptions:
         return self._vqgan(self.vqgan) if self.vqgan else None
 
     def _vqgan(self, text: str) -> str:
-        if name := _known("vqgan", text):
+        if name := known_network("vqgan", text):
             if self.vqgan_config:
                 raise UsageError(f"--vqgan-config goes with a checkpoint of your own; the config of {name} is known")
             return name
@@ -158,21 +158,21 @@ def split_weight(text: str, flag: str = "--perceptor") -> tuple[str, str]:
 
 
 def _clip(text: str) -> str:
-    if name := _known("clip", text):  # first, as in "ViT-L-14:336" the number belongs to the name
+    if name := known_network("clip", text):  # first, as in "ViT-L-14:336" the number belongs to the name
         return name
     plain, weight = split_weight(text, "--clip")
     if plain.startswith(HUB_PREFIX):
         from clipgen.weights.imports import import_hub
 
         return import_hub(plain) + weight
-    if name := _known("clip", plain):
+    if name := known_network("clip", plain):
         return name + weight
     raise unknown_value("--clip", text, networks("clip"))
 
 
 def _classifier(text: str) -> str:
     plain, weight = split_weight(text)
-    if name := _known("classifier", plain):
+    if name := known_network("classifier", plain):
         return name + weight
     raise unknown_value(f"--perceptor, unless it is {TIMM_PREFIX}NAME,", text, networks("classifier"))
 
@@ -196,7 +196,7 @@ def _unpaired(names: list[str], files: list[Path]) -> UsageError:
     )
 
 
-def _known(kind: str, text: str) -> str | None:
+def known_network(kind: str, text: str) -> str | None:
     """Return the network that a text names, such as "clip/openai-vit-b-32" for "ViT-B/32"; None if it names none."""
     if LOCAL.fullmatch(text) and text.startswith(f"{kind}/"):
         return text

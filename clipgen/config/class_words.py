@@ -121,6 +121,12 @@ def lexicon() -> Lexicon:
     return Lexicon(entries, qualified, frozenset(care["@last"]), frozenset(care["@article"]), longest)
 
 
+def groups() -> tuple[Entry, ...]:
+    """Return the words for several classes and the everyday words for one, by their first names."""
+    own = {Entry(row[0], (index,)) for index, row in enumerate(class_rows())}
+    return tuple(entry for entry in dict.fromkeys(lexicon().entries.values()) if entry.classes and entry not in own)
+
+
 def _indices(text: str) -> tuple[int, ...]:
     """Parse "7-9 12": ranges that include both ends."""
     spans = [span.partition("-") for span in text.split()]
