@@ -38,7 +38,7 @@ pasta hamburger potato bun cracker roll pepper tortilla apple artichokes?; airpl
 boat: \w*boats? canoe gondola; ship: ship vessel; sailboat: sailing sailboat boat; beach: sand shore;
 train: train locomotive railcar; motorcycle: motor\w*; laptop: computer; cup: cup mug;
 musical instrument: instruments? guitar piano drum chordophone woodwind trombone; shoe: shoe footwear;
-swimsuit: bikini maillot; jug: jug pitcher"""
+swimsuit: bikini maillot; jug: jug pitcher; bathtub: bathtub tub"""
 
 FOUND = """a volcano in the style of Van Gogh at night = volcano | a red teapot = teapot | an oil painting of a castle = castle
 a watercolour of two cats, at sunset = cat | a polar bear on a chair = polar bear, chair

@@ -72,9 +72,16 @@ def test_starts_that_go_with_nothing_else_are_refused(settings: dict[str, str], 
 
 
 def test_the_prompt_and_what_holds_on_to_an_init_image_are_losses() -> None:
-    plan, _ = resolve(Job(CAT, init="a.png", init_weight=0.5))
-    assert [(row.name, row.weight.start) for row in plan.losses] == [("prompt", 1.0), ("init", 0.5)]
-    assert [row.name for row in resolve(Job(CAT, init="a.png"))[0].losses] == ["prompt"]
+    def losses(**settings: Any) -> list[tuple[str, float]]:
+        return [(row.name, row.weight.start) for row in resolve(Job(CAT, init="a.png", **settings))[0].losses]
+
+    assert losses(preset="starter", init_weight=0.5) == [("prompt", 1.0), ("init", 0.5)]
+    assert losses(preset="starter") == losses(preset="starter", init_weight=0.0) == [("prompt", 1.0)]
+    others = [("total-variation", 3.0), ("contrast", 0.5)]
+    assert losses(preset="photo", init_weight=0.5) == [("prompt", 1.0), ("layout", 2.5), *others]
+    assert losses(preset="photo") == [("prompt", 1.0), ("layout", 5.0), *others]
+    assert losses(preset="photo", init_weight=0.0) == [("prompt", 1.0), *others]
+    assert [row.name for row in resolve(Job(CAT, preset="photo"))[0].losses] == ["prompt", *(name for name, _ in others)]
 
 
 def test_named_models_take_the_place_of_the_preset_s() -> None:
