@@ -27,7 +27,7 @@ SIGNS = r"""dog: dogs? \w*hounds? terrier spaniel retriever schnauzer poodle \w*
 pug bulldog pinscher pointer chihuahua kuvasz leonberg shepherd kelpie malamute breeds? boxer sennenhunde;
 bird: \w*birds? cock hen finch \w*thrush jay titmouse eagle owl grouse pheasant quail partridge parrots? macaws?
 cockatoo lories cuckoo duck merganser swan stork heron egrets? bustard coot gallinule sandpiper rail snipes?
-penguin albatross goose geese kite crow flamingo goldfinch turnstones? ptarmigan junco bulbul magpie hawks?;
+penguin albatross goose geese kite crow flamingo goldfinch peafowl turnstones? ptarmigan junco bulbul magpie hawks?;
 cow: bull; buffalo: buffalo bovids?; ape: apes? gibbon; chicken: cock hen; parrot: parrots? cockatoo lories;
 duck: duck merganser; fish: \w*fish\w* salmon; wildcat: lynx cougar; snake: \w*snake boa cobra mamba viper;
 lizard: lizards? gecko chameleon; sea turtle: turtles?; insect: insects? \w*beetles? \w*butterfl\w*;
@@ -38,7 +38,8 @@ pasta hamburger potato bun cracker roll pepper tortilla apple artichokes?; airpl
 boat: \w*boats? canoe gondola; ship: ship vessel; sailboat: sailing sailboat boat; beach: sand shore;
 train: train locomotive railcar; motorcycle: motor\w*; laptop: computer; cup: cup mug;
 musical instrument: instruments? guitar piano drum chordophone woodwind trombone; shoe: shoe footwear;
-swimsuit: bikini maillot; jug: jug pitcher; bathtub: bathtub tub"""
+swimsuit: bikini maillot; jug: jug pitcher; bathtub: bathtub tub;
+sunglasses: sunglass\w*; car: cars? automobile; shop: \w*shop market; gun: gun\w* rifle"""
 
 FOUND = """a volcano in the style of Van Gogh at night = volcano | a red teapot = teapot | an oil painting of a castle = castle
 a watercolour of two cats, at sunset = cat | a polar bear on a chair = polar bear, chair

@@ -11,7 +11,14 @@ from clipgen.config.classes import things_in
 from clipgen.config.prompts import NO_STOP
 from clipgen.core.losses import prompt_loss, prompt_score
 from clipgen.errors import UsageError
-from clipgen.perceptors.classifier import CLASSES, LOGIT_WEIGHT, MAX_THINGS, ClassifierPerceptor, build_classifier, folded
+from clipgen.perceptors.classifier import (
+    CLASSES,
+    LOGIT_WEIGHT,
+    MAX_THINGS,
+    ClassifierPerceptor,
+    build_classifier,
+    folded,
+)
 from clipgen.perceptors.timm_classifier import classifier_network
 from clipgen.weights import Checkpoint
 

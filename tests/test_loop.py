@@ -92,8 +92,12 @@ def pixels_by_classifier(prompt: str, seed: int = 0) -> Loop:
     return fake_loop(asked, guided_by(knows_three_colours(), backend="pixels"))
 
 
-@pytest.mark.parametrize(("prompt", "wanted"), [("goldfish", [1, 0, 0]), ("a big zebra", [0, 1, 0]), ("bananas", [0, 0, 1])])
-def test_pixels_that_a_classifier_guides_take_the_colour_of_the_thing_that_it_is_told(prompt: str, wanted: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("prompt", "wanted"), [("goldfish", [1, 0, 0]), ("a big zebra", [0, 1, 0]), ("bananas", [0, 0, 1])]
+)
+def test_pixels_that_a_classifier_guides_take_the_colour_of_the_thing_that_it_is_told(
+    prompt: str, wanted: list[int]
+) -> None:
     loop = pixels_by_classifier(prompt)
     for _ in range(40):
         loop.step()

@@ -157,7 +157,11 @@ def test_a_record_that_is_older_than_a_key_means_its_default() -> None:
 @pytest.mark.parametrize("place", PLACES, ids=str)
 def test_a_value_of_the_wrong_kind_is_refused_wherever_it_is(place: tuple[Any, ...]) -> None:
     for value in ({}, [[]], "\x1b[31m" * 999, math.nan, math.inf, -(10**400), True, None):
-        fits = value is True if place[-1] in {"flip", "decorrelated"} else value is None and (place[0], place[-1]) == ("prompts", "stop")
+        fits = (
+            value is True
+            if place[-1] in {"flip", "decorrelated"}
+            else value is None and (place[0], place[-1]) == ("prompts", "stop")
+        )
         if not fits:
             refused(with_value(RECORD, place, value))
 

@@ -81,7 +81,10 @@ def test_the_prompt_and_what_holds_on_to_an_init_image_are_losses() -> None:
     assert losses(preset="photo", init_weight=0.5) == [("prompt", 1.0), ("layout", 2.5), *others]
     assert losses(preset="photo") == [("prompt", 1.0), ("layout", 5.0), *others]
     assert losses(preset="photo", init_weight=0.0) == [("prompt", 1.0), *others]
-    assert [row.name for row in resolve(Job(CAT, preset="photo"))[0].losses] == ["prompt", *(name for name, _ in others)]
+    assert [row.name for row in resolve(Job(CAT, preset="photo"))[0].losses] == [
+        "prompt",
+        *(name for name, _ in others),
+    ]
 
 
 def test_named_models_take_the_place_of_the_preset_s() -> None:
