@@ -23,11 +23,12 @@ EVERYDAY = """7 rooster, cockerel|97 mallard|203 westie|230 sheltie|236 doberman
 987 sweetcorn, maize|998 corncob"""
 
 # What WordNet says of every class in a group; a group that is absent must be named in what it says of each.
-SIGNS = r"""dog: dogs? \w*hounds? terrier spaniel retriever schnauzer poodle \w*mastiff setter corgi collie griffon sheepdog
-pug bulldog pinscher pointer chihuahua kuvasz leonberg shepherd kelpie malamute breeds? boxer sennenhunde;
+SIGNS = r"""dog: dogs? \w*hounds? terrier spaniel retriever schnauzer poodle \w*mastiff setter corgi collie griffon
+sheepdog pug bulldog pinscher pointer chihuahua kuvasz leonberg shepherd kelpie malamute breeds? boxer sennenhunde;
 bird: \w*birds? cock hen finch \w*thrush jay titmouse eagle owl grouse pheasant quail partridge parrots? macaws?
 cockatoo lories cuckoo duck merganser swan stork heron egrets? bustard coot gallinule sandpiper rail snipes?
-penguin albatross goose geese kite crow flamingo goldfinch peafowl turnstones? ptarmigan junco bulbul magpie hawks?;
+penguin albatross goose geese kite crow flamingo goldfinch turnstones? ptarmigan junco bulbul magpie hawks?
+peafowl;
 cow: bull; buffalo: buffalo bovids?; ape: apes? gibbon; chicken: cock hen; parrot: parrots? cockatoo lories;
 duck: duck merganser; fish: \w*fish\w* salmon; wildcat: lynx cougar; snake: \w*snake boa cobra mamba viper;
 lizard: lizards? gecko chameleon; sea turtle: turtles?; insect: insects? \w*beetles? \w*butterfl\w*;
@@ -41,7 +42,8 @@ musical instrument: instruments? guitar piano drum chordophone woodwind trombone
 swimsuit: bikini maillot; jug: jug pitcher; bathtub: bathtub tub;
 sunglasses: sunglass\w*; car: cars? automobile; shop: \w*shop market; gun: gun\w* rifle"""
 
-FOUND = """a volcano in the style of Van Gogh at night = volcano | a red teapot = teapot | an oil painting of a castle = castle
+FOUND = """a volcano in the style of Van Gogh at night = volcano
+a red teapot = teapot | an oil painting of a castle = castle
 a watercolour of two cats, at sunset = cat | a polar bear on a chair = polar bear, chair
 a bear and a teddy bear = bear, teddy bear | Two hot dogs and a dog = hot dog, dog | a hotdog stand = hot dog
 a sea lion, a guinea pig = sea lion, guinea pig | a school bus behind a sports car = school bus, sports car
@@ -67,7 +69,8 @@ a killer whale under a suspension bridge = killer whale, suspension bridge
 a street sign at the seashore = street sign, seashore | an aeroplane, an airplane = airplane, airplane | PIZZA = pizza
 cats' = cat | mouse, computer mice = computer mouse | a fox in the snow, at night = fox"""
 
-NOTHING = """a city in the style of Van Gogh at night | peace | a ratio of 16:9 | two lovers dancing | love | the fly-by-night
+NOTHING = """a city in the style of Van Gogh at night
+peace | a ratio of 16:9 | two lovers dancing | love | the fly-by-night
 an old man | a house at night | time flies | birds of paradise | a cock-and-bull story | a fish tank
 an orange sunset | a strawberry cake | lemon yellow light | a cat-like creature | a lion-shaped cloud | a catwoman
 category | by Cat Stevens | inspired by a volcano | in the style of a cat | fish and chips | a top hat

@@ -3,7 +3,6 @@ import torch
 
 from clipgen.generators.pyramid import Pyramid
 
-
 every_kind = pytest.mark.parametrize("cascaded", [False, True])
 
 
