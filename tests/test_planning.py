@@ -94,7 +94,7 @@ def test_settings_that_say_nothing_of_the_prompt_leave_the_readings() -> None:
 
 def test_another_preset_reads_the_prompt_in_its_own_way() -> None:
     plan = changed(planned(), preset="starter")
-    assert (guides(plan), plan.readings, plan.backend) == (STARTERS, (), "vqgan")
+    assert (guides(plan), plan.readings, plan.backend) == (STARTERS, (), "pixels")
     assert changed(plan, preset="photo").readings == planned().readings
     named = changed(planned(), classifiers=(LITE1,))
     assert (guides(named), named.judges) == ([LITE1, *STARTERS], ())
