@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from fakes import COLOURS, Cli
+from fakes import COLOURS, Cli, fake_models
 from test_faults import refuse
 
 from clipgen.core.contracts import Step
@@ -76,6 +76,44 @@ def test_pictures_that_start_at_an_image_are_too(cli: Cli) -> None:
         assert cli(line, *SMALL, *options, "-o", "alone").exit_code == 0
     assert cli(*write(*LINES[:3]), *options, "-o", "together").exit_code == 0
     assert content("together") == content("alone")
+
+
+KNOWN = {"zebra": (1, -1, 1), "teapot": (-1, 1, 1), "in pencil": (1, 1, -1), "in watercolour": (-1, -1, 1)}
+MIXED = {
+    "red": ("starter", "vqgan", ()),
+    "a zebra": ("photo", "pixels", (("zebra",),)),
+    "a teapot|a zebra:-0.5": ("photo", "pixels", (("teapot", "zebra"),)),
+    "a zebra in pencil": ("photo", "pixels", (("zebra",), ("in pencil",), ("in pencil",))),
+    "a teapot|in watercolour": ("photo", "pixels", (("teapot", ""), ("", "in watercolour"), ("", "in watercolour"))),
+    "blue": ("starter", "vqgan", ()),
+}
+"""By line of a file: preset, backend and readings of its picture."""
+
+
+def test_lines_that_need_different_presets_all_become_their_pictures_in_order(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for text, colour in KNOWN.items():
+        monkeypatch.setitem(COLOURS, text, colour)
+    monkeypatch.setattr(
+        session, "load_models", lambda plan, _device, _note=None: fake_models(plan.backend, len(plan.perceptors))
+    )
+    for line in MIXED:
+        result = cli(line, *SMALL, "-o", "alone")
+        assert result.exit_code == 0, result.stderr
+    sizes = groups(monkeypatch)
+    result = cli(*write("", *MIXED, "a crane"), "-o", "together", "--json")
+    assert result.exit_code == 1  # one of the lines can mean two things
+    assert sizes == [1, 2, 2, 1]
+    document = json.loads(result.stdout)
+    assert [failure["line"] for failure in document["failed"]] == [len(MIXED) + 2]
+    plans = [metadata.read_recipe(Path(picture["path"])).plan for picture in document["pictures"]]
+    found = {plan.text: (plan.preset, plan.backend, plan.readings) for plan in plans}
+    assert list(found.items()) == list(MIXED.items())
+    assert content("together") == content("alone")
+    again = cli(*write(*MIXED), "-o", "together", "--json")
+    assert json.loads(again.stdout)["pictures"] == []
+    assert len(json.loads(again.stdout)["skipped"]) == len(MIXED)
 
 
 def test_the_same_prompt_twice_in_a_file_is_made_once(cli: Cli) -> None:

@@ -1,14 +1,17 @@
 """Several seeds a short way: the judge's order, the whole way for the best, and the pictures that runs alone make."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from fakes import Cli, FakePerceptor, Recorder, fake_models, plan
+from fakes import COLOURS, Cli, FakePerceptor, Recorder, fake_models, plan
 from PIL import Image
 
 from clipgen.config.job import MAX_SEED
+from clipgen.config.plan import Plan
+from clipgen.engine.models import Models
 from clipgen.engine.optimise import optimise
 from clipgen.judge.score import mean_similarities
 from clipgen.outputs import metadata
@@ -48,6 +51,26 @@ def test_the_judge_goes_by_the_weights_of_the_texts() -> None:
     for text, better, worse in (("red", red, blue), ("red:0.2|blue", blue, red), ("red:-1|white:0.1", blue, red)):
         first, second = mean_similarities([better, worse], plan(text).prompts, judges, CPU)
         assert first > second
+
+
+@pytest.mark.parametrize(("prompt", "judges"), [("a zebra|blue", ("classifier/efficientnet-lite1",)), ("blue", ())])
+def test_where_no_judge_knows_a_word_the_guides_rank(
+    monkeypatch: pytest.MonkeyPatch, prompt: str, judges: tuple[str, ...]
+) -> None:
+    asked = []
+
+    def load_judges(plan: Plan, models: Models) -> list[FakePerceptor]:
+        asked.append(plan.judges)
+        return [FakePerceptor() for _ in plan.judges or models.guides]
+
+    monkeypatch.setattr(candidates, "load_judges", load_judges)
+    for text in ("zebra", "a zebra"):
+        monkeypatch.setitem(COLOURS, text, (1, 1, -1))
+    wanted = replace(plan(prompt), judges=("classifier/efficientnet-lite1",))
+    found = best_seeds(wanted, 2, fake_models(perceptors=2))
+    assert asked == [judges]
+    assert {each.plan.judges for each in found} == {wanted.judges}
+    assert all(-1 <= each.score <= 1 for each in found)
 
 
 def test_seeds_go_round_at_the_largest() -> None:

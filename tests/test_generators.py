@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from clipgen import generators
 from clipgen.config.presets import BACKENDS
+from clipgen.config.settings import GeneratorSettings
 from clipgen.core.contracts import Encoder, Generator, Growable
 from clipgen.errors import UsageError
 from clipgen.generators import GENERATORS
@@ -16,13 +17,19 @@ SIZE = (48, 32)
 NETWORKS: dict[str, Callable[[], nn.Module]] = {"vqgan": FakeVQGAN, "dvae": FakeDVAE, "pixels": nn.Identity}
 CPU = torch.device("cpu")
 
+DECORRELATED = "decorrelated"  # pixels in the space of colours that are not correlated
+
 every_backend = pytest.mark.parametrize("backend", GENERATORS)
+every_generator = pytest.mark.parametrize("backend", [*GENERATORS, DECORRELATED])
 
 
 def create(
     backend: str, batch: int, size: tuple[int, int] = SIZE, levels: int = 1, network: nn.Module | None = None
 ) -> Generator:
-    return generators.create(backend, network or NETWORKS[backend](), CPU, batch, size, levels)
+    decorrelated = backend == DECORRELATED
+    name = "pixels" if decorrelated else backend
+    settings = GeneratorSettings("", 1 if name == "pixels" else STRIDE, levels, decorrelated=decorrelated)
+    return generators.create(name, network or NETWORKS[name](), CPU, batch, size, settings)
 
 
 def started(backend: str, seeds: tuple[int, ...] = (0,), step: int = 0) -> Generator:
@@ -55,7 +62,7 @@ def test_every_backend_that_a_job_can_name_has_a_generator_and_the_other_way_rou
     assert set(GENERATORS) == set(BACKENDS)
 
 
-@every_backend
+@every_generator
 def test_every_generator_can_start_from_an_image_and_be_made_for_another_size(backend: str) -> None:
     generator = started(backend, (1, 2))
     assert isinstance(generator, Encoder)
@@ -66,7 +73,7 @@ def test_every_generator_can_start_from_an_image_and_be_made_for_another_size(ba
     assert large.decode().shape == (2, 3, 64, 96)
 
 
-@every_backend
+@every_generator
 def test_the_tensors_of_a_generator_copied_into_another_make_the_same_pictures(backend: str) -> None:
     generator, other = started(backend, (1, 2), 4), create(backend, 2)
     with torch.no_grad():
@@ -80,17 +87,17 @@ def test_the_tensors_of_a_generator_copied_into_another_make_the_same_pictures(b
 
 def test_an_unknown_backend_is_refused_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean vqgan"):
-        generators.create("vqgn", nn.Module(), CPU, 1, SIZE, 1)
+        generators.create("vqgn", nn.Module(), CPU, 1, SIZE, GeneratorSettings("", 1, 1))
 
 
-@every_backend
+@every_generator
 def test_pictures_have_the_size_and_the_range_that_was_asked_for(backend: str) -> None:
     image = started(backend, (1, 2, 3)).decode().detach()
     assert image.shape == (3, 3, SIZE[1], SIZE[0])
     assert 0 <= image.min() < image.max() <= 1
 
 
-@every_backend
+@every_generator
 def test_a_picture_depends_on_its_own_seed_only(backend: str) -> None:
     for step in (0, 5):
         together = started(backend, (1, 2, 1), step).decode().detach()
@@ -99,7 +106,7 @@ def test_a_picture_depends_on_its_own_seed_only(backend: str) -> None:
         assert torch.equal(together[1:2], started(backend, (2,), step).decode())
 
 
-@every_backend
+@every_generator
 def test_the_global_random_state_is_neither_used_nor_touched(backend: str) -> None:
     torch.manual_seed(1)
     before = torch.get_rng_state()
@@ -109,7 +116,7 @@ def test_the_global_random_state_is_neither_used_nor_touched(backend: str) -> No
     assert torch.equal(first, started(backend, (5,), 3).decode())
 
 
-@every_backend
+@every_generator
 def test_starting_at_a_picture_shows_it_at_the_last_step(backend: str) -> None:
     generator = create(backend, 2)
     generator.start_from_images_(blocks())
@@ -131,7 +138,7 @@ def test_reencoding_makes_the_latents_what_the_encoder_makes_of_the_pictures(bac
     assert generator.distance_to_start().min() > 0  # it still started where it did
 
 
-@every_backend
+@every_generator
 def test_the_distance_to_the_start_grows_for_the_picture_that_moves(backend: str) -> None:
     generator = started(backend, (1, 2))
     latent, *_ = generator.parameters()
@@ -140,7 +147,7 @@ def test_the_distance_to_the_start_grows_for_the_picture_that_moves(backend: str
     assert generator.distance_to_start().tolist() == pytest.approx([0, 0.25])
 
 
-@every_backend
+@every_generator
 def test_following_the_gradient_to_a_picture_reaches_it(backend: str) -> None:
     generator, target = started(backend, (1, 2)), blocks()
     optimizer = torch.optim.Adam(generator.parameters(), lr=0.1)
@@ -154,6 +161,52 @@ def test_following_the_gradient_to_a_picture_reaches_it(backend: str) -> None:
         optimizer.step()
         generator.project_()
     assert distances[-1] < 0.15 * distances[0]
+
+
+def test_reencoding_pixels_changes_nothing() -> None:
+    generator = started(DECORRELATED, (1,))
+    with torch.no_grad():
+        generator.parameters()[0].add_(0.1)
+    before = generator.decode().detach()
+    assert isinstance(generator, Encoder)
+    generator.reencode_()
+    assert torch.equal(generator.decode(), before)
+
+
+def test_decorrelated_pixels_show_the_picture_that_they_start_from() -> None:
+    images = 0.02 + 0.96 * torch.rand(3, 3, 33, 20, generator=torch.Generator().manual_seed(5))
+    images[0, :, 0, :2] = torch.tensor([0.02, 0.98])
+    generator = create(DECORRELATED, 3, (20, 33), levels=9)
+    assert isinstance(generator, Encoder)
+    generator.start_from_images_(images)
+    torch.testing.assert_close(generator.decode().detach(), images, atol=1e-4, rtol=0)
+    generator.start_from_images_(torch.tensor([0.0, 1.0, 0.5]).view(3, 1, 1, 1).expand(3, 3, 33, 20))
+    shown = generator.decode().detach().mean((1, 2, 3))
+    torch.testing.assert_close(shown, torch.tensor([0.02, 0.98, 0.5]), atol=1e-4, rtol=0)
+
+
+def test_the_first_of_the_decorrelated_latents_is_brightness_which_moves_most() -> None:
+    moved = []
+    for component in range(3):
+        generator = create(DECORRELATED, 1, levels=1)
+        with torch.no_grad():
+            generator.parameters()[0][:, component] += 0.1
+        moved.append((generator.decode().detach() - 0.5).mean((0, 2, 3)))
+    assert moved[0].abs().sum() > max(moved[1].abs().sum(), moved[2].abs().sum())
+    assert (moved[0] > 0).all()  # while a contrast makes one colour brighter and another darker
+    assert all(one.min() < -1e-4 and one.max() > 1e-4 for one in moved[1:])
+
+
+@pytest.mark.parametrize("levels", [1, 4, 9])
+def test_decorrelated_pixels_made_for_another_size_have_their_settings(levels: int) -> None:
+    generator = create(DECORRELATED, 2, levels=levels)
+    assert isinstance(generator, Growable)
+    large = generator.at_size((96, 64))
+    assert len(large.parameters()) == levels
+    assert large.parameters()[0].shape == (2, 3, 64, 96)
+    large.start_from_images_(torch.full((2, 3, 64, 96), 0.3))
+    torch.testing.assert_close(large.decode().detach(), torch.full((2, 3, 64, 96), 0.3), atol=1e-4, rtol=0)
+    assert (large.parameters()[0][:, 0] < -0.1).all()  # the logit of what is darker than grey
 
 
 def test_vqgan_latents_stay_in_the_box_of_the_codebook() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipgen.config.job import MAX_SIDE, Job, parse_size
+from clipgen.config.job import MAX_SIDE, Job, parse_size, weighted
 from clipgen.config.prompts import NO_STOP, Prompt, parse_prompts
 from clipgen.errors import UsageError
 
@@ -16,18 +16,28 @@ texts = st.text(st.sampled_from("aé猫 :.-+0123456789einf|\t"), max_size=20).ma
 prompts = st.builds(
     Prompt, texts.filter(str.strip), weight=numbers, stop=st.one_of(st.just(NO_STOP), st.floats(-10, 10))
 )
+
+
+def names_of(*names: str) -> st.SearchStrategy[str]:
+    """Names of perceptors, alone or with a weight."""
+    weights = st.floats(0, 1000, exclude_min=True).map(lambda weight: f":{weight!r}")
+    return st.tuples(st.sampled_from(names), st.just("") | weights).map("".join)
+
+
 jobs = st.builds(
     Job,
     prompts=st.lists(prompts, min_size=1, max_size=4).map(tuple),
-    backend=st.sampled_from(["vqgan", "dvae"]),
-    preset=st.sampled_from(["auto", "starter"]),
+    backend=st.sampled_from([None, "vqgan", "dvae"]),
+    preset=st.sampled_from(["auto", "starter", "photo"]),
     size=st.none() | st.tuples(st.integers(1, MAX_SIDE), st.integers(1, MAX_SIDE)),
     steps=st.none() | st.integers(1, 1000),
     seed=st.integers(0, 2**63 - 1),
     lr=st.none() | st.floats(1e-6, 100),
     cutouts=st.none() | st.integers(1, 1024),
     init=st.just("a photo\udcff.jpg"),
-    init_weight=st.floats(0, 1000),
+    init_weight=st.none() | st.floats(0, 1000),
+    clips=st.lists(names_of("clip/openai-rn50", "clip/openai-vit-b-32"), max_size=1).map(tuple),
+    classifiers=st.lists(names_of("classifier/efficientnet-lite0"), max_size=1).map(tuple),
     start=st.sampled_from([None, "init"]),
 )
 
@@ -107,6 +117,20 @@ def test_bad_prompts_are_refused_in_one_printable_line(typed: str) -> None:
         ("start", "nois", "did you mean noise?"),
         ("start", "init", "--start init needs an init image; add --init FILE"),
         ("clips", ("clip/openai-rn50", "clip/openai-rn50"), "--clip names the same network twice"),
+        ("clips", ("clip/openai-rn50:2", "clip/openai-rn50:3"), "--clip names the same network twice"),
+        ("clips", ("clip/openai-rn51:2",), "did you mean clip/openai-rn50?"),
+        ("clips", ("classifier/efficientnet-lite0",), "--clip must be one of"),
+        ("clips", "clip/openai-rn50", "--clip must be a list of names"),
+        ("clips", ("clip/openai-rn50:0",), "the weight of 'clip/openai-rn50' must be a number above 0"),
+        ("clips", ("clip/openai-rn50:-1",), "at most 1000, got '-1'"),
+        ("clips", ("clip/openai-rn50:1001",), "at most 1000, got '1001'"),
+        ("clips", ("clip/openai-rn50:nan",), "at most 1000, got 'nan'"),
+        ("clips", ("clip/openai-rn50:",), "at most 1000, got ''"),
+        ("clips", ("\x1b[31m:\x1b[31m",), "must be a number above 0"),
+        ("clips", (3,), "--clip must be a name, got 3"),
+        ("classifiers", ("clip/openai-rn50",), "--perceptor must be one of"),
+        ("classifiers", ("classifier/efficientnet-lite0",) * 2, "--perceptor names the same network twice"),
+        ("classifiers", ("classifier/efficientnet-lite0:x",), "the weight of 'classifier/efficientnet-lite0' must be"),
         ("init_weight", -1.0, "--init-weight must be"),
         ("init_weight", 1.0, "--init-weight 1 needs an init image; add --init FILE"),
         ("prompts", "a cat", "prompts must be a tuple of Prompt"),
@@ -117,7 +141,24 @@ def test_bad_values_are_refused_with_flag_and_value(field: str, value: object, s
     with pytest.raises(UsageError) as caught:
         Job(**{"prompts": CAT, field: value})
     assert said in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "weight"),
+    [("clip/rn50", "clip/rn50", 1.0), ("clip/rn50:0.5", "clip/rn50", 0.5), ("clip/rn50:1e3", "clip/rn50", 1000.0)],
+)
+def test_a_name_may_carry_a_weight(text: str, name: str, weight: float) -> None:
+    assert weighted(text) == (name, weight)
+
+
+def test_what_a_job_leaves_to_the_preset_is_none() -> None:
+    job = Job(CAT)
+    assert (job.backend, job.init_weight, job.clips, job.classifiers) == (None, None, (), ())
+    named = Job(CAT, clips=("clip/openai-rn50:2",), classifiers=("classifier/efficientnet-lite0",))
+    assert Job.from_json(named.to_json()) == named
+    assert json.loads(named.to_json())["clips"] == ["clip/openai-rn50:2"]
+    assert not {"clips", "classifiers"} & set(json.loads(job.to_json()))  # a record reads the same with and without
 
 
 def _record(**changes: object) -> dict[str, object]:

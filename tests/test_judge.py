@@ -54,6 +54,16 @@ def test_judges_are_averaged() -> None:
     assert cosines("green", Judge(), Contrary()) == pytest.approx([0, 0], abs=1e-6)
 
 
+def test_a_judge_is_asked_only_about_what_it_takes() -> None:
+    def scores(*readings: list[str]) -> list[float]:
+        judges = [Judge(), Contrary()]
+        return mean_similarities([GREEN, BLUE], parse_prompts("green:3|blue:1"), judges, CPU, readings)
+
+    assert scores(["green", ""], ["", ""]) == pytest.approx([1, -1 / 3], abs=0.01)
+    assert scores(["green", ""], ["", "blue"]) == pytest.approx([2 / 3, -2 / 3], abs=0.01)
+    assert scores(["green", "blue"], ["green", "blue"]) == pytest.approx([0, 0], abs=1e-6)
+
+
 def test_r_precision_counts_only_rivals() -> None:
     similar = torch.tensor([[0.5, 0.9, 0.1], [0.9, 0.5, 0.1], [0.9, 0.1, 0.5]])
     rivals = torch.tensor([[False, False, True], [False, False, True], [True, True, False]])

@@ -11,7 +11,7 @@ from clipgen.config.settings import CutoutSettings
 from clipgen.core.loop import Loop
 from clipgen.core.optim import RULES
 from clipgen.generators import GENERATORS
-from clipgen.perceptors.classifier import ClassifierPerceptor
+from clipgen.perceptors.classifier import CLASSES, ClassifierPerceptor
 
 every_backend = pytest.mark.parametrize("backend", GENERATORS)
 
@@ -72,14 +72,19 @@ def test_latents_are_brought_back_into_range_after_every_update() -> None:
     assert loop.done == 5
 
 
+THINGS = {"goldfish": 1, "zebra": 340, "banana": 954}  # class by name; they answer to red, green and blue here
+
+
 def knows_three_colours() -> ClassifierPerceptor:
-    """A convolution whose three channels answer to red, green and blue, and their means over the picture."""
-    convolution = nn.Conv2d(3, 3, 4, stride=4)
+    """A convolution whose channels are logits: of three things, which answer to red, green and blue, and of others."""
+    convolution = nn.Conv2d(3, CLASSES, 4, stride=4)
     with torch.no_grad():
-        convolution.weight.copy_((6 * torch.eye(3) - 2)[:, :, None, None].expand(3, 3, 4, 4) / 16)
-        convolution.bias.zero_()
+        convolution.weight.zero_()
+        convolution.bias.fill_(-4.0)
+        convolution.weight[list(THINGS.values())] = (6 * torch.eye(3) - 2)[:, :, None, None].expand(3, 3, 4, 4) / 16
+        convolution.bias[list(THINGS.values())] = 0.0
     network = nn.Sequential(convolution, nn.AdaptiveAvgPool2d(1), nn.Flatten()).requires_grad_(False)
-    return ClassifierPerceptor(network, ["Red", "green", "blue"], size=16, mean=[0.5] * 3, std=[0.25] * 3)
+    return ClassifierPerceptor(network, size=16, mean=[0.5] * 3, std=[0.25] * 3)
 
 
 def pixels_by_classifier(prompt: str, seed: int = 0) -> Loop:
@@ -87,8 +92,12 @@ def pixels_by_classifier(prompt: str, seed: int = 0) -> Loop:
     return fake_loop(asked, guided_by(knows_three_colours(), backend="pixels"))
 
 
-@pytest.mark.parametrize(("prompt", "wanted"), [("red", [1, 0, 0]), ("a green thing", [0, 1, 0]), ("blue", [0, 0, 1])])
-def test_pixels_that_a_classifier_guides_take_the_colour_that_it_is_told(prompt: str, wanted: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("prompt", "wanted"), [("goldfish", [1, 0, 0]), ("a big zebra", [0, 1, 0]), ("bananas", [0, 0, 1])]
+)
+def test_pixels_that_a_classifier_guides_take_the_colour_of_the_thing_that_it_is_told(
+    prompt: str, wanted: list[int]
+) -> None:
     loop = pixels_by_classifier(prompt)
     for _ in range(40):
         loop.step()
@@ -96,9 +105,28 @@ def test_pixels_that_a_classifier_guides_take_the_colour_that_it_is_told(prompt:
     torch.testing.assert_close(mean, torch.tensor(wanted).float(), atol=0.25, rtol=0)
 
 
-def test_classes_of_one_text_share_the_picture() -> None:
-    loop = pixels_by_classifier("red and blue")
-    scores = [float(loop.step().scores) for _ in range(40)]
+def test_things_of_one_text_share_the_picture() -> None:
+    loop = pixels_by_classifier("a goldfish and a banana")
+    for _ in range(40):
+        loop.step()
     red, green, blue = loop.decode(loop.generator).detach().mean((0, 2, 3)).tolist()
     assert min(red, blue) > green + 0.2
-    assert scores[-1] > 0.95
+
+
+def test_a_thing_that_is_not_wanted_is_pushed_away() -> None:
+    loop = pixels_by_classifier("a goldfish|a banana:-0.5")
+    before = float(loop.find_gradients().losses.detach())
+    for _ in range(40):
+        loop.step()
+    assert float(loop.find_gradients().losses.detach()) < before
+    red, _, blue = loop.decode(loop.generator).detach().mean((0, 2, 3)).tolist()
+    assert red > blue + 0.4
+
+
+def test_the_score_of_a_classifier_is_the_probability_of_what_is_wanted() -> None:
+    scores = [float(pixels_by_classifier("a goldfish").step().scores)]
+    loop = pixels_by_classifier("a goldfish|a banana:-0.1")
+    scores += [float(loop.step().scores) for _ in range(40)]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6)  # what pushes is not in the score
+    assert 0 < scores[0] < 0.4
+    assert 0.95 < scores[-1] <= 1

@@ -114,6 +114,12 @@ def test_a_plan_does_not_change_with_the_presets(monkeypatch: pytest.MonkeyPatch
 RECORD = json.loads(made().to_json())
 PLACES = [place for place, _ in parts(RECORD) if place]
 LISTS = [place for place, value in parts(RECORD) if isinstance(value, list)]
+ADDED_LATER = {("readings",): (), ("generator", "decorrelated"): False, ("perceptors", "weight"): 1.0}
+"""What a record that lacks the key means, by its place without the numbers of lists."""
+
+
+def unnumbered(place: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(key for key in place if isinstance(key, str))
 
 
 @pytest.mark.parametrize("place", [place for place in PLACES if isinstance(place[-1], str)], ids=str)
@@ -124,16 +130,38 @@ def test_a_key_that_is_missing_or_misspelt_is_refused(place: tuple[Any, ...]) ->
     for key in way:
         inner = inner[key]
     value = inner.pop(last)
-    if place[0] != "prompts" or last == "text":  # the weight of a prompt, and its stop, may be left out
+    may_be_left_out = place[0] == "prompts" and last != "text"  # its weight and its stop
+    if not (may_be_left_out or unnumbered(place) in ADDED_LATER):
         assert last in refused(record)
     inner[f"{last}x"] = value
     assert f"{last}x" in refused(record)
 
 
+def test_a_record_that_is_older_than_a_key_means_its_default() -> None:
+    assert {unnumbered(place) for place in PLACES} >= set(ADDED_LATER)
+    without: Any = json.loads(json.dumps(RECORD))
+    for record in (without, without["generator"], *without["perceptors"]):
+        for key in ("readings", "decorrelated", "weight"):
+            record.pop(key, None)
+    plan = Plan.from_dict(without)
+    assert (plan.readings, plan.generator.decorrelated) == ((), False)
+    assert {row.weight for row in plan.perceptors} == {1.0}
+    assert plan == made()
+    told = json.loads(made("photo", "pixels", "noise").to_json())
+    assert Plan.from_dict({**told, "readings": []}).readings == ()
+    assert Plan.from_dict(told).generator.decorrelated
+    del told["generator"]["decorrelated"]
+    assert not Plan.from_dict(told).generator.decorrelated
+
+
 @pytest.mark.parametrize("place", PLACES, ids=str)
 def test_a_value_of_the_wrong_kind_is_refused_wherever_it_is(place: tuple[Any, ...]) -> None:
     for value in ({}, [[]], "\x1b[31m" * 999, math.nan, math.inf, -(10**400), True, None):
-        fits = value is True if place[-1] == "flip" else value is None and (place[0], place[-1]) == ("prompts", "stop")
+        fits = (
+            value is True
+            if place[-1] in {"flip", "decorrelated"}
+            else value is None and (place[0], place[-1]) == ("prompts", "stop")
+        )
         if not fits:
             refused(with_value(RECORD, place, value))
 
@@ -230,6 +258,10 @@ def test_the_weight_of_a_loss_can_be_changed_and_the_loss_left_out() -> None:
     ("start", "changes", "message"),
     [
         ("noise", {"losses": ()}, "losses must be at least one, and each named once, got none"),
+        ("noise", {"judges": ("starter/clip",)}, "starter/clip cannot be both guide and judge"),
+        ("noise", {"readings": (("a cat", "fog"),)}, "readings must hold a text for each prompt, by perceptor"),
+        ("noise", {"readings": (("a cat",), ("a cat",))}, "readings must hold a text for each prompt"),
+        ("noise", {"readings": (("a cat", ""), ("", ""))}, "none may take nothing"),
         ("noise", {"losses": made().losses * 2}, "each named once, got prompt, prompt"),
         ("noise", {"perceptors": (PerceptorSettings("a/b", 0.5, 1.0),)}, "a perceptor must guide at every moment"),
         ("noise", {"perceptors": (PerceptorSettings("a/b", 0.0, 0.9),)}, "a perceptor must guide at every moment"),
@@ -252,6 +284,14 @@ def test_a_plan_that_leaves_a_step_with_nothing_to_go_by_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         replace(made(start=start), **changes)
+
+
+def test_a_plan_says_what_each_perceptor_takes() -> None:
+    plan = made(start="noise")
+    assert plan.texts_of(0) == plan.texts_of(1) == ("a cat", "fog")
+    told = replace(plan, readings=(("a cat", ""), ("", "fog")))
+    assert (told.texts_of(0), told.texts_of(1)) == (("a cat", ""), ("", "fog"))
+    assert Plan.from_json(told.to_json()) == told
 
 
 def test_perceptors_may_take_turns() -> None:

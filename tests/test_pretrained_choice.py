@@ -86,7 +86,7 @@ def test_several_clips_guide_together(cli: Cli) -> None:
     ("flags", "message"),
     [
         (("--clip", "ViT-B-33"), "--clip must be one of"),
-        (("--clip", "ViT-B-32", "--clip", CLIP), "--clip names the same CLIP twice"),
+        (("--clip", "ViT-B-32", "--clip", CLIP), "--clip names the same network twice"),
         (("--clip", "RN50", "--preset", "starter"), "--clip cannot guide with preset starter"),
         (("--clip", "RN50", "--clip", "ViT-B-32", "--clip-weights", "a.pt"), "give one of each"),
         (("--clip-weights", "none.pt", "--clip", "tiny-vit"), "--clip-weights 'none.pt' is no file"),

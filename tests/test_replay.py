@@ -14,7 +14,8 @@ from test_recipe import SMALL, made, pixels, replayed
 from clipgen.config.plan import Plan
 from clipgen.config.presets import INIT, NOISE, PRESETS, UNCLIP, GeneratorDefaults, Guidance, Preset
 from clipgen.config.prompts import Prompt
-from clipgen.config.settings import CutoutSettings, PerceptorSettings
+from clipgen.config.schedules import Schedule
+from clipgen.config.settings import CutoutSettings, LossSettings, PerceptorSettings
 from clipgen.outputs.metadata import read_recipe
 
 
@@ -35,7 +36,7 @@ def changed_preset(preset: Preset) -> Preset:
         perceptors=(PerceptorSettings("starter/judge", until=0.5), PerceptorSettings("starter/clip", since=0.5)),
         judges=(),
         size=(128, 64),
-        smoothness=2.0,
+        losses=(LossSettings("total-variation", Schedule.constant(2.0)),),
     )
 
 

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipgen.config.job import MAX_SIDE, Job
+from clipgen.config.plan import Plan
 from clipgen.config.presets import BACKENDS, PRESETS, STARTS
 from clipgen.config.prompts import parse_prompts
-from clipgen.config.resolve import MAX_ASPECT, half, resolve, square
+from clipgen.config.resolve import MAX_ASPECT, half, networks_of, resolve, square
 from clipgen.errors import UsageError
 from clipgen.weights.registry import stride
 
@@ -72,9 +73,19 @@ def test_starts_that_go_with_nothing_else_are_refused(settings: dict[str, str], 
 
 
 def test_the_prompt_and_what_holds_on_to_an_init_image_are_losses() -> None:
-    plan, _ = resolve(Job(CAT, init="a.png", init_weight=0.5))
-    assert [(row.name, row.weight.start) for row in plan.losses] == [("prompt", 1.0), ("init", 0.5)]
-    assert [row.name for row in resolve(Job(CAT, init="a.png"))[0].losses] == ["prompt"]
+    def losses(**settings: Any) -> list[tuple[str, float]]:
+        return [(row.name, row.weight.start) for row in resolve(Job(CAT, init="a.png", **settings))[0].losses]
+
+    assert losses(preset="starter", init_weight=0.5) == [("prompt", 1.0), ("init", 0.5)]
+    assert losses(preset="starter") == losses(preset="starter", init_weight=0.0) == [("prompt", 1.0)]
+    others = [("total-variation", 3.0), ("contrast", 0.5)]
+    assert losses(preset="photo", init_weight=0.5) == [("prompt", 1.0), ("layout", 2.5), *others]
+    assert losses(preset="photo") == [("prompt", 1.0), ("layout", 5.0), *others]
+    assert losses(preset="photo", init_weight=0.0) == [("prompt", 1.0), *others]
+    assert [row.name for row in resolve(Job(CAT, preset="photo"))[0].losses] == [
+        "prompt",
+        *(name for name, _ in others),
+    ]
 
 
 def test_named_models_take_the_place_of_the_preset_s() -> None:
@@ -158,3 +169,119 @@ def test_an_absurd_size_is_refused() -> None:
 def test_the_stride_of_a_preset_is_that_of_its_weights(preset: str, start: str, backend: str) -> None:
     settings = PRESETS[preset].guidance[start].generators[backend].settings
     assert settings.stride == (stride(settings.weights) if settings.weights else 1)
+
+
+# The preset photo, whose perceptors share the prompt.
+
+LITE0, LITE1, CLIP32 = "classifier/efficientnet-lite0", "classifier/efficientnet-lite1", "clip/openai-vit-b-32"
+GUIDES = {LITE0: 1.0, "starter/clip": 3.0, "starter/clip-fine": 3.0}
+
+
+def photo(prompt: str, **settings: Any) -> tuple[Plan, list[str]]:
+    return resolve(Job(parse_prompts(prompt), **{"preset": "photo", **settings}))
+
+
+def shares(plan: Plan) -> dict[str, float]:
+    return {row.weights: row.weight for row in plan.perceptors}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "guides", "readings"),
+    [
+        ("a goldfish in pencil", list(GUIDES), (("goldfish",), ("in pencil",), ("in pencil",))),
+        ("a goldfish", [LITE0], (("goldfish",),)),
+        ("goldfish", [LITE0], ()),
+        ("blue, in pencil", list(GUIDES)[1:], ()),
+        ("a goldfish:2|blue:0.5", list(GUIDES), (("goldfish", ""), ("", "blue"), ("", "blue"))),
+        ("a blue goldfish|a zebra:-1", list(GUIDES), (("goldfish", "zebra"), ("blue", ""), ("blue", ""))),
+        ("a goldfish|blue:-1", list(GUIDES), (("goldfish", ""), ("", "blue"), ("", "blue"))),
+        ("a zebra:-1", [LITE0], (("zebra",),)),
+    ],
+)
+def test_perceptors_that_take_nothing_are_left_out_and_the_plan_says_what_the_others_take(
+    prompt: str, guides: list[str], readings: tuple[tuple[str, ...], ...]
+) -> None:
+    plan, notes = photo(prompt)
+    assert shares(plan) == {name: GUIDES[name] for name in guides}
+    assert plan.readings == readings
+    assert plan.weight_of("prompt") == sum(GUIDES[name] for name in guides)  # losses add up
+    assert {row.name for row in plan.models} == set(guides)  # nothing else is loaded
+    assert notes == []
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+def test_a_preset_whose_losses_are_averaged_keeps_the_weight_of_the_prompt() -> None:
+    plan, _ = resolve(Job(CAT, preset="draft", clips=(f"{CLIP32}:2", "clip/openai-vit-b-16:0.5")))
+    assert shares(plan) == {CLIP32: 2.0, "clip/openai-vit-b-16": 0.5}
+    assert plan.weight_of("prompt") == 1.0
+    assert plan.readings == ()
+
+
+def test_words_that_nobody_knows_are_named_once() -> None:
+    plan, notes = photo("a quixotic goldfish|a quixotic, zany zebra:-1")
+    assert notes == ["nothing here knows 'quixotic', 'zany'; it is left out"]
+    assert plan.readings == (("goldfish", "zebra"),)
+
+
+@pytest.mark.parametrize("prompt", ["a gryphon", "a gryphon|quixotic:-1", "a gryphon|a goldfish:-1", "with the of"])
+def test_a_prompt_of_which_nobody_knows_what_is_wanted_is_refused(prompt: str) -> None:
+    with pytest.raises(UsageError, match=r"^preset photo knows no word of '.*'; .*such as draft, knows far more$"):
+        photo(prompt)
+
+
+def test_a_name_of_different_things_is_refused_where_a_classifier_guides() -> None:
+    with pytest.raises(UsageError, match='"crane" can be'):
+        photo("a crane")
+    assert resolve(Job(parse_prompts("a crane"), preset="starter"))[0].readings == ()
+
+
+def test_auto_takes_the_classifier_for_things_that_the_starter_set_does_not_draw() -> None:
+    def chosen(prompt: str, **settings: Any) -> tuple[str, str]:
+        plan, [reason, *_] = resolve(Job(parse_prompts(prompt), **settings))
+        assert reason.startswith(f"preset {plan.preset}: ")
+        return plan.preset, plan.backend
+
+    assert chosen("a zebra") == chosen("a cat beside a zebra") == chosen("a zebra|blue:-1") == ("photo", "pixels")
+    assert chosen("a cat") == chosen("peace") == chosen("a goldfish at night") == ("starter", "vqgan")
+    assert chosen("a cat|a zebra:-1") == ("starter", "vqgan")  # which is not wanted
+    assert chosen("a cat", init="a.png") == ("photo", "pixels")
+    assert chosen("peace", init="a.png") == ("starter", "vqgan")
+    assert chosen("a zebra", start="unclip") == ("starter", "vqgan")
+    assert chosen("a zebra", backend="vqgan") == ("photo", "vqgan")
+    assert chosen("a cat", classifiers=(LITE1,)) == ("photo", "pixels")
+    assert chosen("a zebra", clips=(CLIP32,)) == ("draft", "vqgan")
+    assert "knows zebra and teapot; --preset starter" in resolve(Job(parse_prompts("a zebra, a teapot, a zebra")))[1][0]
+
+
+def test_a_judge_is_no_guide() -> None:
+    assert photo("a zebra")[0].judges == (LITE1,)
+    plan, _ = photo("a zebra", classifiers=(LITE1,))
+    assert (list(shares(plan)), plan.judges) == ([LITE1], ())
+
+
+def test_named_classifiers_take_the_place_of_the_preset_s() -> None:
+    plan, _ = photo("a blue zebra", classifiers=(f"{LITE1}:2.5", LITE0))
+    assert shares(plan) == {LITE1: 2.5, LITE0: 1.0, "starter/clip": 3.0, "starter/clip-fine": 3.0}
+    assert plan.readings == (("zebra",), ("zebra",), ("blue",), ("blue",))
+    assert plan.weight_of("prompt") == 9.5
+
+
+def test_named_clips_take_the_place_of_all_and_hear_whole_texts() -> None:
+    plan, _ = photo("a blue zebra", clips=(f"{CLIP32}:2",))
+    assert (shares(plan), plan.readings, plan.weight_of("prompt")) == ({CLIP32: 2.0}, (), 2.0)
+    plan, _ = photo("a blue zebra", clips=(f"{CLIP32}:2",), classifiers=(LITE0,))
+    assert shares(plan) == {LITE0: 1.0, CLIP32: 2.0}
+    assert plan.readings == (("zebra",), ("a blue zebra",))
+
+
+def test_a_classifier_named_beside_the_clips_of_a_preset_guides_with_them() -> None:
+    plan, _ = resolve(Job(parse_prompts("a blue zebra"), preset="draft", classifiers=(f"{LITE0}:0.5",)))
+    assert shares(plan) == {LITE0: 0.5, CLIP32: 1.0}
+    assert plan.readings == (("zebra",), ("a blue zebra",))
+
+
+def test_a_named_network_brings_its_own_backend() -> None:
+    job = Job(parse_prompts("a zebra"), preset="photo", network="vqgan/imagenet-f16-1024")
+    plan, _ = resolve(job)
+    assert (plan.backend, plan.generator.weights) == ("vqgan", "vqgan/imagenet-f16-1024")
+    assert set(networks_of(job)) == set(plan.networks)

@@ -1,18 +1,20 @@
 """Pictures that are made together are those that are made alone, to the byte; what harms one harms no other."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from fakes import FakePerceptor, Recorder, fake_models, guided_by, plan
 from PIL import Image
+from test_loop import knows_three_colours
 from torch import Tensor
 
 from clipgen.config.plan import Plan
 from clipgen.core.contracts import Outcome
 from clipgen.engine.models import Models
-from clipgen.engine.optimise import Result, Task, optimise, optimise_together
+from clipgen.engine.optimise import Result, Task, fit_together, optimise, optimise_together
 from clipgen.engine.snapshot import Snapshot
 from clipgen.errors import ClipgenError, DivergedError
 from clipgen.generators import GENERATORS
@@ -69,6 +71,41 @@ def test_pictures_made_together_are_those_made_alone_with_all_frames_and_snapsho
     made = together(plans, models, inits)
     assert made == alone
     assert len({picture for picture, *_ in made}) == len(PROMPTS)
+
+
+READINGS = [
+    ("red|blue", (("red", ""), ("", "zebra"))),
+    ("white:2|green:-1|black:0.3:0.2", (("white", "green", ""), ("banana", "zebra", "goldfish"))),
+    ("goldfish", (("blue",), ("goldfish",))),
+]
+
+
+@every_backend
+@pytest.mark.parametrize("init", [False, True])
+def test_pictures_whose_perceptors_take_other_parts_of_other_prompts_are_those_made_alone(
+    backend: str, init: bool
+) -> None:
+    models = guided_by(FakePerceptor(), knows_three_colours(), backend=backend)
+    settings = {"init": "a.png", "init_weight": 0.5} if init else {}
+    asked = [plan(text, backend=backend, seed=3 * k, **settings) for k, (text, _) in enumerate(READINGS)]
+    plans = [replace(one, readings=readings) for one, (_, readings) in zip(asked, READINGS, strict=True)]
+    others = [("contrast", 0.5), ("layout", 5.0)] if init else [("contrast", 0.5)]
+    for name, weight in others:
+        plans = [one.with_loss(name, weight) for one in plans]
+    inits = [Image.new("RGB", (48, 32), name) if init else None for name in ("blue", "gray", "green")]
+    alone = [together([one], models, [image])[0] for one, image in zip(plans, inits, strict=True)]
+    assert together(plans, models, inits) == alone
+    assert len({picture for picture, *_ in alone}) == len(READINGS)
+    unread = replace(plans[0], readings=(("red", "blue"), ("goldfish", "zebra")))
+    assert together([unread], models, inits[:1]) != alone[:1]
+
+
+def test_plans_whose_perceptors_weigh_otherwise_are_not_made_together() -> None:
+    first = plan()
+    rows = tuple(replace(row, weight=2.0) for row in first.perceptors)
+    assert fit_together(first, replace(first, readings=(("red",), ("red",))))
+    assert not fit_together(first, replace(first, perceptors=rows))
+    assert not fit_together(first, replace(first, perceptors=first.perceptors[:1]))
 
 
 class Choosy(FakePerceptor):

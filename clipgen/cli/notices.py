@@ -21,12 +21,13 @@ MAX_UNKNOWN_WORDS = 10
 
 
 def truncation_warnings(plan: Plan, models: Models) -> Iterator[str]:
-    """Warn about each prompt that is longer than the models' context."""
-    limit = getattr(models.guides[0].perceptor, "tokens_over_limit", None)
-    for prompt in plan.prompts:
-        if limit and (over := limit(prompt.text)):
-            text = one_line(prompt.text, MAX_LABEL)
-            yield f'warning: the last words of "{text}" are ignored: it is {over} tokens too long'
+    """Warn about each text that is longer than the context of the first CLIP that guides."""
+    limits = [(k, getattr(guide.perceptor, "tokens_over_limit", None)) for k, guide in enumerate(models.guides)]
+    for k, limit in [row for row in limits if row[1]][:1]:
+        for heard in plan.texts_of(k):
+            if limit and (over := limit(heard)) > 0:
+                text = one_line(heard, MAX_LABEL)
+                yield f'warning: the last words of "{text}" are ignored: it is {over} tokens too long'
 
 
 def licences(plan: Plan) -> Iterator[str]:

@@ -160,7 +160,7 @@ def weighted(text: str) -> tuple[str, float]:
         number = -1.0
     if not 0 < number <= MAX_WEIGHT:
         raise UsageError(
-            f"the weight of {name} must be a number above 0 and at most {MAX_WEIGHT:g}, got {quoted(weight)}"
+            f"the weight of {quoted(name)} must be a number above 0 and at most {MAX_WEIGHT:g}, got {quoted(weight)}"
         )
     return name, number
 

@@ -10,7 +10,20 @@ from dataclasses import replace
 from clipgen.config.classes import things_in
 from clipgen.config.job import Job, weighted
 from clipgen.config.plan import MAX_PIXELS, Plan, spell
-from clipgen.config.presets import AUTO, DRAFT, INIT, PHOTO, PRESETS, STANDARD, STARTER, UNCLIP, Guidance, Preset, Size
+from clipgen.config.presets import (
+    AUTO,
+    DEFAULT_BACKEND,
+    DRAFT,
+    INIT,
+    PHOTO,
+    PRESETS,
+    STANDARD,
+    STARTER,
+    UNCLIP,
+    Guidance,
+    Preset,
+    Size,
+)
 from clipgen.config.prompts import Prompt
 from clipgen.config.readings import CLASSIFIER, known_to_starter, read
 from clipgen.config.schedules import Schedule
@@ -36,7 +49,7 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
     name, reason = chosen_preset(job, device)
     preset = PRESETS[name]
     guidance, start = _guidance(job, preset)
-    backend = job.backend or preset.backend
+    backend = _backend(job, preset)
     if backend not in guidance.generators:
         raise unknown_value(f"--backend of preset {name}", backend, guidance.generators)
     defaults = guidance.generators[backend]
@@ -84,7 +97,7 @@ def networks_of(job: Job) -> tuple[str, ...]:
     """Return the names of all networks that a job needs."""
     preset = PRESETS[chosen_preset(job)[0]]
     guidance, _ = _guidance(job, preset)
-    generator = job.network or guidance.generators[job.backend or preset.backend].weights
+    generator = job.network or guidance.generators[_backend(job, preset)].weights
     unclip = (name for row in guidance.unclip for name in row.networks)
     names = (generator, *(row.weights for row in shared(job, preset)[0]), *unclip)
     return tuple(dict.fromkeys(filter(None, names)))
@@ -129,7 +142,7 @@ def _without_pretrained(job: Job) -> tuple[str, str]:
 
 def shared(job: Job, preset: Preset) -> tuple[tuple[PerceptorSettings, ...], tuple[tuple[str, ...], ...], list[str]]:
     """Return the perceptors that take something of the prompt, what each takes of each text, and notes."""
-    named = tuple(PerceptorSettings(name, weight=share) for name, share in map(weighted, job.clips + job.classifiers))
+    named = tuple(PerceptorSettings(name, weight=share) for name, share in map(weighted, job.classifiers + job.clips))
     usual = preset.perceptors
     if job.classifiers and not job.clips:  # they take the place of the preset's own
         usual = tuple(row for row in usual if not row.weights.startswith(CLASSIFIER))
@@ -187,6 +200,10 @@ def _guidance(job: Job, preset: Preset) -> tuple[Guidance, str]:
             f"--start {start} goes with preset {having}, not with {preset.name}; use --start {preset.start}"
         )
     return preset.guidance[start], start
+
+
+def _backend(job: Job, preset: Preset) -> str:
+    return job.backend or (DEFAULT_BACKEND if job.network else preset.backend)
 
 
 def _generator(job: Job, settings: GeneratorSettings) -> GeneratorSettings:

@@ -1,7 +1,6 @@
-"""What a run minimises: the distance of its pictures from their targets, and other terms by name.
+"""What a run minimises: the distance of its pictures from their targets, and other terms; each is a row of a table.
 
-A target is a prompt as each perceptor encodes what it takes of it. A further kind of target or loss is a row of TARGETS
-or LOSSES.
+A target is what a perceptor takes of a prompt, encoded.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,9 +34,9 @@ class Targets:
     shares: tuple[float, ...]
     """How much each perceptor counts beside the others."""
     vectors: tuple[Tensor, ...]
-    """For each perceptor: its targets (B, K, D)."""
+    """(B, K, D) by perceptor."""
     weights: tuple[Tensor, ...]
-    """For each perceptor: (B, K); a negative one pushes away, and it is 0 for a text of which it takes nothing."""
+    """(B, K) by perceptor; a negative one pushes away, and it is 0 for a text of which the perceptor takes nothing."""
     stops: Tensor
     """(B, K); a cutout whose signed distance is below this no longer pulls."""
     counts: tuple[int, ...]
@@ -62,10 +61,7 @@ def encode_targets(
     readings: Sequence[Sequence[Sequence[str]]],
     device: torch.device,
 ) -> Targets:
-    """Return the targets, on `device`, for the prompts of each of B pictures.
-
-    readings: by picture, perceptor and prompt, what the perceptor takes of the prompt's text; "" for nothing.
-    """
+    """Return the targets of B pictures; readings: what is taken, by picture, perceptor and prompt, "" for nothing."""
 
     def padded(rows: Sequence[Sequence[float] | Tensor]) -> Tensor:
         return pad_sequence([torch.as_tensor(row) for row in rows], batch_first=True).to(device)
@@ -90,11 +86,10 @@ def _encode(perceptor: Perceptor, texts: Sequence[str]) -> Tensor:
 
 
 def prompt_loss(distances: Tensor, weights: Tensor, stops: Tensor) -> Tensor:
-    """Return the weighted distance (B,) between the cutouts and the targets of each picture.
+    """Return the weighted distance (B,) of each picture, given those (B, n, K) of n cutouts; weights, stops: (B, K).
 
-    distances: (B, n, K), at least 0, of n cutouts from K targets. weights, stops: (B, K). A target contributes |weight|
-    times the mean over cutouts of d, the distance with the sign of the weight. A cutout whose d is below the stop gets
-    no gradient (the rule of the VQGAN-CLIP notebooks).
+    A target contributes |weight| times the mean over cutouts of d, the distance with the sign of the weight. A cutout
+    whose d is below the stop gets no gradient (the rule of the VQGAN-CLIP notebooks).
     """
     signed = distances * weights.sign()[:, None]
     pulled = signed.maximum(stops[:, None])
@@ -104,10 +99,7 @@ def prompt_loss(distances: Tensor, weights: Tensor, stops: Tensor) -> Tensor:
 
 
 def prompt_score(similarities: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted mean similarity (B,) of cutouts and the targets of positive weight; 0 if there are none.
-
-    similarities: (B, n, K); weights: (B, K).
-    """
+    """Return the mean (B,) of similarities (B, n, K) to the targets of positive weight (B, K); 0 if there are none."""
     pull = weights.clamp_min(0)
     share = pull / pull.sum(1, keepdim=True).clamp_min(torch.finfo(pull.dtype).tiny)
     return (similarities.mean(1) * share).sum(1)

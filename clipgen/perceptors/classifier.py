@@ -122,9 +122,9 @@ def folded(network: nn.Module, size: int) -> nn.Module:
     both are compared on noise, and the network itself is returned if they differ.
     """
     quick = copy.deepcopy(network)
-    _fold_(quick)
     noise = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
     try:
+        _fold_(quick)
         same = torch.allclose(quick(noise), network(noise), rtol=1e-3, atol=1e-3)
     except (RuntimeError, TypeError):
         return network

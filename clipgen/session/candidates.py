@@ -60,8 +60,8 @@ def best_seeds(
     label and returns the sinks for the first candidate of each group. Raises ClipgenError if a whole group fails, and
     Interrupted after `stop` was asked for.
     """
-    judges = load_judges(plan, models)
-    readings = judge_readings(plan)
+    judged = plan if any(map(any, judge_readings(plan))) else replace(plan, judges=())  # then the guides rank
+    judges, readings = load_judges(judged, models), judge_readings(judged)
     plans = [replace(plan, seed=(plan.seed + k) % (MAX_SEED + 1)) for k in range(count)]
     steps = max(round(plan.steps * SHARE), 1)
     found: list[Candidate] = []

@@ -82,7 +82,7 @@ def job_of(plan: Plan) -> Job:
 
 
 def _spelled(row: PerceptorSettings) -> str:
-    return row.weights if row.weight == 1.0 else f"{row.weights}:{row.weight:g}"
+    return row.weights if row.weight == 1.0 else f"{row.weights}:{row.weight!r}"
 
 
 def _is_starters(name: str) -> bool:
