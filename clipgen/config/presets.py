@@ -163,14 +163,26 @@ _STARTER_INIT = replace(
     },
 )
 
-_PHOTO_PIXELS = GeneratorSettings("", stride=1, levels=9, decorrelated=True)
+
+def coarse_to_fine(classifier: str) -> tuple[PerceptorSettings, ...]:
+    """Return the settings of a convolutional classifier that composes the picture before it works on details."""
+    return (
+        PerceptorSettings(classifier, until=0.25, scale=4 / 7),
+        PerceptorSettings(classifier, since=0.25, until=0.5, scale=5 / 7),
+        PerceptorSettings(classifier, since=0.5),
+    )
+
+
+_PHOTO_PIXELS = GeneratorSettings("", stride=1, levels=9, fall=0.5, decorrelated=True)
 _PHOTO = Guidance(
     {
-        "pixels": GeneratorDefaults(_PHOTO_PIXELS, steps=110, lr=0.02, cutouts=4),
+        "pixels": GeneratorDefaults(_PHOTO_PIXELS, steps=120, lr=0.03, cutouts=4),
         "vqgan": GeneratorDefaults(replace(_STARTER_VQGAN, small_until=0.0), steps=100, lr=0.06, cutouts=4),
         "dvae": GeneratorDefaults(replace(_STARTER_DVAE, small_until=0.0), steps=100, lr=0.4, cutouts=4),
     },
-    CutoutSettings(share_plain=0.0, share_whole=0.0, min_scale=0.6, max_scale=1.0),
+    CutoutSettings(
+        share_plain=0.0, share_whole=1.0, zoom=0.2, degrees=0.0, shear=0.0, perspective=0.0, jitter=0.0, noise=0.2
+    ),
 )
 
 PRESETS: dict[str, Preset] = {
@@ -190,7 +202,7 @@ PRESETS: dict[str, Preset] = {
             summary="a classifier that learned 1,000 things from photographs, beside the starter set's CLIPs: offline, "
             "on a CPU",
             perceptors=(
-                PerceptorSettings("classifier/efficientnet-lite0"),
+                *coarse_to_fine("classifier/efficientnet-lite0"),
                 PerceptorSettings("starter/clip", weight=3.0),
                 PerceptorSettings("starter/clip-fine", weight=3.0),
             ),
@@ -199,8 +211,8 @@ PRESETS: dict[str, Preset] = {
             backend="pixels",
             adds_up=True,
             losses=(
-                LossSettings("total-variation", Schedule.constant(3.0)),
-                LossSettings("contrast", Schedule.constant(0.5)),
+                LossSettings("total-variation", Schedule.constant(40.0)),
+                LossSettings("contrast", Schedule.constant(10.0)),
             ),
             hold="layout",
             hold_scale=5.0,

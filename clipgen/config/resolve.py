@@ -23,6 +23,7 @@ from clipgen.config.presets import (
     Guidance,
     Preset,
     Size,
+    coarse_to_fine,
 )
 from clipgen.config.prompts import Prompt
 from clipgen.config.readings import CLASSIFIER, known_to_starter, read
@@ -32,6 +33,7 @@ from clipgen.errors import UsageError, unknown_value
 from clipgen.util.devices import gpu_count
 from clipgen.util.text import quoted
 from clipgen.weights import registry
+from clipgen.weights.packaged import PACKAGED
 
 MAX_ASPECT = 8.0
 """Largest aspect ratio that is taken over from an init image."""
@@ -142,7 +144,7 @@ def _without_pretrained(job: Job) -> tuple[str, str]:
 
 def shared(job: Job, preset: Preset) -> tuple[tuple[PerceptorSettings, ...], tuple[tuple[str, ...], ...], list[str]]:
     """Return the perceptors that take something of the prompt, what each takes of each text, and notes."""
-    named = tuple(PerceptorSettings(name, weight=share) for name, share in map(weighted, job.classifiers + job.clips))
+    named = tuple(row for name, share in map(weighted, job.classifiers + job.clips) for row in _named(name, share))
     usual = preset.perceptors
     if job.classifiers and not job.clips:  # they take the place of the preset's own
         usual = tuple(row for row in usual if not row.weights.startswith(CLASSIFIER))
@@ -161,6 +163,12 @@ def shared(job: Job, preset: Preset) -> tuple[tuple[PerceptorSettings, ...], tup
     note = [f"nothing here knows {', '.join(map(quoted, left))}; it is left out"] if left else []
     whole = all(taken[k] == tuple(one.text for one in job.prompts) for k in kept)
     return tuple(everyone[k] for k in kept), () if whole else tuple(taken[k] for k in kept), note
+
+
+def _named(name: str, share: float) -> tuple[PerceptorSettings, ...]:
+    """Return the settings of a perceptor that the user has named; the classifiers in packages are convolutional."""
+    rows = coarse_to_fine(name) if name in PACKAGED else (PerceptorSettings(name),)
+    return tuple(replace(row, weight=share) for row in rows)
 
 
 def half(size: Size, stride: int) -> Size:
@@ -211,7 +219,7 @@ def _generator(job: Job, settings: GeneratorSettings) -> GeneratorSettings:
 
 
 def _losses(job: Job, preset: Preset, perceptors: Sequence[PerceptorSettings]) -> tuple[LossSettings, ...]:
-    prompt = sum(row.weight for row in perceptors) if preset.adds_up else 1.0
+    prompt = sum(row.weight for row in perceptors if row.guides(0.0)) if preset.adds_up else 1.0
     hold = hold_weight(job, preset)
     held = [LossSettings(preset.hold, Schedule.constant(hold))] if hold else []
     return LossSettings("prompt", Schedule.constant(prompt)), *held, *preset.losses

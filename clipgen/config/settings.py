@@ -110,11 +110,15 @@ class PerceptorSettings:
     until: float = 1.0
     weight: float = added_later(1.0)
     """How much its loss counts beside those of the other perceptors; above 0."""
+    scale: float = added_later(1.0)
+    """Side of its cutouts as a fraction of the network's own; only convolutional networks take others. A network that
+    was trained with larger cutouts sees coarser shapes in smaller ones, in less time."""
 
     def __post_init__(self) -> None:
         check_model("a perceptor's weights", self.weights)
         _check_numbers(self, ("since", "until"), 0.0, 1.0)
         _check_numbers(self, ("weight",), 1e-6, MAX_SHARE)
+        _check_numbers(self, ("scale",), 0.25, 1.0)
 
     def guides(self, progress: float) -> bool:
         """Whether it guides at a progress in [0, 1]; one that guides to the end also scores the final picture."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -39,10 +39,11 @@ class CostEstimate:
 
     def memory(self, pictures: int) -> MemoryCost:
         """Return the bytes that a step keeps for the gradient of this many pictures of full size."""
-        networks = [self._models.network, *self._perceptors()]
+        last = [guide.perceptor for guide in self._models.guides if guide.settings.guides(1.0)]
+        networks = [self._models.network, *last]
         weights = [p for each in networks if isinstance(each, torch.nn.Module) for p in each.parameters()]
         decoder = kept_bytes(lambda: [self._generator.decode()], weights)
-        cutout = kept_bytes(lambda: self._see(1), weights)
+        cutout = kept_bytes(lambda: self._see(1, last), weights)
         return MemoryCost(int(decoder * pictures * self._scale()), pictures * cutout)
 
     def pictures_that_fit(self, most: int) -> int:
@@ -56,20 +57,24 @@ class CostEstimate:
         count = self._plan.cutouts
         together = min(count, CUTOUTS)
         decoder = self._timed(lambda: (self._generator.decode(),)) * self._scale() * self._mean_size
-        return self._plan.steps * (decoder + self._timed(lambda: self._see(together)) * count / together)
+        spans: dict[tuple[float, float], list[Perceptor]] = {}
+        for guide in self._models.guides:
+            spans.setdefault((guide.settings.since, guide.settings.until), []).append(guide.perceptor)
+        cutouts = sum(
+            (until - since) * self._timed(lambda: self._see(together, perceptors))  # noqa: B023
+            for (since, until), perceptors in spans.items()
+        )
+        return self._plan.steps * (decoder + cutouts * count / together)
 
     def _scale(self) -> float:
         """Return the ratio of the pixels of the full picture to those of the small one."""
         width, height = self._plan.size
         return width * height / (self._size[0] * self._size[1])
 
-    def _perceptors(self) -> list[Perceptor]:
-        return [guide.perceptor for guide in self._models.guides]
-
-    def _see(self, cutouts: int) -> tuple[Tensor, ...]:
+    def _see(self, cutouts: int, perceptors: Sequence[Perceptor]) -> tuple[Tensor, ...]:
         picture = torch.zeros(1, 3, self._size[1], self._size[0], device=self._models.device, requires_grad=True)
         parameters = draw_parameters([0], 0, cutouts, self._size, self._plan.augmentations)
-        return embed(picture, parameters, self._perceptors(), with_maps=False)
+        return embed(picture, parameters, perceptors, with_maps=False)
 
     def _timed(self, compute: Callable[[], tuple[Tensor, ...]]) -> float:
         """Return the seconds for the results and their gradient; the first of two runs is a warm-up."""

@@ -12,12 +12,13 @@ import torch
 from torch import nn
 
 from clipgen.config.plan import Plan
+from clipgen.config.settings import PerceptorSettings
 from clipgen.core.loop import Guide
 from clipgen.engine.memory import is_memory_error
 from clipgen.errors import OutOfMemoryError, UsageError
 from clipgen.generators import GENERATORS
 from clipgen.generators.networks import build_network
-from clipgen.perceptors.classifier import build_classifier
+from clipgen.perceptors.classifier import ClassifierPerceptor, build_classifier
 from clipgen.perceptors.clip import build_perceptor
 from clipgen.util.devices import pick_device
 from clipgen.util.text import quoted
@@ -54,12 +55,21 @@ def load_models(plan: Plan, device: str | torch.device = "auto", note: Note = la
 
     with memory_errors(plan):
         network = ready(_generator(plan, note))
-        guides = tuple(Guide(ready(perceptor_of(row.weights, note)), row) for row in plan.perceptors)
+        seen = {name: ready(perceptor_of(name, note)) for name in dict.fromkeys(row.weights for row in plan.perceptors)}
+        guides = tuple(Guide(_scaled(seen[row.weights], row), row) for row in plan.perceptors)
         unclip = None
         for settings in plan.unclip:
             same = network if settings.autoencoder == plan.generator.weights else None
             unclip = proposal_module("unclip").load(settings, load, ready, same)
     return Models(network, guides, device, unclip)
+
+
+def _scaled(perceptor: Any, settings: PerceptorSettings) -> Any:
+    if settings.scale == 1.0:
+        return perceptor
+    if not isinstance(perceptor, ClassifierPerceptor):
+        raise UsageError(f"{settings.weights} takes cutouts of one size only, so that they cannot be scaled")
+    return perceptor.scaled(settings.scale)
 
 
 def _generator(plan: Plan, note: Note) -> nn.Module:

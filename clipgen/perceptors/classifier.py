@@ -42,6 +42,11 @@ class ClassifierPerceptor(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
+    def scaled(self, scale: float) -> ClassifierPerceptor:
+        """Return a perceptor with the same network that takes cutouts of `scale` times the side."""
+        mean, std = (values.flatten().tolist() for values in (self.mean, self.std))
+        return type(self)(self.network, round(self.size * scale), mean, std)
+
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Return (N, C): k + 1 for the classes of the k-th thing that a text names, and 0 for all other classes.
 
