@@ -78,13 +78,13 @@ def test_pictures_that_start_at_an_image_are_too(cli: Cli) -> None:
     assert content("together") == content("alone")
 
 
-KNOWN = {"zebra": (1, -1, 1), "teapot": (-1, 1, 1), "in pencil": (1, 1, -1), "in watercolour": (-1, -1, 1)}
+KNOWN = {"zebra": (1, -1, 1), "banjo": (-1, 1, 1), "in pencil": (1, 1, -1), "in watercolour": (-1, -1, 1)}
 MIXED = {
     "red": ("starter", "vqgan", ()),
     "a zebra": ("photo", "pixels", (("zebra",),)),
-    "a teapot|a zebra:-0.5": ("photo", "pixels", (("teapot", "zebra"),)),
+    "a banjo|a zebra:-0.5": ("photo", "pixels", (("banjo", "zebra"),)),
     "a zebra in pencil": ("photo", "pixels", (("zebra",), ("in pencil",), ("in pencil",))),
-    "a teapot|in watercolour": ("photo", "pixels", (("teapot", ""), ("", "in watercolour"), ("", "in watercolour"))),
+    "a banjo|in watercolour": ("photo", "pixels", (("banjo", ""), ("", "in watercolour"), ("", "in watercolour"))),
     "blue": ("starter", "vqgan", ()),
 }
 """By line of a file: preset, backend and readings of its picture."""
