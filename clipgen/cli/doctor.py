@@ -112,7 +112,7 @@ def _described(preset: Preset, backend: str) -> dict[str, Any]:
         "memory": readable_bytes(preset.memory),
         "weights": _weights(preset, backend),
         "generator": defaults.weights,
-        "clips": ", ".join(row.weights.removeprefix("clip/") for row in preset.perceptors),
+        "clips": ", ".join(dict.fromkeys(row.weights.removeprefix("clip/") for row in preset.perceptors)),
     }
 
 

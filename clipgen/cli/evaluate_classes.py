@@ -88,7 +88,7 @@ def _described(answer: Answer, given: Mapping[str, Verdict]) -> dict[str, Any]:
         "size": list(plan.size),
         "steps": plan.steps,
         "seed": plan.seed,
-        "guides": [row.weights for row in plan.perceptors],
+        "guides": list(dict.fromkeys(row.weights for row in plan.perceptors)),
         "seconds": answer.seconds,
         "verdicts": {name: asdict(verdict) for name, verdict in given.items()},
     }

@@ -20,6 +20,7 @@ from clipgen.config.presets import DEFAULT_BACKEND, PRESETS
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.readings import CLASSIFIER, share
 from clipgen.config.resolve import chosen_preset, resolve
+from clipgen.config.settings import PerceptorSettings
 from clipgen.errors import UsageError
 from clipgen.util.text import visible
 
@@ -78,13 +79,19 @@ def _print_shares(plan: Plan) -> None:
 
 def _rows(plan: Plan) -> Iterator[tuple[str, str, str, str]]:
     """Yield perceptor, prompt, what it takes of it, and the classes that this means."""
-    for index, row in enumerate(plan.perceptors):
+    for index, row in _once(plan):
         for prompt, taken in zip(plan.prompts, plan.texts_of(index), strict=True):
             if row.weights.startswith(CLASSIFIER):
                 for thing in things_in(prompt.text):
                     yield row.weights, visible(str(prompt)), visible(thing.name), _classes(thing)
             elif taken:
                 yield row.weights, visible(str(prompt)), visible(taken), ""
+
+
+def _once(plan: Plan) -> list[tuple[int, PerceptorSettings]]:
+    """Return the perceptors with their indices; one that guides in several parts of the run takes the same in each."""
+    last = {row.weights: (index, row) for index, row in enumerate(plan.perceptors)}
+    return list(last.values())
 
 
 def _classes(thing: Thing) -> str:
@@ -114,7 +121,7 @@ def _record(plan: Plan) -> dict[str, Any]:
                 "takes": list(plan.texts_of(index)),
                 "things": _things(plan) if row.weights.startswith(CLASSIFIER) else [],
             }
-            for index, row in enumerate(plan.perceptors)
+            for index, row in _once(plan)
         ],
         "left_out": _left_out(plan),
     }
