@@ -62,11 +62,11 @@ def test_no_package_of_weights_is_imported() -> None:
     subprocess.run([sys.executable, "-c", program], check=True, cwd=root, timeout=60)
 
 
-def test_a_run_names_its_licence() -> None:
+def test_a_run_says_nothing_of_the_licence_of_what_comes_with_a_package() -> None:
     plan, _ = resolve(Job(parse_prompts("a cat"), preset="draft"))
     name = "classifier/efficientnet-lite0"
     plan = replace(plan, perceptors=(*plan.perceptors, PerceptorSettings(name)))
-    assert f"{name}: Apache-2.0" in list(licences(plan))
+    assert not [line for line in licences(plan) if name in line]
 
 
 @pytest.mark.usefixtures("no_packages")

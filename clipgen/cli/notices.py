@@ -10,7 +10,6 @@ from clipgen.config.presets import STARTER
 from clipgen.starter.words import unknown_words
 from clipgen.util.text import one_line
 from clipgen.weights.catalogue import files_of
-from clipgen.weights.packaged import PACKAGED
 from clipgen.weights.registry import is_own
 
 if TYPE_CHECKING:
@@ -31,11 +30,9 @@ def truncation_warnings(plan: Plan, models: Models) -> Iterator[str]:
 
 
 def licences(plan: Plan) -> Iterator[str]:
-    """Name the published networks in use, each with its licence."""
+    """Name the networks in use that were downloaded, each with its licence; `clipgen models list` has those of all."""
     for name in plan.networks:
-        if name in PACKAGED:
-            yield f"{name}: {PACKAGED[name].licence}"
-        elif not is_own(name):
+        if not is_own(name):
             yield f"{name}: {files_of(name)[0].licence}"
 
 

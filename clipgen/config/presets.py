@@ -33,6 +33,8 @@ class GeneratorDefaults:
     steps: int
     lr: float
     cutouts: int
+    losses: tuple[LossSettings, ...] = ()
+    """The losses beside those of the prompt and of the init image."""
 
     @property
     def weights(self) -> str:
@@ -70,8 +72,6 @@ class Preset:
     """The generator that is used by default."""
     adds_up: bool = False
     """Whether the losses of the perceptors, times their weights, are summed instead of averaged."""
-    losses: tuple[LossSettings, ...] = ()
-    """The losses beside that of the prompt and of the init image."""
     hold: str = "init"
     """The loss that holds a picture to its init image, one of LOSSES."""
     hold_scale: float = 1.0
@@ -176,8 +176,17 @@ def coarse_to_fine(classifier: str) -> tuple[PerceptorSettings, ...]:
 _PHOTO_PIXELS = GeneratorSettings("", stride=1, levels=9, fall=0.5, decorrelated=True)
 _PHOTO = Guidance(
     {
-        "pixels": GeneratorDefaults(_PHOTO_PIXELS, steps=120, lr=0.03, cutouts=4),
-        "vqgan": GeneratorDefaults(replace(_STARTER_VQGAN, small_until=0.0), steps=100, lr=0.06, cutouts=4),
+        "pixels": GeneratorDefaults(
+            _PHOTO_PIXELS,
+            steps=120,
+            lr=0.03,
+            cutouts=4,
+            losses=(
+                LossSettings("total-variation", Schedule.constant(40.0)),
+                LossSettings("contrast", Schedule.constant(10.0)),
+            ),
+        ),
+        "vqgan": GeneratorDefaults(GeneratorSettings("starter/vqgan", 8, levels=6), steps=100, lr=0.15, cutouts=4),
         "dvae": GeneratorDefaults(replace(_STARTER_DVAE, small_until=0.0), steps=100, lr=0.4, cutouts=4),
     },
     CutoutSettings(
@@ -210,12 +219,8 @@ PRESETS: dict[str, Preset] = {
             judges=("classifier/efficientnet-lite1",),
             backend="pixels",
             adds_up=True,
-            losses=(
-                LossSettings("total-variation", Schedule.constant(40.0)),
-                LossSettings("contrast", Schedule.constant(10.0)),
-            ),
             hold="layout",
-            hold_scale=5.0,
+            hold_scale=20.0,
             init_weight=1.0,
         ),
         _pretrained(

@@ -71,7 +71,7 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
         augmentations=guidance.augmentations,
         lr=defaults.lr if job.lr is None else job.lr,
         lr_schedule=LR_SCHEDULE,
-        losses=_losses(job, preset, perceptors),
+        losses=(*_losses(job, preset, perceptors), *defaults.losses),
         start=start,
         init=job.init or "",
         unclip=guidance.unclip,
@@ -222,7 +222,7 @@ def _losses(job: Job, preset: Preset, perceptors: Sequence[PerceptorSettings]) -
     prompt = sum(row.weight for row in perceptors if row.guides(0.0)) if preset.adds_up else 1.0
     hold = hold_weight(job, preset)
     held = [LossSettings(preset.hold, Schedule.constant(hold))] if hold else []
-    return LossSettings("prompt", Schedule.constant(prompt)), *held, *preset.losses
+    return LossSettings("prompt", Schedule.constant(prompt)), *held
 
 
 def hold_weight(job: Job, preset: Preset) -> float:
