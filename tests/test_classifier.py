@@ -15,6 +15,7 @@ from clipgen.perceptors.classifier import (
     CLASSES,
     LOGIT_WEIGHT,
     MAX_THINGS,
+    TEMPERATURE,
     ClassifierPerceptor,
     build_classifier,
     folded,
@@ -105,8 +106,9 @@ def test_the_distance_is_the_cross_entropy_less_a_little_of_the_logit() -> None:
     seen = logits(c0=1.0, c1=3.0, c7=-2.0)
     distance = perceptor().distances(seen, targets("a goldfish"))
     assert distance.shape == (1, 1, 1)
-    assert float(distance) == pytest.approx(total(seen) - 3.0 - LOGIT_WEIGHT * 3.0, rel=1e-5)
-    assert LOGIT_WEIGHT == 0.05
+    at_temperature = TEMPERATURE * (total(seen / TEMPERATURE) - 3.0 / TEMPERATURE)
+    assert float(distance) == pytest.approx(at_temperature - LOGIT_WEIGHT * 3.0, rel=1e-5)
+    assert (TEMPERATURE, LOGIT_WEIGHT) == (3.0, 0.05)
 
 
 def test_the_similarity_is_the_probability() -> None:
@@ -129,8 +131,8 @@ def test_the_probability_of_a_group_is_the_sum_of_its_classes() -> None:
     seen = logits(**{f"c{first}": 4.0, f"c{second}": 5.0})
     probability = float(seen.softmax(2)[0, 0, list(thing.classes)].sum())
     assert float(perceptor().similarities(seen, targets("a cat"))) == pytest.approx(probability, rel=1e-5)
-    group = math.log(math.exp(4) + math.exp(5) + len(thing.classes) - 2)
-    expected = total(seen) - group - LOGIT_WEIGHT * group
+    group = math.log(math.exp(4 / TEMPERATURE) + math.exp(5 / TEMPERATURE) + len(thing.classes) - 2)
+    expected = TEMPERATURE * (total(seen / TEMPERATURE) - group - LOGIT_WEIGHT * group)
     assert float(perceptor().distances(seen, targets("a cat"))) == pytest.approx(expected, rel=1e-4)
 
 

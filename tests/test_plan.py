@@ -114,7 +114,13 @@ def test_a_plan_does_not_change_with_the_presets(monkeypatch: pytest.MonkeyPatch
 RECORD = json.loads(made().to_json())
 PLACES = [place for place, _ in parts(RECORD) if place]
 LISTS = [place for place, value in parts(RECORD) if isinstance(value, list)]
-ADDED_LATER = {("readings",): (), ("generator", "decorrelated"): False, ("perceptors", "weight"): 1.0}
+ADDED_LATER = {
+    ("readings",): (),
+    ("generator", "decorrelated"): False,
+    ("generator", "fall"): 0.0,
+    ("perceptors", "weight"): 1.0,
+    ("perceptors", "scale"): 1.0,
+}
 """What a record that lacks the key means, by its place without the numbers of lists."""
 
 

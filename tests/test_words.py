@@ -51,9 +51,9 @@ def test_the_choice_of_preset_is_explained_apart_from_the_table(cli: Cli) -> Non
 
 def test_models_that_are_named_take_the_place_of_the_presets(cli: Cli) -> None:
     lines = cli("words", "a dog", "--perceptor", "efficientnet-lite2", "--clip", "ViT-B-32").stdout.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == ["clip/openai-vit-b-32", "classifier/efficientnet-lite2"]
-    assert "a dog" in lines[1]
-    assert "118 classes: " in lines[2]
+    assert [line.split()[0] for line in lines[1:]] == ["classifier/efficientnet-lite2", "clip/openai-vit-b-32"]
+    assert "118 classes: " in lines[1]
+    assert "a dog" in lines[2]
 
 
 def test_several_prompts_have_a_column(cli: Cli) -> None:

@@ -186,7 +186,7 @@ _PHOTO = Guidance(
                 LossSettings("contrast", Schedule.constant(10.0)),
             ),
         ),
-        "vqgan": GeneratorDefaults(GeneratorSettings("starter/vqgan", 8, levels=6), steps=100, lr=0.15, cutouts=4),
+        "vqgan": GeneratorDefaults(GeneratorSettings("starter/vqgan", 8, levels=6), steps=100, lr=0.3, cutouts=4),
         "dvae": GeneratorDefaults(replace(_STARTER_DVAE, small_until=0.0), steps=100, lr=0.4, cutouts=4),
     },
     CutoutSettings(
