@@ -61,7 +61,8 @@ def job_of(plan: Plan) -> Job:
     guidance = preset.guidance.get(plan.start, preset.guidance[preset.start])
     usual = guidance.generators[plan.backend].weights if plan.backend in guidance.generators else None
     guided_as_usual = plan.perceptors == shared(Job(plan.prompts, preset=plan.preset), preset)[0]
-    named = () if guided_as_usual else tuple(_spelled(row) for row in plan.perceptors if not _is_starters(row.weights))
+    others = () if guided_as_usual else plan.perceptors
+    named = tuple(dict.fromkeys(_spelled(row) for row in others if not _is_starters(row.weights)))
     network = None if plan.generator.weights == usual else plan.generator.weights
     return Job(
         plan.prompts,
