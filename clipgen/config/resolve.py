@@ -108,7 +108,7 @@ def networks_of(job: Job) -> tuple[str, ...]:
 def chosen_preset(job: Job, device: str = "auto") -> tuple[str, str | None]:
     """Return the name of the preset that a job means on this machine and, for "auto", the reason."""
     flag = "--clip" if job.clips else "--perceptor" if job.classifiers else ""
-    if flag and job.preset == STARTER:
+    if flag and (job.preset == STARTER or (job.preset == AUTO and job.start == UNCLIP)):
         better = DRAFT if job.clips else PHOTO
         raise UsageError(
             f"{flag} cannot guide with preset {STARTER}, whose models depend on its own CLIPs; use --preset {better}"
@@ -134,11 +134,14 @@ def _without_pretrained(job: Job) -> tuple[str, str]:
     needs = (row.weights for row in PRESETS[PHOTO].perceptors)
     pulling = [prompt.text for prompt in job.prompts if prompt.weight > 0] if all(map(registry.is_ready, needs)) else []
     things = [thing.words for text in pulling for thing in things_in(text)]
-    if not things or (job.init is None and all(known_to_starter(thing) for thing in things)):
+    named = " and ".join(dict.fromkeys(things))
+    if not things:
         return STARTER, f"preset {STARTER}: its models ship with clipgen, so it runs everywhere"
+    if job.init is None and all(known_to_starter(thing) for thing in things):
+        return STARTER, f"preset {STARTER}: its drawn world has {named}; --preset {PHOTO} goes by photographs"
     return PHOTO, (
-        f"preset {PHOTO}: a classifier that learned from photographs knows {' and '.join(dict.fromkeys(things))}; "
-        f"--preset {STARTER} draws in its own way"
+        f"preset {PHOTO}: a classifier that learned from photographs knows {named}; --preset {STARTER} draws in its "
+        "own way"
     )
 
 
