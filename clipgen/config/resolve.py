@@ -137,7 +137,7 @@ def _without_pretrained(job: Job) -> tuple[str, str]:
     named = " and ".join(dict.fromkeys(things))
     if not things:
         return STARTER, f"preset {STARTER}: its models ship with clipgen, so it runs everywhere"
-    if job.init is None and all(known_to_starter(thing) for thing in things):
+    if job.init is None and all(known_to_starter(thing) == thing for thing in things):
         return STARTER, f"preset {STARTER}: its drawn world has {named}; --preset {PHOTO} goes by photographs"
     return PHOTO, (
         f"preset {PHOTO}: a classifier that learned from photographs knows {named}; --preset {STARTER} draws in its "
