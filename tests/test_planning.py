@@ -82,7 +82,7 @@ def test_classifiers_that_a_job_named_share_the_next_prompt() -> None:
     plan = planned("a zebra", classifiers=(f"{LITE1}:2",))
     other = changed(plan, prompts=parse_prompts("a blue teapot"))
     assert guides(other) == [LITE1, *STARTERS]
-    assert (other.weight_of("prompt"), other.judges) == (8.0, ())
+    assert (other.weight_of("prompt"), other.judges) == (8.0, (LITE2, "starter/judge"))
 
 
 def test_settings_that_say_nothing_of_the_prompt_leave_the_readings() -> None:
@@ -97,7 +97,7 @@ def test_another_preset_reads_the_prompt_in_its_own_way() -> None:
     assert (guides(plan), plan.readings, plan.backend) == (STARTERS, (), "pixels")
     assert changed(plan, preset="photo").readings == planned().readings
     named = changed(planned(), classifiers=(LITE1,))
-    assert (guides(named), named.judges) == ([LITE1, *STARTERS], ())
+    assert (guides(named), named.judges) == ([LITE1, *STARTERS], (LITE2, "starter/judge"))
 
 
 def test_a_photograph_is_held_by_its_layout(tmp_path: Path) -> None:

@@ -173,7 +173,8 @@ def test_the_stride_of_a_preset_is_that_of_its_weights(preset: str, start: str, 
 
 # The preset photo, whose perceptors share the prompt.
 
-LITE0, LITE1, CLIP32 = "classifier/efficientnet-lite0", "classifier/efficientnet-lite1", "clip/openai-vit-b-32"
+LITE0, LITE1, LITE2 = (f"classifier/efficientnet-lite{size}" for size in range(3))
+CLIP32 = "clip/openai-vit-b-32"
 GUIDES = {LITE0: 1.0, "starter/clip": 3.0, "starter/clip-fine": 3.0}
 
 
@@ -262,9 +263,9 @@ def test_auto_takes_the_classifier_for_things_that_the_starter_set_does_not_draw
 
 
 def test_a_judge_is_no_guide() -> None:
-    assert photo("a zebra")[0].judges == (LITE1,)
+    assert photo("a zebra")[0].judges == (LITE1, LITE2, "starter/judge")
     plan, _ = photo("a zebra", classifiers=(LITE1,))
-    assert (list(shares(plan)), plan.judges) == ([LITE1], ())
+    assert (list(shares(plan)), plan.judges) == ([LITE1], (LITE2, "starter/judge"))
 
 
 def test_named_classifiers_take_the_place_of_the_preset_s() -> None:

@@ -64,7 +64,7 @@ class Preset:
     guidance: Mapping[str, Guidance]
     """By start, one of STARTS; the first is the default without an init image."""
     judges: tuple[str, ...] = ()
-    """Names of CLIPs that rank pictures and do not guide; if empty, the guiding CLIPs rank them."""
+    """Names of perceptors that rank pictures and do not guide; if empty, those that guide rank them."""
     size: Size = (256, 256)
     memory: int = 0
     """Bytes that a default run with backend vqgan takes at full speed; with less, cutouts are processed in parts."""
@@ -216,7 +216,7 @@ PRESETS: dict[str, Preset] = {
                 PerceptorSettings("starter/clip-fine", weight=3.0),
             ),
             guidance={NOISE: _PHOTO, INIT: _PHOTO},
-            judges=("classifier/efficientnet-lite1",),
+            judges=("classifier/efficientnet-lite1", "classifier/efficientnet-lite2", "starter/judge"),
             backend="pixels",
             adds_up=True,
             hold="layout",
