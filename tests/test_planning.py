@@ -13,7 +13,8 @@ from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
 from clipgen.session.planning import change_plan, job_of, plan_job
 
-LITE0, LITE1, CLIP32 = "classifier/efficientnet-lite0", "classifier/efficientnet-lite1", "clip/openai-vit-b-32"
+LITE0, LITE1, LITE2 = (f"classifier/efficientnet-lite{size}" for size in range(3))
+CLIP32 = "clip/openai-vit-b-32"
 PROMPT = "a blue zebra:2|in pencil:0.5|a teapot:-0.3:-.2"
 STARTERS = ["starter/clip", "starter/clip-fine"]
 
