@@ -36,6 +36,20 @@ def test_models_that_are_not_what_the_plan_takes_them_for_are_refused(plan: Plan
         load_models(plan, "cpu")
 
 
+def test_a_classifier_that_guides_with_cutouts_of_several_sizes_is_one_network() -> None:
+    plan, _ = resolve(Job(parse_prompts("a zebra"), preset="photo"))
+    guides = load_models(plan, "cpu").guides
+    assert [guide.perceptor.size for guide in guides] == [128, 160, 224]
+    assert len({id(guide.perceptor.network) for guide in guides}) == 1  # type: ignore[attr-defined]
+    assert [(guide.settings.since, guide.settings.until) for guide in guides] == [(0, 0.25), (0.25, 0.5), (0.5, 1)]
+
+
+def test_a_clip_takes_cutouts_of_its_own_size_only() -> None:
+    plan = replace(made(), perceptors=(PerceptorSettings("starter/clip", scale=0.5),))
+    with pytest.raises(UsageError, match="starter/clip takes cutouts of one size only"):
+        load_models(plan, "cpu")
+
+
 def test_a_judge_that_is_no_clip_is_refused() -> None:
     plan = replace(made("pixels"), judges=("starter/vqgan",))
     with pytest.raises(UsageError, match="kind 'vqgan' is not a CLIP"):
