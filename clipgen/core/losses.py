@@ -1,4 +1,4 @@
-"""What a run minimises: the distance of its pictures from their targets, and other terms; each is a row of a table.
+"""What a run minimises: the distance of its pictures from their targets, and other terms; each is a row of LOSSES.
 
 A target is what a perceptor takes of a prompt, encoded.
 """
@@ -19,11 +19,6 @@ from clipgen.util.batches import mean_of_each
 
 LAYOUT = 16
 """Cells a side of the blurred picture that is compared with a blurred init image."""
-
-TARGETS: dict[str, Callable[[Perceptor, Sequence[str]], Tensor]] = {
-    "text": lambda perceptor, texts: perceptor.encode_texts(texts),
-}
-"""By kind: encodes K inputs of that kind as the targets (K, D) of a perceptor."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +74,7 @@ def encode_targets(
 
 def _encode(perceptor: Perceptor, texts: Sequence[str]) -> Tensor:
     """Return the targets (K, D) of K texts, 0 for empty ones; at least one is not empty."""
-    known = TARGETS["text"](perceptor, [text for text in texts if text])
+    known = perceptor.encode_texts([text for text in texts if text])
     targets = known.new_zeros(len(texts), known.shape[1])
     targets[[k for k, text in enumerate(texts) if text]] = known
     return targets

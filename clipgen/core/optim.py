@@ -10,8 +10,7 @@ BETAS = (0.9, 0.999)
 EPSILON = 1e-12
 """Far below the gradients of single logits among thousands, which Adam's usual 1e-8 would damp."""
 
-COARSE = 16
-"""Cells a side."""
+COARSE = 16  # cells a side
 
 Rule = Callable[[Tensor, Tensor, dict[str, Tensor], Tensor, float, int], None]
 """Updates latents (b, ...) in place, given gradient, moments, mask (b, 1, ...) of finite pictures, rate, step count."""
@@ -56,10 +55,7 @@ class LatentOptimizer:
     def __init__(
         self, parameters: Sequence[Tensor], rates: Sequence[float], rule: str = "adam", fall: float = 0.0
     ) -> None:
-        """rates: the base learning rate of each picture; rule: one of RULES.
-
-        fall: latents (B, D, h, w) of more than COARSE cells a side move by a factor of (COARSE / side)^fall.
-        """
+        """rates: of each picture; rule: one of RULES; fall: finer latents than COARSE move (COARSE / side)^fall as far."""
         self.rates = list(rates)
         self._latents = list(parameters)
         self._shares = [min(1.0, (COARSE / max(latent.shape[2:], default=1)) ** fall) for latent in parameters]
