@@ -55,7 +55,7 @@ class LatentOptimizer:
     def __init__(
         self, parameters: Sequence[Tensor], rates: Sequence[float], rule: str = "adam", fall: float = 0.0
     ) -> None:
-        """rates: of each picture; rule: one of RULES; fall: finer latents than COARSE move (COARSE / side)^fall as far."""
+        """rates: of each picture; rule: one of RULES; fall: latents finer than COARSE move (COARSE / side)^fall."""
         self.rates = list(rates)
         self._latents = list(parameters)
         self._shares = [min(1.0, (COARSE / max(latent.shape[2:], default=1)) ** fall) for latent in parameters]
