@@ -207,7 +207,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             name=PHOTO,
-            memory=10**9,
+            memory=13 * 10**8,
             summary="a classifier that learned 1,000 things from photographs, beside the starter set's CLIPs: offline, "
             "on a CPU",
             perceptors=(
