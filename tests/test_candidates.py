@@ -9,14 +9,17 @@ import torch
 from fakes import COLOURS, Cli, FakePerceptor, Recorder, fake_models, plan
 from PIL import Image
 
-from clipgen.config.job import MAX_SEED
+from clipgen.config.job import MAX_SEED, Job
 from clipgen.config.plan import Plan
+from clipgen.config.prompts import parse_prompts
+from clipgen.config.resolve import resolve
 from clipgen.engine.models import Models
 from clipgen.engine.optimise import optimise
 from clipgen.judge.score import mean_similarities
 from clipgen.outputs import metadata
 from clipgen.session import candidates
-from clipgen.session.candidates import TOGETHER, best_seeds
+from clipgen.session.candidates import TOGETHER, best_seeds, judge_readings
+from clipgen.session.evaluation import JUDGES
 
 CPU = torch.device("cpu")
 SMALL = ("red", "--size", "32x32", "--steps", "10", "--cutouts", "2", "--seed", "3")
@@ -116,3 +119,10 @@ def test_impossible_numbers_are_refused_before_anything(cli: Cli, flags: tuple[s
 def test_an_init_image_is_that_of_every_candidate(cli: Cli) -> None:
     Image.new("RGB", (32, 32), "blue").save("init.png")
     assert cli(*SMALL, "--init", "init.png", "--candidates", "2").exit_code == 0
+
+
+def test_a_judge_of_the_starter_set_is_not_asked_for_what_only_a_classifier_takes() -> None:
+    plan, _ = resolve(Job(parse_prompts("a blue zebra"), preset="photo"))
+    assert judge_readings(plan) == [("zebra",), ("zebra",), ("blue",)]
+    plan, _ = resolve(Job(parse_prompts("a zebra"), preset="photo", classifiers=tuple(JUDGES)))
+    assert (plan.judges, judge_readings(plan)) == (("starter/judge",), [("",)])

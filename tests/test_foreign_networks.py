@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from clipgen import weights
+from clipgen.config.settings import GeneratorSettings
 from clipgen.errors import ClipgenError
 from clipgen.generators.dvae import DVAEGenerator
 from clipgen.generators.networks import DVAENetwork, VQGANNetwork, build_network
@@ -226,7 +227,7 @@ def test_no_config_makes_clip_download_anything(change: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", VQGANS)
 def test_the_generator_moves_the_latent_of_every_vqgan(name: str) -> None:
     network = VQGANNetwork(VQGANS[name]).eval().requires_grad_(False)
-    generator = VQGANGenerator(network, 2, (32, 48), levels=6)
+    generator = VQGANGenerator(network, 2, (32, 48), GeneratorSettings("", network.stride, levels=6))
     generator.start_from_noise_([1, 2])
     generator.decode().mean().backward()
     assert all(level.grad is not None for level in generator.parameters())
@@ -236,7 +237,9 @@ def test_the_generator_moves_the_latent_of_every_vqgan(name: str) -> None:
 
 
 def test_the_generator_moves_the_logits_of_dall_es_dvae() -> None:
-    generator = DVAEGenerator(DVAENetwork(DVAE).eval().requires_grad_(False), 1, (32, 48), levels=4)
+    generator = DVAEGenerator(
+        DVAENetwork(DVAE).eval().requires_grad_(False), 1, (32, 48), GeneratorSettings("", 8, levels=4)
+    )
     generator.start_from_images_(torch.rand(1, 3, 48, 32))
     generator.set_step(0, 10, [1])
     assert generator.decode().shape == (1, 3, 48, 32)

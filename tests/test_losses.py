@@ -90,6 +90,17 @@ def test_the_score_is_the_mean_cosine_to_the_texts_that_pull() -> None:
     assert float(prompt_score(cosines, torch.tensor([[-1.0, 0.0, -1.0]]))) == 0
 
 
+@pytest.mark.parametrize("shape", [(1, 9), (9, 1)])
+def test_a_picture_one_pixel_wide_has_a_finite_total_variation(shape: tuple[int, int]) -> None:
+    images = torch.rand(2, 3, *shape, requires_grad=True)
+    variation = total_variation(images)
+    variation.sum().backward()
+    assert variation.isfinite().all()
+    assert images.grad is not None
+    assert images.grad.isfinite().all()
+    assert total_variation(torch.rand(2, 3, 1, 1)).tolist() == [0, 0]
+
+
 def test_total_variation_counts_steps_between_neighbours() -> None:
     stripes = torch.tensor([0.0, 1.0]).repeat(4).expand(1, 3, 8, 8)
     assert float(total_variation(stripes)) == 1

@@ -11,7 +11,7 @@ from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
-from clipgen.session.planning import change_plan, job_of, plan_job
+from clipgen.session.planning import change_plan, init_weight_of, job_of, plan_job
 
 LITE0, LITE1, LITE2 = (f"classifier/efficientnet-lite{size}" for size in range(3))
 CLIP32 = "clip/openai-vit-b-32"
@@ -106,12 +106,29 @@ def test_a_photograph_is_held_by_its_layout(tmp_path: Path) -> None:
     Image.new("RGB", (64, 32), "blue").save(path)
     plan, init, _ = plan_job(Job(parse_prompts("a zebra"), init=path), "cpu")
     assert init is not None
-    assert (plan.preset, plan.weight_of("layout")) == ("photo", 20.0)
+    assert (plan.preset, plan.weight_of("layout")) == ("photo", 40.0)
     assert plan.size[0] == pytest.approx(2 * plan.size[1], rel=0.02)
     looser = change_plan(plan, {"init": path, "init_weight": 0.5}, "cpu")[0]
-    assert looser.weight_of("layout") == 10.0
+    assert looser.weight_of("layout") == 20.0
     assert {row.name: row for row in looser.losses}.keys() == {row.name: row for row in plan.losses}.keys()
     free = change_plan(plan, {"init": path, "init_weight": 0.0}, "cpu")[0]
     assert "layout" not in [row.name for row in free.losses]
     without = changed(plan, start="noise")
     assert (without.init, without.start, "layout" in [row.name for row in without.losses]) == ("", "noise", False)
+
+
+def test_another_backend_leaves_the_perceptors() -> None:
+    plan = changed(planned("a zebra", classifiers=(f"{LITE1}:0.5",)), backend="vqgan")
+    assert ({row.weights: row.weight for row in plan.perceptors}, plan.backend) == ({LITE1: 0.5}, "vqgan")
+
+
+def test_a_prompt_without_a_thing_leaves_out_the_classifier_beside_a_clip() -> None:
+    job = Job(parse_prompts("zebra"), preset="draft", classifiers=(LITE0,))
+    plan = changed(resolve(job)[0], prompts=parse_prompts("a city at night"))
+    assert guides(plan) == ["clip/openai-vit-b-32"]
+
+
+def test_info_can_tell_how_strongly_a_photograph_holds() -> None:
+    plan = resolve(Job(parse_prompts("a zebra"), init="a.png"))[0]
+    assert init_weight_of(plan) == 1.0
+    assert init_weight_of(resolve(Job(parse_prompts("a zebra"), init="a.png", init_weight=0.25))[0]) == 0.25

@@ -2,8 +2,11 @@
 
 import pytest
 
+from clipgen.config.class_words import groups
+from clipgen.config.classes import class_names, things_in
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.readings import FUNCTION_WORDS, known_to_starter, read, share, words
+from clipgen.config.spelling import classes_spelled
 from clipgen.errors import UsageError
 
 CLASSIFIER = "classifier/efficientnet-lite0"
@@ -107,3 +110,16 @@ def test_the_starter_s_clips_hear_no_word_that_they_do_not_know(text: str, kept:
 def test_words_are_lower_case_and_keep_their_hyphens() -> None:
     assert words("A well-known Café, 12 o'clock") == ["a", "well-known", "café", "o", "clock"]
     assert all(word == word.lower() for word in FUNCTION_WORDS)
+
+
+def test_what_a_classifier_takes_is_read_as_the_things_that_were_named() -> None:
+    names = [*class_names(), *(group.name for group in groups())]
+    for name in names:
+        for text in (name, f"a {name}", f"two zebras and a {name}"):
+            try:
+                things = things_in(text)
+            except UsageError:  # it can mean two things
+                continue
+            if things:
+                taken = read(text, ["classifier/efficientnet-lite0"]).taken[0]
+                assert classes_spelled(taken) == [thing.classes for thing in things], text

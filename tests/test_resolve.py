@@ -79,8 +79,8 @@ def test_the_prompt_and_what_holds_on_to_an_init_image_are_losses() -> None:
     assert losses(preset="starter", init_weight=0.5) == [("prompt", 1.0), ("init", 0.5)]
     assert losses(preset="starter") == losses(preset="starter", init_weight=0.0) == [("prompt", 1.0)]
     others = [("total-variation", 40.0), ("contrast", 10.0)]
-    assert losses(preset="photo", init_weight=0.5) == [("prompt", 1.0), ("layout", 10.0), *others]
-    assert losses(preset="photo") == [("prompt", 1.0), ("layout", 20.0), *others]
+    assert losses(preset="photo", init_weight=0.5) == [("prompt", 1.0), ("layout", 20.0), *others]
+    assert losses(preset="photo") == [("prompt", 1.0), ("layout", 40.0), *others]
     assert losses(preset="photo", init_weight=0.0) == [("prompt", 1.0), *others]
     assert [row.name for row in resolve(Job(CAT, preset="photo"))[0].losses] == [
         "prompt",
@@ -228,13 +228,13 @@ def test_a_preset_whose_losses_are_averaged_keeps_the_weight_of_the_prompt() -> 
 
 def test_words_that_nobody_knows_are_named_once() -> None:
     plan, notes = photo("a quixotic goldfish|a quixotic, zany zebra:-1")
-    assert notes == ["nothing here knows 'quixotic', 'zany'; it is left out"]
+    assert notes == ["no network here knows 'quixotic', 'zany': left out"]
     assert heard(plan) == (("goldfish", "zebra"),)
 
 
 @pytest.mark.parametrize("prompt", ["a gryphon", "a gryphon|quixotic:-1", "a gryphon|a goldfish:-1", "with the of"])
 def test_a_prompt_of_which_nobody_knows_what_is_wanted_is_refused(prompt: str) -> None:
-    with pytest.raises(UsageError, match=r"^preset photo knows no word of '.*'; .*such as draft, knows far more$"):
+    with pytest.raises(UsageError, match=r"^preset photo knows nothing that '.*' asks for; .*knows far more$"):
         photo(prompt)
 
 
@@ -294,3 +294,14 @@ def test_a_named_network_brings_its_own_backend() -> None:
     plan, _ = resolve(job)
     assert (plan.backend, plan.generator.weights) == ("vqgan", "vqgan/imagenet-f16-1024")
     assert set(networks_of(job)) == set(plan.networks)
+
+
+def test_a_perceptor_that_was_named_and_takes_nothing_is_mentioned() -> None:
+    plan, notes = photo("in pencil", classifiers=(f"{LITE1}:2",))
+    assert LITE1 not in shares(plan)
+    assert notes == [f"{LITE1} takes nothing of this prompt, so it does not guide"]
+
+
+def test_too_many_things_are_refused_before_a_run() -> None:
+    with pytest.raises(UsageError, match="names 9 things; a classifier looks for up to 8"):
+        photo("a dog, a cat, a goldfish, a zebra, a lion, a tiger, a castle, a volcano and a violin")

@@ -5,7 +5,7 @@ import contextlib
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,7 +15,8 @@ from clipgen.cli.options import ENGINE, EngineOptions, OutputOptions, PictureOpt
 from clipgen.cli.sessions import job_fields, open_for_job
 from clipgen.config.checks import check_whole
 from clipgen.config.job import Job
-from clipgen.config.prompts import Prompt, parse_prompts
+from clipgen.config.prompts import parse_prompts
+from clipgen.config.resolve import resolve
 from clipgen.errors import ClipgenError, UsageError
 from clipgen.session.options import MAX_TOGETHER
 
@@ -79,7 +80,7 @@ def batch(
     check_whole("--together", together, 1, MAX_TOGETHER)
     fields = job_fields(picture, engine, models)
     lines = _read_lines(file)
-    job = Job(_first_prompts(lines), **fields)
+    job = _first_job(lines, fields, engine.device)
     opened = open_for_job(job, engine, models, output)
     from clipgen.session.batch import Batch
 
@@ -104,12 +105,17 @@ def batch(
         raise ClipgenError(f"{len(made.failed)} of {len(lines)} prompts failed, on line {failed}")
 
 
-def _first_prompts(lines: list[tuple[int, str]]) -> tuple[Prompt, ...]:
-    """Return the prompts of the first valid line; any prompt if there is none, as every line will be refused."""
+def _first_job(lines: list[tuple[int, str]], fields: dict[str, Any], device: str) -> Job:
+    """Return the job of the first line that can be planned. Raises what is wrong with the first one if none can be."""
+    errors: list[ClipgenError] = []
     for _, line in lines:
-        with contextlib.suppress(ClipgenError):
-            return parse_prompts(line)
-    return parse_prompts("no valid prompt")
+        try:
+            job = Job(parse_prompts(line), **fields)
+            resolve(job, device=device)
+            return job
+        except ClipgenError as error:
+            errors.append(error)
+    raise errors[0]
 
 
 def _read_lines(file: str) -> list[tuple[int, str]]:

@@ -10,6 +10,7 @@ import typer
 from clipgen.cli.option_groups import flat
 from clipgen.cli.options import JsonOnly, Picture
 from clipgen.config.plan import spell
+from clipgen.session.planning import init_weight_of
 from clipgen.util.text import visible
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def _planned(recipe: "Recipe") -> dict[str, str]:
         "models": ", ".join(plan.networks),
     }
     if plan.init:
-        weight = f"{plan.weight_of('init'):g}"
+        weight = f"{init_weight_of(plan):g}"
         rows |= {"init": plan.init, "init sha256": str(recipe.init_sha256), "init weight": weight}
     return rows
 

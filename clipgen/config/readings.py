@@ -13,11 +13,16 @@ from importlib import import_module
 
 from clipgen.config.classes import things_in, without_things
 from clipgen.config.prompts import Prompt
+from clipgen.config.spelling import spelled
+from clipgen.errors import UsageError
+from clipgen.util.text import quoted
 from clipgen.weights.kinds import STARTER_PACKAGE
 from clipgen.weights.registry import STARTER
 
 CLASSIFIER = "classifier/"
 """Begins the names of classifiers."""
+MAX_THINGS = 8
+"""Number of things that one text can name for a classifier."""
 FUNCTION_WORDS = frozenset(
     """
     a an the of and or with without in on at by to for from as into is are was were be it its this that these those
@@ -41,12 +46,14 @@ class Reading:
 def read(text: str, perceptors: Sequence[str]) -> Reading:
     """Share a text among perceptors, given by the names of their weights.
 
-    Raises UsageError for a name that stands for different things, such as "crane".
+    Raises UsageError for a name that stands for different things, such as "crane", and for too many things.
     """
     if not any(name.startswith(CLASSIFIER) for name in perceptors):
         return Reading(tuple(text for _ in perceptors), ())
     things = things_in(text)
-    named, rest = ", ".join(thing.name for thing in things), without_things(text, things)
+    if len(things) > MAX_THINGS:
+        raise UsageError(f"{quoted(text)} names {len(things)} things; a classifier looks for up to {MAX_THINGS}")
+    named, rest = spelled(things), without_things(text, things)
     taken = tuple(_taken(name, text, named, rest) for name in perceptors)
     if any(part == text for part in taken):
         return Reading(taken, ())

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from clipgen.config.classes import things_in
+from clipgen.config.guides import shared
 from clipgen.config.job import Job, weighted
 from clipgen.config.plan import MAX_PIXELS, Plan, spell
 from clipgen.config.presets import (
@@ -23,17 +24,14 @@ from clipgen.config.presets import (
     Guidance,
     Preset,
     Size,
-    coarse_to_fine,
 )
 from clipgen.config.prompts import Prompt
-from clipgen.config.readings import CLASSIFIER, known_to_starter, read
+from clipgen.config.readings import known_to_starter
 from clipgen.config.schedules import Schedule
 from clipgen.config.settings import GeneratorSettings, LossSettings, ModelHash, PerceptorSettings
 from clipgen.errors import UsageError, unknown_value
 from clipgen.util.devices import gpu_count
-from clipgen.util.text import quoted
 from clipgen.weights import registry
-from clipgen.weights.packaged import PACKAGED
 
 MAX_ASPECT = 8.0
 """Largest aspect ratio that is taken over from an init image."""
@@ -57,7 +55,7 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
     defaults = guidance.generators[backend]
     generator = _generator(job, defaults.settings)
     size, size_notes = _fitted_size(job, preset, backend, generator.stride, init_size)
-    perceptors, readings, reading_notes = shared(job, preset)
+    guides = shared(job, preset)
     plan = Plan(
         prompts=job.prompts,
         seed=job.seed,
@@ -66,20 +64,20 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
         backend=backend,
         preset=name,
         generator=generator,
-        perceptors=perceptors,
+        perceptors=guides.perceptors,
         cutouts=defaults.cutouts if job.cutouts is None else job.cutouts,
         augmentations=guidance.augmentations,
         lr=defaults.lr if job.lr is None else job.lr,
         lr_schedule=LR_SCHEDULE,
-        losses=(*_losses(job, preset, perceptors), *defaults.losses),
+        losses=(*_losses(job, preset, guides.perceptors), *defaults.losses),
         start=start,
         init=job.init or "",
         unclip=guidance.unclip,
-        judges=tuple(name for name in preset.judges if name not in [row.weights for row in perceptors]),
+        judges=tuple(name for name in preset.judges if name not in [row.weights for row in guides.perceptors]),
         models=(),
-        readings=readings,
+        readings=guides.readings,
     )
-    notes = [*([reason] if reason else []), *prompt_notes(job.prompts), *reading_notes, *size_notes]
+    notes = [*([reason] if reason else []), *prompt_notes(job.prompts), *guides.notes, *size_notes]
     return with_hashes(plan), notes
 
 
@@ -101,7 +99,7 @@ def networks_of(job: Job) -> tuple[str, ...]:
     guidance, _ = _guidance(job, preset)
     generator = job.network or guidance.generators[_backend(job, preset)].weights
     unclip = (name for row in guidance.unclip for name in row.networks)
-    names = (generator, *(row.weights for row in shared(job, preset)[0]), *unclip)
+    names = (generator, *(row.weights for row in shared(job, preset).perceptors), *unclip)
     return tuple(dict.fromkeys(filter(None, names)))
 
 
@@ -143,35 +141,6 @@ def _without_pretrained(job: Job) -> tuple[str, str]:
         f"preset {PHOTO}: a classifier that learned from photographs knows {named}; --preset {STARTER} draws in its "
         "own way"
     )
-
-
-def shared(job: Job, preset: Preset) -> tuple[tuple[PerceptorSettings, ...], tuple[tuple[str, ...], ...], list[str]]:
-    """Return the perceptors that take something of the prompt, what each takes of each text, and notes."""
-    named = tuple(row for name, share in map(weighted, job.classifiers + job.clips) for row in _named(name, share))
-    usual = preset.perceptors
-    if job.classifiers and not job.clips:  # they take the place of the preset's own
-        usual = tuple(row for row in usual if not row.weights.startswith(CLASSIFIER))
-    everyone = (named if job.clips else (*named, *usual)) or usual
-    readings = [read(prompt.text, [row.weights for row in everyone]) for prompt in job.prompts]
-    taken = [tuple(reading.taken[k] for reading in readings) for k in range(len(everyone))]
-    pulled = [any(part and one.weight > 0 for part, one in zip(row, job.prompts, strict=True)) for row in taken]
-    if not any(map(any, taken)) or not (any(pulled) or all(one.weight <= 0 for one in job.prompts)):
-        texts = "|".join(prompt.text for prompt in job.prompts)
-        raise UsageError(
-            f"preset {preset.name} knows no word of {quoted(texts)}; clipgen words shows who knows what, and a preset "
-            f"of pretrained CLIPs, such as {DRAFT}, knows far more"
-        )
-    kept = [k for k, row in enumerate(taken) if any(row)]
-    left = list(dict.fromkeys(word for reading in readings for word in reading.left))
-    note = [f"nothing here knows {', '.join(map(quoted, left))}; it is left out"] if left else []
-    whole = all(taken[k] == tuple(one.text for one in job.prompts) for k in kept)
-    return tuple(everyone[k] for k in kept), () if whole else tuple(taken[k] for k in kept), note
-
-
-def _named(name: str, share: float) -> tuple[PerceptorSettings, ...]:
-    """Return the settings of a perceptor that the user has named; the classifiers in packages are convolutional."""
-    rows = coarse_to_fine(name) if name in PACKAGED else (PerceptorSettings(name),)
-    return tuple(replace(row, weight=share) for row in rows)
 
 
 def half(size: Size, stride: int) -> Size:

@@ -117,7 +117,9 @@ class PerceptorSettings:
     def __post_init__(self) -> None:
         check_model("a perceptor's weights", self.weights)
         _check_numbers(self, ("since", "until"), 0.0, 1.0)
-        _check_numbers(self, ("weight",), 1e-6, MAX_SHARE)
+        _check_numbers(self, ("weight",), 0.0, MAX_SHARE)
+        if not self.weight:
+            raise UsageError(f"the weight of {self.weights} must be above 0, got 0")
         _check_numbers(self, ("scale",), 0.25, 1.0)
 
     def guides(self, progress: float) -> bool:

@@ -102,7 +102,8 @@ def prompt_score(similarities: Tensor, weights: Tensor) -> Tensor:
 
 def total_variation(images: Tensor) -> Tensor:
     """Return the total variation (B,) of images (B, C, H, W): mean absolute differences of neighbouring pixels."""
-    return mean_of_each(images.diff(dim=3).abs()) + mean_of_each(images.diff(dim=2).abs())
+    axes = [mean_of_each(images.diff(dim=axis).abs()) for axis in (3, 2) if images.shape[axis] > 1]
+    return torch.stack([images.new_zeros(len(images)), *axes]).sum(0)
 
 
 def _prompt_distance(targets: Targets, _images: Tensor | None) -> Loss:

@@ -10,15 +10,14 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from clipgen.config.classes import things_in
+from clipgen.config.readings import MAX_THINGS
+from clipgen.config.spelling import classes_spelled
 from clipgen.errors import UsageError
 from clipgen.perceptors.timm_classifier import classifier_network
 from clipgen.util.text import quoted
 from clipgen.weights import Checkpoint
 
 CLASSES = 1000
-MAX_THINGS = 8
-"""Number of things that a text can name."""
 TEMPERATURE = 3.0
 """Of the softmax whose cross entropy guides: at 1 a classifier is certain after a few steps, and then says no more."""
 LOGIT_WEIGHT = 0.05
@@ -91,14 +90,14 @@ class ClassifierPerceptor(nn.Module):
 
 
 def _labels(text: str) -> Tensor:
-    things = things_in(text)
-    if not things:
+    groups = classes_spelled(text)
+    if not groups:
         raise UsageError(f"the classifier knows no thing in {quoted(text)}")
-    if len(things) > MAX_THINGS:
-        raise UsageError(f"{quoted(text)} names {len(things)} things; a classifier looks for up to {MAX_THINGS}")
+    if len(groups) > MAX_THINGS:
+        raise UsageError(f"{quoted(text)} names {len(groups)} things; a classifier looks for up to {MAX_THINGS}")
     labels = torch.zeros(CLASSES)
-    for number, thing in enumerate(things, start=1):
-        labels[list(thing.classes)] = number
+    for number, classes in enumerate(sorted(groups, key=len, reverse=True), start=1):
+        labels[list(classes)] = number  # the widest first, so that a poodle is not lost in a dog
     return labels
 
 

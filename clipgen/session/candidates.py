@@ -41,7 +41,8 @@ def judge_readings(plan: Plan) -> list[tuple[str, ...]]:
     """Return, by judge, or by guide if the plan has no judges, what it takes of each text."""
     if not plan.judges:
         return [plan.texts_of(k) for k in range(len(plan.perceptors))]
-    shared = share(plan.prompts, plan.judges)
+    guides = [row.weights for row in plan.perceptors]  # a judge of the starter set need not know what a classifier does
+    shared = share(plan.prompts, [*plan.judges, *guides])
     return [tuple(reading.taken[k] for reading in shared) for k in range(len(plan.judges))]
 
 

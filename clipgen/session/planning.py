@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from clipgen.config.guides import shared
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.presets import INIT, PRESETS, STARTER
 from clipgen.config.readings import CLASSIFIER
-from clipgen.config.resolve import chosen_preset, hold_weight, refit, resolve, shared, with_hashes
+from clipgen.config.resolve import chosen_preset, hold_weight, refit, resolve, with_hashes
 from clipgen.config.settings import PerceptorSettings
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def change_plan(plan: Plan, changes: Mapping[str, Any], device: str) -> tuple[Pl
     """
     if changes.get("start") not in (None, INIT):
         changes = {"init": None, **changes}
-    shares_anew = "prompts" in changes and bool(plan.readings or PRESETS[plan.preset].adds_up)
+    classifies = any(row.weights.startswith(CLASSIFIER) for row in plan.perceptors)
+    shares_anew = "prompts" in changes and (classifies or PRESETS[plan.preset].adds_up)
     if shares_anew or changes.keys() & {*MODELS, "start"} or bool(changes.get("init")) != bool(plan.init):
         return plan_job(_changed_job(plan, changes), device)
     typed = Job(**{"prompts": plan.prompts, "init": plan.init or None, **changes})  # which checks what was typed
@@ -60,7 +62,7 @@ def job_of(plan: Plan) -> Job:
     preset = PRESETS[plan.preset]
     guidance = preset.guidance.get(plan.start, preset.guidance[preset.start])
     usual = guidance.generators[plan.backend].weights if plan.backend in guidance.generators else None
-    guided_as_usual = plan.perceptors == shared(Job(plan.prompts, preset=plan.preset), preset)[0]
+    guided_as_usual = plan.perceptors == shared(Job(plan.prompts, preset=plan.preset), preset).perceptors
     others = () if guided_as_usual else plan.perceptors
     named = tuple(dict.fromkeys(_spelled(row) for row in others if not _is_starters(row.weights)))
     network = None if plan.generator.weights == usual else plan.generator.weights
@@ -74,12 +76,18 @@ def job_of(plan: Plan) -> Job:
         lr=plan.lr,
         cutouts=plan.cutouts,
         init=plan.init or None,
-        init_weight=plan.weight_of(preset.hold) / preset.hold_scale if plan.init else None,
+        init_weight=init_weight_of(plan) if plan.init else None,
         clips=tuple(name for name in named if not name.startswith(CLASSIFIER)),
         classifiers=tuple(name for name in named if name.startswith(CLASSIFIER)),
         network=None if network and _is_starters(network) else network,
         start=None if plan.init or plan.start == preset.start else plan.start,
     )
+
+
+def init_weight_of(plan: Plan) -> float:
+    """Return how strongly a plan holds its picture to the init image, on the scale of `--init-weight`."""
+    preset = PRESETS[plan.preset]
+    return plan.weight_of(preset.hold) / preset.hold_scale
 
 
 def _spelled(row: PerceptorSettings) -> str:
@@ -98,8 +106,10 @@ def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
         dropped = {"start": None} if changes["init"] else {"start": None, "init_weight": None}
     bare = replace(job, clips=(), classifiers=(), network=None, start=None)
     other = replace(bare, **{name: changes[name] for name in ("backend", "preset") if name in changes})
-    if (other.backend, chosen_preset(other)[0]) != (job.backend, job.preset):
-        dropped |= {"clips": (), "classifiers": (), "network": None, "start": None, **dict.fromkeys(SUITING)}
+    preset = chosen_preset(other)[0]
+    if (other.backend, preset) != (job.backend, job.preset):
+        dropped |= {"network": None, "start": None, **dict.fromkeys(SUITING)}
+        dropped |= {"clips": (), "classifiers": ()} if preset != job.preset else {}
     elif changes.get("start", plan.start) != plan.start:
         dropped |= dict.fromkeys(SUITING)
     return replace(job, **{**dropped, **changes})
