@@ -121,6 +121,23 @@ def test_lines_that_need_different_presets_all_become_their_pictures_in_order(
     assert len(json.loads(again.stdout)["skipped"]) == len(MIXED)
 
 
+NINE = "a zebra, a banjo, a goldfish, a lion, a tiger, a castle, a volcano, a violin and a jeep"
+
+
+def test_a_line_that_cannot_be_planned_costs_only_itself_wherever_it_is(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(COLOURS, "zebra", (1, -1, 1))
+    result = cli(*write("a crane", "a zebra", NINE, "a zebra:2"), "--json")
+    document = json.loads(result.stdout)
+    assert [failure["line"] for failure in document["failed"]] == [1, 3]
+    assert len(document["pictures"]) == 2
+    assert "error: line 3: " in result.stderr
+    assert "names 9 things" in result.stderr
+    refused = cli(*write("a crane", "a crane"))
+    assert (refused.exit_code, refused.stdout) == (2, "")
+
+
 def test_the_same_prompt_twice_in_a_file_is_made_once(cli: Cli) -> None:
     result = cli(*write("red", "blue", "red", "blue"), "--json")
     document = json.loads(result.stdout)

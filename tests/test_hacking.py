@@ -35,6 +35,7 @@ def unaugmented(plan: Plan, guide: str) -> Plan:
     return replace(
         plan,
         perceptors=(PerceptorSettings(guide),),
+        judges=(),
         generator=replace(plan.generator, optimizer="adam", levels=1, small_until=0.0, reencode_at=()),
         lr=0.1,
         cutouts=1,

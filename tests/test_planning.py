@@ -106,10 +106,10 @@ def test_a_photograph_is_held_by_its_layout(tmp_path: Path) -> None:
     Image.new("RGB", (64, 32), "blue").save(path)
     plan, init, _ = plan_job(Job(parse_prompts("a zebra"), init=path), "cpu")
     assert init is not None
-    assert (plan.preset, plan.weight_of("layout")) == ("photo", 40.0)
+    assert (plan.preset, plan.weight_of("layout")) == ("photo", 1.5)
     assert plan.size[0] == pytest.approx(2 * plan.size[1], rel=0.02)
     looser = change_plan(plan, {"init": path, "init_weight": 0.5}, "cpu")[0]
-    assert looser.weight_of("layout") == 20.0
+    assert looser.weight_of("layout") == 0.75
     assert {row.name: row for row in looser.losses}.keys() == {row.name: row for row in plan.losses}.keys()
     free = change_plan(plan, {"init": path, "init_weight": 0.0}, "cpu")[0]
     assert "layout" not in [row.name for row in free.losses]

@@ -24,7 +24,8 @@ def changed_preset(preset: Preset) -> Preset:
 
     def moved(row: GeneratorDefaults) -> GeneratorDefaults:
         settings = replace(row.settings, levels=2, small_until=0.25, full_lr_share=0.9, optimizer="adam")
-        return GeneratorDefaults(settings, row.steps + 1, row.lr * 3, row.cutouts + 1)
+        smoother = (LossSettings("total-variation", Schedule.constant(2.0)),)
+        return GeneratorDefaults(settings, row.steps + 1, row.lr * 3, row.cutouts + 1, smoother)
 
     def guidance(old: Guidance) -> Guidance:
         generators = {backend: moved(row) for backend, row in old.generators.items()}
@@ -36,7 +37,6 @@ def changed_preset(preset: Preset) -> Preset:
         perceptors=(PerceptorSettings("starter/judge", until=0.5), PerceptorSettings("starter/clip", since=0.5)),
         judges=(),
         size=(128, 64),
-        losses=(LossSettings("total-variation", Schedule.constant(2.0)),),
     )
 
 

@@ -220,7 +220,7 @@ PRESETS: dict[str, Preset] = {
             backend="pixels",
             adds_up=True,
             hold="layout",
-            hold_scale=40.0,
+            hold_scale=1.5,
             init_weight=1.0,
         ),
         _pretrained(

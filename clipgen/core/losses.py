@@ -131,9 +131,11 @@ def _distance_of_layout(_targets: Targets, images: Tensor | None) -> Loss:
     if images is None:
         raise UsageError("the loss layout holds a picture to its init image, and there is none")
     layout = adaptive_avg_pool2d(images, LAYOUT)
+    contrast = layout.mean(1).flatten(1).var(1) + 0.005  # so that a flat photograph is held as well as any
 
     def distance(moment: Moment) -> Tensor:
-        return mean_of_each((adaptive_avg_pool2d(moment.images, LAYOUT) - layout[moment.rows]).square())
+        squares = (adaptive_avg_pool2d(moment.images, LAYOUT) - layout[moment.rows]).square()
+        return mean_of_each(squares) / contrast[moment.rows]
 
     return distance
 
