@@ -6,11 +6,20 @@ import pytest
 import torch
 from fakes import FakePerceptor
 from torch import Tensor
-from torch.nn.functional import interpolate, normalize
+from torch.nn.functional import adaptive_avg_pool2d, interpolate, normalize
 
 from clipgen.config.prompts import NO_STOP, parse_prompts
 from clipgen.core.contracts import Moment
-from clipgen.core.losses import LOSSES, Objective, Targets, encode_targets, prompt_loss, prompt_score, total_variation
+from clipgen.core.losses import (
+    LAYOUT,
+    LOSSES,
+    Objective,
+    Targets,
+    encode_targets,
+    prompt_loss,
+    prompt_score,
+    total_variation,
+)
 from clipgen.errors import UsageError
 from clipgen.perceptors.clip import spherical_distance
 
@@ -143,17 +152,18 @@ def test_the_layout_of_a_photograph_is_its_own() -> None:
     assert (layout(moment(images[1:2], start=0)) > 0).all()  # that of another
 
 
-def test_the_distance_of_a_layout_is_the_mean_square_of_what_a_blur_leaves() -> None:
+def test_the_distance_of_a_layout_is_the_mean_square_of_what_a_blur_leaves_by_the_contrast_of_the_photograph() -> None:
     images = photographs().mul(0.5).add(0.25)
     layout = LOSSES["layout"](ONE, images)
+    contrast = torch.stack([each.mean(0).var() for each in adaptive_avg_pool2d(images, LAYOUT)]) + 0.005
     for step in (0.05, 0.1, 0.2):
-        torch.testing.assert_close(layout(moment(images + step)), torch.full((3,), step**2))
+        torch.testing.assert_close(layout(moment(images + step)), step**2 / contrast)
     texture = torch.ones(32, 48).mul(0.2)
     texture[::2] *= -1
     torch.testing.assert_close(layout(moment(images + texture)), torch.zeros(3), atol=1e-6, rtol=0)
     changed = images.clone()
     changed[1, :, :16] += 0.2
-    torch.testing.assert_close(layout(moment(changed)), torch.tensor([0.0, 0.02, 0.0]))
+    torch.testing.assert_close(layout(moment(changed)), torch.tensor([0.0, 0.02, 0.0]) / contrast)
 
 
 def test_a_layout_holds_a_picture_of_any_size() -> None:

@@ -17,8 +17,7 @@ from clipgen.core.contracts import Encoder, Loss, Moment, Perceptor
 from clipgen.errors import UsageError
 from clipgen.util.batches import mean_of_each
 
-LAYOUT = 16
-"""Cells a side of the blurred picture that is compared with a blurred init image."""
+LAYOUT = 16  # cells a side of the blurred picture that is compared with a blurred init image
 
 
 @dataclass(frozen=True)
