@@ -23,15 +23,19 @@ files, server, cli = pretrained.files, pretrained.server, pretrained.cli  # fixt
 
 
 @pytest.mark.usefixtures("quick_proposals")
-def test_a_replay_with_another_backend_or_preset_leaves_named_models_behind(cli: Cli) -> None:
+def test_a_replay_with_another_backend_leaves_the_named_vqgan_behind_and_one_with_another_preset_the_clip_too(
+    cli: Cli,
+) -> None:
     picture = cli(*DRAFT, "--vqgan", "imagenet-f16-16384", "--clip", "RN50").stdout.strip()
     cli("models", "pull", DVAE, CLIP, "--trust-on-first-use")
-    for flags in (("--backend", "dvae"), ("--preset", "starter")):
+    for flags, clip in ((("--backend", "dvae"), "clip/openai-rn50"), (("--preset", "starter"), None)):
         result = cli("replay", picture, "--size", "32x32", "--steps", "1", *flags)
         assert result.exit_code == 0, result.stderr
         plan = metadata.read_recipe(Path(result.stdout.strip())).plan
         preset = PRESETS[plan.preset]
-        assert plan.perceptors == preset.perceptors
+        assert [row.weights for row in plan.perceptors] == (
+            [clip] if clip else [row.weights for row in preset.perceptors]
+        )
         assert plan.generator == preset.generators[plan.backend].settings
 
 
