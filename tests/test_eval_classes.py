@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from fakes import Cli, FakePerceptor
+from fakes import Cli, FakePerceptor, interrupted_after
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
@@ -20,7 +20,6 @@ from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.settings import PerceptorSettings
 from clipgen.engine import models
-from clipgen.engine.optimise import optimise
 from clipgen.errors import UsageError
 from clipgen.judge.classes import CHANCE, HELD_OUT, THINGS, Verdict, probability_of, rank_of, summary, verdicts
 from clipgen.session import evaluation
@@ -204,15 +203,7 @@ def test_the_starter_set_and_another_judge_can_be_named(cli: Cli, fake_judges: l
 def test_a_stopped_eval_judges_what_it_made(
     cli: Cli, fake_judges: list[str], monkeypatch: pytest.MonkeyPatch, whole: int, files: int
 ) -> None:
-    made: list[Any] = []
-
-    def interrupted(plan: Any, models: Any) -> Any:
-        if len(made) == whole:
-            raise KeyboardInterrupt
-        made.append(optimise(plan, models))
-        return made[-1]
-
-    monkeypatch.setattr(evaluation, "optimise", interrupted)
+    monkeypatch.setattr(evaluation, "optimise", interrupted_after(whole))
     assert cli("eval", "--classes", "--n", "3", *SMALL, "-o", "made").exit_code == 130
     kept = sorted(Path("made").iterdir())
     assert len(kept) == files

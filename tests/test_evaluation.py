@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes import interrupted_after
 from PIL import Image
 from typer.testing import CliRunner
 
 from clipgen.cli.app import app
-from clipgen.engine.optimise import optimise
 from clipgen.starter import evaluation, grammar, words
 from clipgen.starter.evaluation import Answer, drawn, measure, measure_drawn, questions, rivals
 
@@ -104,15 +104,7 @@ def test_eval_writes_a_table_a_record_and_a_sheet(tmp_path: Path) -> None:
 def test_a_stopped_eval_measures_what_it_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: int, kept: list[str]
 ) -> None:
-    made: list[Any] = []
-
-    def interrupted(plan: Any, models: Any) -> Any:
-        if len(made) == whole:
-            raise KeyboardInterrupt
-        made.append(optimise(plan, models))
-        return made[-1]
-
-    monkeypatch.setattr(evaluation, "optimise", interrupted)
+    monkeypatch.setattr(evaluation, "optimise", interrupted_after(whole))
     assert run_eval(tmp_path).exit_code == 130
     assert sorted(path.name for path in tmp_path.iterdir()) == kept
     if kept:

@@ -15,7 +15,7 @@ from clipgen.cli.options import EngineOptions, OutputOptions, PictureOptions
 from clipgen.cli.report import Notes, Results
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
-from clipgen.config.presets import AUTO, DEFAULT_BACKEND, PHOTO, STARTER
+from clipgen.config.presets import AUTO, DEFAULT_BACKEND, LOCAL
 from clipgen.session.naming import film_suffixes
 from clipgen.session.options import Listener
 from clipgen.session.options import OutputOptions as Written
@@ -58,7 +58,7 @@ def open_for_job(job: Job, engine: EngineOptions, models: ModelOptions, output: 
     """Open a session for a job; models that it names are downloaded if necessary."""
     notes = output.notes()
     planned = plan_job(job, engine.device)
-    if job.preset == AUTO and planned[0].preset in (STARTER, PHOTO) and pick_device(engine.device) != "cpu":
+    if job.preset == AUTO and planned[0].preset in LOCAL and pick_device(engine.device) != "cpu":
         offered = offered_preset(job, offline=models.offline, notes=notes)
         if offered:
             job = replace(job, preset=offered)

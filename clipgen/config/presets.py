@@ -16,6 +16,8 @@ from clipgen.config.settings import (
 
 AUTO = "auto"
 STARTER, PHOTO, DRAFT, STANDARD, BEST = "starter", "photo", "draft", "standard", "best"
+LOCAL = (STARTER, PHOTO)
+"""The presets whose models come with the installation, and are quick on a CPU."""
 DEFAULT_BACKEND = "vqgan"
 NOISE, UNCLIP, INIT = "noise", "unclip", "init"
 STARTS = (NOISE, UNCLIP, INIT)

@@ -51,8 +51,7 @@ def read(text: str, perceptors: Sequence[str]) -> Reading:
     if not any(name.startswith(CLASSIFIER) for name in perceptors):
         return Reading(tuple(text for _ in perceptors), ())
     things = things_in(text)
-    if len(things) > MAX_THINGS:
-        raise UsageError(f"{quoted(text)} names {len(things)} things; a classifier looks for up to {MAX_THINGS}")
+    check_things(text, len(things))
     named, rest = spelled(things), without_things(text, things)
     taken = tuple(_taken(name, text, named, rest) for name in perceptors)
     if any(part == text for part in taken):
@@ -60,6 +59,12 @@ def read(text: str, perceptors: Sequence[str]) -> Reading:
     heard = set(words(" ".join(part for part in taken if part != named)))
     left = [word for word in words(rest) if word not in heard | FUNCTION_WORDS]
     return Reading(taken, tuple(dict.fromkeys(left)))
+
+
+def check_things(text: str, count: int) -> None:
+    """Raise UsageError if a text names more things than a classifier looks for."""
+    if count > MAX_THINGS:
+        raise UsageError(f"{quoted(text)} names {count} things; a classifier looks for up to {MAX_THINGS}")
 
 
 def share(prompts: Sequence[Prompt], perceptors: Sequence[str]) -> tuple[Reading, ...]:

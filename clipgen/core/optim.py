@@ -82,10 +82,8 @@ class LatentOptimizer:
         grads = [self._usable(latent) for latent in self._latents]
         for rows, rate, count in self._alike():
             for latent, grad, moments, share in zip(self._latents, grads, self._moments, self._shares, strict=True):
-                own, sound = (
-                    {name: moment[rows] for name, moment in moments.items()},
-                    _spread(self._sound[rows], latent),
-                )
+                own = {name: moment[rows] for name, moment in moments.items()}
+                sound = _spread(self._sound[rows], latent)
                 self._move(latent[rows], grad[rows], own, sound, rate * share * scale, count)
         self._idle = torch.where(self._sound, 0, self._idle + 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -61,7 +62,7 @@ class CostEstimate:
         for guide in self._models.guides:
             spans.setdefault((guide.settings.since, guide.settings.until), []).append(guide.perceptor)
         cutouts = sum(
-            (until - since) * self._timed(lambda: self._see(together, perceptors))  # noqa: B023
+            (until - since) * self._timed(partial(self._see, together, perceptors))
             for (since, until), perceptors in spans.items()
         )
         return self._plan.steps * (decoder + cutouts * count / together)

@@ -16,9 +16,9 @@ from torch import Tensor
 from clipgen.config.classes import things_in
 from clipgen.core.contracts import Perceptor
 from clipgen.errors import UsageError
-from clipgen.perceptors.classifier import CLASSES
 from clipgen.util.images import to_tensor
 from clipgen.util.text import quoted
+from clipgen.weights.timm_models import CLASSES
 
 THINGS: tuple[str, ...] = (
     "goldfinch", "goldfish", "great white shark", "tree frog", "peacock", "flamingo",

@@ -10,14 +10,15 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from clipgen.config.readings import MAX_THINGS
+from clipgen.config.readings import MAX_THINGS, check_things
 from clipgen.config.spelling import classes_spelled
 from clipgen.errors import UsageError
+from clipgen.perceptors.inputs import as_cutouts
 from clipgen.perceptors.timm_classifier import classifier_network
 from clipgen.util.text import quoted
 from clipgen.weights import Checkpoint
+from clipgen.weights.timm_models import CLASSES
 
-CLASSES = 1000
 TEMPERATURE = 3.0
 """Of the softmax whose cross entropy guides: at 1 a classifier is certain after a few steps, and then says no more."""
 LOGIT_WEIGHT = 0.05
@@ -76,7 +77,7 @@ class ClassifierPerceptor(nn.Module):
 
     def whole(self, images: Tensor) -> Tensor:
         """Resize whole images (N, 3, H, W), of any aspect ratio, to cutouts (N, 3, size, size)."""
-        return nn.functional.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
+        return as_cutouts(images, self.size)
 
     @staticmethod
     def _of_things(seen: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,8 +94,7 @@ def _labels(text: str) -> Tensor:
     groups = classes_spelled(text)
     if not groups:
         raise UsageError(f"the classifier knows no thing in {quoted(text)}")
-    if len(groups) > MAX_THINGS:
-        raise UsageError(f"{quoted(text)} names {len(groups)} things; a classifier looks for up to {MAX_THINGS}")
+    check_things(text, len(groups))
     labels = torch.zeros(CLASSES)
     for number, classes in enumerate(sorted(groups, key=len, reverse=True), start=1):
         labels[list(classes)] = number  # the widest first, so that a poodle is not lost in a dog

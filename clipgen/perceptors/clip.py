@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -12,10 +11,11 @@ from open_clip import CLIP
 from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH, SimpleTokenizer
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, normalize
+from torch.nn.functional import normalize
 
 from clipgen import weights
 from clipgen.errors import ClipgenError, UsageError
+from clipgen.perceptors.inputs import as_cutouts, check_normalisation
 from clipgen.util.text import quoted
 from clipgen.weights.kinds import TOWER_PREFIX, TOWERS
 
@@ -68,13 +68,6 @@ def build_clip(config: dict[str, Any]) -> CLIP:
     )
 
 
-def _check_input(config: dict[str, Any]) -> None:
-    """Raise ClipgenError unless `mean` and `std` are three finite numbers each, the latter above 0."""
-    mean, std = config["mean"], config["std"]
-    if not (len(mean) == len(std) == 3 and all(math.isfinite(x) for x in mean) and all(0 < x < math.inf for x in std)):
-        raise ClipgenError(f"a CLIP's mean and std must be three numbers each, got {quoted(mean)} and {quoted(std)}")
-
-
 def spherical_distance(a: Tensor, b: Tensor) -> Tensor:
     """Return half the squared angle (...) between unit vectors a and b (..., D), which broadcast; in [0, π²/2].
 
@@ -98,7 +91,7 @@ class CLIPPerceptor(nn.Module):
 
     def __init__(self, config: dict[str, Any]):
         super().__init__()
-        _check_input(config)
+        check_normalisation("a CLIP", config["mean"], config["std"])
         self.clip = build_clip(config)
         self.size: int = config["vision_cfg"]["image_size"]
         length = config["text_cfg"].get("context_length", DEFAULT_CONTEXT_LENGTH)
@@ -143,7 +136,7 @@ class CLIPPerceptor(nn.Module):
 
     def whole(self, images: Tensor) -> Tensor:
         """Resize whole images (N, 3, H, W), of any aspect ratio, to cutouts (N, 3, size, size)."""
-        return interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
+        return as_cutouts(images, self.size)
 
     def encode_images(self, cutouts: Tensor) -> Tensor:
         """Encode cutouts (N, 3, size, size), RGB in [0, 1], as unit vectors (N, D)."""

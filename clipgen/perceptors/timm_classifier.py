@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from torch import nn
 
 from clipgen.errors import ClipgenError
+from clipgen.perceptors.inputs import check_normalisation
 from clipgen.util.text import quoted
 from clipgen.weights.timm_models import CLASSES, check_timm_model
 
@@ -42,10 +42,7 @@ def check_input(config: dict[str, Any]) -> None:
     size, mean, std = config["size"], config["mean"], config["std"]
     if not _is_whole(size, MIN_SIZE, MAX_SIZE):
         raise ClipgenError(f"a classifier's size must be {MIN_SIZE} to {MAX_SIZE} pixels, got {quoted(size)}")
-    if not (len(mean) == len(std) == 3 and all(math.isfinite(x) for x in mean) and all(0 < x < math.inf for x in std)):
-        raise ClipgenError(
-            f"a classifier's mean and std must be three numbers each, got {quoted(mean)} and {quoted(std)}"
-        )
+    check_normalisation("a classifier", mean, std)
 
 
 def _is_whole(value: object, low: int, high: int) -> bool:

@@ -20,7 +20,7 @@ from PIL import Image
 
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan, spell
-from clipgen.config.presets import PHOTO, STARTER
+from clipgen.config.presets import LOCAL, STARTER
 from clipgen.engine.cost import CostEstimate
 from clipgen.engine.memory import is_memory_error
 from clipgen.engine.models import Models, load_models
@@ -147,7 +147,7 @@ class Session:
                 self._listener.note(note)
         plan = plans[0]
         network = plan.generator.weights
-        if self._is_timed or (plan.preset in (STARTER, PHOTO) and (network or STARTER).startswith(STARTER)):
+        if self._is_timed or (plan.preset in LOCAL and (network or STARTER).startswith(STARTER)):
             return
         self._is_timed = True
         try:

@@ -20,7 +20,7 @@ from clipgen.config.resolve import resolve
 from clipgen.core.contracts import Outcome, Step
 from clipgen.engine.models import load_models, perceptor_of
 from clipgen.engine.optimise import optimise
-from clipgen.judge.classes import verdicts
+from clipgen.judge.classes import Verdict, verdicts
 from clipgen.session.evaluation import JUDGES, prompt_of
 from clipgen.util.images import to_pil
 
@@ -102,7 +102,7 @@ def measure(name: str, change: Change, judges: Sequence[torch.nn.Module]) -> Non
         print_row("mean of the pictures of the last fifth", [verdicts(means, THINGS, judge) for judge in judges], "")
 
 
-def print_row(name: str, given: Sequence[Sequence], seconds: str) -> None:  # type: ignore[type-arg]
+def print_row(name: str, given: Sequence[Sequence[Verdict]], seconds: str) -> None:
     cells = []
     for judged in given:
         first = sum(each.rank == 1 for each in judged)
