@@ -1,5 +1,6 @@
 """The preset photo: who guides, and what each perceptor takes of the prompt."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -143,3 +144,11 @@ def test_a_perceptor_that_was_named_and_takes_nothing_is_mentioned() -> None:
 def test_too_many_things_are_refused_before_a_run() -> None:
     with pytest.raises(UsageError, match="names 9 things; a classifier looks for up to 8"):
         photo("a dog, a cat, a goldfish, a zebra, a lion, a tiger, a castle, a volcano and a violin")
+
+
+def test_a_plan_says_what_each_perceptor_takes() -> None:
+    plan, _ = resolve(Job(parse_prompts("a cat:2|fog:-0.5"), preset="starter", start="noise"))
+    assert plan.texts_of(0) == plan.texts_of(1) == ("a cat", "fog")
+    told = replace(plan, readings=(("a cat", ""), ("", "fog")))
+    assert (told.texts_of(0), told.texts_of(1)) == (("a cat", ""), ("", "fog"))
+    assert Plan.from_json(told.to_json()) == told

