@@ -69,6 +69,9 @@ def drawn_set(
 def _draw_all(
     path: str, shape: tuple[int, ...], seed: int, held: bool, relation: str | None, bare: bool, report: Report
 ) -> None:
+    if shape[0] <= CHUNK:
+        _draw_chunk(path, shape, seed, 0, held, relation, bare)
+        return
     progress = counted(report, f"drawing {shape[0]} pictures of {shape[1]}x{shape[2]} pixels: {{}} are drawn")
     with workers() as pool:
         with unreached_by_signals():
