@@ -84,25 +84,24 @@ def optimise_together(
     """Make several pictures in lockstep, each as it would be on its own; on a GPU, up to rounding.
 
     The plans may differ in prompts, seed and init image only, and all or none have an init image. An error with one
-    picture takes its place in the list and harms no other. What affects all is raised. Before the first step Ctrl-C
-    acts at once, and `stop` raises Interrupted at the next stage. From then on either ends the loop after the current
-    step, or gives up its enlargement, and hands the sinks the pictures so far; only then is KeyboardInterrupt raised.
+    picture takes its place in the list and harms no other; what affects all is raised. Before the first step Ctrl-C
+    acts at once, and `stop` raises Interrupted at the next stage. Later either ends the loop after the current step, or
+    gives up its enlargement, and hands the sinks the pictures so far; only then is KeyboardInterrupt raised.
     """
     _check_together([task.plan for task in tasks])
     outcomes = [Outcome.FAILED] * len(tasks)
     errors: dict[int, ClipgenError] = {}
-    token, promise = stop or Stop(), KEEPING if any(task.keeper for task in tasks) else STOPPING
+    token = stop or Stop()
     with ExitStack() as holding:
         try:
             with memory_errors(tasks[0].plan):
                 run = _begin(tasks, models, token, on_stage)
-                holding.enter_context(held_back(token, promise))
+                holding.enter_context(held_back(token, KEEPING if tasks[0].keeper else STOPPING))
                 _advance(run, tasks, token)
                 final = run.finish()
                 _report(run, tasks, final)
             errors.update(run.failures)
-            ended = Outcome.FINISHED if run.done == run.total else Outcome.INTERRUPTED
-            outcomes = [_outcome(run, row, ended) for row in range(len(tasks))]
+            outcomes = [_outcome(run, row) for row in range(len(tasks))]
         finally:
             errors |= _close(tasks, outcomes)
     return [errors.get(row) or _result(task.plan, final[row], outcomes[row]) for row, task in enumerate(tasks)]
@@ -145,9 +144,9 @@ def _report(run: Run, tasks: Sequence[Task], steps: Sequence[Step]) -> None:
                 sink.on_step(step)
 
 
-def _outcome(run: Run, row: int, ended: Outcome) -> Outcome:
+def _outcome(run: Run, row: int) -> Outcome:
     if row not in run.failures:
-        return ended
+        return Outcome.FINISHED if run.done == run.total else Outcome.INTERRUPTED
     return Outcome.DIVERGED if run.has_picture(row) else Outcome.FAILED
 
 
