@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from fakes import Cli, FakeProposal, Recorder, fake_models, install, plan, with_generator
-from test_resume import stop_at
 from rich.console import Console
+from test_resume import stop_at
 from torch import Tensor
 
 from clipgen.config.presets import PRESETS
