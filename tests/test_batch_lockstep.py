@@ -184,7 +184,7 @@ def test_a_stopped_group_goes_on_with_every_picture_of_it(
     with monkeypatch.context() as patch:
         stop_group_at(patch, index, "blue-3.png")
         stopped = cli(*command, "-o", "parts")
-    assert (stopped.exit_code, stopped.stderr.splitlines()[-1]) == (130, "error: stopped")
+    assert (stopped.exit_code, stopped.stderr.splitlines()[-1]) == (130, "stopped")
     names = ("red-3", "blue-3", "green-white-0-5-3")
     assert sorted(path.name for path in Path("parts").iterdir()) == sorted(
         f"{name}{end}" for name in names for end in (".png", ".clipgen", ".gif")

@@ -125,7 +125,7 @@ def test_ctrl_c_ends_the_whole_batch(batch: Batch, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(session, "optimise_together", interrupted)
     result = batch(PROMPTS)
     assert (result.exit_code, result.stdout) == (130, "")
-    assert result.stderr.splitlines()[-1] == "error: stopped"
+    assert result.stderr.splitlines()[-1] == "stopped"
 
 
 def test_json_tells_what_was_made_skipped_and_failed(batch: Batch) -> None:

@@ -131,14 +131,17 @@ def _write(template: Job, made: "list[Answer]", paths: dict[str, Path], device: 
     """Print the table, write the JSON file and the contact sheet, and print their paths."""
     from clipgen.starter.evaluation import measure, measure_drawn
     from clipgen.starter.world.sheet import contact_sheet
+    from clipgen.util.files import replacing
 
     scores = measure(made, device)
     ideal = measure_drawn([answer.question for answer in made], template.seed, device)
     _print_table(f"{template.backend}, {len(made)} prompts", scores, ideal)
     texts = [answer.question.text for answer in made]
     record = {"backend": template.backend, "scores": scores, "drawn": ideal, "prompts": texts}
-    paths[".json"].write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    contact_sheet([answer.picture for answer in made], texts, COLUMNS).save(paths[".png"], format="PNG")
+    with replacing(paths[".json"]) as partial:
+        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    with replacing(paths[".png"]) as partial:
+        contact_sheet([answer.picture for answer in made], texts, COLUMNS).save(partial, format="PNG")
     for path in paths.values():
         echo_path(path)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -83,19 +83,26 @@ def open_for_plan(
     device = pick_device(device)
     notes.say(decided)
     fetch_missing(plan, typed, offline=offline, notes=notes)
-    listener = _listener(notes, results)
+    shown: list[Callable[[str], None]] = [say]
+    listener = _listener(notes, results, shown)
     from clipgen.session.session import Session
 
-    return Opened(Session(device, options=written, listener=listener), typed, plan, init, written, listener, results)
+    session = Session(device, options=written, listener=listener)
+    session.stop.acknowledge = lambda line: shown[-1](line)
+    return Opened(session, typed, plan, init, written, listener, results)
 
 
-def _listener(notes: Notes, results: Results) -> Listener:
+def _listener(notes: Notes, results: Results, shown: list[Callable[[str], None]]) -> Listener:
+    """Return the callbacks; `shown` receives what says a line beside the progress that is shown."""
+
     def progress(label: str) -> Sequence[Sink]:
         from clipgen.outputs.progress import progress_sink
 
         if sys.stderr is None or notes.quiet:  # None: the shell closed it
             return []
-        return [progress_sink(one_line(label, MAX_LABEL), sys.stderr)]
+        sink = progress_sink(one_line(label, MAX_LABEL), sys.stderr)
+        shown[:] = [sink.say]
+        return [sink]
 
     def warnings(plan: Plan, models: Models) -> Iterator[str]:
         yield from notices.unknown_word_warnings(plan)

@@ -69,13 +69,18 @@ def train(
     """
     if name not in NAMES:
         raise unknown_value("NAME", name, NAMES)
-    import torch
+    from clipgen.starter.train.progress import never_silent
 
-    from clipgen.starter.train.recipe import Bench
-    from clipgen.starter.train.recipes import RECIPES
-    from clipgen.starter.train.recipes import train as run_recipe
+    with never_silent(say) as report:
+        report(f"training {name} in {runs}")
+        import torch
 
-    recipe = RECIPES[name]
-    given = typed(steps=changed.steps, batch=changed.batch, rate=changed.rate, seed=changed.seed)
-    recipe = replace(recipe, plan=replace(recipe.plan, **given), pictures=changed.pictures or recipe.pictures)
-    echo_path(run_recipe(name, recipe, Bench(runs, torch.device(pick_device(engine.device)), say)))
+        from clipgen.starter.train.recipe import Bench
+        from clipgen.starter.train.recipes import RECIPES
+        from clipgen.starter.train.recipes import train as run_recipe
+
+        recipe = RECIPES[name]
+        given = typed(steps=changed.steps, batch=changed.batch, rate=changed.rate, seed=changed.seed)
+        recipe = replace(recipe, plan=replace(recipe.plan, **given), pictures=changed.pictures or recipe.pictures)
+        path = run_recipe(name, recipe, Bench(runs, torch.device(pick_device(engine.device)), report))
+    echo_path(path)

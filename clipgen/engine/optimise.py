@@ -16,9 +16,11 @@ from clipgen.core.contracts import Outcome, Sink, Step
 from clipgen.engine.models import Models, memory_errors
 from clipgen.engine.run import Run
 from clipgen.engine.snapshot import Snapshot
-from clipgen.errors import ClipgenError, UsageError
+from clipgen.errors import ClipgenError, Interrupted, UsageError
 from clipgen.util.images import to_pil, to_tensor
-from clipgen.util.interrupts import Stop, held_back
+from clipgen.util.interrupts import STOPPING, Abandoned, Stop, held_back
+
+KEEPING = "stopping with the picture so far; Ctrl-C again ends at once"
 
 
 class Keeper(Protocol):
@@ -82,42 +84,57 @@ def optimise_together(
     """Make several pictures in lockstep, each as it would be on its own; on a GPU, up to rounding.
 
     The plans may differ in prompts, seed and init image only, and all or none have an init image. An error with one
-    picture takes its place in the list and harms no other. Ctrl-C, or `stop`, ends the loop after the current step and
-    hands the sinks the pictures so far; only then is KeyboardInterrupt raised. What affects all is raised.
+    picture takes its place in the list and harms no other; what affects all is raised. Before the first step Ctrl-C
+    acts at once, and `stop` raises Interrupted at the next stage. Later either ends the loop after the current step, or
+    gives up its enlargement, and hands the sinks the pictures so far; only then is KeyboardInterrupt raised.
     """
     _check_together([task.plan for task in tasks])
     outcomes = [Outcome.FAILED] * len(tasks)
     errors: dict[int, ClipgenError] = {}
-    with held_back(stop) as token:
+    token = stop or Stop()
+    with ExitStack() as holding:
         try:
             with memory_errors(tasks[0].plan):
-                run = Run(
-                    [task.plan for task in tasks],
-                    models,
-                    _init_images(tasks, models.device),
-                    [task.snapshot for task in tasks if task.snapshot],
-                    on_stage,
-                )
+                run = _begin(tasks, models, token, on_stage)
+                holding.enter_context(held_back(token, KEEPING if tasks[0].keeper else STOPPING))
                 _advance(run, tasks, token)
                 final = run.finish()
                 _report(run, tasks, final)
             errors.update(run.failures)
-            ended = Outcome.FINISHED if run.done == run.total else Outcome.INTERRUPTED
-            outcomes = [_outcome(run, row, ended) for row in range(len(tasks))]
+            outcomes = [_outcome(run, row) for row in range(len(tasks))]
         finally:
             errors |= _close(tasks, outcomes)
     return [errors.get(row) or _result(task.plan, final[row], outcomes[row]) for row, task in enumerate(tasks)]
 
 
+def _begin(tasks: Sequence[Task], models: Models, stop: Stop, on_stage: Callable[[str], None]) -> Run:
+    plans, images = [task.plan for task in tasks], _init_images(tasks, models.device)
+    try:
+        return Run(plans, models, images, [task.snapshot for task in tasks if task.snapshot], on_stage, stop)
+    except Abandoned as error:
+        raise Interrupted("stopped before the first step") from error
+
+
 def _advance(run: Run, tasks: Sequence[Task], stop: Stop) -> None:
-    """Make all updates, or those until a stop is requested."""
-    while run.done < run.total and not stop.asked and len(run.failures) < len(tasks):
-        _report(run, tasks, run.find_gradients())
+    """Make all updates, or those until a stop is requested, but at least one, so that there is something to keep."""
+    while run.done < run.total and len(run.failures) < len(tasks):
+        try:
+            steps = run.find_gradients()
+        except Abandoned:
+            _keep(run, tasks, stop)
+            return
+        _report(run, tasks, steps)
         run.update()
-        for row, task in enumerate(tasks):
-            keeper = task.keeper
-            if keeper and row not in run.failures and (stop.asked or keeper.is_due(run.done, run.total)):
-                keeper.keep(run.snapshot(row))
+        _keep(run, tasks, stop)
+        if stop.asked:
+            return
+
+
+def _keep(run: Run, tasks: Sequence[Task], stop: Stop) -> None:
+    for row, task in enumerate(tasks):
+        keeper = task.keeper
+        if keeper and row not in run.failures and (stop.asked or keeper.is_due(run.done, run.total)):
+            keeper.keep(run.snapshot(row))
 
 
 def _report(run: Run, tasks: Sequence[Task], steps: Sequence[Step]) -> None:
@@ -127,9 +144,9 @@ def _report(run: Run, tasks: Sequence[Task], steps: Sequence[Step]) -> None:
                 sink.on_step(step)
 
 
-def _outcome(run: Run, row: int, ended: Outcome) -> Outcome:
+def _outcome(run: Run, row: int) -> Outcome:
     if row not in run.failures:
-        return ended
+        return Outcome.FINISHED if run.done == run.total else Outcome.INTERRUPTED
     return Outcome.DIVERGED if run.has_picture(row) else Outcome.FAILED
 
 

@@ -25,6 +25,7 @@ from clipgen.engine.recovery import Recovery
 from clipgen.engine.snapshot import Snapshot, copy_rows, restore_, tensors_of
 from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
 from clipgen.util.images import resized
+from clipgen.util.interrupts import Stop
 from clipgen.util.text import readable_bytes
 
 CHECKED = 5
@@ -36,7 +37,8 @@ class Run:
 
     images (B, 3, H, W) in [0, 1]: the init images at full size, if the pictures start from any.
     snapshots: one for each picture, all after the same number of updates, to continue from.
-    on_stage: called with a few words on each stage before the first step.
+    on_stage: called with a few words on each stage before the first step, and on those of the enlargement.
+    stop: raises Abandoned out of either once it was asked for; what was reached can still be kept.
     """
 
     def __init__(
@@ -46,11 +48,13 @@ class Run:
         images: Tensor | None = None,
         snapshots: Sequence[Snapshot] = (),
         on_stage: Callable[[str], None] = lambda _stage: None,
+        stop: Stop | None = None,
     ) -> None:
         self._plan, self._models = plans[0], models
+        self._stop = stop or Stop()
         self._seeds = [plan.seed for plan in plans]
         prompts = [plan.prompts for plan in plans]
-        self._proposal = self._propose(prompts, images, on_stage)
+        self._proposal = self._propose(prompts, images, partial(self._enter, on_stage))
         perceptors, shares = zip(*((guide.perceptor, guide.settings.weight) for guide in models.guides), strict=True)
         readings = [[plan.texts_of(k) for k in range(len(perceptors))] for plan in plans]
         targets = encode_targets(perceptors, shares, prompts, readings, models.device)
@@ -108,7 +112,6 @@ class Run:
 
     def finish(self) -> list[Step]:
         """Decode and score the final pictures, however many updates were made."""
-        self._grow_if_due()
         self._settle()
         with torch.no_grad():
             measured = self._loop.measure(self._loop.generator.decode())
@@ -123,9 +126,14 @@ class Run:
         for settings in self._plan.unclip:
             perceptors, device = [guide.perceptor for guide in self._models.guides], self._models.device
             propose = partial(proposal_module("unclip").propose, self._models.unclip, settings, prompts, self._seeds)
-            proposal: Proposal = propose(perceptors, images, device, on_stage=on_stage)
+            with self._stop.abandoning():
+                proposal: Proposal = propose(perceptors, images, device, on_stage=on_stage)
             return proposal
         return None
+
+    def _enter(self, on_stage: Callable[[str], None], name: str) -> None:
+        self._stop.check()
+        on_stage(name)
 
     def _objective(self, targets: Targets, images: Tensor | None) -> Objective:
         """Return the weighted losses: that of the prompt, then those of the proposal, then the others."""
@@ -143,7 +151,7 @@ class Run:
         plan = self._plan
         done = snapshots[0].done if snapshots else 0
         grown = images is not None or (bool(snapshots) and snapshots[0].grown)
-        self._growth = 0 if grown else int(plan.steps * plan.generator.small_until)
+        self._growth = 0 if grown else min(int(plan.steps * plan.generator.small_until), plan.steps - 1)
         moments = [int(plan.steps * share) for share in plan.generator.reencode_at]
         self._reencodings = [moment for moment in moments if moment >= max(done, 1)]
         size = half(plan.size, plan.generator.stride) if self._growth else plan.size
@@ -216,7 +224,7 @@ class Run:
         loop, plan = self._loop, self._plan
         if not isinstance(loop.generator, Growable):
             raise UsageError(f"--backend {plan.backend} has one size only, so that it cannot start small")
-        with torch.no_grad():
+        with torch.no_grad(), self._stop.abandoning():
             small = loop.generator.decode()
             images = self._proposal.enlarge(small, plan.size) if self._proposal else resized(small, plan.size)
         large: Generator = loop.generator.at_size(plan.size)

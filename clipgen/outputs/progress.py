@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from clipgen.core.contracts import Outcome, Sink, Step
+from clipgen.core.contracts import Outcome, Step
 from clipgen.outputs.preview import half_blocks
 
 REFRESH_SECONDS = 0.25
@@ -23,11 +23,13 @@ LINE_SECONDS = 10.0
 LINE_SHARE = 0.1
 PREVIEW_COLUMNS = 40
 BAR_COLUMNS = 30
+UNFINISHED = (Outcome.INTERRUPTED, Outcome.DIVERGED)
+"""Outcomes that are named at the end; an error of its own explains a failure."""
 
 Clock = Callable[[], float]
 
 
-def progress_sink(label: str, stream: TextIO) -> Sink:
+def progress_sink(label: str, stream: TextIO) -> "PlainProgress | LiveProgress":
     """Return the progress display for `stream`: a live one only in a terminal, even if colours are forced."""
     console = Console(file=stream)
     moves = stream.isatty() and not console.is_dumb_terminal
@@ -84,12 +86,16 @@ class PlainProgress:
             self._say(self._pace.describe(step))
 
     def close(self, outcome: Outcome) -> None:
-        if outcome is not Outcome.FINISHED:
+        if outcome in UNFINISHED:
             self._say(outcome.value)
 
-    def _say(self, message: str) -> None:
-        self._stream.write(f"{self._label}: {message}\n")
+    def say(self, line: str) -> None:
+        """Print a line of its own."""
+        self._stream.write(f"{line}\n")
         self._stream.flush()
+
+    def _say(self, message: str) -> None:
+        self.say(f"{self._label}: {message}")
 
 
 class LiveProgress:
@@ -112,8 +118,12 @@ class LiveProgress:
 
     def close(self, outcome: Outcome) -> None:
         self._live.stop()
-        if outcome is not Outcome.FINISHED:
+        if outcome in UNFINISHED:
             self._console.print(f"{self._label}: {outcome.value}", style="yellow", markup=False)
+
+    def say(self, line: str) -> None:
+        """Print a line above the display; any thread may."""
+        self._console.print(line, markup=False, highlight=False)
 
     def _draw(self, step: Step) -> RenderableType:
         label = Text(self._label, no_wrap=True, overflow="ellipsis")

@@ -33,7 +33,7 @@ from clipgen.session.picture import Picture
 from clipgen.session.planning import plan_job
 from clipgen.session.state import SUFFIX, Order, Workspace
 from clipgen.util.files import reserved
-from clipgen.util.interrupts import Stop
+from clipgen.util.interrupts import Stop, at_the_latest
 from clipgen.util.text import readable_time
 
 
@@ -99,11 +99,16 @@ class Session:
         order = Order.of(plan, self._options.films, metadata=self._options.metadata)
         with reserved(folder, stem, (".png", *order.films), avoid=SUFFIX) as paths:
             workspace = Workspace.create(paths[".png"].with_suffix(SUFFIX), order, init)
-            try:
-                yield workspace, paths
-            finally:
+
+            def clear() -> None:
                 if workspace.is_held and not workspace.has_snapshot:  # stopped before there was anything to resume
                     workspace.discard()
+
+            try:
+                with at_the_latest(clear):
+                    yield workspace, paths
+            finally:
+                clear()
 
     def pictures_together(self, plan: Plan, most: int = MAX_TOGETHER) -> int:
         """Return how many pictures of such plans to make in lockstep: as many as are estimated to fit into memory."""

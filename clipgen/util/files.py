@@ -1,6 +1,7 @@
 """Output files: readable names that are safe on every file system, never overwritten, never half-written."""
 
 import contextlib
+import functools
 import itertools
 import os
 import tempfile
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from clipgen.errors import UsageError
+from clipgen.util.interrupts import at_the_latest
 
 # A file name may hold 255 bytes; this leaves room for the seed, a counter, and the suffix.
 MAX_SLUG_BYTES = 80
@@ -52,10 +54,12 @@ def reserved(
     make_folder(folder, flag)
     free = (name for name in _numbered(stem) if not (avoid and os.path.lexists(folder / f"{name}{avoid}")))
     paths = next(filter(None, (_claim(folder, name, suffixes, flag) for name in free)))
+    remove = functools.partial(remove_empty, paths.values())
     try:
-        yield paths
+        with at_the_latest(remove):
+            yield paths
     finally:
-        remove_empty(paths.values())
+        remove()
 
 
 def remove_empty(paths: Iterable[Path]) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import as_completed
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from clipgen.starter.grammar import Truth, random_truth
+from clipgen.starter.train.progress import Report, counted, silent
+from clipgen.starter.train.workers import unreached_by_signals, workers
 from clipgen.starter.world.compose import draw
 from clipgen.starter.world.layout import BARE
 
@@ -45,6 +46,7 @@ def drawn_set(
     held: bool = False,
     relation: str | None = None,
     bare: bool = False,
+    report: Report = silent,
 ) -> np.ndarray:
     """Return the pictures (count, size, size, 3) uint8 of a set, drawn on all cores unless the folder has them.
 
@@ -57,13 +59,26 @@ def drawn_set(
         partial = path.with_suffix(".partial")
         shape = (count, size, size, 3)
         np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
-        with ProcessPoolExecutor(os.cpu_count()) as pool:
-            starts = range(0, count, CHUNK)
-            jobs = [
-                pool.submit(_draw_chunk, str(partial), shape, seed, start, held, relation, bare) for start in starts
-            ]
-            for job in jobs:
-                job.result()
+        report(f"drawing {count} pictures of {size}x{size} pixels")
+        _draw_all(str(partial), shape, seed, held, relation, bare, report)
         partial.replace(path)
     pictures: np.ndarray = np.load(path, mmap_mode="r")
     return pictures
+
+
+def _draw_all(
+    path: str, shape: tuple[int, ...], seed: int, held: bool, relation: str | None, bare: bool, report: Report
+) -> None:
+    if shape[0] <= CHUNK:
+        _draw_chunk(path, shape, seed, 0, held, relation, bare)
+        return
+    progress = counted(report, f"drawing {shape[0]} pictures of {shape[1]}x{shape[2]} pixels: {{}} are drawn")
+    with workers() as pool:
+        with unreached_by_signals():
+            jobs = [
+                pool.submit(_draw_chunk, path, shape, seed, start, held, relation, bare)
+                for start in range(0, shape[0], CHUNK)
+            ]
+        for done, job in enumerate(as_completed(jobs), start=1):
+            job.result()
+            progress(min(done * CHUNK, shape[0]))

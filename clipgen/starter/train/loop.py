@@ -15,10 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from clipgen.errors import ClipgenError
+from clipgen.starter.train.progress import SECONDS, Report
+from clipgen.util.files import replacing
 from clipgen.util.interrupts import Stop, held_back
 
 STATE = "state.pt"
 LOG = "log.jsonl"
+PROMISE = "stopping after this step, which is kept; Ctrl-C again ends at once"
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,6 @@ class Plan:
 
 
 Losses = dict[str, Tensor]
-Report = Callable[[str], None]
-
-
 Trained = TypeVar("Trained", bound=nn.Module)
 
 
@@ -92,15 +92,16 @@ class Fit(Generic[Trained]):
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
         }
-        partial = self.folder / (STATE + ".partial")
-        torch.save(state, partial)
-        partial.replace(self.folder / STATE)
+        with replacing(self.folder / STATE) as partial:
+            torch.save(state, partial)
 
     def run(self, losses_at: Callable[[int], Losses], report: Report, save_seconds: float = 120.0) -> None:
         """Train from the current step to the plan's last, or to Ctrl-C; `losses_at(step)["loss"]` is minimised."""
-        with held_back() as stop:
+        with held_back(promise=PROMISE) as stop:
             self._run(losses_at, report, save_seconds, stop)
             self.save()
+            if stop.asked:
+                report(f"step {self.step} of {self.plan.steps} is saved; the same command goes on from there")
 
     def _run(self, losses_at: Callable[[int], Losses], report: Report, save_seconds: float, stop: Stop) -> None:
         saved = reported = time.monotonic()
@@ -109,7 +110,7 @@ class Fit(Generic[Trained]):
             torch.manual_seed(self.plan.seed * 1_000_003 + self.step)
             losses = self._update(losses_at)
             now = time.monotonic()
-            if now - reported > 20 or self.step == self.plan.steps:
+            if now - reported > SECONDS or self.step == self.plan.steps:
                 speed = (self.step - since) * self.plan.batch / max(now - reported, 1e-6)
                 self._log(losses, speed, report)
                 reported, since = now, self.step
@@ -156,7 +157,7 @@ def train_module(
 ) -> Trained:
     """Train a module, or resume from the folder's state, and return its running average, ready for use."""
     fit = Fit(folder, module, plan)
-    fit.resume()
+    report(f"going on from step {fit.step} of {plan.steps}" if fit.resume() else f"training for {plan.steps} steps")
     fit.run(losses_at, report)
     return fit.averaged.eval()
 

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from clipgen import weights
 from clipgen.errors import WeightsMissingError
 from clipgen.perceptors.clip import CLIPPerceptor, build_perceptor
-from clipgen.starter.train.loop import Plan, Report
+from clipgen.starter.train.data import drawn_set
+from clipgen.starter.train.loop import Plan
+from clipgen.starter.train.progress import Report
 from clipgen.weights.registry import STARTER
 
 CLIP_SEED, LARGE_SEED = 1, 2
@@ -49,6 +52,10 @@ class Bench:
     def data(self) -> Path:
         """Folder of drawn pictures."""
         return self.runs / "data"
+
+    def drawn(self, count: int, size: int, seed: int, relation: str | None = None) -> np.ndarray:
+        """Return a set of drawn pictures, see `drawn_set`."""
+        return drawn_set(self.data, count, size, seed, relation=relation, report=self.report)
 
     def trained(self, name: str) -> weights.Checkpoint:
         """Return weights that ship, or that an earlier recipe left here.

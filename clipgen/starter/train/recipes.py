@@ -14,7 +14,7 @@ from clipgen.perceptors.clip import CLIPPerceptor, build_perceptor
 from clipgen.starter.train import dvae, unclip, vqgan
 from clipgen.starter.train.claims import NOUN, codes_shown
 from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source
-from clipgen.starter.train.data import drawn_set, truths
+from clipgen.starter.train.data import truths
 from clipgen.starter.train.dvae import DVAETrainer
 from clipgen.starter.train.loop import Plan, train_module
 from clipgen.starter.train.negatives import Latents, Parametrization, Pixels
@@ -26,6 +26,7 @@ from clipgen.starter.train.reencoding import ReencodingTrainer
 from clipgen.starter.train.text_tower import TextTowerTrainer, image_vectors
 from clipgen.starter.train.vqgan import VQGANTrainer
 from clipgen.starter.train.zero_shot import zero_shot
+from clipgen.util.files import replacing
 from clipgen.weights.checkpoint import Checkpoint, write
 
 AUTOENCODERS: dict[str, tuple[dict[str, Any], type[VQGANTrainer] | type[DVAETrainer]]] = {
@@ -123,7 +124,7 @@ def _clip(name: str, recipe: Recipe, bench: Bench) -> Checkpoint:
     config = CONFIGS[name.partition("-")[0]]
     torch.manual_seed(recipe.plan.seed)
     perceptor = CLIPPerceptor(config).to(bench.device)
-    world = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
+    world = bench.drawn(recipe.pictures, 128, CLIP_SEED)
     sources = [Source(world, truths(CLIP_SEED, recipe.pictures))]
     if recipe.start:
         perceptor.clip.load_state_dict(bench.trained(recipe.start).tensors)
@@ -139,8 +140,9 @@ def _clip(name: str, recipe: Recipe, bench: Bench) -> Checkpoint:
 
 def _text_tower(name: str, recipe: Recipe, bench: Bench) -> Checkpoint:
     start = bench.trained(str(recipe.start))
-    pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
+    pictures = bench.drawn(recipe.pictures, 128, CLIP_SEED)
     guides = guides_of(recipe.needs, bench)
+    bench.report(f"encoding {recipe.pictures} pictures with {' and '.join(recipe.needs)}")
     vectors = [image_vectors(guide, pictures) for guide in guides]
     perceptor = build_perceptor(start).to(bench.device)
     trainer = TextTowerTrainer(perceptor, recipe.plan, vectors, truths(CLIP_SEED, recipe.pictures))
@@ -149,7 +151,8 @@ def _text_tower(name: str, recipe: Recipe, bench: Bench) -> Checkpoint:
 
 
 def _measured(perceptor: CLIPPerceptor, config: dict[str, Any], bench: Bench) -> Checkpoint:
-    metrics = {"zero_shot": zero_shot(perceptor, bench.data), "held_out": zero_shot(perceptor, bench.data, held=True)}
+    shares = [zero_shot(perceptor, bench.data, held=held, report=bench.report) for held in (False, True)]
+    metrics = dict(zip(("zero_shot", "held_out"), shares, strict=True))
     bench.report(str(metrics))
     return Checkpoint("clip", config, perceptor.clip.state_dict(), metrics)
 
@@ -159,7 +162,7 @@ def _parametrization(recipe: Recipe, bench: Bench) -> Parametrization:
         return Pixels(CONFIGS["clip"]["vision_cfg"]["image_size"])
     network = cast(VQGANNetwork, build_network(bench.trained(recipe.needs[0])))
     network.to(bench.device).to(memory_format=torch.channels_last)
-    world = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
+    world = bench.drawn(recipe.pictures, 128, CLIP_SEED)
     nouns = codes_shown(truths(CLIP_SEED, recipe.pictures))[..., NOUN]
     return Latents(network, 24, build_picture_prior(bench.trained("prior")).to(bench.device), world, nouns)
 
@@ -169,15 +172,17 @@ def _reconstructions(kind: str, bench: Bench, share: float, count: int = 3000) -
     path = bench.data / f"{kind.replace('/', '-')}-{count}.npy"
     if not path.exists():
         network = build_network(bench.trained(kind)).eval().to(bench.device)
-        large = drawn_set(bench.data, RECIPES["vqgan"].pictures, 256, LARGE_SEED)[:count]
-        np.save(path, reconstruct(network, large, 128))
+        large = bench.drawn(RECIPES["vqgan"].pictures, 256, LARGE_SEED)[:count]
+        bench.report(f"reconstructing {count} pictures with {kind}")
+        with replacing(path) as partial:
+            np.save(partial, reconstruct(network, large, 128))
     return Source(np.load(path), truths(LARGE_SEED, count), share)
 
 
 def _autoencoder(name: str, recipe: Recipe, bench: Bench) -> Checkpoint:
     guide = bench.trained(recipe.needs[0])
     perceptor = build_perceptor(guide)
-    large = drawn_set(bench.data, recipe.pictures, 256, LARGE_SEED)
+    large = bench.drawn(recipe.pictures, 256, LARGE_SEED)
     config, trainer_class = AUTOENCODERS[name]
     trainer = trainer_class(recipe.plan, large, perceptor.to(bench.device))
     if recipe.start:
@@ -185,19 +190,19 @@ def _autoencoder(name: str, recipe: Recipe, bench: Bench) -> Checkpoint:
     network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
     kept = NETWORKS[name](config).state_dict().keys()  # leaves out what only the training needs
     tensors = {key: network.state_dict()[key] for key in kept}
-    return Checkpoint(name, config, tensors, {"reconstruction": quality(network, bench.data)})
+    return Checkpoint(name, config, tensors, {"reconstruction": quality(network, bench.data, report=bench.report)})
 
 
 def _reencoding(name: str, recipe: Recipe, bench: Bench) -> Checkpoint:
     start = bench.trained(str(recipe.start))
     network = cast(VQGANNetwork, build_network(start)).to(bench.device).to(memory_format=torch.channels_last)
-    trainer = ReencodingTrainer(network, recipe.plan, drawn_set(bench.data, recipe.pictures, 256, LARGE_SEED))
+    trainer = ReencodingTrainer(network, recipe.plan, bench.drawn(recipe.pictures, 256, LARGE_SEED))
     trained = train_module(bench.runs / name, network, recipe.plan, trainer.losses_at, bench.report)
-    metrics = {"reconstruction": quality(trained, bench.data)}
+    metrics = {"reconstruction": quality(trained, bench.data, report=bench.report)}
     return Checkpoint("vqgan", start.config, trained.state_dict(), metrics)
 
 
 def _picture_prior(name: str, recipe: Recipe, bench: Bench) -> Checkpoint:
-    trainer = PicturePriorTrainer(recipe.plan, drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED), bench.device)
+    trainer = PicturePriorTrainer(recipe.plan, bench.drawn(recipe.pictures, 128, CLIP_SEED), bench.device)
     network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
     return Checkpoint("prior", PICTURE_PRIOR, network.state_dict())

@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate, mse_loss, one_hot
 
 from clipgen.generators.networks import Network, VQGANNetwork
 from clipgen.starter.train.data import drawn_set
+from clipgen.starter.train.progress import Report, silent
 
 FRESH_SEED = 98  # of a set of pictures that no recipe trains on
 
@@ -48,10 +49,12 @@ def reconstruct(network: Network, pictures: np.ndarray, size: int) -> np.ndarray
     return np.concatenate(drawn)
 
 
-def quality(network: Network, data: Path, count: int = 96) -> dict[str, float]:
+def quality(network: Network, data: Path, count: int = 96, report: Report = silent) -> dict[str, float]:
     """Return the mean PSNR in dB and SSIM (Wang et al., 2004) on fresh pictures; codes used, and their perplexity."""
     decibels, likeness, used = [], [], []
-    for images in _batches(drawn_set(data, count, 256, FRESH_SEED), next(network.parameters()).device):
+    pictures = drawn_set(data, count, 256, FRESH_SEED, report=report)
+    report(f"measuring how well {count} fresh pictures are reconstructed")
+    for images in _batches(pictures, next(network.parameters()).device):
         indices = code_indices(network, images)
         used.append(indices.flatten())
         drawn = decode_indices(network, indices)

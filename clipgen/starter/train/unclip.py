@@ -12,7 +12,7 @@ from torch import Tensor
 from clipgen.generators.networks import VQGANNetwork, build_network
 from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.starter.train.coarse_decoder import CoarseDecoderTrainer
-from clipgen.starter.train.data import drawn_set, truths
+from clipgen.starter.train.data import truths
 from clipgen.starter.train.decoder import DecoderData, DecoderTrainer, decoded, latents
 from clipgen.starter.train.loop import train_module
 from clipgen.starter.train.prior import PriorData, PriorTrainer, features, untrained_prior
@@ -38,8 +38,9 @@ def prior(name: str, recipe: Recipe, bench: Bench) -> Checkpoint:
         with torch.no_grad():
             return torch.cat([guide.token_states(tokens) for guide in guides], 2)
 
-    pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
-    pairs = wear_pairs(bench.data, recipe.pictures // WORN, 128, CLIP_SEED)
+    pictures = bench.drawn(recipe.pictures, 128, CLIP_SEED)
+    pairs = wear_pairs(bench.data, recipe.pictures // WORN, 128, CLIP_SEED, bench.report)
+    bench.report(f"encoding pictures and texts with {' and '.join(recipe.needs)}")
     texts = [
         captions(truths(CLIP_SEED, recipe.pictures), recipe.plan.seed),
         captions(pairs.shown, recipe.plan.seed, worn=True),
@@ -62,7 +63,8 @@ def coarse_decoder(name: str, recipe: Recipe, bench: Bench) -> Checkpoint:
     """Train the coarse decoder on pictures and their features."""
     network = build_prior(bench.trained(recipe.needs[0]))
     guides = guides_of(recipe.needs[1:], bench)
-    pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
+    pictures = bench.drawn(recipe.pictures, 128, CLIP_SEED)
+    bench.report(f"encoding {recipe.pictures} pictures with {' and '.join(recipe.needs)}")
     seen = features(guides, network, pictures)
     trainer = CoarseDecoderTrainer(recipe.plan, pictures, seen, math.isqrt(network.cells), bench.device)
     trained = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
@@ -75,9 +77,10 @@ def decoder(name: str, recipe: Recipe, bench: Bench) -> Checkpoint:
     What is worn shows so little in the features that a prior draws that the decoder is to take it from the text: it
     also learns from pictures of someone who wears something with all of the conditioning but the text as if bare.
     """
-    pictures = drawn_set(bench.data, recipe.pictures, 128, CLIP_SEED)
-    pairs = wear_pairs(bench.data, recipe.pictures // WORN, 128, CLIP_SEED)
+    pictures = bench.drawn(recipe.pictures, 128, CLIP_SEED)
+    pairs = wear_pairs(bench.data, recipe.pictures // WORN, 128, CLIP_SEED, bench.report)
     network, guides, autoencoder = _networks(recipe, bench)
+    bench.report(f"encoding pictures and texts with {' and '.join(recipe.needs)}")
     worn = _vectors(guides, captions(pairs.shown, recipe.plan.seed, worn=True))
     texts = [_vectors(guides, captions(truths(CLIP_SEED, recipe.pictures), recipe.plan.seed)), worn, worn]
     plain, dressed = (latents(autoencoder, each, bench.device) for each in (pictures, pairs.dressed))
@@ -100,9 +103,9 @@ def upsampler(name: str, recipe: Recipe, bench: Bench) -> Checkpoint:
     network, guides, autoencoder = _networks(recipe, bench)
     parts: list[tuple[int, str | None]] = [(recipe.pictures, None), (recipe.pictures // WORN, "wearing")]
     small, large = (
-        [drawn_set(bench.data, count, size, CLIP_SEED, relation=relation) for count, relation in parts]
-        for size in (128, 256)
+        [bench.drawn(count, size, CLIP_SEED, relation=relation) for count, relation in parts] for size in (128, 256)
     )
+    bench.report(f"encoding pictures and texts with {' and '.join(recipe.needs)}")
     texts = [
         _vectors(guides, captions(truths(CLIP_SEED, count, relation=relation), recipe.plan.seed, worn=bool(relation)))
         for count, relation in parts

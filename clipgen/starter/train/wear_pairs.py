@@ -17,6 +17,7 @@ from torch.nn.functional import adaptive_max_pool2d
 
 from clipgen.starter.grammar import Truth
 from clipgen.starter.train.data import drawn_set, truths
+from clipgen.starter.train.progress import Report, silent
 
 WORN = 2  # pictures of anything for each pair
 CHANGED = 30  # of 255: above rounding
@@ -38,9 +39,11 @@ class WearPairs:
         return [replace(truth, relation=None, other=None, other_colour=None) for truth in self.shown]
 
 
-def wear_pairs(folder: Path, count: int, size: int, seed: int) -> WearPairs:
+def wear_pairs(folder: Path, count: int, size: int, seed: int, report: Report = silent) -> WearPairs:
     """Return so many pairs, drawn as `drawn_set` does."""
-    dressed, bare = (drawn_set(folder, count, size, seed, relation="wearing", bare=bare) for bare in (False, True))
+    dressed, bare = (
+        drawn_set(folder, count, size, seed, relation="wearing", bare=bare, report=report) for bare in (False, True)
+    )
     return WearPairs(dressed, bare, truths(seed, count, relation="wearing"))
 
 

@@ -16,6 +16,7 @@ from clipgen.starter import grammar
 from clipgen.starter.english import say
 from clipgen.starter.grammar import Truth
 from clipgen.starter.train.data import drawn_set, truths
+from clipgen.starter.train.progress import Report, silent
 
 NAMED = ("noun", "colour", "time", "weather", "place", "style", "count", "size")
 BY_STYLE = ("noun", "colour")
@@ -23,14 +24,21 @@ BY_STYLE = ("noun", "colour")
 
 @torch.no_grad()
 def zero_shot(
-    perceptor: CLIPPerceptor, data: Path, count: int = 1000, seed: int = 99, held: bool = False
+    perceptor: CLIPPerceptor,
+    data: Path,
+    count: int = 1000,
+    seed: int = 99,
+    held: bool = False,
+    report: Report = silent,
 ) -> dict[str, float]:
     """Return in what share of fresh pictures the perceptor names the noun, colour and so on, among all of the world.
 
     `relation`: the share of pictures of two things that it takes for what they show, not for that with the things or
     their colours swapped, where chance is 0.5. `held`: of combinations that no training picture shows.
     """
-    pictures, shown = drawn_set(data, count, 128, seed, held=held), truths(seed, count, held=held)
+    pictures = drawn_set(data, count, 128, seed, held=held, report=report)
+    shown = truths(seed, count, held=held)
+    report(f"naming what {count} fresh pictures show")
     parts = [_shrunk(pictures[k : k + 100], perceptor.size).to(perceptor.mean.device) for k in range(0, count, 100)]
     vectors = torch.cat([perceptor.encode_images(part) for part in parts])
     scores: dict[str, float] = {}
