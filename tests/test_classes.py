@@ -32,7 +32,7 @@ penguin albatross goose geese kite crow flamingo goldfinch turnstones? ptarmigan
 cow: bull; buffalo: buffalo bovids?; ape: apes? gibbon; chicken: cock hen; parrot: parrots? cockatoo lories;
 duck: duck merganser; fish: \w*fish\w* salmon; wildcat: lynx cougar; snake: \w*snake boa cobra mamba viper;
 lizard: lizards? gecko chameleon; sea turtle: turtles?; insect: insects? \w*beetles? \w*butterfl\w*;
-butterfly: butterfl\w*; mushroom: mushroom fungus; fungus: fungus fungi; flower: flowers? slipper;
+butterfly: butterfl\w*; mushroom: mushroom fungus; fungus: fungus fungi;
 fruit: fruit apple; bread: bread roll; vegetable: vegetable cabbage flowers? squash artichokes? pepper;
 food: fruits? cabbage flowers? squash vegetable edible sauce loaf pie dough stew soup pudding ice dip flour
 pasta hamburger potato bun cracker roll pepper tortilla apple artichokes?; airplane: \w*planes?;

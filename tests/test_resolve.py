@@ -75,8 +75,11 @@ def test_the_prompt_and_what_holds_on_to_an_init_image_are_losses() -> None:
     def losses(**settings: Any) -> list[tuple[str, float]]:
         return [(row.name, row.weight.start) for row in resolve(Job(CAT, init="a.png", **settings))[0].losses]
 
-    assert losses(preset="starter", init_weight=0.5) == [("prompt", 1.0), ("init", 0.5)]
-    assert losses(preset="starter") == losses(preset="starter", init_weight=0.0) == [("prompt", 1.0)]
+    assert losses(preset="starter", init_weight=0.5) == [("prompt", 1.0), ("layout", 0.15)]
+    assert losses(preset="starter") == [("prompt", 1.0), ("layout", 0.3)]
+    assert losses(preset="starter", init_weight=0.0) == [("prompt", 1.0)]
+    assert losses(preset="draft", init_weight=0.5) == [("prompt", 1.0), ("init", 0.5)]
+    assert losses(preset="draft") == [("prompt", 1.0)]
     others = [("total-variation", 40.0), ("contrast", 10.0)]
     assert losses(preset="photo", init_weight=0.5) == [("prompt", 1.0), ("layout", 0.75), *others]
     assert losses(preset="photo") == [("prompt", 1.0), ("layout", 1.5), *others]

@@ -115,12 +115,35 @@ def test_features_near_an_image_start_at_what_is_seen_in_it(four: Four) -> None:
     prior.sample = lambda *arguments: given.extend(arguments) or torch.arange(4.0)[:, None]
     settings = {"candidates": 4, "init_noise": 3.0, "init_guidance_scale": 7.0}
     pipeline(four, **settings).draw_near(torch.ones(3, 16, 16), GREEN, 0)
-    *_, noise, scale, start = given
+    *_, noise, scale, start, steer = given
+    assert steer is None
     assert noise.shape == (4, 1)
     assert scale == 7.0
     assert isinstance(start, Start)
     assert start.sigma == 3.0
     torch.testing.assert_close(start.data, torch.tensor([0.5]))  # FakePerceptor's white
+
+
+def test_of_the_candidates_nearest_in_layout_the_one_that_shows_most_is_drawn_over_the_image(
+    four: Four, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The coarse pictures of candidates 1 and 3 are nearest to this green."""
+    image = green(torch.tensor([1.0]))[0].repeat_interleave(2, 1).repeat_interleave(2, 2)
+    given: dict[str, Any] = {}
+
+    def decode(features: Tensor, coarse: Tensor, *rest: Any) -> Tensor:
+        given.update(features=features[:, 0].tolist(), coarse=coarse, start=rest[4])
+        return green(torch.tensor([0.3, 0.6]))
+
+    monkeypatch.setattr(four, "decode", decode, raising=False)
+    monkeypatch.setattr(four, "upsample", lambda _features, decoded, *_: decoded, raising=False)
+    settings = {"candidates": 4, "img2img_candidates": 2, "init_img2img_noise": 2.0, "layout_share": 0.5}
+    features, picture = pipeline(four, **settings).draw_over(image, GREEN, 0)
+    assert given["features"] == [1.0, 3.0]
+    assert given["start"].sigma == 2.0
+    torch.testing.assert_close(given["coarse"], green((COARSE[[1, 3]] + 1) / 2))
+    assert features.tolist() == [3.0]
+    torch.testing.assert_close(picture, green(torch.tensor([0.6]))[0])
 
 
 def enlarged(four: Four, redrawn: int, upsampled: int) -> Tensor:
@@ -154,6 +177,10 @@ Draws = Callable[[Pipeline], Any]
     [
         (lambda drawing: drawing.draw(GREEN, 0), ["proposing 4 candidates", "decoding 4", "best of 4"]),
         (lambda drawing: drawing.draw_near(torch.zeros(3, 16, 16), GREEN, 0), ["near the init image", "best of 4"]),
+        (
+            lambda drawing: drawing.draw_over(green(torch.ones(1))[0], GREEN, 0),
+            ["like the init image", "img2img with 2 candidates", "upsampling with 3 candidates"],
+        ),
         (
             lambda drawing: drawing.enlarge(torch.zeros(3, 16, 16), torch.ones(1), GREEN, 0),
             ["img2img with 2 candidates", "upsampling with 3 candidates"],

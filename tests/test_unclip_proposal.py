@@ -19,7 +19,7 @@ from clipgen.starter.unclip import proposal
 from clipgen.starter.unclip.coarse_decoder import CoarseDecoder
 from clipgen.starter.unclip.prior import Prior
 from clipgen.starter.unclip.proposal import UnclipProposal, propose
-from clipgen.starter.unclip.sampler import Start
+from clipgen.starter.unclip.sampler import Start, Steer
 from clipgen.starter.unclip.unclip import Unclip
 from clipgen.util.images import resized
 from clipgen.weights import Checkpoint
@@ -44,7 +44,13 @@ class Colours(Prior):
         self.starts: list[Start | None] = []
 
     def sample(
-        self, texts: Tensor, weights: Tensor, noise: Tensor, guidance_scale: float = 1.0, start: Start | None = None
+        self,
+        texts: Tensor,
+        weights: Tensor,
+        noise: Tensor,
+        guidance_scale: float = 1.0,
+        start: Start | None = None,
+        steer: Steer | None = None,
     ) -> Tensor:
         assert noise.shape == (2, 24)
         assert torch.equal(texts[:, 1:], texts[:, :1] / 2)

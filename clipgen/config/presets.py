@@ -157,13 +157,20 @@ _STARTER_CLASSIC = Guidance(
         "pixels": GeneratorDefaults(_PIXELS, steps=100, lr=0.02, cutouts=16),
     }
 )
-_STARTER_INIT = replace(
-    _STARTER_UNCLIP,
-    generators={
-        backend: replace(row, settings=replace(row.settings, small_until=0.0))
-        for backend, row in _STARTER_UNCLIP.generators.items()
+_STARTER_INIT = Guidance(
+    {
+        "vqgan": GeneratorDefaults(
+            replace(_STARTER_VQGAN, optimizer="adam", small_until=0.0, full_lr_share=1.0), steps=80, lr=0.2, cutouts=1
+        ),
+        "dvae": GeneratorDefaults(replace(_STARTER_DVAE, small_until=0.0), steps=100, lr=0.4, cutouts=1),
+        "pixels": GeneratorDefaults(_PIXELS, steps=80, lr=0.03, cutouts=1),
     },
+    _STARTER_UNCLIP.augmentations,
+    tuple(
+        replace(row, init_img2img_noise=2.5, layout_guidance=0.08, layout_share=0.25) for row in _STARTER_UNCLIP.unclip
+    ),
 )
+"""Over the init image the unCLIP draws another picture of the same layout; the run turns the one into the other."""
 
 
 def coarse_to_fine(classifier: str) -> tuple[PerceptorSettings, ...]:
@@ -206,6 +213,9 @@ PRESETS: dict[str, Preset] = {
             perceptors=(PerceptorSettings("starter/clip"), PerceptorSettings("starter/clip-fine")),
             guidance={UNCLIP: _STARTER_UNCLIP, NOISE: _STARTER_CLASSIC, INIT: _STARTER_INIT},
             judges=("starter/judge",),
+            hold="layout",
+            hold_scale=0.3,
+            init_weight=1.0,
         ),
         Preset(
             name=PHOTO,

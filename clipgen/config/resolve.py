@@ -28,13 +28,15 @@ from clipgen.config.presets import (
 from clipgen.config.prompts import Prompt
 from clipgen.config.readings import known_to_starter
 from clipgen.config.schedules import Schedule
-from clipgen.config.settings import GeneratorSettings, LossSettings, ModelHash, PerceptorSettings
+from clipgen.config.settings import GeneratorSettings, LossSettings, ModelHash, PerceptorSettings, UnclipSettings
 from clipgen.errors import UsageError, unknown_value
 from clipgen.util.devices import gpu_count
 from clipgen.weights import registry
 
 MAX_ASPECT = 8.0
 """Largest aspect ratio that is taken over from an init image."""
+PURE_NOISE = 20.0
+"""Standard deviation of noise, in units of that of the data, that hides all of these."""
 LR_SCHEDULE = Schedule("cosine", 1.0, 0.1)
 """Large steps compose the picture; small ones at the end refine its details."""
 
@@ -72,7 +74,7 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
         losses=(*_losses(job, preset, guides.perceptors), *defaults.losses),
         start=start,
         init=job.init or "",
-        unclip=guidance.unclip,
+        unclip=held_unclips(guidance.unclip, init_weight(job, preset)),
         judges=tuple(name for name in preset.judges if name not in [row.weights for row in guides.perceptors]),
         models=(),
         readings=guides.readings,
@@ -197,10 +199,30 @@ def _losses(job: Job, preset: Preset, perceptors: Sequence[PerceptorSettings]) -
     return LossSettings("prompt", Schedule.constant(prompt)), *held
 
 
+def init_weight(job: Job, preset: Preset) -> float:
+    """Return how strongly a picture is held to its init image."""
+    return preset.init_weight if job.init_weight is None else job.init_weight
+
+
 def hold_weight(job: Job, preset: Preset) -> float:
     """Return the weight of the loss that holds a picture to its init image; 0 without one."""
-    weight = preset.init_weight if job.init_weight is None else job.init_weight
-    return weight * preset.hold_scale if job.init else 0.0
+    return init_weight(job, preset) * preset.hold_scale if job.init else 0.0
+
+
+def held_unclips(unclips: Sequence[UnclipSettings], weight: float) -> tuple[UnclipSettings, ...]:
+    """Return the settings of unCLIPs, given for an init weight of 1, for another one.
+
+    They go from a picture that has nothing of the init image, at 0, to the image itself.
+    """
+    return tuple(
+        replace(
+            row,
+            init_img2img_noise=min(row.init_img2img_noise / max(weight, 1e-6), PURE_NOISE),
+            layout_guidance=row.layout_guidance * min(weight, 2.0),
+            layout_share=weight * row.layout_share / (1 + (weight - 1) * row.layout_share),
+        )
+        for row in unclips
+    )
 
 
 def _is_ready(job: Job, preset: str) -> bool:

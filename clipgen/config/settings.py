@@ -166,6 +166,14 @@ class UnclipSettings:
     image; a lower level keeps more of it."""
     init_guidance_scale: float = 8.0
     """Replaces `guidance_scale` with an init image."""
+    init_img2img_noise: float = added_later(0.0)
+    """Noise level, in units of the latents' standard deviation, from which a picture is drawn over an init image, which
+    the run then turns into; a lower level keeps more of the image. If 0, no picture is drawn, and the prior denoises
+    the features of the image."""
+    layout_guidance: float = added_later(0.0)
+    """How far each step of the prior moves features towards the layout of that image, in units of their spread."""
+    layout_share: float = added_later(0.0)
+    """How much of the layout of coarse pictures is replaced by that of the image, from 0 to 1."""
 
     def __post_init__(self) -> None:
         for name in self.networks:
@@ -174,7 +182,8 @@ class UnclipSettings:
             check_whole(name, getattr(self, name), 1, MAX_CANDIDATES)
         scales = ("guidance_scale", "decoder_scale", "upsampler_scale", "init_guidance_scale", "text_weight")
         _check_numbers(self, scales, 0.0, MAX_SCALE)
-        _check_numbers(self, ("img2img_noise", "init_noise"), 0.0, MAX_NOISE)
+        _check_numbers(self, ("img2img_noise", "init_noise", "init_img2img_noise", "layout_guidance"), 0.0, MAX_NOISE)
+        _check_numbers(self, ("layout_share",), 0.0, 1.0)
 
     @property
     def networks(self) -> tuple[str, ...]:

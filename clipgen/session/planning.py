@@ -11,7 +11,7 @@ from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.presets import INIT, PRESETS, STARTER
 from clipgen.config.readings import CLASSIFIER
-from clipgen.config.resolve import chosen_preset, hold_weight, refit, resolve, with_hashes
+from clipgen.config.resolve import chosen_preset, held_unclips, hold_weight, init_weight, refit, resolve, with_hashes
 from clipgen.config.settings import PerceptorSettings
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ def change_plan(plan: Plan, changes: Mapping[str, Any], device: str) -> tuple[Pl
     if "init_weight" in changes:
         preset = PRESETS[plan.preset]
         changed = changed.with_loss(preset.hold, hold_weight(typed, preset))
+        if any(row.init_img2img_noise for row in plan.unclip):
+            unclips = held_unclips(preset.guidance[INIT].unclip, init_weight(typed, preset))
+            changed = replace(changed, unclip=unclips)
     fresh = with_hashes(changed)
     return fresh, init, [*notes, *_weight_warnings(changed, fresh)]
 

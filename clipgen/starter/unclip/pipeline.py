@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from clipgen.config.settings import UnclipSettings
-from clipgen.starter.unclip.sampler import Start
+from clipgen.starter.unclip.layout import Layout
+from clipgen.starter.unclip.sampler import Start, Steer
 from clipgen.starter.unclip.unclip import Conditioning, Unclip, UnclipPerceptor
 from clipgen.util.images import resized
 from clipgen.util.randomness import generator_for
@@ -64,6 +65,32 @@ class Pipeline:
         scores = torch.stack([vector @ states[:, 0].T @ texts.weights for vector, states in pairs]).mean(0)
         return features[scores.argmax()]
 
+    def draw_over(self, image: Tensor, texts: Conditioning, seed: int) -> tuple[Tensor, Tensor]:
+        """Return features (E,) of a picture of the texts that is laid out like an image (3, H, W), and that picture.
+
+        The prior is led to the layout. Of its candidates those nearest in layout are decoded, denoised from the image
+        with noise (SDEdit), and the one that shows the texts best is upsampled: (3, 2 S, 2 S) in [0, 1].
+        """
+        unclip, settings, layout = self.unclip, self.settings, Layout(image)
+        self.on_stage(f"proposing {settings.candidates} candidates laid out like the init image")
+
+        def distance(features: Tensor) -> Tensor:
+            return layout.distance(unclip.coarse_decoder(features))
+
+        steer = Steer(distance, settings.layout_guidance)
+        features = self._features(texts, seed, settings.guidance_scale, steer=steer)
+        count = min(settings.img2img_candidates, settings.candidates)
+        nearest = distance(features).topk(count, largest=False).indices
+        self.on_stage(f"img2img with {count} candidates")
+        coarse = layout.mixed_into(unclip.coarse_decoder(features[nearest]).clamp(0, 1), settings.layout_share)
+        start = Start(self._latents(image), settings.init_img2img_noise)
+        noise = _noise(seed, "painting", (count, *unclip.decoder.shape)).to(texts.vectors)
+        given = texts.vectors, texts.weights
+        images = unclip.decode(features[nearest], coarse, *given, noise, settings.decoder_scale, start)
+        best = self._best(images, texts)
+        chosen = features[nearest[best]]
+        return chosen, self._upsampled(images[best], chosen, texts, seed)
+
     def enlarge(self, image: Tensor, features: Tensor, texts: Conditioning, seed: int) -> Tensor:
         """Return an image (3, H, W) in [0, 1], drawn anew with its features (E,) and texts: (3, 2 S, 2 S) in [0, 1].
 
@@ -72,26 +99,42 @@ class Pipeline:
         unclip, settings = self.unclip, self.settings
         count = settings.img2img_candidates
         self.on_stage(f"img2img with {count} candidates")
-        side = unclip.autoencoder.stride * unclip.decoder.shape[-1]
-        small = resized(image[None], (side, side))
-        start = Start(unclip.autoencoder.encode(small), settings.img2img_noise)
+        start = Start(self._latents(image), settings.img2img_noise)
         noise = _noise(seed, "repainting", (count, *unclip.decoder.shape)).to(texts.vectors)
         coarse = unclip.coarse_decoder(features[None]).clamp(0, 1)
         same = _repeated(features[None], coarse, count)
         decoded = unclip.decode(*same, texts.vectors, texts.weights, noise, settings.decoder_scale, start)
         best = self._best(decoded, texts)
+        return self._upsampled(decoded[best], features, texts, seed)
+
+    def _latents(self, image: Tensor) -> Tensor:
+        """Return the latents (1, D, h, w) of an image (3, H, W) at the size of the decoder."""
+        autoencoder = self.unclip.autoencoder
+        side = autoencoder.stride * self.unclip.decoder.shape[-1]
+        return autoencoder.encode(resized(image[None], (side, side)))
+
+    def _upsampled(self, image: Tensor, features: Tensor, texts: Conditioning, seed: int) -> Tensor:
+        """Return an image (3, S, S) in [0, 1] upsampled with its features (E,): (3, 2 S, 2 S), the best of some."""
+        unclip, settings = self.unclip, self.settings
         count = settings.upsampler_candidates
         self.on_stage(f"upsampling with {count} candidates")
         noise = _noise(seed, "upsampling", (count, *unclip.upsampler.shape)).to(texts.vectors)
-        same = _repeated(features[None], decoded[best, None], count)
+        same = _repeated(features[None], image[None], count)
         large = unclip.upsample(*same, texts.vectors, texts.weights, noise, settings.upsampler_scale)
         return large[self._best(large, texts)]
 
-    def _features(self, texts: Conditioning, seed: int, guidance_scale: float, start: Start | None = None) -> Tensor:
+    def _features(
+        self,
+        texts: Conditioning,
+        seed: int,
+        guidance_scale: float,
+        start: Start | None = None,
+        steer: Steer | None = None,
+    ) -> Tensor:
         """Draw the features (candidates, E)."""
         prior = self.unclip.prior
         noise = _noise(seed, "imagination", (self.settings.candidates, prior.length)).to(texts.joined)
-        return prior.sample(texts.joined, texts.weights, noise, guidance_scale, start)
+        return prior.sample(texts.joined, texts.weights, noise, guidance_scale, start, steer)
 
     def _seen(self, images: Tensor) -> Tensor:
         """Return the features (B, E) of images (B, 3, H, W)."""

@@ -27,6 +27,11 @@ from clipgen.starter.unclip.unclip import Conditioning, Unclip, UnclipPerceptor
 from clipgen.util.images import resized
 from clipgen.weights.checkpoint import Checkpoint
 
+TURN_UNTIL = 0.8
+"""The fraction of a run in which an init image turns into the picture drawn over it."""
+TURN_VARIANCE = 0.0005
+"""The mean squared difference that counts as much as the whole distance to a text."""
+
 
 def load(
     settings: UnclipSettings,
@@ -78,6 +83,7 @@ def propose(
     stops = _padded([[prompt.stop for prompt in row] for row in prompts], device)
     features = weights.new_zeros(len(prompts), unclip.prior.length)
     decoded: dict[int, Tensor] = {}
+    drawn_over: dict[int, Tensor] = {}
     texts: dict[int, Conditioning] = {}
     for row in (weights > 0).any(1).nonzero()[:, 0].tolist():
         texts[row] = _conditioning(prompts[row], perceptors, device)
@@ -85,10 +91,12 @@ def propose(
             raise UsageError("the perceptors of the plan are not those that its unCLIP has learned from")
         if images is None:
             features[row], decoded[row] = pipeline.draw(texts[row], seeds[row])
+        elif settings.init_img2img_noise:
+            features[row], drawn_over[row] = pipeline.draw_over(images[row], texts[row], seeds[row])
         else:
             features[row] = pipeline.draw_near(images[row], texts[row], seeds[row])
     loss = FeatureLoss(unclip.prior, features, weights.clamp(min=0), stops, tuple(map(len, prompts)))
-    return UnclipProposal(pipeline, seeds, texts, decoded, loss)
+    return UnclipProposal(pipeline, seeds, texts, decoded, loss, PictureLoss(drawn_over))
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +124,27 @@ class FeatureLoss:
 
 
 @dataclass(frozen=True, eq=False)
+class PictureLoss:
+    """How far the pictures are from those that they turn into; it fades out in the course of the run."""
+
+    pictures: Mapping[int, Tensor]
+    """By the number of the picture, (3, S, S) in [0, 1]; others are free."""
+
+    def __call__(self, moment: Moment) -> Tensor:
+        """Return (b,), mean squared differences in units of TURN_VARIANCE."""
+        share = max(1 - moment.progress / TURN_UNTIL, 0.0) / TURN_VARIANCE
+        first = moment.rows.start or 0
+        squares = [
+            (image - self._at(row, image)).square().mean() if row in self.pictures else image.new_zeros(())
+            for row, image in enumerate(moment.images, start=first)
+        ]
+        return share * torch.stack(squares)
+
+    def _at(self, row: int, image: Tensor) -> Tensor:
+        return resized(self.pictures[row][None], (image.shape[2], image.shape[1]))[0]
+
+
+@dataclass(frozen=True, eq=False)
 class UnclipProposal:
     """The proposal for B pictures; those without a text that pulls have none."""
 
@@ -126,6 +155,8 @@ class UnclipProposal:
     decoded: Mapping[int, Tensor]
     """Likewise (3, S, S) in [0, 1]; empty where the run starts at init images."""
     loss: FeatureLoss
+    turn: PictureLoss
+    """How far pictures that start at init images are from those drawn over these."""
 
     def images(self) -> Mapping[int, Tensor]:
         """Return by the number of the picture the decoded one (3, S, S) in [0, 1] that it starts at."""
@@ -133,7 +164,7 @@ class UnclipProposal:
 
     def losses(self) -> Mapping[str, Loss]:
         """Return the distance to the features that were drawn."""
-        return {"unclip": self.loss}
+        return {"unclip": self.loss} | ({"turn": self.turn} if self.turn.pictures else {})
 
     def target_weights(self, weights: Tensor) -> Tensor:
         """Return how much texts still count by themselves, of weights (B, K).

@@ -28,6 +28,16 @@ class Start:
     """Standard deviation of the noise that is added to it, for data of about unit variance; less keeps more of it."""
 
 
+@dataclass(frozen=True, eq=False)
+class Steer:
+    """What samples are led to beside their texts."""
+
+    distance: Callable[[Tensor], Tensor]
+    """From data (B, ...) to how far each is from it, (B,); differentiable."""
+    length: float
+    """How far each denoising step moves the data, as the root mean square over its numbers."""
+
+
 def noise_levels(first: float, last: float, steps: int) -> list[float]:
     """Return standard deviations that fall by the same factor from each step to the next."""
     return [first * (last / first) ** (k / (steps - 1)) for k in range(steps)]
@@ -65,6 +75,24 @@ def guided(
         return origin + guidance_scale * (conditional - origin)
 
     return denoise_guided
+
+
+def steered(denoise: Denoise, distance: Callable[[Tensor], Tensor], length: float) -> Denoise:
+    """Return a denoiser whose results are moved by `length` down the gradient of their distance, as of a `Steer`.
+
+    Universal guidance: Bansal et al., 2023, arXiv 2302.07121.
+    """
+
+    def denoise_steered(noisy: Tensor, sigma: Tensor) -> Tensor:
+        expected = denoise(noisy, sigma)
+        with torch.enable_grad():
+            moving = expected.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(distance(moving).sum(), moving)
+        flat = gradient.flatten(1)
+        step = length * flat.shape[1] ** 0.5 * flat / flat.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        return expected - step.view_as(expected)
+
+    return denoise_steered
 
 
 def standardised_texts(texts: Tensor, mean: Tensor, std: Tensor) -> Tensor:
