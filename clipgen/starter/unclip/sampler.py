@@ -90,7 +90,8 @@ def steered(denoise: Denoise, distance: Callable[[Tensor], Tensor], length: floa
             (gradient,) = torch.autograd.grad(distance(moving).sum(), moving)
         flat = gradient.flatten(1)
         step = length * flat.shape[1] ** 0.5 * flat / flat.norm(dim=1, keepdim=True).clamp(min=1e-12)
-        return expected - step.view_as(expected)
+        moved: Tensor = expected - step.view_as(expected)
+        return moved
 
     return denoise_steered
 
