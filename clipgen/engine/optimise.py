@@ -14,6 +14,7 @@ from torch import Tensor
 from clipgen.config.plan import Plan
 from clipgen.core.contracts import Outcome, Sink, Step
 from clipgen.engine.models import Models, memory_errors
+from clipgen.engine.modes import usual_modes
 from clipgen.engine.run import Run
 from clipgen.engine.snapshot import Snapshot
 from clipgen.errors import ClipgenError, UsageError
@@ -88,7 +89,7 @@ def optimise_together(
     _check_together([task.plan for task in tasks])
     outcomes = [Outcome.FAILED] * len(tasks)
     errors: dict[int, ClipgenError] = {}
-    with held_back(stop) as token:
+    with usual_modes(), held_back(stop) as token:
         try:
             with memory_errors(tasks[0].plan):
                 run = Run(
