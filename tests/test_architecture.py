@@ -181,7 +181,7 @@ def test_the_idea_is_six_short_files_that_know_of_nothing_else() -> None:
 
 
 def test_the_public_surface_is_what_it_says() -> None:
-    assert sorted(clipgen.__all__) == ["ClipgenError", "Job", "__version__", "generate"]
+    assert sorted(clipgen.__all__) == ["ClipgenError", "Job", "Result", "Settings", "__version__", "generate"]
     assert all(getattr(clipgen, name) is not None for name in clipgen.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         clipgen.nonsense  # noqa: B018

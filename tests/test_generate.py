@@ -126,7 +126,7 @@ def test_an_init_image_is_a_path_or_an_image() -> None:
     assert (named.plan.init, given.plan.init) == ("init.png", "image")
     assert named.record["init_sha256"] == given.record["init_sha256"]  # of the file as which Pillow saves it
     assert read_recipe(given.save("out.png")).plan == given.plan
-    assert pixels(made(given.plan, init=image)) == pixels(given)
+    assert pixels(clipgen.generate(given.plan, init=image, device="cpu")) == pixels(given)
     with pytest.raises(UsageError, match="init 'image' does not exist"):
         made(given.plan)
 
@@ -186,10 +186,10 @@ def test_a_disk_that_is_full_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     assert list(Path().iterdir()) == []
 
 
-def test_warnings_are_notes() -> None:
-    notes = made("a xylograph", size=(45, 32)).notes
-    assert any("xylograph" in note for note in notes)
-    assert "size 45x32 rounded to 48x32: vqgan draws in cells of 8x8 pixels" in notes
+def test_warnings_are_notes_that_name_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "warnings_of", lambda _plan, _models: ["try --backend dvae"])
+    rounded = "size 45x32 rounded to 48x32: vqgan draws in cells of 8x8 pixels"
+    assert made(size=(45, 32)).notes == (rounded, "try backend dvae")
 
 
 class Terminal(io.StringIO):

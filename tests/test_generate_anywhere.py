@@ -127,6 +127,11 @@ def test_threads_that_load_images_leave_warnings_and_stderr_as_they_are(tmp_path
     assert process_state() == before
 
 
+def test_words_that_the_models_do_not_know_are_in_the_notes() -> None:
+    result = clipgen.generate("a red xylograph", **VQGAN)
+    assert any("xylograph" in note for note in result.notes)
+
+
 class At:
     """A sink that does something when a step is shown."""
 
