@@ -24,8 +24,8 @@ LEVELS: list[set[str]] = [
     {"judge"},
     {"engine"},
     {"outputs"},
-    {"session"},
     {"starter"},
+    {"session"},
     {"cli"},
     {"__main__"},
 ]

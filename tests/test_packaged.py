@@ -12,13 +12,13 @@ from efficientnet_lite_pytorch import EfficientNet
 from fakes import Cli
 
 from clipgen import weights
-from clipgen.cli.notices import licences
 from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
 from clipgen.config.settings import PerceptorSettings
 from clipgen.errors import ClipgenError, WeightsMissingError
 from clipgen.perceptors.timm_classifier import classifier_network
+from clipgen.session.notices import licences
 from clipgen.weights import packaged
 from clipgen.weights.cache import sha256_of
 from clipgen.weights.loader import load

@@ -13,6 +13,7 @@ from clipgen.cli.group import DEBUG_FLAG, DEFAULT_COMMAND, PromptOrCommand
 from clipgen.cli.info import info
 from clipgen.cli.models import models
 from clipgen.cli.replay import replay
+from clipgen.cli.report import escape_what_cannot_be_shown
 from clipgen.cli.resume import resume
 from clipgen.cli.run import run
 from clipgen.cli.train import train
@@ -63,4 +64,5 @@ def clipgen(
 
 def main() -> None:
     """Run the program on `sys.argv`."""
+    escape_what_cannot_be_shown()
     app(prog_name="clipgen")

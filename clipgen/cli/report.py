@@ -1,5 +1,6 @@
 """The output of commands: results on stdout, as paths or as one JSON document; notes on stderr, each once."""
 
+import io
 import json
 import os
 import sys
@@ -11,6 +12,13 @@ import typer
 
 from clipgen.cli.failures import say
 from clipgen.util.text import visible
+
+
+def escape_what_cannot_be_shown() -> None:
+    r"""Have stdout and stderr escape characters that their encoding lacks, as in "\u732b", rather than fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def echo_path(path: Path) -> None:

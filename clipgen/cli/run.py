@@ -1,7 +1,5 @@
 """`clipgen run "prompt"`, which is also plain `clipgen "prompt"`."""
 
-import secrets
-
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import flat
 from clipgen.cli.options import CandidateOptions, EngineOptions, OutputOptions, PictureOptions, Prompt
@@ -10,9 +8,7 @@ from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts
 from clipgen.session.naming import check_out
 from clipgen.session.options import check_candidates
-
-# Short enough to read off a file name and type again.
-_RANDOM_SEEDS = 2**32
+from clipgen.session.planning import random_seed
 
 
 @flat
@@ -31,7 +27,7 @@ def run(
     prompts = parse_prompts(prompt)
     check_out(output.out)
     check_candidates(among.candidates, among.keep)
-    fields = {"seed": secrets.randbelow(_RANDOM_SEEDS), **job_fields(picture, engine, models)}
+    fields = {"seed": random_seed(), **job_fields(picture, engine, models)}
     opened = open_for_job(Job(prompts, **fields), engine, models, output)
     try:
         opened.session.make_best(opened.plan, opened.init, output.out, among.candidates, among.keep)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from clipgen.cli import notices
 from clipgen.cli.downloads import fetch_missing, offered_preset
 from clipgen.cli.failures import say
 from clipgen.cli.model_options import ModelOptions
@@ -17,6 +16,7 @@ from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.presets import AUTO, DEFAULT_BACKEND, LOCAL
 from clipgen.session.naming import film_suffixes
+from clipgen.session.notices import warnings_of
 from clipgen.session.options import Listener
 from clipgen.session.options import OutputOptions as Written
 from clipgen.session.planning import plan_job
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from clipgen.core.contracts import Sink
-    from clipgen.engine.models import Models
     from clipgen.session.session import Session
 
 MAX_LABEL = 100
@@ -104,16 +103,11 @@ def _listener(notes: Notes, results: Results, shown: list[Callable[[str], None]]
         shown[:] = [sink.say]
         return [sink]
 
-    def warnings(plan: Plan, models: Models) -> Iterator[str]:
-        yield from notices.unknown_word_warnings(plan)
-        yield from notices.licences(plan)
-        yield from notices.truncation_warnings(plan, models)
-
     return Listener(
         note=notes.note,
         error=say,
         saved=results.add,
         progress=progress,
-        warnings=warnings,
+        warnings=warnings_of,
         says_duration=not notes.quiet,
     )

@@ -9,7 +9,6 @@ import typer
 from clipgen.cli.failures import say
 from clipgen.cli.inventory import print_table
 from clipgen.cli.model_options import ModelOptions
-from clipgen.cli.notices import unknown_word_warnings
 from clipgen.cli.option_groups import Option, flat, only
 from clipgen.cli.options import EngineOptions, JsonOnly
 from clipgen.config.class_words import groups
@@ -22,6 +21,7 @@ from clipgen.config.readings import CLASSIFIER, share
 from clipgen.config.resolve import chosen_preset, resolve
 from clipgen.config.settings import PerceptorSettings
 from clipgen.errors import UsageError
+from clipgen.session.notices import unknown_word_warnings
 from clipgen.util.text import visible
 
 SHOWN = 2

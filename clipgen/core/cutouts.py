@@ -163,7 +163,7 @@ def _sampling_grid(homographies: Tensor, size: int) -> Tensor:
     written out, as a batched product with single points takes longer than the sampling.
     """
     fine = SUPERSAMPLING * size
-    centres = ((2 * torch.arange(fine) + 1) / fine - 1).view(size, SUPERSAMPLING).T
+    centres = ((2 * torch.arange(fine, dtype=torch.float32) + 1) / fine - 1).view(size, SUPERSAMPLING).T
     x, y = centres[None, :, None, None, :], centres[:, None, None, :, None]
     entries = homographies[:, None, None, :, None, None]
     across, down, depth = (

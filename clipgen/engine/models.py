@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from threading import Lock
 from typing import Any, TypeVar
 
 import torch
@@ -15,6 +16,7 @@ from clipgen.config.plan import Plan
 from clipgen.config.settings import PerceptorSettings
 from clipgen.core.loop import Guide
 from clipgen.engine.memory import is_memory_error
+from clipgen.engine.modes import usual_modes
 from clipgen.errors import OutOfMemoryError, UsageError
 from clipgen.generators import GENERATORS
 from clipgen.generators.networks import build_network
@@ -24,6 +26,9 @@ from clipgen.util.devices import pick_device
 from clipgen.util.text import quoted
 from clipgen.weights.kinds import STARTER_PACKAGE
 from clipgen.weights.loader import Note, load
+
+_loading = Lock()
+"""Networks are built one at a time, as each draws numbers before it gets its weights, and the state is put back."""
 
 Loaded = TypeVar("Loaded", bound=nn.Module)
 
@@ -53,7 +58,7 @@ def load_models(plan: Plan, device: str | torch.device = "auto", note: Note = la
     def ready(module: Loaded) -> Loaded:
         return module.eval().requires_grad_(False).to(device)
 
-    with memory_errors(plan):
+    with memory_errors(plan), usual_modes(), _loading, torch.random.fork_rng([device] if device.type == "cuda" else []):
         network = ready(_generator(plan, note))
         seen = {name: ready(perceptor_of(name, note)) for name in dict.fromkeys(row.weights for row in plan.perceptors)}
         guides = tuple(Guide(_scaled(seen[row.weights], row), row) for row in plan.perceptors)

@@ -14,6 +14,7 @@ from torch import Tensor
 from clipgen.config.plan import Plan
 from clipgen.core.contracts import Outcome, Sink, Step
 from clipgen.engine.models import Models, memory_errors
+from clipgen.engine.modes import usual_modes
 from clipgen.engine.run import Run
 from clipgen.engine.snapshot import Snapshot
 from clipgen.errors import ClipgenError, Interrupted, UsageError
@@ -92,7 +93,7 @@ def optimise_together(
     outcomes = [Outcome.FAILED] * len(tasks)
     errors: dict[int, ClipgenError] = {}
     token = stop or Stop()
-    with ExitStack() as holding:
+    with usual_modes(), ExitStack() as holding:
         try:
             with memory_errors(tasks[0].plan):
                 run = _begin(tasks, models, token, on_stage)

@@ -8,21 +8,20 @@ small network much faster at the same width. Pretrained networks have 1.
 
 from __future__ import annotations
 
-import contextlib
-import io
 from typing import Any
 
 import torch
 from dall_e import Decoder as DallEDecoder
 from dall_e import Encoder as DallEEncoder
 from dall_e.utils import logit_laplace_eps
-from taming.modules.diffusionmodules.model import Decoder as TamingDecoder
-from taming.modules.diffusionmodules.model import Encoder as TamingEncoder
+from taming.modules.diffusionmodules import model as taming
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from clipgen import weights
 from clipgen.errors import ClipgenError, UsageError
+
+taming.print = lambda *_: None  # it prints its latent's shape; `redirect_stdout` would replace stdout for all threads
 
 
 class _Codebook(nn.Module):
@@ -84,9 +83,8 @@ class VQGANNetwork(nn.Module):
             raise ClipgenError(f"attn_type of a VQGAN must be one of {', '.join(_ATTENTION)}, got {attention!r}")
         if not shape["in_channels"] == shape["out_ch"] == 3 * self.block**2:
             raise ClipgenError(f"a VQGAN must have {3 * self.block**2} channels of pixels, got {shape['in_channels']}")
-        with contextlib.redirect_stdout(io.StringIO()):  # taming prints its latent's shape
-            self.encoder = TamingEncoder(**shape)
-            self.decoder = TamingDecoder(**shape)
+        self.encoder = taming.Encoder(**shape)
+        self.decoder = taming.Decoder(**shape)
         if attention == "none":  # an option of latent-diffusion, which taming ignores
             self.encoder.mid.attn_1 = self.decoder.mid.attn_1 = nn.Identity()
         self.quantize = _QUANTIZERS[config.get("quantizer", "nearest")](config["n_embed"], width)

@@ -5,6 +5,7 @@ image generation read. Neither names a user, a host or a folder: of an init imag
 """
 
 import hashlib
+import io
 import json
 import re
 import sys
@@ -114,6 +115,13 @@ def hash_file(init: str) -> str:
         raise UsageError(f"--init {init} can no longer be read ({error.strerror}); put it back") from error
 
 
+def hash_image(image: Image.Image) -> str:
+    """Return the SHA-256, in hexadecimal, of the PNG file as which Pillow saves an RGB image."""
+    file = io.BytesIO()
+    image.save(file, format="PNG")
+    return hashlib.sha256(file.getvalue()).hexdigest()
+
+
 def describe_run(
     described: dict[str, Any],
     *,
@@ -137,7 +145,7 @@ def describe_run(
     }
 
 
-def png_chunks(plan: Plan, record: dict[str, Any]) -> PngInfo:
+def png_chunks(plan: Plan, record: Mapping[str, Any]) -> PngInfo:
     """Return both text chunks, to save with a picture."""
     info = PngInfo()
     info.add_text(CHUNK, json.dumps(record))

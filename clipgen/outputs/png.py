@@ -2,9 +2,11 @@
 
 import math
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from PIL import Image
 from torch import Tensor
 
 from clipgen.config.plan import Plan
@@ -66,16 +68,25 @@ class PngSink:
             return ""
 
     def _write(self, path: Path, step: Step, outcome: Outcome) -> None:
-        self.record = describe_run(
-            self._described,
-            outcome=outcome,
-            steps_done=step.index,
-            score=_number(step.score),
-            loss=_number(step.loss),
-            cutouts_at_once=step.cutouts_at_once if step.cutouts_at_once < self._plan.cutouts else None,
-        )
-        chunks = png_chunks(self._plan, self.record) if self._metadata else None
-        to_pil(step.image).save(path, format="PNG", pnginfo=chunks)
+        self.record = record_of(self._described, self._plan, step, outcome)
+        write_png(path, to_pil(step.image), self._plan, self.record if self._metadata else None)
+
+
+def record_of(described: dict[str, Any], plan: Plan, step: Step, outcome: Outcome) -> dict[str, Any]:
+    """Return the record of the picture of `plan` that ended at `step`; described: the result of `describe_plan`."""
+    return describe_run(
+        described,
+        outcome=outcome,
+        steps_done=step.index,
+        score=_number(step.score),
+        loss=_number(step.loss),
+        cutouts_at_once=step.cutouts_at_once if step.cutouts_at_once < plan.cutouts else None,
+    )
+
+
+def write_png(file: Path | BinaryIO, image: Image.Image, plan: Plan, record: Mapping[str, Any] | None) -> None:
+    """Write an image as a PNG file, with a record if there is one. Raises OSError."""
+    image.save(file, format="PNG", pnginfo=None if record is None else png_chunks(plan, record))
 
 
 def _number(value: Tensor) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -161,7 +162,10 @@ class CLIPPerceptor(nn.Module):
         if not isinstance(stages, nn.Module):
             raise ClipgenError("this CLIP's image tower has no feature maps")
         maps: list[Tensor] = []
-        hook = stages.register_forward_hook(lambda _module, _inputs, output: maps.append(output))
+        here = get_ident()  # another thread may use the same tower meanwhile
+        hook = stages.register_forward_hook(
+            lambda _module, _inputs, output: maps.append(output) if get_ident() == here else None
+        )
         try:
             vectors = self.encode_images(cutouts)
         finally:

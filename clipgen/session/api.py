@@ -2,45 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from threading import Lock
+from typing import Any, Unpack
+
+import torch
+from PIL import Image
 
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
-from clipgen.core.contracts import Sink
-from clipgen.engine.optimise import Result, optimise
-from clipgen.session.planning import change_plan, plan_job
+from clipgen.core.contracts import Outcome, Sink, Step
+from clipgen.engine.optimise import optimise
+from clipgen.outputs.metadata import describe_plan, described_as, hash_image
+from clipgen.outputs.png import record_of
+from clipgen.outputs.progress import progress_sink
+from clipgen.session.arguments import Settings, as_parameters, check_prompt, job_fields, named_after_parameters
+from clipgen.session.notices import warnings_of
+from clipgen.session.planning import change_plan, plan_job, random_seed
+from clipgen.session.result import Result
 from clipgen.session.session import Session
+from clipgen.util.devices import pick_device
+from clipgen.util.images import upright_rgb
 from clipgen.util.interrupts import Stop
+from clipgen.util.text import one_line
+
+__all__ = ["Result", "Settings", "generate"]
+MAX_LABEL = 60
+_opening, _displaying = Lock(), Lock()
 
 
 def generate(
     prompt: str | Job | Plan,
     *,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     sinks: Sequence[Sink] = (),
     stop: Stop | None = None,
-    **settings: Any,
+    progress: bool | None = None,
+    **settings: Unpack[Settings],
 ) -> Result:
-    """Make one picture: `generate("a cat", backend="dvae", steps=100).image`.
+    """Make one picture: `generate("a cat", backend="dvae", steps=100).save("cat.png")`.
 
-    `prompt` is a text, a Job, or the plan of an earlier picture; `settings` are fields of Job, which replace those of a
-    Job or plan. `stop.ask()` ends the run early, from any thread. The models stay loaded for the next call.
-    Raises ClipgenError.
+    prompt: a text, a Job, or the plan of an earlier picture; `settings` replace those of a Job or plan.
+    stop: `stop.ask()` ends the run early, from any thread, with the picture so far.
+    progress: whether to show it on stderr; None for only in a terminal or a notebook, and one picture at a time.
+
+    `result.notes` has what was decided, and warnings. The models stay loaded for the next call. Threads can make
+    pictures at the same time; modes and random generators of torch are neither used nor changed. Raises ClipgenError;
+    Ctrl-C, or interrupting the kernel of a notebook, raises KeyboardInterrupt after the current step.
     """
+    with named_after_parameters():
+        check_prompt(prompt)
+        plan, init, notes, described = _planned(prompt, settings, str(device))
+        with _opening:
+            session = _session(pick_device(str(device)))
+        models = session.models(plan)
+        said = list(dict.fromkeys(map(as_parameters, (*notes, *warnings_of(plan, models)))))
+        last = _LastStep()
+        with _display(plan, said, progress) as display:
+            made = optimise(plan, models, [*display, *sinks, last], init=init, stop=stop)
+        record = record_of(described, plan, last.step, made.outcome)
+        return Result(made.image, plan, made.score, made.outcome, tuple(said), record)
+
+
+def _planned(
+    prompt: str | Job | Plan, settings: Mapping[str, Any], device: str
+) -> tuple[Plan, Image.Image | None, list[str], dict[str, Any]]:
+    """Return the plan, its init image, notes, and the part of the record that describes the plan."""
+    fields, given = job_fields(settings)
+    given = None if given is None else upright_rgb(given)
     if isinstance(prompt, Plan):
-        same = {"init": prompt.init} if prompt.init and "start" not in settings else {}
-        plan, init, notes = change_plan(prompt, same | settings, device)
+        same = {"init": prompt.init} if prompt.init and "start" not in fields else {}
+        plan, init, notes = change_plan(prompt, same | fields, device, given)
+    elif isinstance(prompt, Job):
+        plan, init, notes = plan_job(replace(prompt, **fields), device, given)
     else:
-        job = replace(prompt, **settings) if isinstance(prompt, Job) else Job(parse_prompts(prompt), **settings)
-        plan, init, notes = plan_job(job, device)
-    result = optimise(plan, _session(device).models(plan), sinks, init=init, stop=stop)
-    return replace(result, notes=tuple(notes))
+        job = Job(**{"prompts": parse_prompts(prompt), "seed": random_seed(), **fields})
+        plan, init, notes = plan_job(job, device, given)
+    described = describe_plan(plan) if given is None else described_as(plan, hash_image(given))
+    return plan, init, notes, described
 
 
 @cache
 def _session(device: str) -> Session:
     return Session(device)
+
+
+class _LastStep:
+    """Remembers the last step, which is the picture."""
+
+    step: Step
+
+    def on_step(self, step: Step) -> None:
+        self.step = step
+
+    def close(self, _outcome: Outcome) -> None:
+        """Nothing is open."""
+
+
+@contextmanager
+def _display(plan: Plan, notes: Sequence[str], wanted: bool | None) -> Iterator[Sequence[Sink]]:
+    """Print the notes and yield the progress display, if it is wanted and no other thread shows one."""
+    stream = sys.stderr
+    if stream is None or not (_is_watched() if wanted is None else wanted) or not _displaying.acquire(blocking=False):
+        yield ()
+        return
+    try:
+        stream.writelines(f"{note}\n" for note in notes)
+        yield [progress_sink(one_line(plan.text, MAX_LABEL), stream)]
+    finally:
+        _displaying.release()
+
+
+def _is_watched() -> bool:
+    """Whether stderr is a terminal, or the output of a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return sys.stderr.isatty() or getattr(shell, "kernel", None) is not None

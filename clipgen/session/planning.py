@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -23,28 +24,42 @@ SUITING = ("steps", "lr", "cutouts")
 """Fields whose defaults depend on backend, preset and start."""
 
 
-def plan_job(job: Job, device: str) -> tuple[Plan, Image | None, list[str]]:
-    """Return the plan of a job, its init image, and a line for each decision made. Raises UsageError."""
-    init, init_notes = _load(job.init)
+_RANDOM_SEEDS = 2**32
+"""Short enough to read off a file name and type again."""
+
+
+def random_seed() -> int:
+    """Return a seed for a picture of which none was given."""
+    return secrets.randbelow(_RANDOM_SEEDS)
+
+
+def plan_job(job: Job, device: str, image: Image | None = None) -> tuple[Plan, Image | None, list[str]]:
+    """Return the plan of a job, its init image, and a line for each decision made. Raises UsageError.
+
+    image: the init image that the job names, if it is loaded already.
+    """
+    init, init_notes = _load(job.init, image)
     plan, notes = resolve(job, init.size if init else None, device)
     return plan, init, [*init_notes, *notes]
 
 
-def change_plan(plan: Plan, changes: Mapping[str, Any], device: str) -> tuple[Plan, Image | None, list[str]]:
+def change_plan(
+    plan: Plan, changes: Mapping[str, Any], device: str, image: Image | None = None
+) -> tuple[Plan, Image | None, list[str]]:
     """Return the plan of an earlier picture with some settings changed, its init image, and notes. Raises UsageError.
 
     changes: fields of a job. If they change the models, the start, or whether there is an init image, the settings that
     depend on these come from the current presets; everything else stays as in the plan. They must name the init image
-    of a plan that has one, unless they name another start, which leaves it out.
+    of a plan that has one, unless they name another start, which leaves it out. image: as for `plan_job`.
     """
     if changes.get("start") not in (None, INIT):
         changes = {"init": None, **changes}
     classifies = any(row.weights.startswith(CLASSIFIER) for row in plan.perceptors)
     shares_anew = "prompts" in changes and (classifies or PRESETS[plan.preset].adds_up)
     if shares_anew or changes.keys() & {*MODELS, "start"} or bool(changes.get("init")) != bool(plan.init):
-        return plan_job(_changed_job(plan, changes), device)
+        return plan_job(_changed_job(plan, changes), device, image)
     typed = Job(**{"prompts": plan.prompts, "init": plan.init or None, **changes})  # which checks what was typed
-    init, notes = _load(typed.init)
+    init, notes = _load(typed.init, image)
     fields = {name: changes[name] for name in ("prompts", "seed", *SUITING, "init") if name in changes}
     if typed.size:
         fields["size"], size_notes = refit(typed.size, plan.generator.stride, plan.backend)
@@ -128,9 +143,9 @@ def _weight_warnings(recorded: Plan, here: Plan) -> list[str]:
     ]
 
 
-def _load(path: str | None) -> tuple[Image | None, list[str]]:
-    if not path:
-        return None, []
+def _load(path: str | None, image: Image | None) -> tuple[Image | None, list[str]]:
+    if not path or image:
+        return image, []
     from clipgen.util.images import load_image
 
     return load_image(path)

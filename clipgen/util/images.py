@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
+from threading import Lock
 
 import numpy as np
 import torch
@@ -47,6 +48,10 @@ _TURNS = {
 """By EXIF orientation."""
 
 
+_decoding = Lock()
+"""Silencing warnings and stderr affects the whole process, so that one file is decoded at a time."""
+
+
 def load_image(path: str | Path) -> tuple[Image.Image, list[str]]:
     """Read the image for --init as upright RGB, with a note on what was ignored in the file.
 
@@ -54,7 +59,7 @@ def load_image(path: str | Path) -> tuple[Image.Image, list[str]]:
     """
     _check_file(path)
     try:
-        with warnings.catch_warnings():
+        with _decoding, warnings.catch_warnings():
             # Pillow's own size warning starts above MAX_PIXELS; the others concern metadata that is not used.
             warnings.simplefilter("ignore")
             with Image.open(path, formats=FORMATS) as opened:
@@ -74,6 +79,16 @@ def load_image(path: str | Path) -> tuple[Image.Image, list[str]]:
         raise _refusal(path, "does not fit into memory; shrink it first") from error
     except Exception as error:  # Decoders raise all kinds of exceptions on damaged files.
         raise _refusal(path, f"is damaged or incomplete ({_reason(error)}); save or download it again") from error
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Return an image object as `load_image` returns that of a file. Raises UsageError."""
+    _check_size("image", image.size)
+    try:
+        image.load()
+        return _to_rgb(image)
+    except Exception as error:  # As above, if it is still in its file.
+        raise _refusal("image", f"cannot be used ({_reason(error)}); save it and open it again") from error
 
 
 def to_tensor(image: Image.Image, size: tuple[int, int]) -> Tensor:

@@ -46,3 +46,10 @@ def unknown_word_warnings(plan: Plan) -> Iterator[str]:
         yield f'warning: the starter set does not know the word "{word}"{hint}'
     if len(unknown) > MAX_UNKNOWN_WORDS:
         yield "warning: there are more words that the starter set does not know"
+
+
+def warnings_of(plan: Plan, models: Models) -> Iterator[str]:
+    """Warn about the words of a plan, and name the licences of its models."""
+    yield from unknown_word_warnings(plan)
+    yield from licences(plan)
+    yield from truncation_warnings(plan, models)

@@ -1,0 +1,121 @@
+"""The arguments of `clipgen.generate`: their types, and what Python users mean by them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import Any, TypedDict
+
+from PIL import Image
+
+from clipgen.config.job import Job, parse_size
+from clipgen.config.plan import Plan
+from clipgen.config.presets import BACKENDS
+from clipgen.config.prompts import Prompt, parse_prompts
+from clipgen.errors import ClipgenError, UsageError, unknown_value
+from clipgen.util.text import quoted
+
+
+class Settings(TypedDict, total=False):
+    """What can be set of a picture; what is left out, or None, gets the default of the preset."""
+
+    backend: str | None
+    """The image generator: "vqgan", "dvae" or "pixels"."""
+    preset: str
+    """The models and their settings: "auto", "starter", "photo", "draft", "standard" or "best"."""
+    size: tuple[int, int] | str | int | None
+    """Width and height in pixels: (384, 256) or "384x256"; a single number is a square."""
+    steps: int | None
+    """Optimisation steps; more take longer and follow the prompt more closely."""
+    seed: int | None
+    """The same seed gives the same picture; random if left out, and then in `result.plan.seed`."""
+    lr: float | None
+    """Learning rate: how far each step moves the latent."""
+    cutouts: int | None
+    """Cutouts of the image that CLIP sees in each step."""
+    init: str | os.PathLike[str] | Image.Image | None
+    """Start from this image: a path, or an image of Pillow, which a recipe names "image"."""
+    init_weight: float | None
+    """How strongly the picture is held to the init image: 0 lets go of it, more keeps more of it."""
+    clips: str | Sequence[str]
+    """Guiding CLIPs instead of the preset's: names of `clipgen models list`, each with an optional ":WEIGHT"."""
+    classifiers: str | Sequence[str]
+    """Guiding classifiers, likewise."""
+    network: str | None
+    """The generator's network instead of the preset's: a name of `clipgen models list`."""
+    start: str | None
+    """Where the latent begins: "noise", "unclip" or "init"."""
+    prompts: str | tuple[Prompt, ...]
+    """Another prompt for a Job or a Plan."""
+
+
+_OWN = ("device", "sinks", "stop", "progress")
+_SPELLED_OTHERWISE = {"clip": "clips", "perceptor": "classifiers", **dict.fromkeys(BACKENDS, "network")}
+_FLAG = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?: ([A-Z]+)\b)?")
+
+
+def job_fields(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Image.Image | None]:
+    """Return the fields of a job that settings mean, and the init image if it is an object. Raises UsageError."""
+    for name in settings:
+        if name not in Settings.__annotations__:
+            raise unknown_value("a setting of generate", name, {*Settings.__annotations__, *_OWN})
+    fields = {name: _plain(value) for name, value in settings.items() if value is not None or name != "seed"}
+    size = fields.get("size")
+    if isinstance(size, str | int) and not isinstance(size, bool):
+        fields["size"] = parse_size(str(size))
+    for name in ("clips", "classifiers"):
+        if isinstance(fields.get(name), str):
+            fields[name] = (fields[name],)
+    if isinstance(fields.get("prompts"), str):
+        fields["prompts"] = parse_prompts(fields["prompts"])
+    image = fields.get("init")
+    if not isinstance(image, Image.Image):
+        return fields, None
+    return {**fields, "init": "image"}, image
+
+
+def check_prompt(prompt: object) -> None:
+    """Raise a UsageError unless the prompt is a text, a Job or a Plan."""
+    if isinstance(prompt, str | Job | Plan):
+        return
+    way_out = ""
+    if isinstance(prompt, Sequence):
+        way_out = '; call generate once for each picture, or join texts of one picture: "a cat|fog"'
+    raise UsageError(f'the prompt must be a text such as "a cat", a Job or a Plan, got {quoted(prompt)}{way_out}')
+
+
+@contextmanager
+def named_after_parameters() -> Iterator[None]:
+    """Raise errors that name parameters where those of the command line name flags."""
+    try:
+        yield
+    except ClipgenError as error:
+        error.args = (as_parameters(str(error)),)
+        raise
+
+
+def as_parameters(message: str) -> str:
+    """Replace the flags of a message by parameters: "--lr 0 ...; add --init FILE" by "lr 0 ...; add init=FILE"."""
+
+    def parameter(found: re.Match[str]) -> str:
+        flag, value = found.groups()
+        name = _SPELLED_OTHERWISE.get(flag, flag.replace("-", "_"))
+        if name not in Settings.__annotations__ and name not in _OWN:
+            return found[0]
+        return f"{name}={value}" if value else name
+
+    return _FLAG.sub(parameter, message)
+
+
+def _plain(value: object) -> Any:
+    """Return a number of numpy as that of Python, in sequences, too; anything else as it is."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_plain, value))
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return float(value)
+    return value
