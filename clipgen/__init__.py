@@ -1,24 +1,25 @@
 """CLIP-guided text-to-image: `clipgen.generate("a cat").save("cat.png")`. Importing the package loads no model code."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from clipgen.config.job import Job
-from clipgen.errors import ClipgenError
-
 if TYPE_CHECKING:
+    from clipgen.config.job import Job
+    from clipgen.errors import ClipgenError
     from clipgen.session.api import Result, Settings, generate
 
 __all__ = ["ClipgenError", "Job", "Result", "Settings", "__version__", "generate"]
 __version__ = "0.1.0"
 
 
+_PLACES = {"ClipgenError": "clipgen.errors", "Job": "clipgen.config.job"}
+
+
 def __getattr__(name: str) -> Any:
-    """Load `generate` and its types, and with them torch, when they are first asked for."""
+    """Load what is public when it is first asked for; `generate` and its types load torch."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from clipgen.session import api
-
-    return getattr(api, name)
+    return getattr(import_module(_PLACES.get(name, "clipgen.session.api")), name)
 
 
 def __dir__() -> list[str]:
