@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from clipgen.cli.asking import agreed, can_ask
 from clipgen.config.plan import Plan
-from clipgen.config.presets import STARTER
-from clipgen.starter.words import unknown_words
+from clipgen.config.unknown import unknown_in
+from clipgen.errors import ClipgenError
 from clipgen.util.text import one_line
 from clipgen.weights.catalogue import files_of
 from clipgen.weights.registry import is_own
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from clipgen.engine.models import Models
 
 MAX_LABEL = 100
-MAX_UNKNOWN_WORDS = 10
 
 
 def truncation_warnings(plan: Plan, models: Models) -> Iterator[str]:
@@ -36,13 +36,15 @@ def licences(plan: Plan) -> Iterator[str]:
             yield f"{name}: {files_of(name)[0].licence}"
 
 
-def unknown_word_warnings(plan: Plan) -> Iterator[str]:
-    """Warn about words that the starter models were not trained on."""
-    if plan.preset != STARTER:
-        return
-    unknown = unknown_words(" ".join(prompt.text for prompt in plan.prompts), MAX_UNKNOWN_WORDS + 1)
-    for word, nearest in unknown[:MAX_UNKNOWN_WORDS]:
-        hint = f'; the nearest known word is "{nearest}"' if nearest else ""
-        yield f'warning: the starter set does not know the word "{word}"{hint}'
-    if len(unknown) > MAX_UNKNOWN_WORDS:
-        yield "warning: there are more words that the starter set does not know"
+def unknown_word_warnings(plan: Plan) -> list[str]:
+    """Name the things that the models of a plan do not know, in one line."""
+    return unknown_in(plan).notes()
+
+
+def ask_about_unknown(plan: Plan) -> None:
+    """Ask whether to go on if nothing that the prompt names is known; nobody is asked who cannot answer.
+
+    Raises ClipgenError if the user does not want to.
+    """
+    if can_ask() and unknown_in(plan).nothing_known and not agreed("Draw it all the same?"):
+        raise ClipgenError("nothing was drawn")

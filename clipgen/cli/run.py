@@ -1,18 +1,15 @@
 """`clipgen run "prompt"`, which is also plain `clipgen "prompt"`."""
 
-import secrets
-
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import flat
 from clipgen.cli.options import CandidateOptions, EngineOptions, OutputOptions, PictureOptions, Prompt
 from clipgen.cli.sessions import job_fields, open_for_job
+from clipgen.cli.slips import oddities
+from clipgen.cli.values import random_seed
 from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts
 from clipgen.session.naming import check_out
 from clipgen.session.options import check_candidates
-
-# Short enough to read off a file name and type again.
-_RANDOM_SEEDS = 2**32
 
 
 @flat
@@ -31,8 +28,10 @@ def run(
     prompts = parse_prompts(prompt)
     check_out(output.out)
     check_candidates(among.candidates, among.keep)
-    fields = {"seed": secrets.randbelow(_RANDOM_SEEDS), **job_fields(picture, engine, models)}
-    opened = open_for_job(Job(prompts, **fields), engine, models, output)
+    fields = {"seed": random_seed(), **job_fields(picture, engine, models)}
+    job = Job(prompts, **fields)
+    output.notes().say(oddities(prompt))
+    opened = open_for_job(job, engine, models, output, asks=True)
     try:
         opened.session.make_best(opened.plan, opened.init, output.out, among.candidates, among.keep)
     finally:

@@ -54,8 +54,13 @@ def job_fields(
     return {**picture.job_fields(), **engine.job_fields(), **models.job_fields(engine.backend or backend)}
 
 
-def open_for_job(job: Job, engine: EngineOptions, models: ModelOptions, output: OutputOptions) -> Opened:
-    """Open a session for a job; models that it names are downloaded if necessary."""
+def open_for_job(
+    job: Job, engine: EngineOptions, models: ModelOptions, output: OutputOptions, *, asks: bool = False
+) -> Opened:
+    """Open a session for a job; models that it names are downloaded if necessary.
+
+    asks: whether to ask in a terminal before drawing a prompt of which the models know nothing.
+    """
     notes = output.notes()
     planned = plan_job(job, engine.device)
     if job.preset == AUTO and planned[0].preset in LOCAL and pick_device(engine.device) != "cpu":
@@ -63,7 +68,7 @@ def open_for_job(job: Job, engine: EngineOptions, models: ModelOptions, output: 
         if offered:
             job = replace(job, preset=offered)
             planned = plan_job(job, engine.device)
-    return open_for_plan(*planned, output, device=engine.device, offline=models.offline, typed=job)
+    return open_for_plan(*planned, output, device=engine.device, offline=models.offline, typed=job, asks=asks)
 
 
 def open_for_plan(
@@ -75,13 +80,19 @@ def open_for_plan(
     device: str,
     offline: bool,
     typed: Job | None = None,
+    asks: bool = False,
 ) -> Opened:
-    """Open a session for a plan; prints `decided`, and downloads models that `typed` names if necessary."""
+    """Open a session for a plan; prints `decided`, and downloads models that `typed` names if necessary.
+
+    asks: as for `open_for_job`.
+    """
     notes, results = output.notes(), output.results()
     films = film_suffixes(video=output.video, mp4=output.mp4, gif=output.gif)
     written = Written(films, not output.no_metadata, output.save_every, output.keep_state)
     device = pick_device(device)
     notes.say(decided)
+    if asks and not notes.quiet:
+        notices.ask_about_unknown(plan)
     fetch_missing(plan, typed, offline=offline, notes=notes)
     listener = _listener(notes, results)
     from clipgen.session.session import Session
