@@ -41,8 +41,8 @@ BatchPicture = Annotated[
     PictureOptions,
     redeclared(
         seed={
-            "text": 'The seed of every picture; "random" picks one for the whole batch, so that nothing is recognised as '
-            "already made.",
+            "text": 'The seed of every picture; "random" picks one for the whole batch, which then '
+            "recognises no picture of an earlier one.",
             "default": f"{Job.seed}",
         }
     ),

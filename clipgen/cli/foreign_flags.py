@@ -28,7 +28,7 @@ ADVICE: dict[str, str] = {
     "--png --jpg --jpeg --format": "pictures are written as PNG",
     "--silent": "use --quiet",
     "--style --artist": 'name the style in the prompt, as in "a city in the style of Van Gogh"',
-    "--guidance --guidance-scale --cfg --cfg-scale --scale": 'weights are in the prompt, as in "a red flower:2|fog:-0.5"',
+    "--guidance --guidance-scale --cfg --cfg-scale --scale": 'weights are in the prompt, as in "a flower:2|fog:-0.5"',
     "-y --yes --force --overwrite": "nothing is ever overwritten, so there is nothing to confirm",
     "--upscale --hires": "use --size WIDTHxHEIGHT for a larger picture",
 }

@@ -106,7 +106,12 @@ class PromptOrCommand(TyperGroup):
     def _options_of_run(self) -> dict[str, bool]:
         """Return the options of the default command and of the program, and whether each takes a value."""
         params = [*self.commands[DEFAULT_COMMAND].params, *self.params]
-        rows = [(name, not param.is_flag) for param in params for name in param.opts if name.startswith("-")]
+        rows = [
+            (name, not getattr(param, "is_flag", False))
+            for param in params
+            for name in param.opts
+            if name.startswith("-")
+        ]
         return {**dict(rows), "--help": False, "-h": False}
 
     def _explained(self, error: typer.TyperException, args: list[str]) -> Exception:

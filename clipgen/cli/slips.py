@@ -40,7 +40,7 @@ _REAL_WORDS = frozenset(
     bath batches botch bach model modal modals motel motels medal medals mode modes module modules mole moles mobile
     mobiles moods rescue rescues refuse reuse result reply relay relays repay replace word ward wards wood woods works
     world worlds would wold trains trail trait twain hell held heap helm heal heel helps kelp doctors evil even info
-    into runs ruin rune urn
+    into runs ruin sword swords rune urn
     """.split()  # noqa: SIM905
 )
 _DASHED = re.compile("[\u2010-\u2015\u2212]+([A-Za-z][\\w-]*)(=.*)?")
@@ -238,7 +238,7 @@ def _is_thing(word: str) -> bool:
 
 
 def _is_slip(word: str, command: str) -> bool:
-    """Tell whether a word is a command with a letter wrong, or two of a long one; they begin alike, or have the same."""
+    """Tell whether a word is a command with a letter wrong, or two of a long one; both begin alike."""
     if not 3 <= len(word) <= 12 or abs(len(word) - len(command)) > 2:
         return False
     if sorted(word) == sorted(command):

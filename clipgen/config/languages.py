@@ -47,15 +47,19 @@ _WORDS = {
     ),
     "Dutch": (
         "een het en met naast tussen achter twee drie is bij",
-        "kat hond bloem bloemen huis boom stad berg zee nacht bos vogel auto brug kasteel rode rood blauwe blauw groene "
-        "gele zwarte zwart witte wit oude kleine grote zonsondergang vrouw meisje",
+        "kat hond bloem bloemen huis boom stad berg zee nacht bos vogel auto brug kasteel rode rood blauwe blauw "
+        "groene gele zwarte zwart witte wit oude kleine grote zonsondergang vrouw meisje",
     ),
 }
 _ALSO_ENGLISH = frozenset(
-    "is en es et met mit un um em im e y con vor sur über auto chat mar sol blu grand petit pont kat bos".split()
-)  # noqa: SIM905
+    """
+    is en es et met mit un um em im e y con vor sur über auto chat mar sol blu grand petit pont kat bos
+    """.split()  # noqa: SIM905
+)
 _PARTICLES = frozenset(  # of names, or English too: they only support other words
-    "de la le les el los las du des del der den die das di da do dos van von il lo gli i o os as au a ein un y e".split()  # noqa: SIM905
+    """
+    de la le les el los las du des del der den die das di da do dos van von il lo gli o os as au a ein un y
+    """.split()  # noqa: SIM905
 )
 _LOOK_ENGLISH = {"German": {"in", "an"}, "Dutch": {"in", "over", "is", "of"}, "Italian": {"in", "a"}}
 _ENGLISH = frozenset(

@@ -28,7 +28,7 @@ _ODD_WEIGHTS = (
     (re.compile(r":\s*[0-9]+,[0-9]+$"), 'a weight has a point, as in "a cat:1.5"'),
     (re.compile(r":\s*[0-9.]+\s*%$"), 'a weight is a number, as in "a cat:0.5"'),
     (re.compile(r"[(\[{][^()]+:\s*[0-9.]+[)\]}]"), 'a weight stands at the end, as in "a cat:1.3|fog"'),
-    (re.compile(r":\s*-?[0-9]+(\.[0-9]+)?$"), f"a weight is from -{MAX_WEIGHT:g} to {MAX_WEIGHT:g}"),
+    (re.compile(r":\s*-?[0-9]{4,}(\.[0-9]+)?$"), f"a weight is from -{MAX_WEIGHT:g} to {MAX_WEIGHT:g}"),
     (re.compile(r"\(\(|\[\["), 'brackets have no meaning; a weight stands at the end, as in "a cat:1.3|fog"'),
 )
 

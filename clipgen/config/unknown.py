@@ -20,7 +20,7 @@ from clipgen.config.presets import DRAFT, PHOTO, PRESETS
 from clipgen.config.readings import CLASSIFIER
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted, readable_time
-from clipgen.util.typos import MAX_WORD, mistyped
+from clipgen.util.typos import mistyped
 from clipgen.weights import registry
 from clipgen.weights.kinds import STARTER_PACKAGE
 from clipgen.weights.records import describe_sizes

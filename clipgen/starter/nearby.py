@@ -9,9 +9,9 @@ NEARBY: dict[str, str] = {
     "turtle": "terrapin",
     "elephant": "mammoth",
     "snail": "slug",
-    "face": "girl boy lady gentleman king queen prince princess child baby kid wizard witch pirate sailor knight soldier "
-    "doctor human lover wife husband mother father dancer clown self-portrait selfie head monarch emperor dame bride "
-    "mona+lisa",
+    "face": "girl boy lady gentleman king queen prince princess child baby kid wizard witch pirate sailor knight "
+    "soldier doctor human lover wife husband mother father dancer clown self-portrait selfie head monarch emperor dame "
+    "bride mona+lisa",
     "robot": "cyborg droid automaton",
     "tree": "oak pine palm willow birch maple bonsai",
     "flower": "rose tulip sunflower lily orchid poppy bouquet petal",

@@ -26,8 +26,8 @@ def mistyped(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that a word is likely a slip of: "girafe" of "giraffe", "ligthouse" of "lighthouse".
 
     Strict, as many words differ in one letter and are no slips: "horse" and "house", "bear" and "pear", "planet" and
-    "plane". Both begin and end alike; a letter is swapped, doubled, added or left out, and exchanged for another only in
-    a long word; two slips are seen only in words of eight letters.
+    "plane". Both begin and end alike; a letter is swapped, doubled, added or left out, and exchanged for another only
+    in a long word; two slips are seen only in words of eight letters.
     """
     if not SURE - 1 <= len(word) <= MAX_WORD:
         return None
