@@ -27,6 +27,8 @@ from clipgen.weights.records import describe_sizes
 
 MAX_NAMED = 6
 """Number of things that are named."""
+MAX_JOINED = 3
+"""Number of words beside each other that are taken for one name, as "Mona Lisa" is."""
 DRAFT_SECONDS = 3000.0
 """Seconds that a picture of preset draft takes one core of a CPU."""
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
@@ -89,7 +91,7 @@ def _read(text: str, *, classified: bool) -> tuple[list[str], bool]:
         shown = shown or any(map(_is_shown, parts))
         if all(names_no_thing(part) or _is_known(part) for part in parts):
             continue
-        if unknown and text[unknown[-1][-1].end() : match.start()] == " ":
+        if unknown and len(unknown[-1]) < MAX_JOINED and text[unknown[-1][-1].end() : match.start()] == " ":
             unknown[-1].append(match)
         else:
             unknown.append([match])
