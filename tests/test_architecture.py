@@ -45,7 +45,8 @@ TORCH_FREE = (
     *(f"clipgen.session.{name}" for name in ("options", "naming", "notices", "planning")),
     "clipgen.starter",
     "clipgen.starter.words",
-    *(f"clipgen.util.{name}" for name in ("text", "files", "devices", "interrupts")),
+    "clipgen.starter.nearby",
+    *(f"clipgen.util.{name}" for name in ("text", "typos", "files", "devices", "interrupts")),
     *(
         f"clipgen.weights.{name}"
         for name in ("registry", "records", "catalogue", "cache", "fetch", "transport", "kinds", "packaged")

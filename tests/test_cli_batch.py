@@ -174,9 +174,9 @@ def test_bad_input_is_one_line_and_writes_nothing(
 
 
 def test_a_folder_that_cannot_be_made_is_found_before_models_load(batch: Batch, loader: Loader) -> None:
-    result = batch("red", "-o", "prompts.txt")
+    result = batch("red", "-o", "prompts.txt/inside")
     assert result.exit_code == 2
-    assert result.stderr.splitlines()[-1].startswith("error: -o prompts.txt cannot be written")
+    assert result.stderr.splitlines()[-1].startswith("error: -o prompts.txt/inside cannot be written")
     assert [path.name for path in Path().iterdir()] == ["prompts.txt"]
     assert loader.loads == 0
 

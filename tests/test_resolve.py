@@ -151,9 +151,9 @@ def test_auto_says_what_it_chose_and_why() -> None:
 
 
 def test_a_number_that_may_be_text_is_pointed_out() -> None:
-    _, notes = resolve(Job(parse_prompts("a ratio of 16:9"), preset="starter"))
-    assert notes == ['reading "a ratio of 16" with weight 9; to keep the colon as text write "a ratio of 16:9:1:-inf"']
-    assert resolve(Job(parse_prompts("a ratio of 16:9:1:-inf"), preset="starter"))[1] == []
+    _, notes = resolve(Job(parse_prompts("a star at 16:9"), preset="starter"))
+    assert notes == ['reading "a star at 16" with weight 9; to keep the colon as text write "a star at 16:9:1:-inf"']
+    assert resolve(Job(parse_prompts("a star at 16:9:1:-inf"), preset="starter"))[1] == []
 
 
 @pytest.mark.parametrize("size", [(STRIDE - 1, 256), (256, 1)])

@@ -1,10 +1,5 @@
 """`clipgen batch FILE`: a picture for every line, with the models loaded once."""
 
-import codecs
-import contextlib
-import re
-import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,19 +7,17 @@ import typer
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option, flat, only, redeclared
 from clipgen.cli.options import ENGINE, EngineOptions, OutputOptions, PictureOptions
+from clipgen.cli.prompt_text import STDIN, read_lines
 from clipgen.cli.sessions import job_fields, open_for_job
 from clipgen.config.checks import check_whole
 from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
 from clipgen.errors import ClipgenError, UsageError
+from clipgen.session.naming import check_folder
 from clipgen.session.options import MAX_TOGETHER
 
-MAX_BYTES = 20_000_000
 MAX_NAMED = 20
-
-# `str.splitlines` also splits at characters that editors do not treat as line ends.
-_LINE_END = re.compile(r"\r\n|\n|\r")
 
 File = Annotated[
     str,
@@ -45,7 +38,14 @@ Together = Annotated[
     ),
 ]
 BatchPicture = Annotated[
-    PictureOptions, redeclared(seed={"text": "The seed of every picture.", "default": f"{Job.seed}"})
+    PictureOptions,
+    redeclared(
+        seed={
+            "text": 'The seed of every picture; "random" picks one for the whole batch, which then '
+            "recognises no picture of an earlier one.",
+            "default": f"{Job.seed}",
+        }
+    ),
 ]
 BatchOutput = Annotated[
     OutputOptions,
@@ -78,8 +78,9 @@ def batch(
     Continues after a line that fails, and skips pictures that an earlier batch has finished.
     """
     check_whole("--together", together, 1, MAX_TOGETHER)
+    check_folder(output.out)
     fields = job_fields(picture, engine, models)
-    lines = _read_lines(file)
+    lines = _prompts(file)
     job = _first_job(lines, fields, engine.device)
     opened = open_for_job(job, engine, models, output)
     from clipgen.session.batch import Batch
@@ -118,38 +119,10 @@ def _first_job(lines: list[tuple[int, str]], fields: dict[str, Any], device: str
     raise errors[0]
 
 
-def _read_lines(file: str) -> list[tuple[int, str]]:
+def _prompts(file: str) -> list[tuple[int, str]]:
     """Return the prompts of a file with their line numbers."""
-    text = _decode(file, _read(file))
-    lines = [(number, line.strip()) for number, line in enumerate(_LINE_END.split(text), start=1)]
-    prompts = [(number, line) for number, line in lines if line and not line.startswith("#")]
+    prompts = [(number, line) for number, line in read_lines(file) if not line.startswith("#")]
     if not prompts:
-        raise UsageError(f"the prompts file {file} holds no prompt; write one on each line")
+        name = "standard input" if file == STDIN else f"the prompts file {file}"
+        raise UsageError(f"{name} holds no prompt; write one on each line")
     return prompts
-
-
-def _read(file: str) -> bytes:
-    """Return the bytes of a file or of standard input; raises UsageError if it is too large or cannot be read."""
-    try:
-        if file == "-" and sys.stdin is None:
-            raise UsageError("standard input is closed; name a file with prompts")
-        with contextlib.nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as source:
-            content = source.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"the prompts file {file} cannot be read ({error.strerror}); check the path") from error
-    except ValueError as error:
-        raise UsageError(f"the prompts file {file} cannot be read ({error}); check the path") from error
-    if len(content) > MAX_BYTES:
-        raise UsageError(f"the prompts file {file} is larger than {MAX_BYTES // 10**6} MB; split it")
-    return content
-
-
-def _decode(file: str, content: bytes) -> str:
-    found = "UTF-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "not UTF-8"
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"the prompts file {file} is {found} text (byte {error.start}); save it as UTF-8") from error
-    if "\0" in text:
-        raise UsageError(f"the prompts file {file} is not text (byte {content.index(0)} is 0); save it as UTF-8")
-    return text

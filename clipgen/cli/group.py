@@ -1,17 +1,31 @@
 """A command group in which anything that is not a command is a prompt: `clipgen "a cat"` is `clipgen run "a cat"`."""
 
 import copy
-import difflib
 import sys
 from functools import partial
 from typing import Any
 
+import typer
 from typer.core import TyperGroup
 
 from clipgen.cli.failures import exit_code_of, signals_as_errors
+from clipgen.cli.prompt_text import STDIN, prompt_from_stdin
+from clipgen.cli.slips import HELP, check_typed, take_apart, unknown_flag
+from clipgen.errors import UsageError
+from clipgen.util.text import quoted
 
 DEFAULT_COMMAND = "run"
 DEBUG_FLAG = "--debug"
+MAX_HELP = 3
+"""Words of the longest question for help: help models list."""
+_PICTURE = "name a picture that clipgen made, as in clipgen {} outputs/a-cat-7.png"
+MISSING = {
+    DEFAULT_COMMAND: 'say what to draw, as in clipgen "a cat"',
+    "batch": "name a text file with a prompt on each line, as in clipgen batch prompts.txt",
+    "train": "name one of these",
+    **{name: _PICTURE.format(name) for name in ("resume", "info", "replay")},
+}
+"""What to do about a missing argument, by command."""
 
 
 class PromptOrCommand(TyperGroup):
@@ -22,17 +36,20 @@ class PromptOrCommand(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Insert the default command before any parsing, as its options may precede the prompt."""
+        if not ctx.resilient_parsing:
+            ctx.obj = args = self._meant(ctx, args)
         if not args:
             args = ["--help"]
-        elif args[0] not in self.commands and args[0].split("=", 1)[0] not in self._own_options(ctx):
-            if not ctx.resilient_parsing:
-                self._refuse_misspelled_command(ctx, args)
+        elif not self._is_named(ctx, args):
             args = [DEFAULT_COMMAND, *args]
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         with signals_as_errors():
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except typer.TyperException as error:
+                raise self._explained(error, ctx.obj or []) from error
 
     def main(self, *_: Any, **settings: Any) -> Any:
         """Run the command line; ends in `SystemExit` with an exit code of `clipgen.errors`."""
@@ -66,8 +83,54 @@ class PromptOrCommand(TyperGroup):
     def _own_options(self, ctx: Any) -> set[str]:
         return {name for param in self.get_params(ctx) for name in (*param.opts, *param.secondary_opts)}
 
-    def _refuse_misspelled_command(self, ctx: Any, args: list[str]) -> None:
-        """Reject a lone word that is close to a command: more likely a typo than a prompt worth minutes of work."""
-        near = difflib.get_close_matches(args[0], self.commands, n=1, cutoff=0.8) if len(args) == 1 else []
-        if near:
-            ctx.fail(f'"{args[0]}" looks like the command "{near[0]}"; to draw the word: clipgen run {args[0]}')
+    def _is_named(self, ctx: Any, args: list[str]) -> bool:
+        """Tell whether the first argument is a command or an option of the program itself."""
+        return args[0] in self.commands or args[0].split("=", 1)[0] in self._own_options(ctx)
+
+    def _meant(self, ctx: Any, args: list[str]) -> list[str]:
+        """Return the arguments with "help" and "-" replaced by what they stand for; raises UsageError for slips."""
+        if args[:1] == [HELP] and all(word in self.commands for word in args[1:2]) and len(args) <= MAX_HELP:
+            return [*args[1:], "--help"]
+        named = args[:1] == [DEFAULT_COMMAND]
+        if not args or (self._is_named(ctx, args) and not named):
+            return args
+        options = self._options_of_run()
+        typed = args[1:] if named else args
+        before = typed[: typed.index("--")] if "--" in typed else typed
+        if before == typed or take_apart(before, options).texts:
+            check_typed(typed[: len(before)], options, self.commands, named=named)
+        if before == typed and take_apart(typed, options).texts == (STDIN,):
+            return [DEFAULT_COMMAND, *(arg for arg in typed if arg != STDIN), "--", prompt_from_stdin()]
+        return args
+
+    def _options_of_run(self) -> dict[str, bool]:
+        """Return the options of the default command and of the program, and whether each takes a value."""
+        params = [*self.commands[DEFAULT_COMMAND].params, *self.params]
+        rows = [
+            (name, not getattr(param, "is_flag", False))
+            for param in params
+            for name in param.opts
+            if name.startswith("-")
+        ]
+        return {**dict(rows), "--help": False, "-h": False}
+
+    def _explained(self, error: typer.TyperException, args: list[str]) -> Exception:
+        """Return the error with what to type instead, if it is about the arguments of a command."""
+        command = getattr(getattr(error, "ctx", None), "command", None)
+        message = error.format_message().rstrip(".")
+        if command is None:
+            return error
+        if flag := getattr(error, "option_name", None):
+            known = "No such option" in message
+            return UsageError(unknown_flag(message, flag, args) if known else f"{message}; see clipgen --help")
+        if "Missing argument" in message:
+            lone = f"; to draw the word: clipgen run {args[0]}" if args == [command.name] != [DEFAULT_COMMAND] else ""
+            return UsageError(f"{message}; {MISSING.get(command.name, 'see clipgen --help')}{lone}")
+        if "extra argument" in message:
+            taken = [param.metavar for param in command.params if not param.opts[0].startswith("-")]
+            return UsageError(f"{message}; {command.name} takes {f'one {taken[0]}' if taken else 'none'}")
+        if (param := getattr(error, "param", None)) and param.opts[0] in args[:-1]:
+            kind = "a whole number" if "integer" in message else "a number"
+            value = args[args.index(param.opts[0]) + 1]
+            return UsageError(f"{param.opts[0]} must be {kind}, got {quoted(value)}")
+        return error

@@ -12,6 +12,7 @@ import typer
 
 from clipgen.cli.option_groups import Option, only, redeclared
 from clipgen.cli.report import Notes, Results
+from clipgen.cli.values import expanded, parse_seed
 from clipgen.config.job import Job, parse_size
 from clipgen.config.presets import AUTO, DEFAULT_BACKEND, PHOTO, PRESETS, STARTS, GeneratorDefaults
 from clipgen.generators import GENERATORS
@@ -46,8 +47,8 @@ Prompt = Annotated[
     str,
     typer.Argument(
         metavar="PROMPT",
-        help='What to draw. Separate several prompts with "|" and weight them as in "a cat:2|fog:-0.5"; '
-        "TEXT:WEIGHT:STOP also sets a stop.",
+        help='What to draw, in English; "-" reads it from standard input. Separate several prompts with "|" and weight '
+        'them as in "a cat:2|fog:-0.5"; TEXT:WEIGHT:STOP also sets a stop.',
         show_default=False,
     ),
 ]
@@ -82,23 +83,23 @@ class PictureOptions:
         ),
     ] = None
     seed: Annotated[
-        int | None,
+        str | None,
         Option(
             "--seed",
             "The same seed gives the same picture.",
-            "NUMBER",
+            "NUMBER|random",
             panel=PICTURE,
             default="random, shown in the file name",
         ),
     ] = None
 
     def job_fields(self) -> dict[str, Any]:
-        """Return the fields of a job that were given; raises UsageError for an invalid size."""
+        """Return the fields of a job that were given; raises UsageError for an invalid size or seed."""
         return typed(
-            init=None if self.init is None else str(self.init),
+            init=None if self.init is None else str(expanded(self.init, "--init")),
             init_weight=self.init_weight,
             size=None if self.size is None else parse_size(self.size),
-            seed=self.seed,
+            seed=None if self.seed is None else parse_seed(self.seed),
         )
 
 
@@ -250,6 +251,9 @@ class OutputOptions:
             panel=OUTPUT,
         ),
     ] = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "out", expanded(self.out, "-o"))
 
     def notes(self) -> Notes:
         """Return the printer of notes, on stderr."""

@@ -4,6 +4,7 @@ from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import flat
 from clipgen.cli.options import CandidateOptions, EngineOptions, OutputOptions, PictureOptions, Prompt
 from clipgen.cli.sessions import job_fields, open_for_job
+from clipgen.cli.slips import oddities
 from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts
 from clipgen.session.naming import check_out
@@ -28,7 +29,9 @@ def run(
     check_out(output.out)
     check_candidates(among.candidates, among.keep)
     fields = {"seed": random_seed(), **job_fields(picture, engine, models)}
-    opened = open_for_job(Job(prompts, **fields), engine, models, output)
+    job = Job(prompts, **fields)
+    output.notes().say(oddities(prompt))
+    opened = open_for_job(job, engine, models, output, asks=True)
     try:
         opened.session.make_best(opened.plan, opened.init, output.out, among.candidates, among.keep)
     finally:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from clipgen.cli.asking import ask_about_unknown
 from clipgen.cli.downloads import fetch_missing, offered_preset
 from clipgen.cli.failures import say
 from clipgen.cli.model_options import ModelOptions
@@ -53,8 +54,13 @@ def job_fields(
     return {**picture.job_fields(), **engine.job_fields(), **models.job_fields(engine.backend or backend)}
 
 
-def open_for_job(job: Job, engine: EngineOptions, models: ModelOptions, output: OutputOptions) -> Opened:
-    """Open a session for a job; models that it names are downloaded if necessary."""
+def open_for_job(
+    job: Job, engine: EngineOptions, models: ModelOptions, output: OutputOptions, *, asks: bool = False
+) -> Opened:
+    """Open a session for a job; models that it names are downloaded if necessary.
+
+    asks: whether to ask in a terminal before drawing a prompt of which the models know nothing.
+    """
     notes = output.notes()
     planned = plan_job(job, engine.device)
     if job.preset == AUTO and planned[0].preset in LOCAL and pick_device(engine.device) != "cpu":
@@ -62,7 +68,7 @@ def open_for_job(job: Job, engine: EngineOptions, models: ModelOptions, output: 
         if offered:
             job = replace(job, preset=offered)
             planned = plan_job(job, engine.device)
-    return open_for_plan(*planned, output, device=engine.device, offline=models.offline, typed=job)
+    return open_for_plan(*planned, output, device=engine.device, offline=models.offline, typed=job, asks=asks)
 
 
 def open_for_plan(
@@ -74,13 +80,19 @@ def open_for_plan(
     device: str,
     offline: bool,
     typed: Job | None = None,
+    asks: bool = False,
 ) -> Opened:
-    """Open a session for a plan; prints `decided`, and downloads models that `typed` names if necessary."""
+    """Open a session for a plan; prints `decided`, and downloads models that `typed` names if necessary.
+
+    asks: as for `open_for_job`.
+    """
     notes, results = output.notes(), output.results()
     films = film_suffixes(video=output.video, mp4=output.mp4, gif=output.gif)
     written = Written(films, not output.no_metadata, output.save_every, output.keep_state)
     device = pick_device(device)
     notes.say(decided)
+    if asks and not notes.quiet:
+        ask_about_unknown(plan)
     fetch_missing(plan, typed, offline=offline, notes=notes)
     shown: list[Callable[[str], None]] = [say]
     listener = _listener(notes, results, shown)

@@ -13,16 +13,18 @@ from clipgen.cli.option_groups import Option, flat, only
 from clipgen.cli.options import EngineOptions, JsonOnly
 from clipgen.config.class_words import groups
 from clipgen.config.classes import Thing, class_names, things_in
+from clipgen.config.english import SMALL_WORDS
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.presets import DEFAULT_BACKEND, PRESETS
-from clipgen.config.prompts import parse_prompts
+from clipgen.config.prompts import parse_prompts, prompt_notes
 from clipgen.config.readings import CLASSIFIER, share
 from clipgen.config.resolve import chosen_preset, resolve
 from clipgen.config.settings import PerceptorSettings
 from clipgen.errors import UsageError
-from clipgen.session.notices import unknown_word_warnings
+from clipgen.starter.words import unknown_words
 from clipgen.util.text import visible
+from clipgen.weights.registry import STARTER
 
 SHOWN = 2
 """How many classes of a group are named."""
@@ -61,7 +63,8 @@ def words(
     if output.as_json:
         typer.echo(json.dumps(_record(plan), indent=2))
         return
-    for note in [*([reason] if reason and not job.clips else []), *unknown_word_warnings(plan)]:
+    chosen = [reason] if reason and not job.clips else []
+    for note in [*chosen, *prompt_notes(job.prompts), *unknown_word_warnings(plan)]:
         say(note)
     _print_shares(plan)
 
@@ -73,8 +76,9 @@ def _print_shares(plan: Plan) -> None:
         print_table(("PERCEPTOR", "TAKES", "CLASSES"), [(name, text, classes) for name, _, text, classes in rows])
     else:
         print_table(("PERCEPTOR", "PROMPT", "TAKES", "CLASSES"), rows)
-    if left := _left_out(plan):
-        typer.echo("left out: " + ", ".join(f'"{visible(word)}"' for word in left))
+    for title, listed in (("left out", _left_out(plan)), ("not known", _unknown(plan))):
+        if listed:
+            typer.echo(f"{title}: " + ", ".join(f'"{visible(word)}"' for word in listed))
 
 
 def _rows(plan: Plan) -> Iterator[tuple[str, str, str, str]]:
@@ -108,7 +112,16 @@ def _left_out(plan: Plan) -> list[str]:
         return []
     # Those of the preset that take nothing are not in the plan.
     asked = [row.weights for row in (*plan.perceptors, *PRESETS[plan.preset].perceptors)]
-    return list(dict.fromkeys(word for reading in share(plan.prompts, asked) for word in reading.left))
+    left = dict.fromkeys(word for reading in share(plan.prompts, asked) for word in reading.left)
+    return [word for word in left if word not in SMALL_WORDS]
+
+
+def _unknown(plan: Plan) -> list[str]:
+    """Return the words that the starter's CLIPs hear and do not know, where they take whole texts."""
+    if plan.readings or not all(row.weights.startswith(STARTER) for row in plan.perceptors):
+        return []
+    heard = unknown_words(" ".join(prompt.text for prompt in plan.prompts))
+    return [word for word in heard if word not in SMALL_WORDS]
 
 
 def _record(plan: Plan) -> dict[str, Any]:
@@ -124,6 +137,7 @@ def _record(plan: Plan) -> dict[str, Any]:
             for index, row in _once(plan)
         ],
         "left_out": _left_out(plan),
+        "unknown": _unknown(plan),
     }
 
 

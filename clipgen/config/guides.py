@@ -22,7 +22,7 @@ class Guides:
     readings: tuple[tuple[str, ...], ...]
     """For each, what it takes of the text of each prompt; empty if all take whole texts."""
     notes: tuple[str, ...]
-    """A line for the words that nobody takes, and one for perceptors that were named and take nothing."""
+    """A line for each perceptor that was named and takes nothing."""
 
 
 def shared(job: Job, preset: Preset) -> Guides:
@@ -36,10 +36,8 @@ def shared(job: Job, preset: Preset) -> Guides:
     taken = [tuple(reading.taken[k] for reading in readings) for k in range(len(everyone))]
     _check_wanted(job, preset, taken)
     kept = [k for k, row in enumerate(taken) if any(row)]
-    left = dict.fromkeys(word for reading in readings for word in reading.left)
     idle = dict.fromkeys(row.weights for k, row in enumerate(everyone) if row in named and k not in kept)
-    notes = [f"no network here knows {', '.join(map(quoted, left))}: left out"] if left else []
-    notes += [f"{name} takes nothing of this prompt, so it does not guide" for name in idle]
+    notes = [f"{name} takes nothing of this prompt, so it does not guide" for name in idle]
     whole = all(taken[k] == tuple(one.text for one in job.prompts) for k in kept)
     return Guides(tuple(everyone[k] for k in kept), () if whole else tuple(taken[k] for k in kept), tuple(notes))
 

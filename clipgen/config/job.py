@@ -126,7 +126,7 @@ class Job:
 
 def parse_size(text: str) -> Size:
     """Parse "384x256" as width and height; a single number is a square. Raises UsageError."""
-    match = re.fullmatch(r"\s*([0-9]{1,9})\s*(?:[xX*]\s*([0-9]{1,9})\s*)?", text)
+    match = re.fullmatch(r"\s*([0-9]{1,9})\s*(?:[xX*\u00d7]\s*([0-9]{1,9})\s*)?(?:px)?\s*", text)
     if match is None:
         raise UsageError(f"--size must look like 256x256 (width x height), got {quoted(text)}")
     return checked_size((int(match[1]), int(match[2] or match[1])))

@@ -3,6 +3,7 @@
 import math
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +14,23 @@ from clipgen.util.text import quoted
 MAX_PROMPTS = 64
 MAX_TEXT = 2000
 MAX_WEIGHT = 1000.0
+LARGE_WEIGHT = 10.0
+"""Weights from here on are rare: the number may belong to the text."""
 
 NO_STOP = -math.inf
 
 # The pattern matches digits in one way only: an ambiguous one would take quadratic time on a hostile text.
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[-+]?[0-9]+)?|-inf", re.IGNORECASE)
 _TIME = re.compile(r"(?<!\S)([01]?[0-9]|2[0-3]):[0-5][0-9]\s*$")
+
+# What people write for weights that are none here, and what to write instead.
+_ODD_WEIGHTS = (
+    (re.compile(r":\s*[0-9]+,[0-9]+$"), 'a weight has a point, as in "a cat:1.5"'),
+    (re.compile(r":\s*[0-9.]+\s*%$"), 'a weight is a number, as in "a cat:0.5"'),
+    (re.compile(r"[(\[{][^()]+:\s*[0-9.]+[)\]}]"), 'a weight stands at the end, as in "a cat:1.3|fog"'),
+    (re.compile(r":\s*-?[0-9]{4,}(\.[0-9]+)?$"), f"a weight is from -{MAX_WEIGHT:g} to {MAX_WEIGHT:g}"),
+    (re.compile(r"\(\(|\[\["), 'brackets have no meaning; a weight stands at the end, as in "a cat:1.3|fog"'),
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,7 @@ def parse_prompts(text: str) -> tuple[Prompt, ...]:
     """Parse "a cat:2|fog:-0.5:-.2": texts separated by "|", each with an optional weight and stop.
 
     Only numbers at the end are weight and stop; every other colon is part of the text, as is that of a time of day,
-    "12:05". Raises UsageError.
+    "12:05", and of a number that is no weight, "blade runner:2049". Raises UsageError.
     """
     _check_count(text.count("|") + 1)  # checked first: parsing takes time in proportion to the text
     return tuple(Prompt(*_peel(piece)) for piece in text.split("|"))
@@ -79,6 +91,28 @@ def check_prompts(prompts: object) -> None:
         raise UsageError("every weight of the prompt is 0, so nothing would be drawn; give one text another weight")
 
 
+def prompt_notes(prompts: Sequence[Prompt]) -> list[str]:
+    """Say how texts were read whose author may have meant something else, such as "Area:51" or "a cat:1,5"."""
+    notes = []
+    for prompt in prompts:
+        if _looks_like_text(prompt, alone=len(prompts) == 1):
+            notes.append(
+                f'reading "{prompt.text}" with weight {prompt.weight:g}; to keep the colon as text write '
+                f'"{prompt.text}:{prompt.weight:g}:1:-inf"'
+            )
+        elif said := next((said for pattern, said in _ODD_WEIGHTS if pattern.search(prompt.text)), None):
+            notes.append(f'reading "{prompt.text}" as text, without a weight: {said}')
+    return notes
+
+
+def _looks_like_text(prompt: Prompt, *, alone: bool) -> bool:
+    """Tell whether a weight may be meant as text: large, after a number, or after a name in a prompt of one text."""
+    if prompt.weight == 1.0 or prompt.stop != NO_STOP:
+        return False
+    is_title = alone and prompt.weight.is_integer() and prompt.text.split()[-1][0].isupper()
+    return abs(prompt.weight) >= LARGE_WEIGHT or is_title or prompt.text[-1].isdigit()
+
+
 def _check_count(texts: int) -> None:
     if not 1 <= texts <= MAX_PROMPTS:
         raise UsageError(f"the prompt must have 1 to {MAX_PROMPTS} texts, got {texts}")
@@ -90,12 +124,16 @@ def _peel(piece: str) -> tuple[str, float, float]:
     text = piece
     while len(numbers) < 2:
         rest, colon, last = text.rpartition(":")
-        if not colon or not _NUMBER.fullmatch(last.strip()) or _TIME.search(text):
+        if not colon or not _NUMBER.fullmatch(last.strip()) or _TIME.search(text) or not _is_in_range(float(last)):
             break
         text = rest
         numbers.insert(0, float(last))
     weight, stop = (*numbers, 1.0, NO_STOP)[:2] if len(numbers) != 1 else (numbers[0], NO_STOP)
     return text.strip(), weight, stop
+
+
+def _is_in_range(number: float) -> bool:
+    return abs(number) <= MAX_WEIGHT or number == NO_STOP
 
 
 def _spell(number: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -25,10 +24,11 @@ from clipgen.config.presets import (
     Preset,
     Size,
 )
-from clipgen.config.prompts import Prompt
+from clipgen.config.prompts import prompt_notes
 from clipgen.config.readings import known_to_starter
 from clipgen.config.schedules import Schedule
 from clipgen.config.settings import GeneratorSettings, LossSettings, ModelHash, PerceptorSettings, UnclipSettings
+from clipgen.config.unknown import unknown_in
 from clipgen.errors import UsageError, unknown_value
 from clipgen.util.devices import gpu_count
 from clipgen.weights import registry
@@ -79,8 +79,8 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
         models=(),
         readings=guides.readings,
     )
-    notes = [*([reason] if reason else []), *prompt_notes(job.prompts), *guides.notes, *size_notes]
-    return with_hashes(plan), notes
+    doubts = [*prompt_notes(job.prompts), *unknown_in(plan).notes()]
+    return with_hashes(plan), [*([reason] if reason else []), *doubts, *guides.notes, *size_notes]
 
 
 def with_hashes(plan: Plan) -> Plan:
@@ -248,13 +248,3 @@ def _same_area(area_of: Size, shape_of: Size) -> Size:
 def _to_grid(side: int, stride: int) -> int:
     """Return the nearest multiple of the stride, at least one."""
     return max(round(side / stride), 1) * stride
-
-
-def prompt_notes(prompts: Sequence[Prompt]) -> list[str]:
-    """Explain how a text such as "a ratio of 16:9" was parsed."""
-    return [
-        f'reading "{prompt.text}" with weight {prompt.weight:g}; '
-        f'to keep the colon as text write "{prompt.text}:{prompt.weight:g}:1:-inf"'
-        for prompt in prompts
-        if prompt.weight != 1.0 and re.search(r"(^|\s)\d+$", prompt.text)
-    ]

@@ -8,7 +8,9 @@ from clipgen.errors import UsageError
 from clipgen.util.files import slug
 
 # Formats that users may expect -o to write, but that it does not.
-_OTHER_FORMATS = {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".mp4", ".tif", ".tiff", ".webp"}
+_OTHER_FORMATS = frozenset(
+    ".avif .bmp .eps .gif .heic .jfif .jpe .jpeg .jpg .mov .mp4 .pdf .psd .svg .tif .tiff .txt .webm .webp".split()  # noqa: SIM905
+)
 
 
 def film_suffixes(*, video: bool, mp4: bool, gif: bool) -> tuple[str, ...]:
@@ -33,5 +35,12 @@ def check_out(out: Path) -> None:
     """Raise a UsageError if `-o` names a file of another format than PNG."""
     if out.suffix.lower() in _OTHER_FORMATS:
         raise UsageError(
-            f"-o {out} is not a PNG file; use -o {out.with_suffix('.png')}, with --mp4 or --gif for a film"
+            f"-o {out} is not a PNG file, and no other format is written yet; use -o {out.with_suffix('.png')}, with "
+            "--mp4 or --gif for a film"
         )
+
+
+def check_folder(out: Path) -> None:
+    """Raise a UsageError if `-o` names a file where many pictures need a folder."""
+    if out.suffix.lower() in (_OTHER_FORMATS | {".png"}) and not (lexists(out) and out.is_dir()):
+        raise UsageError(f"-o {out} is a file, and a batch writes a picture for each line; use -o FOLDER")

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from clipgen.config.plan import Plan
-from clipgen.config.presets import STARTER
-from clipgen.starter.words import unknown_words
 from clipgen.util.text import one_line
 from clipgen.weights.catalogue import files_of
 from clipgen.weights.registry import is_own
@@ -16,7 +14,6 @@ if TYPE_CHECKING:
     from clipgen.engine.models import Models
 
 MAX_LABEL = 100
-MAX_UNKNOWN_WORDS = 10
 
 
 def truncation_warnings(plan: Plan, models: Models) -> Iterator[str]:
@@ -36,20 +33,7 @@ def licences(plan: Plan) -> Iterator[str]:
             yield f"{name}: {files_of(name)[0].licence}"
 
 
-def unknown_word_warnings(plan: Plan) -> Iterator[str]:
-    """Warn about words that the starter models were not trained on."""
-    if plan.preset != STARTER:
-        return
-    unknown = unknown_words(" ".join(prompt.text for prompt in plan.prompts), MAX_UNKNOWN_WORDS + 1)
-    for word, nearest in unknown[:MAX_UNKNOWN_WORDS]:
-        hint = f'; the nearest known word is "{nearest}"' if nearest else ""
-        yield f'warning: the starter set does not know the word "{word}"{hint}'
-    if len(unknown) > MAX_UNKNOWN_WORDS:
-        yield "warning: there are more words that the starter set does not know"
-
-
 def warnings_of(plan: Plan, models: Models) -> Iterator[str]:
-    """Warn about the words of a plan, and name the licences of its models."""
-    yield from unknown_word_warnings(plan)
+    """Name the licences of the models of a plan, and warn about texts that are too long."""
     yield from licences(plan)
     yield from truncation_warnings(plan, models)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from functools import cache
-from itertools import islice
 
 COLOURS: dict[str, tuple[str, ...]] = {
     "red": ("red", "crimson", "scarlet"),
@@ -211,6 +209,19 @@ PLURALS = {
     "woman": "women",
     "person": "people",
 }
+TABLES: dict[str, dict[str, tuple[str, ...]]] = {
+    "things": SUBJECTS,
+    "scenes": SCENES,
+    "colours": COLOURS,
+    "styles": STYLES,
+    "times": TIMES,
+    "weather": WEATHERS,
+    "places": PLACES,
+    "sizes": SIZES,
+    "counts": COUNTS,
+    "relations": RELATIONS,
+}
+"""All that can be said of a picture, by topic."""
 OTHER_WORDS = (
     frozenset(("a", "an", "the", "of", "and", "with", "is", "are", "that", "it", "this", "these", "very", "in", "on"))
     | frozenset(("at", "by", "its", "something", "scene", "thing", "things", "photograph", "shiny", "color", "colour"))
@@ -251,11 +262,6 @@ def knows(word: str) -> bool:
     return word in vocabulary() or word.rstrip("s") in vocabulary()
 
 
-def unknown_words(text: str, limit: int | None = None) -> list[tuple[str, str | None]]:
-    """The first `limit` words of the text that the world has never seen, each with the nearest that it has, if any."""
-    known = vocabulary()
-    strange = dict.fromkeys(word for word in _words(text) if not knows(word))
-    return [
-        (word, next(iter(difflib.get_close_matches(word, sorted(known), 1, 0.6)), None))
-        for word in islice(strange, limit)
-    ]
+def unknown_words(text: str) -> list[str]:
+    """The words of a text that the world has never seen, in lower case, each once."""
+    return list(dict.fromkeys(word for word in _words(text) if not knows(word)))

@@ -1,0 +1,41 @@
+"""What other programs call the options that clipgen has, or has not."""
+
+ADVICE: dict[str, str] = {
+    "-p -t --prompt --prompts --text --caption": 'the prompt needs no flag, as in clipgen "a cat"',
+    "-n --n --num --number --count --num-images --n-images --images --samples --n-samples --batch-size --repeat": (
+        "--candidates 4 --keep 4 makes four pictures of one prompt, clipgen batch FILE one of each line"
+    ),
+    "-W -H --width --height --w --h --resolution --res --dimensions --aspect --ar": (
+        "use --size WIDTHxHEIGHT, as in --size 384x256"
+    ),
+    "-f --file --filename --output --output-dir --output-file --outdir --outfile --out-dir --save --save-path --dest": (
+        "use -o FILE.png or -o FOLDER"
+    ),
+    "-i -ii --init-image --initial-image --image --img --img2img --input --start-image --photo --picture": (
+        "use --init FILE"
+    ),
+    "--iterations --iters --iter --num-steps --num-iterations --epochs": "use --steps NUMBER",
+    "--strength --image-strength --init-strength --init-image-weight": "use --init-weight NUMBER, with --init FILE",
+    "--negative --negative-prompt --neg --no": 'a negative weight pushes away, as in "a cat|fog:-0.5"',
+    "-m --model --models --checkpoint --ckpt": "use --preset NAME, or --clip, --vqgan and --dvae for single models",
+    "--gpu --cuda --gpus": "use --device cuda",
+    "--cpu": "use --device cpu",
+    "--learning-rate --rate --step-size": "use --lr NUMBER",
+    "--cuts --cutn --num-cutouts --num-cuts": "use --cutouts NUMBER",
+    "-v --verbose": "progress is shown anyway, and --debug shows the traceback of an error",
+    "-V": "use --version",
+    "--film --movie --animate --animation": "use --video, --mp4 or --gif",
+    "--png --jpg --jpeg --format": "pictures are written as PNG",
+    "--silent": "use --quiet",
+    "--style --artist": 'name the style in the prompt, as in "a city in the style of Van Gogh"',
+    "--guidance --guidance-scale --cfg --cfg-scale --scale": 'weights are in the prompt, as in "a flower:2|fog:-0.5"',
+    "-y --yes --force --overwrite": "nothing is ever overwritten, so there is nothing to confirm",
+    "--upscale --hires": "use --size WIDTHxHEIGHT for a larger picture",
+}
+"""Their names, and what to write here instead."""
+
+
+def advice(flag: str) -> str | None:
+    """Return what to write instead of an option that clipgen has not."""
+    name = flag.partition("=")[0].replace("_", "-")
+    return next((said for names, said in ADVICE.items() if name in names.split()), None)
