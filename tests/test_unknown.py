@@ -3,7 +3,7 @@
 import pytest
 from fakes import Cli
 
-from clipgen.cli import notices
+from clipgen.cli import asking
 from clipgen.config import unknown
 from clipgen.config.job import Job
 from clipgen.config.languages import foreign_language
@@ -142,8 +142,8 @@ def test_in_a_terminal_a_run_of_unknown_things_is_asked_about(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, prompt: str, asked: bool, answer: bool
 ) -> None:
     questions: list[str] = []
-    monkeypatch.setattr(notices, "can_ask", lambda: True)
-    monkeypatch.setattr(notices, "agreed", lambda question: bool(questions.append(question)) or answer)
+    monkeypatch.setattr(asking, "can_ask", lambda: True)
+    monkeypatch.setattr(asking, "agreed", lambda question: bool(questions.append(question)) or answer)
     monkeypatch.setitem(__import__("fakes").COLOURS, "a dragon", (1, 1, 1))
     result = cli(prompt, "--preset", "starter", *SMALL)
     assert questions == (["Draw it all the same?"] if asked else [])

@@ -1,19 +1,14 @@
 """Values of options as people type them."""
 
 import re
-import secrets
 from pathlib import Path
 
 from clipgen.errors import UsageError
+from clipgen.session.planning import random_seed
 from clipgen.util.text import quoted
 
 RANDOM = "random"
 """The seed that stands for any."""
-
-
-def random_seed() -> int:
-    """Return a seed that nobody chose, short enough to read off a file name and type again."""
-    return secrets.randbelow(2**32)
 
 
 def parse_seed(text: str) -> int:

@@ -21,6 +21,7 @@ from clipgen.config.prompts import parse_prompts, prompt_notes
 from clipgen.config.readings import CLASSIFIER, share
 from clipgen.config.resolve import chosen_preset, resolve
 from clipgen.config.settings import PerceptorSettings
+from clipgen.config.unknown import unknown_in
 from clipgen.errors import UsageError
 from clipgen.starter.words import unknown_words
 from clipgen.util.text import visible
@@ -64,7 +65,7 @@ def words(
         typer.echo(json.dumps(_record(plan), indent=2))
         return
     chosen = [reason] if reason and not job.clips else []
-    for note in [*chosen, *prompt_notes(job.prompts), *unknown_word_warnings(plan)]:
+    for note in [*chosen, *prompt_notes(job.prompts), *unknown_in(plan).notes()]:
         say(note)
     _print_shares(plan)
 
