@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,16 +22,16 @@ from clipgen.session.options import Listener
 from clipgen.session.options import OutputOptions as Written
 from clipgen.session.planning import plan_job
 from clipgen.util.devices import pick_device
-from clipgen.util.text import one_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from clipgen.core.contracts import Sink
     from clipgen.engine.models import Models
+    from clipgen.outputs.tracker import Tracker
     from clipgen.session.session import Session
 
-MAX_LABEL = 100
+
+IMPORTING = "loading PyTorch"
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,16 @@ def job_fields(
 def open_for_job(job: Job, engine: EngineOptions, models: ModelOptions, output: OutputOptions) -> Opened:
     """Open a session for a job; models that it names are downloaded if necessary."""
     notes = output.notes()
+    progress = _progress(notes)
+    progress.stage(IMPORTING, brief=True)
     planned = plan_job(job, engine.device)
     if job.preset == AUTO and planned[0].preset in LOCAL and pick_device(engine.device) != "cpu":
+        progress.rest()
         offered = offered_preset(job, offline=models.offline, notes=notes)
         if offered:
             job = replace(job, preset=offered)
             planned = plan_job(job, engine.device)
-    return open_for_plan(*planned, output, device=engine.device, offline=models.offline, typed=job)
+    return open_for_plan(*planned, output, device=engine.device, offline=models.offline, typed=job, progress=progress)
 
 
 def open_for_plan(
@@ -75,28 +79,41 @@ def open_for_plan(
     device: str,
     offline: bool,
     typed: Job | None = None,
+    progress: Tracker | None = None,
 ) -> Opened:
-    """Open a session for a plan; prints `decided`, and downloads models that `typed` names if necessary."""
+    """Open a session for a plan; prints `decided`, and downloads models that `typed` names if necessary.
+
+    progress: shows what is done; by default a display of its own.
+    """
     notes, results = output.notes(), output.results()
+    progress = progress or _progress(notes)
+    progress.stage(IMPORTING, brief=True)
     films = film_suffixes(video=output.video, mp4=output.mp4, gif=output.gif)
     written = Written(films, not output.no_metadata, output.save_every, output.keep_state)
     device = pick_device(device)
+    progress.rest()
     notes.say(decided)
     fetch_missing(plan, typed, offline=offline, notes=notes)
-    listener = _listener(notes, results)
+    progress.stage(IMPORTING, brief=True)
     from clipgen.session.session import Session
 
+    listener = _listener(notes, results, progress)
     return Opened(Session(device, options=written, listener=listener), typed, plan, init, written, listener, results)
 
 
-def _listener(notes: Notes, results: Results) -> Listener:
-    def progress(label: str) -> Sequence[Sink]:
-        from clipgen.outputs.progress import progress_sink
+def _progress(notes: Notes) -> Tracker:
+    """Return the display of progress on stderr; one that shows nothing if that is closed or quiet."""
+    from clipgen.outputs.progress import progress_on
+    from clipgen.outputs.tracker import Tracker
 
-        if sys.stderr is None or notes.quiet:  # None: the shell closed it
-            return []
-        return [progress_sink(one_line(label, MAX_LABEL), sys.stderr)]
+    if sys.stderr is None or notes.quiet:  # None: the shell closed it
+        return Tracker()
+    progress = progress_on(sys.stderr, redirect=True)
+    atexit.register(progress.rest)
+    return progress
 
+
+def _listener(notes: Notes, results: Results, progress: Tracker) -> Listener:
     def warnings(plan: Plan, models: Models) -> Iterator[str]:
         yield from notices.unknown_word_warnings(plan)
         yield from notices.licences(plan)
@@ -106,7 +123,10 @@ def _listener(notes: Notes, results: Results) -> Listener:
         note=notes.note,
         error=say,
         saved=results.add,
-        progress=progress,
+        progress=lambda label: [progress.begin(label)],
+        stage=progress.stage,
+        expect=progress.expect,
+        idle=progress.rest,
         warnings=warnings,
         says_duration=not notes.quiet,
     )
