@@ -90,13 +90,16 @@ def play(phases: list[Phase], slowness: dict[str, float]) -> list[tuple[float, f
     forecast = Forecast(phases, clock)
     shown: list[tuple[float, float]] = []
     for phase in phases:
-        begun, lasts = clock.now, phase.seconds * slowness.get(phase.kind, 1.0)
+        begun, lasts, before = clock.now, phase.seconds * slowness.get(phase.kind, 1.0), -1
         if not phase.steps:
             forecast.enter(phase.name)
         while clock.now < begun + lasts:
             if phase.steps:
                 first, last = phase.steps
-                forecast.step(first + int((clock.now - begun) / lasts * (last - first)))
+                index = first + int((clock.now - begun) / lasts * (last - first))
+                if index != before:
+                    forecast.step(index)
+                before = index
             shown.append((clock.now, forecast.left()))
             clock.now += 0.25
     return [(at, left, clock.now - at) for at, left in shown]
