@@ -13,6 +13,8 @@ from clipgen.engine.forecast import EASE, GUIDING, STAGES, Cost, Forecast, Part,
 from clipgen.session.candidates import candidate_phases
 
 HALVES = Cost((Part(0.5, 0.1), Part(1.0, 0.2)), 0.01)
+TICK = 0.05
+"""Seconds between two looks at what is shown."""
 WHOLE = Cost((Part(1.0, 0.2),), 0.01)
 
 
@@ -82,7 +84,7 @@ def test_the_measured_parts_are_those_in_which_steps_cost_the_same() -> None:
 
 
 def play(phases: list[Phase], slowness: dict[str, float]) -> list[tuple[float, float, float]]:
-    """Go through phases of which some take longer than expected; returns what was shown at each quarter of a second.
+    """Go through phases of which some take longer than expected; returns what was shown all the while.
 
     That is the time, the time left, and the time that was in fact left.
     """
@@ -101,7 +103,7 @@ def play(phases: list[Phase], slowness: dict[str, float]) -> list[tuple[float, f
                     forecast.step(index)
                 before = index
             shown.append((clock.now, forecast.left()))
-            clock.now += 0.25
+            clock.now += TICK
     return [(at, left, clock.now - at) for at, left in shown]
 
 
