@@ -198,5 +198,6 @@ class Forecast:
         """Return what is assumed of a kind until it is seen: of guided steps, which are measured, no slowness."""
         if kind == GUIDING or not self._taken:
             return 1.0
-        taken, expected = (sum(numbers) for numbers in zip(*self._taken.values(), strict=True))
+        taken = sum(seconds for seconds, _ in self._taken.values())
+        expected = sum(seconds for _, seconds in self._taken.values())
         return (taken + PRIOR_SECONDS) / (expected + PRIOR_SECONDS)
