@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import shutil
+import time
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any
 
@@ -48,9 +49,10 @@ def doctor(engine: Annotated[EngineOptions, only("backend", "preset", "device")]
     Makes no network connections.
     """
     job = Job(parse_prompts(EXAMPLE), **engine.job_fields())
+    begun = time.perf_counter()
     machine = {**_versions(), **_machine(engine.device), **_cache()}
     presets = [_described(row, job.backend or row.backend) for row in PRESETS.values()]
-    now = _now(job, engine.device)
+    now = _now(job, engine.device, time.perf_counter() - begun)
     if output.as_json:
         typer.echo(json.dumps({"machine": machine, "presets": presets, "now": now}, indent=2))
         return
@@ -123,20 +125,28 @@ def _weights(preset: Preset, backend: str) -> str:
     return f"{describe_sizes(missing)} to get"
 
 
-def _now(job: Job, wish: str) -> dict[str, Any]:
-    """Return what a run without options would do, and about how long it would take, measured if it can run."""
+def _now(job: Job, wish: str, importing: float) -> dict[str, Any]:
+    """Return what a run without options would do, and about how long it would take, measured if it can run.
+
+    importing: seconds that importing torch has taken, which a run has to do, too.
+    """
     plan, notes = resolve(job, device=wish)
     device = pick_device(wish)
     what = f"{plan.backend} on {device}, {spell(plan.size)}, {plan.steps} steps"
     missing = registry.missing(plan.networks)
-    seconds = None if missing else _seconds(plan, device)
+    seconds = None if missing else importing + _seconds(plan, device)
     took = f"about {readable_time(seconds)}" if seconds else f"{len(missing)} files must be downloaded first"
     summary = "; ".join([*notes, what, took] if notes else [f"preset {plan.preset}", what, took])
     return {"summary": summary, "preset": plan.preset, "device": device, "seconds": seconds}
 
 
 def _seconds(plan: Plan, device: str) -> float:
+    """Return how long a run takes, from loading the models to its end."""
     from clipgen.engine.cost import CostEstimate
+    from clipgen.engine.forecast import phases_of
     from clipgen.engine.models import load_models
 
-    return CostEstimate(plan, load_models(plan, device)).seconds()
+    begun = time.perf_counter()
+    models = load_models(plan, device)
+    loading = time.perf_counter() - begun
+    return loading + sum(phase.seconds for phase in phases_of(plan, CostEstimate(plan, models).measured()))

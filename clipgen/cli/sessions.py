@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +23,15 @@ from clipgen.session.options import Listener
 from clipgen.session.options import OutputOptions as Written
 from clipgen.session.planning import plan_job
 from clipgen.util.devices import pick_device
-from clipgen.util.text import one_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from clipgen.core.contracts import Sink
+    from clipgen.outputs.tracker import Tracker
     from clipgen.session.session import Session
 
-MAX_LABEL = 100
+
+IMPORTING = "loading PyTorch"
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,18 @@ def open_for_job(
     asks: whether to ask in a terminal before drawing a prompt of which the models know nothing.
     """
     notes = output.notes()
+    progress = _progress(notes)
+    progress.stage(IMPORTING, brief=True)
     planned = plan_job(job, engine.device)
     if job.preset == AUTO and planned[0].preset in LOCAL and pick_device(engine.device) != "cpu":
+        progress.rest()
         offered = offered_preset(job, offline=models.offline, notes=notes)
         if offered:
             job = replace(job, preset=offered)
             planned = plan_job(job, engine.device)
-    return open_for_plan(*planned, output, device=engine.device, offline=models.offline, typed=job, asks=asks)
+    return open_for_plan(
+        *planned, output, device=engine.device, offline=models.offline, typed=job, asks=asks, progress=progress
+    )
 
 
 def open_for_plan(
@@ -81,45 +87,52 @@ def open_for_plan(
     offline: bool,
     typed: Job | None = None,
     asks: bool = False,
+    progress: Tracker | None = None,
 ) -> Opened:
     """Open a session for a plan; prints `decided`, and downloads models that `typed` names if necessary.
 
-    asks: as for `open_for_job`.
+    asks: as for `open_for_job`; progress: shows what is done, by default a display of its own.
     """
     notes, results = output.notes(), output.results()
+    progress = progress or _progress(notes)
+    progress.stage(IMPORTING, brief=True)
     films = film_suffixes(video=output.video, mp4=output.mp4, gif=output.gif)
     written = Written(films, not output.no_metadata, output.save_every, output.keep_state)
     device = pick_device(device)
+    progress.rest()
     notes.say(decided)
     if asks and not notes.quiet:
         ask_about_unknown(plan)
     fetch_missing(plan, typed, offline=offline, notes=notes)
-    shown: list[Callable[[str], None]] = [say]
-    listener = _listener(notes, results, shown)
+    progress.stage(IMPORTING, brief=True)
     from clipgen.session.session import Session
 
+    listener = _listener(notes, results, progress)
     session = Session(device, options=written, listener=listener)
-    session.stop.acknowledge = lambda line: shown[-1](line)
     return Opened(session, typed, plan, init, written, listener, results)
 
 
-def _listener(notes: Notes, results: Results, shown: list[Callable[[str], None]]) -> Listener:
-    """Return the callbacks; `shown` receives what says a line beside the progress that is shown."""
+def _progress(notes: Notes) -> Tracker:
+    """Return the display of progress on stderr; one that shows nothing if that is closed or quiet."""
+    from clipgen.outputs.progress import progress_on
+    from clipgen.outputs.tracker import Tracker
 
-    def progress(label: str) -> Sequence[Sink]:
-        from clipgen.outputs.progress import progress_sink
+    if sys.stderr is None or notes.quiet:  # None: the shell closed it
+        return Tracker()
+    progress = progress_on(sys.stderr, redirect=True)
+    atexit.register(progress.rest)
+    return progress
 
-        if sys.stderr is None or notes.quiet:  # None: the shell closed it
-            return []
-        sink = progress_sink(one_line(label, MAX_LABEL), sys.stderr)
-        shown[:] = [sink.say]
-        return [sink]
 
+def _listener(notes: Notes, results: Results, progress: Tracker) -> Listener:
     return Listener(
         note=notes.note,
         error=say,
         saved=results.add,
-        progress=progress,
+        progress=lambda label: [progress.begin(label)],
+        stage=progress.stage,
+        expect=progress.expect,
+        idle=progress.rest,
         warnings=warnings_of,
         says_duration=not notes.quiet,
     )

@@ -208,7 +208,7 @@ PRESETS: dict[str, Preset] = {
     for preset in (
         Preset(
             name=STARTER,
-            memory=5 * 10**8,
+            memory=113 * 10**7,
             summary="small models that ship inside the package: offline, fast on a CPU, trained on a drawn world",
             perceptors=(PerceptorSettings("starter/clip"), PerceptorSettings("starter/clip-fine")),
             guidance={UNCLIP: _STARTER_UNCLIP, NOISE: _STARTER_CLASSIC, INIT: _STARTER_INIT},

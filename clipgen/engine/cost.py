@@ -14,6 +14,7 @@ from clipgen.config.plan import Plan
 from clipgen.core.contracts import Perceptor
 from clipgen.core.cutouts import draw_parameters
 from clipgen.core.loop import embed
+from clipgen.engine.forecast import Cost, Part
 from clipgen.engine.memory import MemoryCost, MicroBatches, kept_bytes, room
 from clipgen.engine.models import Models
 
@@ -33,7 +34,6 @@ class CostEstimate:
         side = max(CELLS * plan.generator.stride, MIN_SIDE if plan.generator.stride == 1 else 0)
         width, height = (min(full, side) for full in plan.size)
         self._size = width, height
-        self._mean_size = 1 - 0.75 * plan.generator.small_until
         self._generator = generators.create(plan.backend, models.network, models.device, 1, self._size, plan.generator)
         self._generator.start_from_noise_([0])
         self._generator.set_step(0, 1, [0])
@@ -53,19 +53,22 @@ class CostEstimate:
         each = self.memory(1).bytes(whole)
         return max(min(most, free // max(each, 1)), 1)
 
-    def seconds(self) -> float:
-        """Return about how many seconds the steps of one picture take, without proposals."""
+    def measured(self) -> Cost:
+        """Return what the run of one picture costs on this machine, which takes a moment to measure."""
         count = self._plan.cutouts
         together = min(count, CUTOUTS)
-        decoder = self._timed(lambda: (self._generator.decode(),)) * self._scale() * self._mean_size
+        decoder = self._timed(lambda: (self._generator.decode(),)) * self._scale()
         spans: dict[tuple[float, float], list[Perceptor]] = {}
         for guide in self._models.guides:
             spans.setdefault((guide.settings.since, guide.settings.until), []).append(guide.perceptor)
-        cutouts = sum(
-            (until - since) * self._timed(partial(self._see, together, perceptors))
-            for (since, until), perceptors in spans.items()
-        )
-        return self._plan.steps * (decoder + cutouts * count / together)
+        passes = {span: self._timed(partial(self._see, together, seen)) / together for span, seen in spans.items()}
+        small = self._plan.generator.small_until
+        parts: list[Part] = []
+        for end in sorted({end for end in (small, 1.0, *(until for _, until in spans)) if 0 < end <= 1}):
+            begin = parts[-1].until if parts else 0.0
+            cutout = sum(seconds for (since, until), seconds in passes.items() if since <= begin < until)
+            parts.append(Part(end, decoder * (0.25 if end <= small else 1.0) + cutout * count))
+        return Cost(tuple(parts), max(passes.values()))
 
     def _scale(self) -> float:
         """Return the ratio of the pixels of the full picture to those of the small one."""

@@ -74,12 +74,21 @@ class FilmSink:
     updates after which it continues. Without it, the frames go to a temporary folder, and the film of a resumed run
     begins where that run began.
 
+    `on_stage` receives what is done in the end, which takes a moment.
+
     A film that cannot be written never harms the run: `problem` then says why, and nothing is left at `path`.
     """
 
-    def __init__(self, path: Path, footage: Path | None = None, done: int = 0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        footage: Path | None = None,
+        done: int = 0,
+        on_stage: Callable[[str], None] = lambda _stage: None,
+    ) -> None:
         self.path = path
         self.problem: str | None = None
+        self._on_stage = on_stage
         self._partial = partial_path(path)
         self._format = FORMATS[path.suffix]
         self._last: Step | None = None
@@ -106,6 +115,7 @@ class FilmSink:
     def close(self, outcome: Outcome) -> None:
         try:
             if (last := self._last) is not None and outcome is not Outcome.FAILED:
+                self._on_stage(f"writing {self.path.name}")
                 self._attempt(self._keep)
                 self._attempt(lambda: self._publish(last))
         finally:

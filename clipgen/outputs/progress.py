@@ -1,13 +1,14 @@
-"""Progress on stderr: a live bar with a small picture in a terminal, plain lines elsewhere.
+"""Progress on stderr, of every phase: a live display with a small picture in a terminal, plain lines elsewhere.
 
 Numbers are read from the device only when something is shown, at most a few times a second: each reading waits for the
-device to finish its work.
+device to finish its work. Torch-free until there is a picture, so that something is shown while torch is imported.
 """
 
+from __future__ import annotations
+
+import threading
 import time
-from collections.abc import Callable
-from datetime import timedelta
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO, cast
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,131 +17,194 @@ from rich.table import Table
 from rich.text import Text
 
 from clipgen.core.contracts import Outcome, Step
-from clipgen.outputs.preview import half_blocks
+from clipgen.engine.forecast import GUIDING, PREPARING
+from clipgen.outputs.terminal import Forgiving, Terminal
+from clipgen.outputs.tracker import SAVING, Clock, Tracker, clock_time
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 REFRESH_SECONDS = 0.25
 LINE_SECONDS = 10.0
 LINE_SHARE = 0.1
+BEAT_SECONDS = 1.0
 PREVIEW_COLUMNS = 40
 BAR_COLUMNS = 30
-UNFINISHED = (Outcome.INTERRUPTED, Outcome.DIVERGED)
-"""Outcomes that are named at the end; an error of its own explains a failure."""
-
-Clock = Callable[[], float]
+SPINNER, ASCII_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
 
 
-def progress_sink(label: str, stream: TextIO) -> "PlainProgress | LiveProgress":
-    """Return the progress display for `stream`: a live one only in a terminal, even if colours are forced."""
-    console = Console(file=stream)
-    moves = stream.isatty() and not console.is_dumb_terminal
-    return LiveProgress(label, console) if moves else PlainProgress(label, stream)
+def progress_on(stream: TextIO, *, redirect: bool = False) -> Tracker:
+    """Return the progress display for `stream`: a live one only in a terminal, even if colours are forced.
+
+    redirect: whether lines that others write to stderr go above a live display, for which `sys.stderr` is replaced
+    while it is shown.
+    """
+    file = cast(TextIO, Forgiving(stream))
+    console = Terminal(file=file)
+    moves = file.isatty() and not console.is_dumb_terminal
+    return LiveProgress(console, redirect=redirect) if moves else PlainProgress(file)
 
 
-class Pace:
-    """The speed since the first step that was seen."""
-
-    def __init__(self, clock: Clock = time.monotonic) -> None:
-        self._clock = clock
-        self._first: tuple[int, float] | None = None
-
-    def describe(self, step: Step) -> str:
-        """Format the state of the run as one line; waits for the device."""
-        parts = [f"{step.index}/{step.total}", f"loss {float(step.loss):.4f}", f"score {float(step.score):.3f}"]
-        return "  ".join(parts + self._timing(step))
-
-    def start(self, step: Step) -> None:
-        """Remember where and when the run began."""
-        if self._first is None:
-            self._first = (step.index, self._clock())
-
-    def _timing(self, step: Step) -> list[str]:
-        if self._first is None or step.index == self._first[0]:
-            return []
-        elapsed = max(self._clock() - self._first[1], 1e-9)
-        rate = (step.index - self._first[0]) / elapsed
-        if step.index == step.total:
-            return [f"{rate:.2f} steps/s", f"in {_clock_time(elapsed)}"]
-        return [f"{rate:.2f} steps/s", f"{_clock_time((step.total - step.index) / rate)} left"]
+def progress_sink(label: str, stream: TextIO) -> Tracker:
+    """Return the progress display for one run; it is a sink."""
+    return progress_on(stream).begin(label)
 
 
-def _clock_time(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))
+class PlainProgress(Tracker):
+    """Prints a line for each stage, then whenever a tenth of the steps or ten seconds have passed."""
 
-
-class PlainProgress:
-    """Prints one line at the start, then whenever a tenth of the run or ten seconds have passed."""
-
-    def __init__(self, label: str, stream: TextIO, clock: Clock = time.monotonic) -> None:
-        self._label = label
+    def __init__(self, stream: TextIO, clock: Clock = time.monotonic) -> None:
+        super().__init__(clock)
         self._stream = stream
-        self._clock = clock
-        self._pace = Pace(clock)
         self._next_index = 0.0
         self._next_time = 0.0
+        self._lock = threading.Lock()
+        self._resting = threading.Event()
+        self._thread: threading.Thread | None = None
 
-    def on_step(self, step: Step) -> None:
-        self._pace.start(step)
-        if step.index >= self._next_index or self._clock() >= self._next_time or step.index == step.total:
-            self._next_index = step.index + LINE_SHARE * step.total
+    def begin(self, label: str) -> Self:
+        self._next_index = 0.0
+        return super().begin(label)
+
+    def rest(self) -> None:
+        self._resting.set()
+        self._thread = None
+
+    def beat(self) -> None:
+        """Print a line if there was none for ten seconds."""
+        with self._lock:
+            if self._clock() >= self._next_time:
+                self._say(f"still {self._doing}, {clock_time(self._clock() - self._entered)} so far", self._left())
+
+    def _show_stage(self) -> None:
+        with self._lock:
             self._next_time = self._clock() + LINE_SECONDS
-            self._say(self._pace.describe(step))
+            if not self._is_brief and self._doing != PREPARING:
+                self._say(self._doing, self._left())
+        self._keep_beating()
 
-    def close(self, outcome: Outcome) -> None:
-        if outcome in UNFINISHED:
-            self._say(outcome.value)
+    def _show_step(self, step: Step) -> None:
+        with self._lock:
+            if step.index >= self._next_index or self._clock() >= self._next_time or step.index == step.total:
+                self._next_index = step.index + LINE_SHARE * step.total
+                numbers, ended = self._describe(step), step.index == step.total
+                self._say(numbers, None if ended else self._left(step), self._passed() if ended else None)
+        self._keep_beating()
 
-    def say(self, line: str) -> None:
-        """Print a line of its own."""
-        self._stream.write(f"{line}\n")
+    def _show_outcome(self, outcome: Outcome) -> None:
+        self._say(outcome.value)
+
+    def _say(self, message: str, left: float | None = None, passed: float | None = None) -> None:
+        self._next_time = self._clock() + LINE_SECONDS
+        start = f"{self._label}: " if self._label else ""
+        end = f"  {clock_time(left)} left" if left is not None else ""
+        end += f"  in {clock_time(passed)}" if passed is not None else ""
+        self._stream.write(f"{start}{message}{end}\n")
         self._stream.flush()
 
-    def _say(self, message: str) -> None:
-        self.say(f"{self._label}: {message}")
+    def _keep_beating(self) -> None:
+        if self._thread is None:
+            self._resting = threading.Event()
+            self._thread = threading.Thread(target=self._beat_until, args=(self._resting,), daemon=True)
+            self._thread.start()
+
+    def _beat_until(self, resting: threading.Event) -> None:
+        while not resting.wait(BEAT_SECONDS):
+            self.beat()
 
 
-class LiveProgress:
-    """Shows a bar, the numbers and a small picture, updated in place."""
+class LiveProgress(Tracker):
+    """Shows a small picture, what is done, a bar and the time left, drawn anew a few times a second."""
 
-    def __init__(self, label: str, console: Console, clock: Clock = time.monotonic) -> None:
-        self._label = label
-        self._console = console
-        self._clock = clock
-        self._pace = Pace(clock)
+    def __init__(self, console: Console, clock: Clock = time.monotonic, *, redirect: bool = False) -> None:
+        super().__init__(clock)
+        self._console, self._redirect = console, redirect
+        self._spinner = SPINNER if console.encoding.startswith("utf") else ASCII_SPINNER
         self._next_time = 0.0
-        self._live = Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+        self._numbers = ""
+        self._picture: Text | None = None
+        self._live: Live | None = None
 
-    def on_step(self, step: Step) -> None:
-        self._pace.start(step)
-        if self._clock() >= self._next_time or step.index == step.total:
-            self._live.start()
-            self._live.update(self._draw(step), refresh=True)
-            self._next_time = self._clock() + REFRESH_SECONDS
+    def begin(self, label: str) -> Self:
+        self._picture, self._numbers, self._next_time = None, "", 0.0
+        return super().begin(label)
 
     def close(self, outcome: Outcome) -> None:
-        self._live.stop()
-        if outcome in UNFINISHED:
-            self._console.print(f"{self._label}: {outcome.value}", style="yellow", markup=False)
+        super().close(outcome)
+        self._picture = None
 
-    def say(self, line: str) -> None:
-        """Print a line above the display; any thread may."""
-        self._console.print(line, markup=False, highlight=False)
+    def rest(self) -> None:
+        if self._live:
+            self._live.transient = self._picture is None
+            live, self._live = self._live, None
+            live.stop()
 
-    def _draw(self, step: Step) -> RenderableType:
-        label = Text(self._label, no_wrap=True, overflow="ellipsis")
-        numbers = Text(self._pace.describe(step), no_wrap=True, overflow="ellipsis")
-        bar = ProgressBar(total=step.total, completed=step.index, width=self._bar_columns(len(numbers)))
+    def _show_stage(self) -> None:
+        self._start()
+
+    def _show_step(self, step: Step) -> None:
+        if self._clock() < self._next_time and step.index < step.total:
+            return
+        self._numbers = self._describe(step)
+        columns = self._preview_columns(step.image)
+        if columns:
+            from clipgen.outputs.preview import half_blocks
+
+            self._picture = half_blocks(step.image, columns)
+        self._next_time = self._clock() + REFRESH_SECONDS
+        self._start()
+
+    def _start(self) -> None:
+        """Show what there is; a thread draws it anew as long as this lasts."""
+        if self._live is None:
+            settings: dict[str, Any] = {"redirect_stdout": False, "redirect_stderr": self._redirect}
+            rate = 1 / REFRESH_SECONDS
+            self._live = Live(console=self._console, get_renderable=self._draw, refresh_per_second=rate, **settings)
+            self._live.start()
+        self._live.refresh()
+
+    def _show_outcome(self, outcome: Outcome) -> None:
+        self._console.print(f"{self._label}: {outcome.value}", style="yellow", markup=False)
+
+    def _draw(self) -> RenderableType:
+        lines = [_line(self._label)] if self._label else []
+        lines.append(_line(f"{self._sign()} {self._state()}"))
+        shown = [self._picture] if self._picture else []
+        return Group(*shown, *lines, self._bar())
+
+    def _sign(self) -> str:
+        return self._spinner[int(self._clock() / REFRESH_SECONDS) % len(self._spinner)]
+
+    def _state(self) -> str:
+        """Say what is done: the numbers of the steps, or for how long something else has lasted."""
+        if self._doing == GUIDING or self._outcome:
+            return self._numbers
+        lasted = self._clock() - self._entered
+        numbers = f"{self._numbers}  " if self._doing == SAVING else ""
+        return f"{numbers}{self._doing}, {clock_time(lasted)}"
+
+    def _bar(self) -> Table:
+        left = self._left()
+        times = f"{clock_time(self._passed())} so far"
+        if self._outcome:
+            times = f"in {clock_time(self._passed())}"
+        elif left is not None:
+            times += f", {clock_time(left)} left"
+        done = 1.0 if self._outcome is Outcome.FINISHED else self._forecast.fraction() if self._forecast else 0.0
+        width = max(min(BAR_COLUMNS, self._console.width - len(times) - 2), 4)
+        bar = ProgressBar(total=1.0, completed=done, width=width, pulse=not (self._forecast or self._outcome))
         row = Table.grid(padding=(0, 1))
-        row.add_row(bar, numbers)
-        picture = step.image
-        columns = self._preview_columns(picture.shape[-2] / picture.shape[-1])
-        return Group(half_blocks(picture, columns), label, row) if columns else Group(label, row)
+        row.add_row(bar, _line(times))
+        return row
 
-    def _bar_columns(self, beside: int) -> int:
-        return max(min(BAR_COLUMNS, self._console.width - beside - 2), 4)
-
-    def _preview_columns(self, aspect: float) -> int:
+    def _preview_columns(self, picture: Tensor) -> int:
         """Return the width at which the picture and the lines below fit into the window; 0 for no picture."""
-        if self._console.color_system is None:
+        console = self._console
+        if console.color_system is None or console.no_color or not console.encoding.startswith("utf"):
             return 0
-        rows = self._console.height - 3
-        return max(min(PREVIEW_COLUMNS, self._console.width, int(2 * rows / aspect)), 0)
+        rows = console.height - 4
+        return max(min(PREVIEW_COLUMNS, console.width, int(2 * rows * picture.shape[-1] / picture.shape[-2])), 0)
+
+
+def _line(text: str) -> Text:
+    return Text(text, no_wrap=True, overflow="ellipsis")

@@ -16,6 +16,7 @@ from clipgen.config.job import MAX_SEED
 from clipgen.config.plan import Plan
 from clipgen.config.readings import share
 from clipgen.core.contracts import Sink
+from clipgen.engine.forecast import JUDGING, Cost, Phase, phases_of
 from clipgen.engine.models import Models, load_judges
 from clipgen.engine.optimise import Task, optimise_together
 from clipgen.errors import ClipgenError, Interrupted
@@ -37,6 +38,17 @@ class Candidate:
     """Weighted mean similarity of the picture and the texts."""
 
 
+def short(plan: Plan) -> Plan:
+    """Return the plan of a candidate's run, which goes through the whole schedule in fewer steps."""
+    return replace(plan, steps=max(round(plan.steps * SHARE), 1))
+
+
+def candidate_phases(plan: Plan, count: int, cost: Cost) -> list[Phase]:
+    """Return the phases of `best_seeds`."""
+    groups = [min(TOGETHER, count - start) for start in range(0, count, TOGETHER)]
+    return [phase for size in groups for phase in phases_of(short(plan), cost, pictures=size, judged=True)]
+
+
 def judge_readings(plan: Plan) -> list[tuple[str, ...]]:
     """Return, by judge, or by guide if the plan has no judges, what it takes of each text."""
     if not plan.judges:
@@ -54,29 +66,30 @@ def best_seeds(
     *,
     init: Image.Image | None = None,
     stop: Stop | None = None,
+    on_stage: Callable[[str], None] = lambda _stage: None,
 ) -> list[Candidate]:
     """Try `count` seeds of a plan, counting up from its own, and return them best first.
 
-    A short run goes through the whole schedule in fewer steps, so that finished pictures are judged. `progress` takes a
-    label and returns the sinks for the first candidate of each group. Raises ClipgenError if a whole group fails, and
-    Interrupted after `stop` was asked for.
+    The runs are `short`, and their finished pictures are judged. `progress` takes a label and returns the sinks for the
+    first candidate of each group; `on_stage` is as for `optimise_together`. Raises ClipgenError if a whole group fails,
+    and Interrupted after `stop` was asked for.
     """
     judged = plan if any(map(any, judge_readings(plan))) else replace(plan, judges=())  # then the guides rank
     judges, readings = load_judges(judged, models), judge_readings(judged)
     plans = [replace(plan, seed=(plan.seed + k) % (MAX_SEED + 1)) for k in range(count)]
-    steps = max(round(plan.steps * SHARE), 1)
     found: list[Candidate] = []
     for start in range(0, count, TOGETHER):
         group = plans[start : start + TOGETHER]
-        tasks = [Task(replace(each, steps=steps), init) for each in group]
+        tasks = [Task(short(each), init) for each in group]
         label = f"candidates {start + 1} to {start + len(group)} of {count}"
         tasks[0] = replace(tasks[0], sinks=progress(label))
-        made = optimise_together(tasks, models, stop=stop)
+        made = optimise_together(tasks, models, stop=stop, on_stage=on_stage)
         if stop and stop.asked:
             raise Interrupted("stopped while seeds were tried")
         whole = [(each, one) for each, one in zip(group, made, strict=True) if not isinstance(one, ClipgenError)]
         if not whole:
             raise next(one for one in made if isinstance(one, ClipgenError))
+        on_stage(f"{JUDGING} {len(whole)} candidates")
         pictures = [one.image for _, one in whole]
         scores = mean_similarities(pictures, plan.prompts, judges, models.device, readings)
         found += [Candidate(each, score) for (each, _), score in zip(whole, scores, strict=True)]

@@ -13,6 +13,7 @@ from clipgen.errors import UsageError
 if TYPE_CHECKING:
     from clipgen.config.plan import Plan
     from clipgen.core.contracts import Sink
+    from clipgen.engine.forecast import Phase
     from clipgen.engine.models import Models
 
 SAVE_SECONDS = 30.0
@@ -53,11 +54,15 @@ class Listener:
     progress: Callable[[str], Sequence[Sink]] = lambda _label: ()
     """Returns the sinks that show the progress of the pictures with a label."""
     stage: Callable[[str], None] = lambda _stage: None
-    """Receives, in a few words, what is done before the first step and half-way: "decoding 32 candidates"."""
+    """Receives, in a few words, what is done before and after the steps, and half-way: "decoding 32 candidates"."""
+    expect: Callable[[Sequence[Phase]], None] = lambda _phases: None
+    """Receives the phases to come, with the seconds that each is expected to take, if `says_duration`."""
+    idle: Callable[[], None] = lambda: None
+    """Called when nothing is being done any more, before lines about the pictures."""
     warnings: Callable[[Plan, Models], Iterable[str]] = lambda _plan, _models: ()
     """Returns warnings about a plan, once its models are loaded."""
     says_duration: bool = False
-    """Whether to announce how long a run takes, which takes a moment to measure."""
+    """Whether to tell how long a run takes, which takes a moment to measure."""
 
 
 def check_candidates(candidates: int, keep: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from clipgen.core.contracts import Sink
@@ -30,11 +30,16 @@ class Picture:
         order = workspace.order
         self._png = PngSink(self.path, order.plan, described=order.described, metadata=order.metadata)
 
-    def task(self, options: OutputOptions, sinks: Sequence[Sink]) -> Task:
-        """Return the task for the engine, observed by these sinks and the picture's own."""
+    def task(
+        self, options: OutputOptions, sinks: Sequence[Sink], on_stage: Callable[[str], None] = lambda _stage: None
+    ) -> Task:
+        """Return the task for the engine, observed by these sinks and the picture's own.
+
+        on_stage: receives what is done in the end.
+        """
         snapshot = self.workspace.snapshot()
         done = snapshot.done if snapshot else 0
-        self._films = [FilmSink(path, self.workspace.folder, done) for path in self._film_paths]
+        self._films = [FilmSink(path, self.workspace.folder, done, on_stage) for path in self._film_paths]
         before = [*(film.keep for film in self._films), self._png.keep]
         self._keeper = PeriodicKeeper(self.workspace, options.save_every, before, last=options.keep_state)
         watching: list[Sink] = [self._png, *self._films, *sinks]
@@ -46,10 +51,15 @@ class Picture:
         return self._png.record
 
     @property
-    def steps_left(self) -> int:
-        """Number of steps that the run still has to make."""
+    def steps_done(self) -> int:
+        """Number of steps that the run has made before."""
         snapshot = self.workspace.snapshot()
-        return self.plan.steps - (snapshot.done if snapshot else 0)
+        return snapshot.done if snapshot else 0
+
+    @property
+    def films(self) -> tuple[str, ...]:
+        """The suffixes of its films."""
+        return tuple(path.suffix for path in self._film_paths)
 
     @property
     def problems(self) -> str:

@@ -22,11 +22,12 @@ from clipgen.config.job import Job
 from clipgen.config.plan import Plan, spell
 from clipgen.config.presets import LOCAL, STARTER
 from clipgen.engine.cost import CostEstimate
+from clipgen.engine.forecast import GUIDING, Cost, Phase, phases_of
 from clipgen.engine.memory import is_memory_error
 from clipgen.engine.models import Models, load_models
-from clipgen.engine.optimise import optimise_together
+from clipgen.engine.optimise import Result, fit_together, optimise_together
 from clipgen.errors import ClipgenError, Interrupted
-from clipgen.session.candidates import best_seeds
+from clipgen.session.candidates import best_seeds, candidate_phases
 from clipgen.session.naming import destination
 from clipgen.session.options import MAX_TOGETHER, Listener, OutputOptions, check_candidates
 from clipgen.session.picture import Picture
@@ -50,7 +51,9 @@ class Session:
         self._listener = listener or Listener()
         self._kept: tuple[object, Models] | None = None
         self._loading = Lock()
-        self._is_timed = not self._listener.says_duration
+        self._cost: tuple[Plan, Cost] | None = None
+        self._is_announced = False
+        self._expected = 0  # how many of the next runs the listener already expects
 
     def plan(self, job: Job) -> tuple[Plan, Image.Image | None]:
         """Return the plan of a job and its init image; the listener receives the notes. Raises UsageError."""
@@ -64,6 +67,7 @@ class Session:
         key = (plan.generator.weights, plan.perceptors, plan.unclip, plan.models)
         with self._loading:
             if self._kept is None or self._kept[0] != key:
+                self._listener.stage("loading the models")
                 self._kept = None  # first, so that two sets of models are never in memory together
                 self._kept = key, load_models(plan, self._device, self._listener.note)
             return self._kept[1]
@@ -84,12 +88,23 @@ class Session:
         if candidates == 1:
             self.make_alone(plan, init, out)
             return
-        self._announce([plan], self.models(plan), plan.steps)
-        best = best_seeds(plan, candidates, self.models(plan), self._listener.progress, init=init, stop=self.stop)
-        for each in best:
-            self._listener.note(f"seed {each.plan.seed}: {each.score:.3f} by the judge")
-        for place, each in enumerate(best[:keep], start=1):
-            self.make_alone(each.plan, init, out, f"[{place}/{keep}] {plan.text}" if keep > 1 else "")
+        listener = self._listener
+        try:
+            models = self.models(plan)
+            self._warn([plan], models)
+            if cost := self._measured(plan, models):
+                each = phases_of(plan, cost, self._options.films)
+                listener.expect([*candidate_phases(plan, candidates, cost), *(each * keep)])
+                self._expected = keep
+            best = best_seeds(
+                plan, candidates, models, listener.progress, init=init, stop=self.stop, on_stage=listener.stage
+            )
+        finally:
+            listener.idle()
+        for one in best:
+            listener.note(f"seed {one.plan.seed}: {one.score:.3f} by the judge")
+        for place, one in enumerate(best[:keep], start=1):
+            self.make_alone(one.plan, init, out, f"[{place}/{keep}] {plan.text}" if keep > 1 else "")
 
     @contextmanager
     def claimed(
@@ -127,16 +142,12 @@ class Session:
         """
         if self.stop.asked:
             raise Interrupted("stopped before the picture was begun")
-        label = pictures[0].label + (f" and {len(pictures) - 1} more" if len(pictures) > 1 else "")
         errors: list[ClipgenError | None] = [None] * len(pictures)
         try:
-            models = self.models(pictures[0].plan)
-            self._announce([picture.plan for picture in pictures], models, pictures[0].steps_left)
-            sinks = [self._listener.progress(label), *([] for _ in pictures[1:])]
-            tasks = [each.task(self._options, own) for each, own in zip(pictures, sinks, strict=True)]
-            made = optimise_together(tasks, models, stop=self.stop, on_stage=self._listener.stage)
+            made = self._run(pictures)
             errors = [one if isinstance(one, ClipgenError) else None for one in made]
         finally:
+            self._listener.idle()
             for number, picture in enumerate(pictures):
                 picture.leave(self._options, self._listener)
                 if picture.problems and errors[number] is None and sys.exc_info()[0] is None:
@@ -145,20 +156,45 @@ class Session:
                     self._listener.error(f"error: {picture.problems}")
         return errors
 
-    def _announce(self, plans: Sequence[Plan], models: Models, steps: int) -> None:
-        """Report warnings before the run, and how long it takes with models that can take hours."""
+    def _run(self, pictures: Sequence[Picture]) -> list[Result | ClipgenError]:
+        listener, plans = self._listener, [picture.plan for picture in pictures]
+        models = self.models(plans[0])
+        self._warn(plans, models)
+        done = pictures[0].steps_done
+        if self._expected:
+            self._expected -= 1
+        elif cost := self._measured(plans[0], models):
+            phases = phases_of(plans[0], cost, pictures[0].films, pictures=len(pictures), done=done)
+            self._announce(plans[0], phases, plans[0].steps - done)
+            listener.expect(phases)
+        label = pictures[0].label + (f" and {len(pictures) - 1} more" if len(pictures) > 1 else "")
+        sinks = [listener.progress(label), *([] for _ in pictures[1:])]
+        tasks = [each.task(self._options, own, listener.stage) for each, own in zip(pictures, sinks, strict=True)]
+        return optimise_together(tasks, models, stop=self.stop, on_stage=listener.stage)
+
+    def _warn(self, plans: Sequence[Plan], models: Models) -> None:
         for plan in plans:
             for note in self._listener.warnings(plan, models):
                 self._listener.note(note)
-        plan = plans[0]
+
+    def _measured(self, plan: Plan, models: Models) -> Cost | None:
+        """Return what a run costs here, measured once for plans that fit together, if anybody is to be told."""
+        if not self._listener.says_duration:
+            return None
+        if self._cost is None or not fit_together(self._cost[0], plan):
+            try:
+                self._cost = plan, CostEstimate(plan, models).measured()
+            except (MemoryError, RuntimeError) as error:
+                if is_memory_error(error):
+                    return None  # the run itself reports this, and handles it
+                raise
+        return self._cost[1]
+
+    def _announce(self, plan: Plan, phases: Sequence[Phase], steps: int) -> None:
+        """Report once how long a run takes with models that can take hours."""
         network = plan.generator.weights
-        if self._is_timed or (plan.preset in LOCAL and (network or STARTER).startswith(STARTER)):
+        if self._is_announced or (plan.preset in LOCAL and (network or STARTER).startswith(STARTER)):
             return
-        self._is_timed = True
-        try:
-            seconds = CostEstimate(plan, models).seconds() * steps / plan.steps
-        except (MemoryError, RuntimeError) as error:
-            if is_memory_error(error):
-                return  # the run itself reports this, and handles it
-            raise
+        self._is_announced = True
+        seconds = sum(phase.seconds for phase in phases if phase.name == GUIDING)
         self._listener.note(f"{steps} steps at {spell(plan.size)} take about {readable_time(seconds)} here")
