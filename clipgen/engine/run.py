@@ -123,7 +123,7 @@ class Run:
         for settings in self._plan.unclip:
             perceptors, device = [guide.perceptor for guide in self._models.guides], self._models.device
             propose = partial(proposal_module("unclip").propose, self._models.unclip, settings, prompts, self._seeds)
-            proposal: Proposal = propose(perceptors, images, device, on_stage=on_stage)
+            proposal: Proposal = propose(perceptors, images, self._plan.size, device, on_stage=on_stage)
             return proposal
         return None
 
