@@ -48,9 +48,16 @@ def test_the_square_is_in_the_middle_and_its_borders_are_repeated_beyond() -> No
     assert torch.equal(middle(wide), square)
     columns = extended(torch.arange(16.0).expand(1, 1, 16, 16), (16, 26))[0, 0, 0]
     assert columns.tolist() == [0, 0, 1, 1, 0, *range(16), 15, 14, 14, 15, 15]
-    tall = extended(square.transpose(2, 3), (26, 16))
-    assert torch.equal(tall, wide.transpose(2, 3))
     assert torch.equal(extended(square, (16, 16)), square)
+
+
+def test_above_and_below_is_what_the_corners_show_without_what_is_between() -> None:
+    square = torch.zeros(1, 1, 16, 16)
+    square[..., :2], square[..., 5:9] = 1.0, 9.0
+    tall = extended(square, (26, 16))
+    assert torch.equal(middle(tall), square)
+    for beyond in (tall[0, 0, :5], tall[0, 0, 21:]):
+        torch.testing.assert_close(beyond, torch.linspace(1, 0, 16).expand(5, 16))
 
 
 def test_beyond_the_square_a_decoder_is_conditioned_on_the_features_of_its_edges() -> None:

@@ -28,11 +28,18 @@ def middle(images: Tensor) -> Tensor:
 def extended(images: Tensor, shape: tuple[int, int]) -> Tensor:
     """Return images (B, C, S, S) in the middle of (B, C, *shape), with their borders repeated, to and fro, beyond.
 
-    Whatever the square shows, its border is most often what is around it: sky, ground, a street.
+    To the left and right is what the borders there show: sky above ground, as everywhere in a scene. What a picture
+    shows often reaches its top and bottom, so that above and below is what the corners show, one fading to the other.
     """
     side = images.shape[-1]
     rows, columns = (_places(side, length).to(images.device) for length in shape)
-    return images[:, :, rows][:, :, :, columns]
+    border = max(side // BORDER, 1)
+    left, right = images[..., :border].mean(3, keepdim=True), images[..., -border:].mean(3, keepdim=True)
+    around = left + (right - left) * torch.linspace(0, 1, side).to(images)
+    top = (shape[0] - side) // 2
+    tall = around[:, :, rows]
+    tall[:, :, top : top + side] = images
+    return tall[..., columns]
 
 
 def _places(side: int, length: int) -> Tensor:

@@ -20,9 +20,10 @@ from taming.modules.diffusionmodules.model import (
     get_timestep_embedding,
 )
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, pad, pixel_unshuffle, silu
+from torch.nn.functional import interpolate, pixel_unshuffle, silu
 
 from clipgen.starter.unclip import sampler
+from clipgen.starter.unclip.canvas import extended
 from clipgen.weights.checkpoint import Checkpoint, build
 
 NOISE = (20.0, 0.03)
@@ -73,13 +74,12 @@ class Decoder(nn.Module):
         """Return what conditions each latent cell, (B, K, h, w).
 
         features (B, E); coarse (B, 3, H, W) in [0, 1], the coarse pictures, or for an upsampler the decoded ones. The
-        features are those of the square in the middle; beyond it are those of its edges.
+        features are those of the square in the middle; beyond it are those of its edges, see `extended`.
         """
         cells = ((features - self.mean) / self.std).view(-1, self.cells, self.cells, self.kept)
         spread = interpolate(cells.permute(0, 3, 1, 2), self.shape[1:], mode="nearest")
         blocks = pixel_unshuffle(4 * coarse - 2, self.block)
-        top, left = ((there - own) // 2 for there, own in zip(blocks.shape[2:], self.shape[1:], strict=True))
-        return torch.cat([blocks, pad(spread, (left, left, top, top), mode="replicate")], 1)
+        return torch.cat([blocks, extended(spread, (blocks.shape[2], blocks.shape[3]))], 1)
 
     def denoise(self, noisy: Tensor, sigma: Tensor, condition: Tensor, texts: Tensor) -> Tensor:
         """Return the mean of what components (B, C, h, w) may be without noise of standard deviation sigma (B,).
