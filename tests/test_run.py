@@ -136,12 +136,13 @@ class Proposed(FakeProposal):
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """What a proposal of white for picture 0 was asked for."""
-    found = SimpleNamespace(proposals=[], stages=[])
+    found = SimpleNamespace(proposals=[], sizes=[], stages=[])
 
     def propose(unclip: Any, settings: Any, prompts: Any, seeds: Any, *rest: Any, on_stage: Any) -> Proposed:
         found.proposals.append((unclip, settings, [[p.text for p in row] for row in prompts], list(seeds)))
         on_stage("thinking")
         images = rest[1]
+        found.sizes.append(rest[2])
         return Proposed({} if images is not None else {0: (1.0, 1.0, 1.0)}, found)
 
     monkeypatch.setattr(run, "proposal_module", lambda _kind: SimpleNamespace(propose=propose))
@@ -162,6 +163,7 @@ def test_a_run_starts_at_the_picture_that_is_proposed_unless_it_has_an_init_imag
     assert first().min() > 0.7
     assert first(init="black.png").max() < 0.3
     assert asked.proposals == [("networks", UNCLIP[0], [["red"]], [0])] * 2
+    assert asked.sizes == [plan().size] * 2
 
 
 @every_backend

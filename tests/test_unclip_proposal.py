@@ -96,7 +96,7 @@ def proposed(
 ) -> UnclipProposal:
     perceptors: Any = [FakePerceptor(), FakePerceptor()]
     rows = [parse_prompts(prompt) for prompt in prompts]
-    return propose(unclip, settings, rows, range(len(rows)), perceptors, images, CPU, **more)
+    return propose(unclip, settings, rows, range(len(rows)), perceptors, images, (32, 32), CPU, **more)
 
 
 def test_it_is_a_proposal(unclip: Unclip) -> None:
@@ -272,4 +272,4 @@ def test_networks_of_another_kind_or_that_do_not_fit_are_refused(networks: dict[
 def test_perceptors_that_the_networks_have_not_learned_from_are_refused(unclip: Unclip) -> None:
     one: Any = [FakePerceptor()]
     with pytest.raises(UsageError, match="not those that its unCLIP has learned from"):
-        propose(unclip, SETTINGS, [parse_prompts("red")], [0], one, None, CPU)
+        propose(unclip, SETTINGS, [parse_prompts("red")], [0], one, None, (32, 32), CPU)

@@ -127,7 +127,7 @@ class Run:
             perceptors, device = [guide.perceptor for guide in self._models.guides], self._models.device
             propose = partial(proposal_module("unclip").propose, self._models.unclip, settings, prompts, self._seeds)
             with self._stop.abandoning():
-                proposal: Proposal = propose(perceptors, images, device, on_stage=on_stage)
+                proposal: Proposal = propose(perceptors, images, self._plan.size, device, on_stage=on_stage)
             return proposal
         return None
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pixel_unshuffle, silu
 
 from clipgen.starter.unclip import sampler
+from clipgen.starter.unclip.canvas import extended
 from clipgen.weights.checkpoint import Checkpoint, build
 
 NOISE = (20.0, 0.03)
@@ -72,11 +73,13 @@ class Decoder(nn.Module):
     def condition(self, features: Tensor, coarse: Tensor) -> Tensor:
         """Return what conditions each latent cell, (B, K, h, w).
 
-        features (B, E); coarse (B, 3, S, S) in [0, 1], the coarse pictures, or for an upsampler the decoded ones.
+        features (B, E); coarse (B, 3, H, W) in [0, 1], the coarse pictures, or for an upsampler the decoded ones. The
+        features are those of the square in the middle; beyond it are those of its edges, see `extended`.
         """
         cells = ((features - self.mean) / self.std).view(-1, self.cells, self.cells, self.kept)
         spread = interpolate(cells.permute(0, 3, 1, 2), self.shape[1:], mode="nearest")
-        return torch.cat([pixel_unshuffle(4 * coarse - 2, self.block), spread], 1)
+        blocks = pixel_unshuffle(4 * coarse - 2, self.block)
+        return torch.cat([blocks, extended(spread, (blocks.shape[2], blocks.shape[3]))], 1)
 
     def denoise(self, noisy: Tensor, sigma: Tensor, condition: Tensor, texts: Tensor) -> Tensor:
         """Return the mean of what components (B, C, h, w) may be without noise of standard deviation sigma (B,).

@@ -21,7 +21,7 @@ from clipgen.errors import UsageError
 from clipgen.generators.networks import DVAENetwork, VQGANNetwork, build_network
 from clipgen.starter.unclip.coarse_decoder import build_coarse_decoder
 from clipgen.starter.unclip.decoder import build_decoder
-from clipgen.starter.unclip.pipeline import OnStage, Pipeline, ignore_stage
+from clipgen.starter.unclip.pipeline import SQUARE, OnStage, Pipeline, ignore_stage
 from clipgen.starter.unclip.prior import Prior, build_prior
 from clipgen.starter.unclip.unclip import Conditioning, Unclip, UnclipPerceptor
 from clipgen.util.images import resized
@@ -69,19 +69,22 @@ def propose(
     seeds: Sequence[int],
     perceptors: Sequence[UnclipPerceptor],
     images: Tensor | None,
+    size: tuple[int, int],
     device: torch.device,
     on_stage: OnStage = ignore_stage,
 ) -> UnclipProposal:
     """Draw, for each picture with a text that pulls, features of all its texts; those that push are negated.
 
     prompts and seeds: those of each of B pictures. images (B, 3, H, W) in [0, 1]: the init images, to which the
-    features keep, or None; then a picture is decoded, too. `on_stage` is called before each stage of each picture, also
-    of `UnclipProposal.enlarge`.
+    features keep, or None; then a picture is decoded, too, with the aspect ratio of `size` (width, height). `on_stage`
+    is called before each stage of each picture, also of `UnclipProposal.enlarge`.
     """
-    pipeline = Pipeline(unclip, settings, perceptors, on_stage)
+    shape = size if images is None or settings.init_img2img_noise else SQUARE
+    pipeline = Pipeline(unclip, settings, perceptors, on_stage, shape)
     weights = _padded([[prompt.weight for prompt in row] for row in prompts], device)
     stops = _padded([[prompt.stop for prompt in row] for row in prompts], device)
     features = weights.new_zeros(len(prompts), unclip.prior.length)
+    targets = features.clone()
     decoded: dict[int, Tensor] = {}
     drawn_over: dict[int, Tensor] = {}
     texts: dict[int, Conditioning] = {}
@@ -91,12 +94,14 @@ def propose(
             raise UsageError("the perceptors of the plan are not those that its unCLIP has learned from")
         if images is None:
             features[row], decoded[row] = pipeline.draw(texts[row], seeds[row])
+            targets[row] = pipeline.target(features[row], decoded[row])
         elif settings.init_img2img_noise:
             features[row], drawn_over[row] = pipeline.draw_over(images[row], texts[row], seeds[row])
+            targets[row] = pipeline.target(features[row], drawn_over[row])
         else:
-            features[row] = pipeline.draw_near(images[row], texts[row], seeds[row])
-    loss = FeatureLoss(unclip.prior, features, weights.clamp(min=0), stops, tuple(map(len, prompts)))
-    return UnclipProposal(pipeline, seeds, texts, decoded, loss, PictureLoss(drawn_over))
+            targets[row] = features[row] = pipeline.draw_near(images[row], texts[row], seeds[row])
+    loss = FeatureLoss(unclip.prior, targets, weights.clamp(min=0), stops, tuple(map(len, prompts)))
+    return UnclipProposal(pipeline, seeds, texts, features, decoded, loss, PictureLoss(drawn_over))
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,14 +157,16 @@ class UnclipProposal:
     seeds: Sequence[int]
     texts: Mapping[int, Conditioning]
     """By the number of the picture, for those with a text that pulls."""
+    features: Tensor
+    """(B, E), as drawn."""
     decoded: Mapping[int, Tensor]
-    """Likewise (3, S, S) in [0, 1]; empty where the run starts at init images."""
+    """By the number of the picture, (3, H, W) in [0, 1]; empty where the run starts at init images."""
     loss: FeatureLoss
     turn: PictureLoss
     """How far pictures that start at init images are from those drawn over these."""
 
     def images(self) -> Mapping[int, Tensor]:
-        """Return by the number of the picture the decoded one (3, S, S) in [0, 1] that it starts at."""
+        """Return by the number of the picture the decoded one (3, H, W) in [0, 1] that it starts at."""
         return self.decoded
 
     def losses(self) -> Mapping[str, Loss]:
@@ -183,7 +190,7 @@ class UnclipProposal:
         enlarged = resized(images, size).clone()  # which returns those of this size themselves
         if self.pipeline.settings.img2img_noise:
             for row, texts in self.texts.items():
-                large = self.pipeline.enlarge(images[row], self.loss.features[row], texts, self.seeds[row])
+                large = self.pipeline.enlarge(images[row], self.features[row], texts, self.seeds[row])
                 enlarged[row] = resized(large[None], size)[0]
         return enlarged
 
