@@ -46,7 +46,7 @@ def test_a_run_proposes_guides_grows_and_writes_its_films() -> None:
 
 def test_an_init_image_is_not_decoded_and_does_not_grow() -> None:
     wanted = starter(init="photo.png")
-    assert names(phases_of(wanted, WHOLE)) == ["preparing", "proposing", "choosing", "guiding"]
+    assert names(phases_of(wanted, WHOLE)) == ["preparing", "proposing", "img2img", "upsampling", "guiding"]
 
 
 def test_without_an_unclip_there_are_steps_only() -> None:

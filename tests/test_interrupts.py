@@ -106,27 +106,6 @@ def test_what_is_held_back_is_acknowledged_with_what_happens_next() -> None:
     assert said_by(lambda: held_back(promise="after this step")) == ["after this step"]
 
 
-def test_who_shows_progress_shows_the_acknowledgement() -> None:
-    shown, seen = threading.Event(), []
-    stop = Stop()
-
-    def acknowledge(line: str) -> None:
-        seen.append(line)
-        shown.set()
-        raise OSError("the terminal is gone")
-
-    stop.acknowledge = acknowledge
-
-    def work() -> None:
-        with answered(pytest.fail), held_back(stop, "soon"):
-            press()
-            assert shown.wait(60)
-
-    with pytest.raises(KeyboardInterrupt):
-        work()
-    assert seen == ["soon"]
-
-
 def test_what_takes_long_to_end_is_acknowledged_too() -> None:
     assert said_by(nullcontext) == [interrupts.STOPPING]
 

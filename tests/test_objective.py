@@ -37,7 +37,8 @@ def test_a_text_past_its_stop_does_not_pull() -> None:
 
 def test_the_terms_of_a_step_sum_to_its_loss() -> None:
     recorder = Recorder()
-    asked = plan("red|blue:-0.5", init="a.png", init_weight=3.0).with_loss("total-variation", 2.0)
+    asked = plan("red|blue:-0.5", init="a.png", init_weight=0.0).with_loss("init", 3.0)
+    asked = asked.with_loss("total-variation", 2.0)
     optimise(asked, fake_models(), [recorder], init=Image.new("RGB", (48, 32), "green"))
     for step in recorder.steps:
         assert list(step.terms) == ["prompt", "init", "total-variation"]
@@ -76,7 +77,8 @@ def test_the_init_image_is_the_start_and_its_weight_holds_on_to_it(backend: str)
     ends = []
     for weight in (0.0, 1000.0):
         recorder = Recorder()
-        asked = plan("red:1:0", backend=backend, init="blue.png", init_weight=weight, steps=50)
+        asked = plan("red:1:0", backend=backend, init="blue.png", init_weight=0.0, steps=50)
+        asked = asked.with_loss("init", weight)
         optimise(asked, fake_models(backend), [recorder], init=blue)
         ends.append(recorder.steps[-1].image.mean((1, 2)))
         assert ("init" in recorder.steps[0].terms) == (weight > 0)

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from clipgen.core.contracts import Outcome, Sink, Step
 from clipgen.engine.forecast import Phase
-from clipgen.outputs.preview import half_blocks
 from clipgen.outputs.progress import LINE_SECONDS, LiveProgress, PlainProgress, progress_on, progress_sink
 
 
@@ -115,23 +114,6 @@ def test_a_terminal_gets_live_progress_if_it_can_move(monkeypatch: pytest.Monkey
     monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", term)
     assert isinstance(progress_sink("a cat", stream), kind)
-
-
-def test_half_blocks_show_each_pixel_where_it_is() -> None:
-    image = torch.zeros(3, 4, 4)
-    image[0, :2, :2] = 1.0  # red, top left
-    image[2, 2:, 2:] = 1.0  # blue, bottom right
-    text = half_blocks(image, columns=4)
-    styles = [str(span.style) for span in text.spans]
-    assert text.plain == "▀▀▀▀\n▀▀▀▀"
-    assert styles == ["#ff0000 on #ff0000"] * 2 + ["#000000 on #000000"] * 4 + ["#0000ff on #0000ff"] * 2
-
-
-@pytest.mark.parametrize(("height", "width", "rows"), [(64, 64, 10), (128, 64, 20), (8, 512, 1)])
-def test_half_blocks_keep_the_aspect_ratio(height: int, width: int, rows: int) -> None:
-    lines = half_blocks(torch.rand(3, height, width), columns=20).plain.splitlines()
-    assert len(lines) == rows
-    assert {len(line) for line in lines} == {20}
 
 
 @pytest.mark.parametrize("size", [(16, 512), (64, 64), (256, 64), (512, 16)])

@@ -14,6 +14,7 @@ from test_recipe import SMALL, made, pixels, replayed
 from clipgen.config.plan import Plan
 from clipgen.config.presets import INIT, NOISE, PRESETS, UNCLIP, GeneratorDefaults, Guidance, Preset
 from clipgen.config.prompts import Prompt
+from clipgen.config.resolve import held_unclips
 from clipgen.config.schedules import Schedule
 from clipgen.config.settings import CutoutSettings, LossSettings, PerceptorSettings
 from clipgen.outputs.metadata import read_recipe
@@ -139,8 +140,11 @@ def test_an_init_image_added_to_a_picture_brings_the_settings_that_suit_one(cli:
     path = made(cli)
     plan = replayed(cli, path, "--init", "init.png", "--init-weight", "0.5").plan
     suiting = PRESETS["starter"].guidance[INIT]
-    assert (plan.start, plan.init, plan.weight_of("init")) == ("init", "init.png", 0.5)
-    assert (plan.generator, plan.unclip) == (suiting.generators["vqgan"].settings, suiting.unclip)
+    assert (plan.start, plan.init, plan.weight_of("layout")) == ("init", "init.png", 0.15)
+    assert (plan.generator, plan.unclip) == (
+        suiting.generators["vqgan"].settings,
+        held_unclips(suiting.unclip, 0.5),
+    )
     assert (plan.size, plan.seed, plan.steps, plan.text) == ((32, 32), 7, 3, "red")
 
 
@@ -151,7 +155,9 @@ def test_another_init_image_keeps_the_settings_of_the_plan(cli: Cli, later: Any)
     before = read_recipe(path).plan
     assert replayed(cli, path, "--init", "init.png").plan == before
     heavier = replayed(cli, path, "--init", "init.png", "--init-weight", "2").plan
-    assert heavier == before.with_loss("init", 2.0)
+    assert heavier == replace(before.with_loss("layout", 0.6), unclip=heavier.unclip)
+    assert [row.networks for row in heavier.unclip] == [row.networks for row in before.unclip]
+    assert heavier.unclip[0].init_img2img_noise < before.unclip[0].init_img2img_noise
 
 
 def test_weights_that_are_not_those_of_the_recipe_are_warned_of(cli: Cli) -> None:

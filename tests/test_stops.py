@@ -2,14 +2,12 @@
 
 import signal
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fakes import Cli, FakeProposal, Recorder, fake_models, install, plan, with_generator
-from rich.console import Console
 from test_resume import stop_at
 from torch import Tensor
 
@@ -19,7 +17,6 @@ from clipgen.engine import run
 from clipgen.engine.optimise import Task, optimise_together
 from clipgen.engine.snapshot import Snapshot
 from clipgen.errors import Interrupted
-from clipgen.outputs.progress import LiveProgress, PlainProgress
 from clipgen.session import session
 from clipgen.util import interrupts
 from clipgen.util.interrupts import Stop
@@ -126,10 +123,3 @@ def test_a_stop_from_another_thread_is_heard_between_the_stages_before_the_first
     with pytest.raises(Interrupted, match="before the first step"):
         optimise_together([Task(PROPOSING, sinks=[recorder])], fake_models(), stop=stop, on_stage=stages.append)
     assert (stages, recorder.steps, recorder.outcomes) == (["first"], [], [Outcome.FAILED])
-
-
-def test_a_line_can_be_said_beside_the_progress() -> None:
-    plain, live = StringIO(), StringIO()
-    PlainProgress("red", plain).say("stopping [now]")
-    LiveProgress("red", Console(file=live, width=40)).say("stopping [now]")
-    assert plain.getvalue() == live.getvalue() == "stopping [now]\n"

@@ -3,7 +3,7 @@
 A field that is None was not given: its value comes from the job, the preset or the picture, as the help says.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from clipgen.cli.option_groups import Option, only, redeclared
 from clipgen.cli.report import Notes, Results
 from clipgen.cli.values import expanded, parse_seed
 from clipgen.config.job import Job, parse_size
-from clipgen.config.presets import AUTO, DEFAULT_BACKEND, PHOTO, PRESETS, STARTS, GeneratorDefaults
+from clipgen.config.presets import AUTO, DEFAULT_BACKEND, INIT, LOCAL, PHOTO, PRESETS, STARTS, GeneratorDefaults
 from clipgen.generators import GENERATORS
 from clipgen.session.options import SAVE_SECONDS
 
@@ -31,11 +31,17 @@ def _by_preset(pick: Callable[[GeneratorDefaults], object]) -> str:
     """Describe the default of a setting that depends on the preset."""
     shown = []
     for preset in PRESETS.values():
-        values = {backend: str(pick(defaults)) for backend, defaults in preset.generators.items()}
-        same = len(set(values.values())) == 1
-        text = next(iter(values.values())) if same else ", ".join(f"{name} {value}" for name, value in values.items())
-        shown.append(f"{preset.name} {text}")
+        text, with_init = _by_backend(preset.generators, pick), _by_backend(preset.guidance[INIT].generators, pick)
+        shown.append(f"{preset.name} {text}" + (f" (with --init {with_init})" if with_init != text else ""))
     return "; ".join(shown)
+
+
+def _by_backend(generators: Mapping[str, GeneratorDefaults], pick: Callable[[GeneratorDefaults], object]) -> str:
+    values = {backend: str(pick(defaults)) for backend, defaults in generators.items()}
+    first = next(iter(values.values()))
+    if set(values.values()) == {first}:
+        return first
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def typed(**values: object) -> dict[str, Any]:
@@ -69,7 +75,7 @@ class PictureOptions:
             "How strongly the picture is held to the init image: 0 lets go of it, more keeps more of it.",
             "NUMBER",
             panel=PICTURE,
-            default=f"0; with preset {PHOTO}, {PRESETS[PHOTO].init_weight:g}",
+            default=f"{PRESETS[PHOTO].init_weight:g} with presets {' and '.join(LOCAL)}, else 0",
         ),
     ] = None
     size: Annotated[

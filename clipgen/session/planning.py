@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clipgen.config.guides import shared
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
-from clipgen.config.presets import INIT, PRESETS, STARTER
+from clipgen.config.presets import INIT, PRESETS, STARTER, Preset
 from clipgen.config.readings import CLASSIFIER
 from clipgen.config.resolve import chosen_preset, held_unclips, hold_weight, init_weight, refit, resolve, with_hashes
-from clipgen.config.settings import PerceptorSettings
+from clipgen.config.settings import PerceptorSettings, UnclipSettings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -69,8 +69,7 @@ def change_plan(
         preset = PRESETS[plan.preset]
         changed = changed.with_loss(preset.hold, hold_weight(typed, preset))
         if any(row.init_img2img_noise for row in plan.unclip):
-            unclips = held_unclips(preset.guidance[INIT].unclip, init_weight(typed, preset))
-            changed = replace(changed, unclip=unclips)
+            changed = replace(changed, unclip=_held_as_today(plan.unclip, init_weight(typed, preset), preset))
     fresh = with_hashes(changed)
     return fresh, init, [*notes, *_weight_warnings(changed, fresh)]
 
@@ -114,6 +113,15 @@ def _spelled(row: PerceptorSettings) -> str:
 
 def _is_starters(name: str) -> bool:
     return name.startswith(f"{STARTER}/")
+
+
+def _held_as_today(rows: Sequence[UnclipSettings], weight: float, preset: Preset) -> tuple[UnclipSettings, ...]:
+    """Return the unCLIPs of a plan held to the init image as the preset has it for a weight, if it has an unCLIP."""
+    held = held_unclips(preset.guidance[INIT].unclip or rows, weight)
+    names = ("init_img2img_noise", "layout_guidance", "layout_share")
+    return tuple(
+        replace(row, **{name: getattr(today, name) for name in names}) for row, today in zip(rows, held, strict=True)
+    )
 
 
 def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:

@@ -28,8 +28,6 @@ class Stop:
         self.signals: list[int] = []
         self.promise = STOPPING
         """What the user is told after the first signal."""
-        self.acknowledge: Callable[[str], None] | None = None
-        """Shows the promise, from another thread, in place of what `answered` was given."""
         self._event = threading.Event()
         self._abandons = False
 
@@ -139,7 +137,7 @@ def _answer(reader: socket.socket, over: threading.Event, say: Callable[[str], N
 def _acknowledge(say: Callable[[str], None]) -> None:
     token = _holding[-1] if _holding else Stop()
     with suppress(Exception):  # a terminal that is gone harms nothing
-        (token.acknowledge or say)(token.promise)
+        say(token.promise)
 
 
 @contextmanager
