@@ -1,6 +1,8 @@
 """A run that is stopped before its first step leaves nothing; one stopped later, what goes on."""
 
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -123,3 +125,10 @@ def test_a_stop_from_another_thread_is_heard_between_the_stages_before_the_first
     with pytest.raises(Interrupted, match="before the first step"):
         optimise_together([Task(PROPOSING, sinks=[recorder])], fake_models(), stop=stop, on_stage=stages.append)
     assert (stages, recorder.steps, recorder.outcomes) == (["first"], [], [Outcome.FAILED])
+
+
+def test_at_its_end_the_program_searches_for_no_garbage() -> None:
+    asked = "import atexit, gc, sys; atexit.register(lambda: print(gc.get_freeze_count() > 0)); sys.argv[1:] = ['--version']"
+    program = f"{asked}; from clipgen.__main__ import main; main()"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-1] == "True"
