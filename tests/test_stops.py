@@ -128,7 +128,7 @@ def test_a_stop_from_another_thread_is_heard_between_the_stages_before_the_first
 
 
 def test_at_its_end_the_program_searches_for_no_garbage() -> None:
-    asked = "import atexit, gc, sys; atexit.register(lambda: print(gc.get_freeze_count() > 0)); sys.argv[1:] = ['--version']"
-    program = f"{asked}; from clipgen.__main__ import main; main()"
+    program = "import atexit, gc, sys; atexit.register(lambda: print(gc.get_freeze_count() > 0))"
+    program += "; sys.argv[1:] = ['--version']; from clipgen.__main__ import main; main()"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines()[-1] == "True"
