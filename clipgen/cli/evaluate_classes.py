@@ -48,6 +48,7 @@ def _write(
     """Print the table, write the JSON file and the contact sheet, and print their paths."""
     from clipgen.judge.classes import CHANCE, summary, verdicts
     from clipgen.starter.world.sheet import contact_sheet
+    from clipgen.util.files import replacing
 
     things = [answer.question.thing for answer in made]
     pictures = [answer.picture for answer in made]
@@ -65,10 +66,12 @@ def _write(
             _described(answer, {name: found[k] for name, found in given.items()}) for k, answer in enumerate(made)
         ],
     }
-    paths[".json"].write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    with replacing(paths[".json"]) as partial:
+        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     ranks = [verdict.rank for verdict in next(iter(given.values()))]
     captions = [f"{thing}: {rank}" for thing, rank in zip(things, ranks, strict=True)]
-    contact_sheet(pictures, captions, min(COLUMNS, len(made))).save(paths[".png"], format="PNG")
+    with replacing(paths[".png"]) as partial:
+        contact_sheet(pictures, captions, min(COLUMNS, len(made))).save(partial, format="PNG")
     for path in paths.values():
         echo_path(path)
 

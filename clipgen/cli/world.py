@@ -46,11 +46,12 @@ def world(
     if not (1 <= count <= 1000 and 32 <= size <= 1024 and seed >= 0):
         raise UsageError("world takes --count from 1 to 1000, --size from 32 to 1024 and --seed from 0")
     from clipgen.starter.world.sheet import world_sheet
-    from clipgen.util.files import reserved
+    from clipgen.util.files import replacing, reserved
 
     path = sheet or Path("world.png")
     with reserved(path.parent, path.stem, (".png",), "--sheet") as paths:
-        world_sheet(count, seed, size).save(paths[".png"], format="PNG")
+        with replacing(paths[".png"]) as partial:
+            world_sheet(count, seed, size).save(partial, format="PNG")
         echo_path(paths[".png"])
 
 
