@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import psutil
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
+from clipgen.engine.cgroups import free_in_groups
+
 SLACK = 1.3
 """Factor for what a step holds beside the tensors kept for the gradient."""
-CGROUP = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current")
-"""Memory limit and memory use of a container (Linux control groups, version 2)."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +78,8 @@ def room(device: torch.device) -> int:
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     free = psutil.virtual_memory().available
-    return min(free, _free_in_container(free), _free_in_process(free))
-
-
-def _free_in_container(free: int) -> int:
-    try:
-        limit, used = (int(Path(path).read_text(encoding="ascii")) for path in CGROUP)
-    except (OSError, ValueError):  # no container, or one without a limit ("max")
-        return free
-    return max(limit - used, 0)
+    in_groups = free_in_groups()
+    return min(free, _free_in_process(free), free if in_groups is None else in_groups)
 
 
 def _free_in_process(free: int) -> int:
