@@ -32,15 +32,14 @@ penguin albatross goose geese kite crow flamingo goldfinch turnstones? ptarmigan
 cow: bull; buffalo: buffalo bovids?; ape: apes? gibbon; chicken: cock hen; parrot: parrots? cockatoo lories;
 duck: duck merganser; fish: \w*fish\w* salmon; wildcat: lynx cougar; snake: \w*snake boa cobra mamba viper;
 lizard: lizards? gecko chameleon; sea turtle: turtles?; insect: insects? \w*beetles? \w*butterfl\w*;
-butterfly: butterfl\w*; mushroom: mushroom fungus; fungus: fungus fungi;
-fruit: fruit apple; bread: bread roll; vegetable: vegetable cabbage flowers? squash artichokes? pepper;
+butterfly: butterfl\w*; mushroom: mushroom fungus; fungus: fungus fungi; fruit: fruit apple; bread: bread roll;
+vegetable: vegetable cabbage flowers? squash artichokes? pepper; swimsuit: bikini maillot; jug: jug pitcher;
 food: fruits? cabbage flowers? squash vegetable edible sauce loaf pie dough stew soup pudding ice dip flour
 pasta hamburger potato bun cracker roll pepper tortilla apple artichokes?; airplane: \w*planes?;
 boat: \w*boats? canoe gondola; ship: ship vessel; sailboat: sailing sailboat boat; beach: sand shore;
 car: car cars automobile; train: train locomotive railcar; motorcycle: motor\w*; laptop: computer; cup: cup mug;
 musical instrument: instruments? guitar piano drum chordophone woodwind trombone; shoe: shoe footwear;
-swimsuit: bikini maillot; jug: jug pitcher; bathtub: tub bathtub;
-sunglasses: sunglass sunglasses; shop: shop bakery marketplace; gun: gun firearm"""
+bathtub: tub bathtub; sunglasses: sunglass sunglasses; shop: shop bakery marketplace; gun: gun firearm"""
 
 FOUND = """
 a volcano in the style of Van Gogh at night = volcano | a red teapot = teapot | an oil painting of a castle = castle

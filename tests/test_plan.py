@@ -120,9 +120,7 @@ ADDED_LATER = {
     ("generator", "fall"): 0.0,
     ("perceptors", "weight"): 1.0,
     ("perceptors", "scale"): 1.0,
-    ("unclip", "init_img2img_noise"): 0.0,
-    ("unclip", "layout_guidance"): 0.0,
-    ("unclip", "layout_share"): 0.0,
+    **{("unclip", name): 0.0 for name in ("init_img2img_noise", "layout_guidance", "layout_share")},
 }
 """What a record that lacks the key means, by its place without the numbers of lists."""
 
