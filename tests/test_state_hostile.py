@@ -279,14 +279,6 @@ def test_what_never_gets_an_order_is_not_waited_for(tmp_path: Path, make: Damage
     assert time.monotonic() - began < 5
 
 
-def test_a_link_in_place_of_the_lock_is_not_followed(cli: Cli, stopped: Path) -> None:
-    Path("precious").write_text("precious")
-    (stopped / "lock").unlink(missing_ok=True)
-    (stopped / "lock").symlink_to(Path("precious").absolute())
-    assert cli("resume", f"{NAME}.png").exit_code == 2
-    assert Path("precious").read_text() == "precious"
-
-
 def without_checksums(folder: Path) -> None:
     """Turn a state into what an earlier version would have left."""
     record = json.loads((folder / "job.json").read_text())
