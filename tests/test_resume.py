@@ -25,6 +25,7 @@ from clipgen.core.contracts import Step
 from clipgen.generators import GENERATORS
 from clipgen.outputs import metadata
 from clipgen.outputs.png import PngSink
+from clipgen.session.checksum import BLANK, FIELD, seal
 
 SMALL = ("red|blue:0.3", "--size", "32x32", "--steps", "12", "--cutouts", "2", "--seed", "1", "--save-every", "0")
 FILMED = (*SMALL, "--video")
@@ -250,17 +251,24 @@ def damage_state(folder: Path, header: dict[str, Any], change: Callable[[Tensor]
     with safe_open(path, framework="pt") as file:
         kept = json.loads(file.metadata()["snapshot"])
         tensors = {name: change(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    save_file(tensors, path, metadata={"snapshot": json.dumps({**kept, **header})})
+    save_file(tensors, path, metadata={"snapshot": json.dumps({**kept, **header}), FIELD: BLANK})
+    seal(path)
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (lambda folder: damage_order(folder, schema=3), "is not the state of a clipgen run, or is damaged"),
-        (lambda folder: damage_state(folder, {"done": -1}), "is damaged (-1 of 12 steps are done"),
-        (lambda folder: damage_state(folder, {"done": 13}), "is damaged (13 of 12 steps are done"),
-        (lambda folder: damage_state(folder, {"lr": -1.0}), "the learning rate is -1"),
-        (lambda folder: damage_state(folder, {"lr": math.nan}), "the learning rate is nan"),
+        (lambda folder: damage_state(folder, {"done": -1}), "must be a whole number from 0 to 12, got -1"),
+        (lambda folder: damage_state(folder, {"done": 13}), "must be a whole number from 0 to 12, got 13"),
+        (
+            lambda folder: damage_state(folder, {"lr": -1.0}),
+            "must be a number from 0 to 100, got -1.0",
+        ),
+        (
+            lambda folder: damage_state(folder, {"lr": math.nan}),
+            "must be a number from 0 to 100, got nan",
+        ),
         (
             lambda folder: damage_state(folder, {}, lambda each: each[:0]),
             "the saved state does not belong to this plan",

@@ -74,6 +74,16 @@ def test_a_folder_in_use_is_left_alone(workspace: Workspace) -> None:
     assert not workspace.folder.exists()
 
 
+def test_a_link_in_place_of_the_lock_is_not_followed(workspace: Workspace, tmp_path: Path) -> None:
+    workspace.release()
+    (tmp_path / "precious").write_text("precious")
+    (workspace.folder / "lock").unlink(missing_ok=True)
+    (workspace.folder / "lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(UsageError, match="lock is not a regular file"):
+        Workspace.open(workspace.folder)
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "{", "null", '{"schema": 1, "asked": {"job": {}}, "films": [], "metadata": true}',

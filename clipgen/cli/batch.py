@@ -108,13 +108,13 @@ def batch(
 
 def _first_job(lines: list[tuple[int, str]], fields: dict[str, Any], device: str) -> Job:
     """Return the job of the first line that can be planned. Raises what is wrong with the first one if none can be."""
-    errors: list[ClipgenError] = []
+    errors: list[Exception] = []
     for _, line in lines:
         try:
             job = Job(parse_prompts(line), **fields)
             resolve(job, device=device)
             return job
-        except ClipgenError as error:
+        except Exception as error:  # reported with its line, once another one begins the batch
             errors.append(error)
     raise errors[0]
 

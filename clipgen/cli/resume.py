@@ -44,7 +44,7 @@ def resume(
 
     The result is the same as if the run had never been stopped, films included.
     """
-    from clipgen.session.resume import own_paths, state_of, unfinished_picture
+    from clipgen.session.resume import change_order, own_paths, state_of, unfinished_picture
     from clipgen.session.state import Workspace, with_more_steps
 
     workspace = Workspace.open(state_of(picture))
@@ -53,7 +53,8 @@ def resume(
         changed = with_more_steps(order, steps, snapshot.done if snapshot else 0)
         paths = own_paths(workspace)
         opened = open_for_plan(changed.plan, workspace.init, [], output, device=engine.device, offline=models.offline)
-        workspace.change(changed)
+        if changed != order:
+            change_order(workspace, changed)
         with unfinished_picture(workspace, paths, order.plan.text) as unfinished:
             opened.session.make(unfinished)
     finally:

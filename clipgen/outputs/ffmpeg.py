@@ -1,7 +1,6 @@
 """A running ffmpeg: bytes go into its pipe, a file comes out, and every failure is an `OSError`."""
 
 import contextlib
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -48,10 +47,6 @@ class Encoder:
         with self._explained():
             for _ in range(copies):
                 self._pipe.write(data)
-
-    def write_file(self, path: Path) -> None:
-        with self._explained(), path.open("rb") as file:
-            shutil.copyfileobj(file, self._pipe)
 
     def finish(self) -> None:
         """Wait until the file is complete."""

@@ -1,18 +1,19 @@
 """The film of a run, H.264 or GIF: frames go to disk during the run and become the film at its end."""
 
+import contextlib
 import io
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import cast
 
 from torch import Tensor
 
 from clipgen.core.contracts import Outcome, Step
 from clipgen.outputs.ffmpeg import Encoder
-from clipgen.outputs.footage import PNG_STREAM, Footage
+from clipgen.outputs.footage import PNG_STREAM, Digests, Footage, LostFramesError
+from clipgen.outputs.png import reason_of
 from clipgen.util.files import partial_path, publish
 from clipgen.util.images import to_pil
 
@@ -74,7 +75,9 @@ class FilmSink:
     updates after which it continues. Without it, the frames go to a temporary folder, and the film of a resumed run
     begins where that run began.
 
-    `on_stage` receives what is done in the end, which takes a moment.
+    `on_stage` receives what is done in the end, which takes a moment. `digests` are as for `Footage`; a film whose
+    frames could not be kept is noted there, too, so that no resumed run takes the others for all. `claim` is as for
+    `PngSink`.
 
     A film that cannot be written never harms the run: `problem` then says why, and nothing is left at `path`.
     """
@@ -85,10 +88,17 @@ class FilmSink:
         footage: Path | None = None,
         done: int = 0,
         on_stage: Callable[[str], None] = lambda _stage: None,
+        *,
+        digests: Digests | None = None,
+        claim: Callable[[Path, Path], None] = lambda _partial, _path: None,
     ) -> None:
         self.path = path
         self.problem: str | None = None
-        self._on_stage = on_stage
+        self.is_lost = False
+        """Whether the `problem` is that frames are lost, so that no resumed run can write the film either."""
+        self._on_stage, self._claim = on_stage, claim
+        self._kind = path.suffix.removeprefix(".")
+        self._digests = digests
         self._partial = partial_path(path)
         self._format = FORMATS[path.suffix]
         self._last: Step | None = None
@@ -111,6 +121,8 @@ class FilmSink:
         if self._last is not None and self._last.index < done:
             self._film_last()
         self._attempt(self._keep)
+        if self.problem is not None:
+            self._note_loss()
 
     def close(self, outcome: Outcome) -> None:
         try:
@@ -122,16 +134,27 @@ class FilmSink:
             self._clear()
 
     def _attempt(self, act: Callable[[], None]) -> None:
-        """Call `act` unless there is a `problem` already; an `OSError` becomes one."""
+        """Call `act` unless there is a `problem` already; any error becomes one."""
         if self.problem is not None:
             return
         try:
             act()
-        except OSError as error:
-            self.problem = f"the film {self.path} was not written: {error}"
+        except Exception as error:  # whatever it is, it is no reason to lose the picture
+            reason = error if isinstance(error, OSError) else reason_of(error)
+            self.problem = f"the film {self.path} was not written: {reason}"
+            if isinstance(error, LostFramesError):
+                self._note_loss()
+
+    def _note_loss(self) -> None:
+        """Note that frames are missing from what is kept, which resumed runs continue from."""
+        self.is_lost = True
+        if self._digests is not None:
+            self._digests[lost_mark(self._kind)] = ""
 
     def _open(self, folder: Path, done: int) -> None:
-        self._footage = Footage(folder, self.path.suffix.removeprefix("."), done)
+        if self._digests is not None and lost_mark(self._kind) in self._digests:
+            raise LostFramesError("its frames could not be kept when the run was stopped")
+        self._footage = Footage(folder, self._kind, done, self._digests)
 
     def _film_last(self) -> None:
         """Add the last step to the footage, if it is due.
@@ -148,8 +171,8 @@ class FilmSink:
     def _film(self, step: Step) -> None:
         if self._footage is None:
             self._private = tempfile.TemporaryDirectory(prefix="clipgen-", ignore_cleanup_errors=True)
-            self._open(Path(self._private.name), 0)
-        cast(Footage, self._footage).add(step.index, to_pil(step.image))
+            self._footage = Footage(Path(self._private.name), self._kind)
+        self._footage.add(step.index, to_pil(step.image))
         self._filmed = step.index
 
     def _keep(self) -> None:
@@ -160,10 +183,11 @@ class FilmSink:
         """Write the film of all footage, holding the `last` step for a while at its end."""
         fps = schedule(last.total, self._format.max_fps).fps
         with Encoder((*PNG_STREAM, "-r", str(fps)), self._format.arguments, self._partial) as encoder:
-            for segment in self._footage.segments() if self._footage else ():
-                encoder.write_file(segment)
+            for part in self._footage.read() if self._footage else ():
+                encoder.write(part)
             encoder.write(_png(last.image), HOLD_SECONDS * fps + (self._filmed != last.index))
             encoder.finish()
+        self._claim(self._partial, self.path)
         publish(self._partial, self.path)
 
     def _clear(self) -> None:
@@ -172,7 +196,13 @@ class FilmSink:
             self._footage.close()
         if self._private is not None:
             self._private.cleanup()
-        self._partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # published, or its folder is gone or forbidden
+            self._partial.unlink()
+
+
+def lost_mark(kind: str) -> str:
+    """Return the key in `Digests` under which a film of this kind is noted as lost."""
+    return f"{kind}-lost"
 
 
 def _png(image: Tensor) -> bytes:

@@ -7,6 +7,7 @@ image generation read. Neither names a user, a host or a folder: of an init imag
 import hashlib
 import io
 import json
+import os
 import re
 import sys
 import warnings
@@ -21,7 +22,7 @@ from PIL.PngImagePlugin import PngInfo
 from clipgen import __version__
 from clipgen.config.checks import check_choice, check_whole, checked_number, checked_record, load_json
 from clipgen.config.job import MAX_CUTOUTS, MAX_STEPS, Job
-from clipgen.config.plan import Plan, spell
+from clipgen.config.plan import MAX_PIXELS, Plan, spell
 from clipgen.config.prompts import Prompt
 from clipgen.config.schema1 import plan_of_job
 from clipgen.core.contracts import Outcome
@@ -37,6 +38,7 @@ WEB_UI_CHUNK = "parameters"
 MAX_BYTES = 200_000_000
 MAX_VERSION = 40
 MAX_REASON = 120
+PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 @dataclass(frozen=True)
@@ -86,11 +88,14 @@ class Recipe:
         )
 
 
-def describe_plan(plan: Plan) -> dict[str, Any]:
-    """Return the part of the record that describes the plan; equal for equal plans, and safe to publish."""
+def describe_plan(plan: Plan, init_sha256: str | None = None) -> dict[str, Any]:
+    """Return the part of the record that describes the plan; equal for equal plans, and safe to publish.
+
+    init_sha256: of the init image, if it is known; otherwise the file that the plan names is read. Raises UsageError.
+    """
     if not plan.init:
         return described_as(plan, None)
-    return described_as(replace(plan, init=Path(plan.init).name), hash_file(plan.init))
+    return described_as(replace(plan, init=Path(plan.init).name), init_sha256 or hash_file(plan.init))
 
 
 def read_plan(record: Mapping[str, Any]) -> Plan:
@@ -237,12 +242,27 @@ def _checked_version(value: object) -> str:
 
 
 def is_done(path: Path, described: Mapping[str, Any]) -> bool:
-    """Tell whether `path` is the finished picture of exactly the plan that `describe_plan` described."""
+    """Tell whether `path` is the finished picture, whole, of exactly the plan that `describe_plan` described."""
     try:
         recipe = read_recipe(path)
     except UsageError:
         return False
-    return recipe.outcome is Outcome.FINISHED and described_as(recipe.plan, recipe.init_sha256) == described
+    same = recipe.outcome is Outcome.FINISHED and described_as(recipe.plan, recipe.init_sha256) == described
+    return same and _is_whole(path)
+
+
+def _is_whole(path: Path) -> bool:
+    """Tell whether a PNG file has all its pixels, and its end."""
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=("PNG",)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                return False
+            image.load()
+        with path.open("rb") as file:
+            file.seek(-len(PNG_END), os.SEEK_END)
+            return file.read() == PNG_END
+    except Exception:  # as above
+        return False
 
 
 def web_ui_text(plan: Plan) -> str:

@@ -1,8 +1,9 @@
 """The picture as a PNG file with its own recipe, written atomically."""
 
+import contextlib
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,20 +17,33 @@ from clipgen.outputs.metadata import describe_plan, describe_run, png_chunks
 from clipgen.util.files import replacing
 from clipgen.util.images import to_pil
 
+MAX_PREFIX = 40
+"""Maximum number of characters of the picture's name in that of a copy elsewhere."""
+
 
 class PngSink:
     """Writes the last picture of the run of `plan` to `path`, even if the run was interrupted.
 
     described: the result of `describe_plan`, for a plan whose init image may have moved.
     metadata: whether to store the recipe; without it the file holds only pixels.
+    claim: called with the complete file and `path`, which it is about to replace; raises OSError if it must not.
     """
 
     def __init__(
-        self, path: Path, plan: Plan, *, described: dict[str, Any] | None = None, metadata: bool = True
+        self,
+        path: Path,
+        plan: Plan,
+        *,
+        described: dict[str, Any] | None = None,
+        metadata: bool = True,
+        claim: Callable[[Path, Path], None] = lambda _partial, _path: None,
     ) -> None:
         self.path = path
         self.record: dict[str, Any] = {}
-        """The plan and the outcome; empty until the picture is written."""
+        """The plan and the outcome; empty until the last picture stands at `path`."""
+        self.problem: str | None = None
+        """Why the last picture could not be written."""
+        self._claim = claim
         self._plan = plan
         self._metadata = metadata
         # Read now, as the init image may change or disappear during the run.
@@ -44,32 +58,42 @@ class PngSink:
         if self._last is None or outcome is Outcome.FAILED:
             return
         try:
-            self._publish(self._last, outcome)
-        except OSError as error:
-            reason, place = error.strerror or error, self._save_elsewhere(self._last, outcome)
-            raise ClipgenError(f"the picture {self.path} could not be written: {reason}{place}") from error
+            self.record = self._publish(self._last, outcome)
+        except Exception as error:  # whatever it is, the picture may still be saved elsewhere, and costs no other one
+            reason, place = reason_of(error), self._save_elsewhere(self._last, outcome)
+            self.problem = f"the picture {self.path} could not be written: {reason}{place}"
+            raise ClipgenError(self.problem) from error
 
     def keep(self, _done: int) -> None:
         """Write the picture so far, in case the run is killed. Raises OSError."""
         if self._last is not None:
             self._publish(self._last, Outcome.INTERRUPTED)
 
-    def _publish(self, step: Step, outcome: Outcome) -> None:
+    def _publish(self, step: Step, outcome: Outcome) -> dict[str, Any]:
+        """Write the picture at `path`, and return its record."""
         with replacing(self.path) as partial:
-            self._write(partial, step, outcome)
+            record = self._write(partial, step, outcome)
+            self._claim(partial, self.path)
+        return record
 
     def _save_elsewhere(self, step: Step, outcome: Outcome) -> str:
         """Save the picture in the folder for temporary files; returns the end of the error message that says where."""
+        place, prefix = None, f"{self.path.stem[:MAX_PREFIX]}-"
         try:
-            with tempfile.NamedTemporaryFile(prefix=f"{self.path.stem}-", suffix=".png", delete=False) as file:
-                self._write(Path(file.name), step, outcome)
-            return f"; it is saved as {file.name}"
-        except OSError:
+            with tempfile.NamedTemporaryFile(prefix=prefix, suffix=".png", delete=False) as file:
+                place = Path(file.name)
+            self._write(place, step, outcome)
+            return f"; it is saved as {place}"
+        except Exception:
+            if place is not None:
+                with contextlib.suppress(OSError):
+                    place.unlink()
             return ""
 
-    def _write(self, path: Path, step: Step, outcome: Outcome) -> None:
-        self.record = record_of(self._described, self._plan, step, outcome)
-        write_png(path, to_pil(step.image), self._plan, self.record if self._metadata else None)
+    def _write(self, path: Path, step: Step, outcome: Outcome) -> dict[str, Any]:
+        record = record_of(self._described, self._plan, step, outcome)
+        write_png(path, to_pil(step.image), self._plan, record if self._metadata else None)
+        return record
 
 
 def record_of(described: dict[str, Any], plan: Plan, step: Step, outcome: Outcome) -> dict[str, Any]:
@@ -87,6 +111,13 @@ def record_of(described: dict[str, Any], plan: Plan, step: Step, outcome: Outcom
 def write_png(file: Path | BinaryIO, image: Image.Image, plan: Plan, record: Mapping[str, Any] | None) -> None:
     """Write an image as a PNG file, with a record if there is one. Raises OSError."""
     image.save(file, format="PNG", pnginfo=None if record is None else png_chunks(plan, record))
+
+
+def reason_of(error: Exception) -> str:
+    """Return why something could not be written, in a few words; an error that nobody expects is named by its type."""
+    if isinstance(error, OSError):
+        return str(error.strerror or error)
+    return ": ".join(filter(None, (type(error).__name__, str(error))))
 
 
 def _number(value: Tensor) -> float:

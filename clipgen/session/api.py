@@ -23,7 +23,7 @@ from clipgen.outputs.png import record_of
 from clipgen.outputs.progress import progress_sink
 from clipgen.session.arguments import Settings, as_parameters, check_prompt, job_fields, named_after_parameters
 from clipgen.session.notices import warnings_of
-from clipgen.session.planning import change_plan, plan_job, random_seed
+from clipgen.session.planning import change_plan, file_digest, plan_job, random_seed
 from clipgen.session.result import Result
 from clipgen.session.session import Session
 from clipgen.util.devices import pick_device
@@ -83,7 +83,7 @@ def _planned(
     else:
         job = Job(**{"prompts": parse_prompts(prompt), "seed": random_seed(), **fields})
         plan, init, notes = plan_job(job, device, given)
-    described = describe_plan(plan) if given is None else described_as(plan, hash_image(given))
+    described = describe_plan(plan, file_digest(init)) if given is None else described_as(plan, hash_image(given))
     return plan, init, notes, described
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -15,15 +15,30 @@ from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
 from clipgen.engine.optimise import fit_together
-from clipgen.errors import ClipgenError
+from clipgen.errors import ClipgenError, OutOfMemoryError
 from clipgen.outputs.metadata import describe_plan, is_done
+from clipgen.outputs.png import reason_of
+from clipgen.outputs.whole import is_whole_film
 from clipgen.session.naming import default_stem
 from clipgen.session.options import Listener, OutputOptions
 from clipgen.session.picture import Picture
+from clipgen.session.planning import file_digest
 from clipgen.session.resume import own_paths, unfinished_picture
 from clipgen.session.session import Session
 from clipgen.session.state import PATIENCE, BusyError, Workspace, read_order, workspaces
 from clipgen.util.files import make_folder
+from clipgen.util.text import one_line
+
+MAX_ERROR = 300
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a batch that is to become a picture."""
+
+    number: int
+    plan: Plan
+    label: str
 
 
 class Batch:
@@ -52,7 +67,7 @@ class Batch:
         self._folder, self._films, self._listener = folder, options.films, listener
         self._device, self._together = device, together
         self._size = 0
-        self._waiting: list[tuple[int, Picture]] = []
+        self._waiting: list[tuple[Line, Picture]] = []
         self._claims = ExitStack()
 
     def make_all(self, lines: Sequence[tuple[int, str]]) -> None:
@@ -65,14 +80,14 @@ class Batch:
                 self._take(number, text, f"[{place}/{len(lines)}]")
             self._make_waiting()
 
-    def _take(self, line: int, text: str, label: str) -> None:
+    def _take(self, number: int, text: str, label: str) -> None:
         try:
             plan = self._plan(text)
-            if any(picture.plan.prompts == plan.prompts for _, picture in self._waiting):
+            if any(line.plan.prompts == plan.prompts for line, _ in self._waiting):
                 self._make_waiting()
-            self._prepare(line, plan, f"{label} {plan.text}")
-        except ClipgenError as error:
-            self._fail(line, error)
+            self._prepare(Line(number, plan, f"{label} {plan.text}"))
+        except Exception as error:  # whatever it is, it costs this line only
+            self._fail(number, error)
 
     def _plan(self, text: str) -> Plan:
         job = replace(self._template, prompts=parse_prompts(text))
@@ -81,17 +96,17 @@ class Batch:
             self._listener.note(note)
         return plan
 
-    def _prepare(self, line: int, plan: Plan, label: str) -> None:
+    def _prepare(self, line: Line) -> None:
         """Skip a finished picture, resume a stopped one, or queue a new one."""
         try:
-            if (done := self._finished(plan)) is not None:
-                self._skip(done, f"{label}: already made, {done}")
-            elif same := self._others(plan):
-                self._resume(Workspace.open(same[0]), label)
+            if (done := self._finished(line.plan)) is not None:
+                self._skip(done, f"{line.label}: already made, {done}")
+            elif same := self._others(line.plan):
+                self._resume(Workspace.open(same[0]), line.label)
             else:
-                self._wait(line, plan, label)
+                self._wait(line)
         except BusyError as busy:
-            self._skip(self._folder / f"{default_stem(plan)}.png", f"{label}: {busy}")
+            self._skip(self._folder / f"{default_stem(line.plan)}.png", f"{line.label}: {busy}")
 
     def _resume(self, workspace: Workspace, label: str) -> None:
         try:
@@ -100,7 +115,8 @@ class Batch:
         finally:
             workspace.release()
 
-    def _wait(self, line: int, plan: Plan, label: str) -> None:
+    def _wait(self, line: Line) -> None:
+        plan = line.plan
         if self._waiting and not fit_together(self._waiting[0][1].plan, plan):
             self._make_waiting()
         if not self._waiting:
@@ -110,7 +126,7 @@ class Batch:
             workspace, paths = on_error.enter_context(claim)
             self._check_rivals(workspace)
             self._claims.push(on_error.pop_all())
-        self._waiting.append((line, Picture(workspace, paths, label)))
+        self._waiting.append((line, Picture(workspace, paths, line.label)))
         if len(self._waiting) >= self._size:
             self._make_waiting()
 
@@ -119,19 +135,42 @@ class Batch:
         waiting, self._waiting = self._waiting, []
         if not waiting or self._session.stop.asked:
             return
+        lines = [line for line, _ in waiting]
         try:
-            errors = self._session.make_together([picture for _, picture in waiting])
-        except ClipgenError as error:
-            errors = [error for _ in waiting]
-        finally:
-            self._claims.close()
-        for (line, _), failure in zip(waiting, errors, strict=True):
+            with self._claims:
+                errors = self._session.make_together([picture for _, picture in waiting])
+        except Exception as error:
+            self._fail_together(lines, error)
+            return
+        for line, failure in zip(lines, errors, strict=True):
             if failure:
-                self._fail(line, failure)
+                self._fail(line.number, failure)
 
-    def _fail(self, line: int, error: ClipgenError) -> None:
-        self.failed.append({"line": line, "error": str(error)})
-        self._listener.error(f"error: line {line}: {error}")
+    def _fail_together(self, lines: Sequence[Line], error: Exception) -> None:
+        """Report the error of a group, if one is expected that affects all; make the pictures one by one otherwise."""
+        is_of_one = not isinstance(error, ClipgenError) or isinstance(error, OutOfMemoryError)
+        if len(lines) == 1 or not is_of_one or _is_stop(error):
+            for line in lines:
+                self._fail(line.number, error)
+            return
+        together, self._together = self._together, 1
+        for line in lines:
+            if self._session.stop.asked:
+                break
+            try:
+                self._prepare(line)
+            except Exception as own:
+                self._fail(line.number, own)
+        self._together = together
+
+    def _fail(self, number: int, error: Exception) -> None:
+        """Report and record that a line failed; an exception that a stop was turned into is raised again."""
+        if _is_stop(error):
+            raise error
+        expected = isinstance(error, ClipgenError)
+        said = str(error) if expected else one_line(f"unexpected {reason_of(error)}", MAX_ERROR)
+        self.failed.append({"line": number, "error": said})
+        self._listener.error(f"error: line {number}: {said}")
 
     def _skip(self, picture: Path, note: str) -> None:
         self.skipped.append(str(picture))
@@ -148,10 +187,10 @@ class Batch:
     def _finished(self, plan: Plan) -> Path | None:
         """Return the finished picture of exactly this plan, with all its films; None if there is none."""
         wanted, candidates = self._described(plan), sorted(self._folder.glob(f"{glob.escape(default_stem(plan))}*.png"))
-        return next((path for path in candidates if self._has_films(path) and is_done(path, wanted)), None)
+        return next((path for path in candidates if is_done(path, wanted) and self._has_films(path)), None)
 
     def _has_films(self, picture: Path) -> bool:
-        return all(picture.with_suffix(suffix).exists() for suffix in self._films)
+        return all(is_whole_film(picture.with_suffix(suffix)) for suffix in self._films)
 
     def _others(self, plan: Plan) -> list[Path]:
         """Return the folders with saved states of exactly this plan."""
@@ -162,4 +201,15 @@ class Batch:
         ]
 
     def _described(self, plan: Plan) -> dict[str, object]:
-        return describe_plan(replace(plan, init=self._template.init or ""))
+        return describe_plan(plan, file_digest(self._init))
+
+
+def _is_stop(error: BaseException | None) -> bool:
+    """Whether an exception that nobody expects is what Ctrl-C or SIGTERM became on its way through other code."""
+    if isinstance(error, ClipgenError):
+        return False
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from clipgen.core.contracts import Sink
@@ -27,8 +28,11 @@ class Picture:
         self.path, *self._film_paths = paths.values()
         self._films: list[FilmSink] = []
         self._keeper: PeriodicKeeper | None = None
+        self._missing: list[str] = []
         order = workspace.order
-        self._png = PngSink(self.path, order.plan, described=order.described, metadata=order.metadata)
+        self._png = PngSink(
+            self.path, order.plan, described=order.described, metadata=order.metadata, claim=workspace.own.claim
+        )
 
     def task(
         self, options: OutputOptions, sinks: Sequence[Sink], on_stage: Callable[[str], None] = lambda _stage: None
@@ -39,15 +43,24 @@ class Picture:
         """
         snapshot = self.workspace.snapshot()
         done = snapshot.done if snapshot else 0
-        self._films = [FilmSink(path, self.workspace.folder, done, on_stage) for path in self._film_paths]
-        before = [*(film.keep for film in self._films), self._png.keep]
+        own, digests = self.workspace.own, self.workspace.digests
+        self._films = [
+            FilmSink(path, self.workspace.folder, done, on_stage, digests=digests, claim=own.claim)
+            for path in self._film_paths
+        ]
+        before = [*(film.keep for film in self._films), self._keep_picture]
         self._keeper = PeriodicKeeper(self.workspace, options.save_every, before, last=options.keep_state)
         watching: list[Sink] = [self._png, *self._films, *sinks]
         return Task(self.plan, self.workspace.init, watching, self._keeper, snapshot)
 
+    def _keep_picture(self, done: int) -> None:
+        """Write the picture so far; if that fails the state is saved all the same, and the last save says why."""
+        with suppress(OSError):
+            self._png.keep(done)
+
     @property
     def record(self) -> Mapping[str, object]:
-        """The plan and the outcome; empty until the picture is written."""
+        """The plan and the outcome; empty until the last picture is written."""
         return self._png.record
 
     @property
@@ -62,22 +75,33 @@ class Picture:
         return tuple(path.suffix for path in self._film_paths)
 
     @property
-    def problems(self) -> str:
-        """What went wrong with the films; empty if nothing did."""
-        return "; ".join(film.problem for film in self._films if film.problem)
+    def problems(self) -> list[str]:
+        """What went wrong with the picture and the films."""
+        found = [self._png.problem, *(film.problem for film in self._films), *self._missing]
+        return [problem for problem in found if problem]
+
+    @property
+    def _is_unwritten(self) -> bool:
+        """Whether something that the run has made did not get to its place, and a resumed run can write it."""
+        can_be_written = any(film.problem and not film.is_lost for film in self._films)
+        return bool(self._png.problem or self._missing or can_be_written)
 
     def leave(self, options: OutputOptions, listener: Listener) -> None:
         """Release the saved state, delete it unless it is still needed, and report what was written."""
+        written = [film.path for film in self._films if not film.problem] if self.record else []
+        gone = [path for path in (self.path, *written) if self.record and not self.workspace.own.has(path)]
+        self._missing = [f"{path} is no longer what was written there" for path in gone]
         outcome = self.record.get("outcome")
-        finished = outcome in ("finished", "diverged") and not options.keep_state
-        if finished or not self.workspace.has_snapshot:
+        is_over = outcome in ("finished", "diverged")
+        needed = self._is_unwritten or (self.workspace.has_snapshot and (not is_over or options.keep_state))
+        if not needed:
             self.workspace.discard()
         else:
             self.workspace.release()
-            if outcome != "finished":
+            if (outcome != "finished" or self._is_unwritten) and self.workspace.folder.is_dir():
                 listener.error(f"continue with: clipgen resume {shlex.quote(str(self.path))}")
-        if self.record:
-            listener.saved(self.path, self._film_paths, self.record)
+        if self.record and self.path not in gone:
+            listener.saved(self.path, [path for path in written if path not in gone], self.record)
         if at_once := self.record.get("cutouts_at_once"):
             listener.note(f"memory was short: the cutouts were processed {at_once} at a time, which takes longer")
         if self._keeper and self._keeper.problem:

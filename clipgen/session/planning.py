@@ -18,6 +18,8 @@ from clipgen.config.settings import PerceptorSettings, UnclipSettings
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+DIGEST = "clipgen_sha256"
+"""Key of `Image.info`."""
 MODELS = {"backend", "preset", "clips", "classifiers", "network"}
 """Fields of a job that choose models."""
 SUITING = ("steps", "lr", "cutouts")
@@ -151,9 +153,18 @@ def _weight_warnings(recorded: Plan, here: Plan) -> list[str]:
     ]
 
 
+def file_digest(image: Image | None) -> str | None:
+    """Return the SHA-256 of the file of an init image as it was when it was loaded; None if it came from no file."""
+    return image.info.get(DIGEST) if image else None
+
+
 def _load(path: str | None, image: Image | None) -> tuple[Image | None, list[str]]:
+    """Load an init image with the digest of its file: by the time of the run another one may have its name."""
     if not path or image:
         return image, []
+    from clipgen.outputs.metadata import hash_file
     from clipgen.util.images import load_image
 
-    return load_image(path)
+    loaded, notes = load_image(path)
+    loaded.info[DIGEST] = hash_file(path)
+    return loaded, notes

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from clipgen.errors import UsageError
+from clipgen.errors import ClipgenError, UsageError
 from clipgen.outputs.metadata import read_recipe
+from clipgen.session.order import Order
 from clipgen.session.picture import Picture
 from clipgen.session.state import SUFFIX, Workspace
 from clipgen.util.files import remove_empty, remove_partials
@@ -18,12 +19,24 @@ from clipgen.util.files import remove_empty, remove_partials
 def unfinished_picture(workspace: Workspace, paths: dict[str, Path], label: str) -> Iterator[Picture]:
     """Hold the files of a picture, as returned by `own_paths`, while its run continues."""
     for path in paths.values():
-        remove_partials(path)
-        path.touch()
+        try:
+            remove_partials(path)
+            if not path.exists():
+                path.touch()
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written ({error.strerror}): make room for it there") from error
     try:
         yield Picture(workspace, paths, label)
     finally:
         remove_empty(paths.values())
+
+
+def change_order(workspace: Workspace, order: Order) -> None:
+    """Have a workspace make something else; raises ClipgenError if that cannot be written."""
+    try:
+        workspace.change(order)
+    except OSError as error:
+        raise ClipgenError(f"the state in {workspace.folder} cannot be written: {error.strerror or error}") from error
 
 
 def state_of(picture: Path) -> Path:
@@ -38,13 +51,27 @@ def state_of(picture: Path) -> Path:
 
 
 def own_paths(workspace: Workspace) -> dict[str, Path]:
-    """Return the files of the picture beside a workspace; raises UsageError if another picture has its name."""
+    """Return the files of the picture beside a workspace; raises UsageError if another file has the name of one."""
     order = workspace.order
     paths = {suffix: workspace.folder.with_suffix(suffix) for suffix in (".png", *order.films)}
-    picture = paths[".png"]
-    if order.metadata and picture.exists() and picture.stat().st_size > 0 and not _is_of(picture, workspace):
-        raise UsageError(f"{picture} is another picture, not the one whose state is beside it; move it away")
+    if not order.run:
+        _check_old(workspace, paths[".png"])
+        workspace.own.adopt(paths.values())
+    for path in paths.values():
+        try:
+            workspace.own.check(path)
+        except OSError as error:
+            what = "another picture" if path.suffix == ".png" else "another film"
+            what = what if path.is_file() else "no regular file"
+            raise UsageError(f"{path} is {what}, not the one whose state is beside it; move it away") from error
     return paths
+
+
+def _check_old(workspace: Workspace, picture: Path) -> None:
+    """Raise a UsageError if a picture is not that of a state of an earlier version, as its recipe tells."""
+    is_there = picture.is_file() and picture.stat().st_size > 0
+    if workspace.order.metadata and is_there and not _is_of(picture, workspace):
+        raise UsageError(f"{picture} is another picture, not the one whose state is beside it; move it away")
 
 
 def _is_of(picture: Path, workspace: Workspace) -> bool:

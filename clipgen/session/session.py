@@ -30,9 +30,10 @@ from clipgen.errors import ClipgenError, Interrupted
 from clipgen.session.candidates import best_seeds, candidate_phases
 from clipgen.session.naming import destination
 from clipgen.session.options import MAX_TOGETHER, Listener, OutputOptions, check_candidates
+from clipgen.session.order import Order
 from clipgen.session.picture import Picture
-from clipgen.session.planning import plan_job
-from clipgen.session.state import SUFFIX, Order, Workspace
+from clipgen.session.planning import file_digest, plan_job
+from clipgen.session.state import SUFFIX, Workspace
 from clipgen.util.files import reserved
 from clipgen.util.interrupts import Stop, at_the_latest
 from clipgen.util.text import readable_time
@@ -111,7 +112,8 @@ class Session:
         self, plan: Plan, init: Image.Image | None, folder: Path, stem: str
     ) -> Iterator[tuple[Workspace, dict[str, Path]]]:
         """Reserve free names for the files of a plan, and a folder for its state."""
-        order = Order.of(plan, self._options.films, metadata=self._options.metadata)
+        digest = file_digest(init)
+        order = Order.of(plan, self._options.films, metadata=self._options.metadata, init_sha256=digest)
         with reserved(folder, stem, (".png", *order.films), avoid=SUFFIX) as paths:
             workspace = Workspace.create(paths[".png"].with_suffix(SUFFIX), order, init)
 
@@ -150,10 +152,11 @@ class Session:
             self._listener.idle()
             for number, picture in enumerate(pictures):
                 picture.leave(self._options, self._listener)
-                if picture.problems and errors[number] is None and sys.exc_info()[0] is None:
-                    errors[number] = ClipgenError(picture.problems)
-                elif picture.problems:
-                    self._listener.error(f"error: {picture.problems}")
+                problems = [each for each in picture.problems if each != str(errors[number])]
+                if problems and errors[number] is None and sys.exc_info()[0] is None:
+                    errors[number] = ClipgenError("; ".join(problems))
+                elif problems:
+                    self._listener.error(f"error: {'; '.join(problems)}")
         return errors
 
     def _run(self, pictures: Sequence[Picture]) -> list[Result | ClipgenError]:

@@ -5,91 +5,52 @@ For `a-cat-7.png` it is the folder `a-cat-7.clipgen` beside it, which exists whi
     job.json            what to make: the plan, the films
     init.png            the init image, as the run uses it
     state.safetensors   the last snapshot, replaced atomically
+    files.json          what the run has written under its names, see `ownership`
     lock                held by the run that makes the picture
     mp4-000000.pngs ... the frames of a film so far
 
+job.json names the run and has the SHA-256 of itself and of init.png; the snapshot names the same run, and has that of
+itself and of all frames. A folder whose job.json names no run is of an earlier version, which had none of these.
 Everything in it is read as untrusted data, with the checks of a job file.
 """
 
 from __future__ import annotations
 
 import json
-import re
+import math
+import os
+import secrets
 import shutil
+import stat
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import torch
 from filelock import FileLock, Timeout
 from PIL import Image, ImageOps
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
 
-from clipgen import __version__
-from clipgen.config.checks import MAX_JSON
-from clipgen.config.job import MAX_LR
-from clipgen.config.plan import Plan
+from clipgen.config.checks import MAX_JSON, load_json
 from clipgen.engine.snapshot import Snapshot
 from clipgen.errors import UsageError
-from clipgen.outputs.metadata import JOB_SCHEMA, describe_plan, described_as, read_plan
+from clipgen.session.checksum import seal
+from clipgen.session.order import Order
+from clipgen.session.ownership import OwnFiles
+from clipgen.session.saved import metadata_of, read_init, read_snapshot
 from clipgen.util.files import replacing
-from clipgen.util.images import load_image
+from clipgen.util.images import MAX_BYTES
+from clipgen.util.regular import read_regular, sha256_of
 
 SUFFIX = ".clipgen"
-SCHEMA = 2
-FILMS = (".mp4", ".gif")
-OLD_COUNT = re.compile(r"optimizer\.[0-9]+\.step")
+JOB, INIT, STATE, LOCK = "job.json", "init.png", "state.safetensors", "lock"
 PATIENCE = 2.0
 """Seconds that a folder may lack its job, because another process has only just created it."""
 
 
 class BusyError(UsageError):
     """Another process is making this picture."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """What to make of one plan."""
-
-    plan: Plan
-    """Its `init` is a file name, never a path to open."""
-    described: dict[str, Any]
-    """The result of `describe_plan`."""
-    films: tuple[str, ...] = ()
-    metadata: bool = True
-    """Whether the recipe is stored in the picture."""
-
-    @classmethod
-    def of(cls, plan: Plan, films: Sequence[str] = (), *, metadata: bool = True) -> Self:
-        """Return the order for a plan; its init image is read to hash it."""
-        described = describe_plan(plan)
-        return cls(Plan.from_dict(described["plan"]), described, tuple(films), metadata)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        made = {"schema": SCHEMA, "version": __version__}
-        return {**made, **self.described, "films": list(self.films), "metadata": self.metadata}
-
-    @classmethod
-    def from_dict(cls, record: Any) -> Self:
-        """Return the order that `to_dict` described; raises KeyError, TypeError, ValueError or UsageError otherwise."""
-        if not set(record["films"]) <= set(FILMS) or not isinstance(record["metadata"], bool):
-            raise ValueError("not an order of clipgen")
-        if record["schema"] not in (SCHEMA, JOB_SCHEMA):
-            raise ValueError("an order of a later clipgen")
-        old = record["schema"] == JOB_SCHEMA
-        asked = {**record["asked"], "schema": JOB_SCHEMA} if old else record
-        plan, digest = read_plan(asked), asked.get("init_sha256")
-        return cls(plan, described_as(plan, digest), tuple(record["films"]), record["metadata"])
-
-    def with_steps(self, steps: int) -> Self:
-        """Return the order with this number of steps."""
-        plan = replace(self.plan, steps=steps)
-        return replace(self, plan=plan, described={**self.described, "plan": json.loads(plan.to_json())})
 
 
 class Workspace:
@@ -99,25 +60,32 @@ class Workspace:
         self.folder = folder
         self.init = init
         self.order = order
-        self._lock = FileLock(folder / "lock")
+        self.own = OwnFiles(folder)
+        """What the run has written under its names."""
+        self.digests: dict[str, str] | None = {} if order.run else None
+        """Those of the frames of the films, see `Footage`; saved with each snapshot."""
+        self._lock = FileLock(folder / LOCK)
 
     @classmethod
     def create(cls, folder: Path, order: Order, init: Image.Image | None = None) -> Self:
         """Create the folder for a picture; raises UsageError if it exists or cannot be created."""
         fitted = init and ImageOps.fit(init, order.plan.size, Image.Resampling.LANCZOS)
-        workspace = cls(folder, order, fitted)
+        workspace = cls(folder, replace(order, run=secrets.token_hex(8)), fitted)
         try:
             folder.mkdir()
             workspace._fill()
         except OSError as error:
-            raise UsageError(f"-o {folder} cannot be created ({error.strerror}): choose another folder") from error
+            reason = error.strerror or error
+            raise UsageError(f"-o {folder} cannot be created ({reason}): choose another folder") from error
         return workspace
 
     def _fill(self) -> None:
         try:
             self._lock.acquire(blocking=False)
             if self.init:
-                self.init.save(self.folder / "init.png")
+                path = self.folder / INIT
+                self.init.save(path)
+                self.order = replace(self.order, init_png=sha256_of(path, MAX_BYTES))
             self.change(self.order)
         except BaseException:  # including Ctrl-C: nothing useless is left behind
             self.discard()
@@ -129,49 +97,58 @@ class Workspace:
         order = read_order(folder)
         if order is None:
             raise UsageError(f"{folder} is not the state of a clipgen run, or is damaged; make the picture again")
-        init, _ = load_image(folder / "init.png") if (folder / "init.png").exists() else (None, [])
-        workspace = cls(folder, order, init)
+        workspace = cls(folder, order, None)
+        workspace._hold()
         try:
-            workspace._lock.acquire(blocking=False)
-        except Timeout as error:
-            raise BusyError(f"{folder.with_suffix('.png')} is being made by another process; wait for it") from error
+            workspace.init = read_init(folder / INIT, order)
+        except BaseException:
+            workspace.release()
+            raise
         return workspace
 
+    def _hold(self) -> None:
+        """Take the lock; raises BusyError if another process has it, UsageError if it cannot be one."""
+        path = self.folder / LOCK
+        try:
+            if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+                raise UsageError(f"{path} is not a regular file; remove it")
+            self._lock.acquire(blocking=False)
+        except Timeout as error:
+            picture = self.folder.with_suffix(".png")
+            raise BusyError(f"{picture} is being made by another process; wait for it") from error
+        except (OSError, NotImplementedError) as error:
+            raise UsageError(f"{path} cannot be locked ({error}); move the picture to another folder") from error
+
     def change(self, order: Order) -> None:
-        """Replace the order."""
+        """Replace the order. Raises OSError."""
         self.order = order
         text = json.dumps(order.to_dict())
-        with replacing(self.folder / "job.json") as partial:
+        with replacing(self.folder / JOB) as partial:
             partial.write_text(text, encoding="utf-8")
 
     def snapshot(self) -> Snapshot | None:
-        """Return the last snapshot; None if the run was stopped before the first."""
-        path = self.folder / "state.safetensors"
-        if not path.exists():
+        """Return the last snapshot, and note the frames that belong to it; None if the run was stopped before."""
+        path = self.folder / STATE
+        if not os.path.lexists(path):
+            self.digests = {} if self.order.run else None
             return None
-        try:
-            with safe_open(path, framework="pt") as file:
-                header = json.loads((file.metadata() or {})["snapshot"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-            done, lr = int(header["done"]), float(header["lr"])
-            if not (0 <= done <= self.order.plan.steps and 0 < lr <= MAX_LR):
-                raise ValueError(f"{done} of {self.order.plan.steps} steps are done, the learning rate is {lr:g}")
-            return Snapshot(done, bool(header["grown"]), lr, _counted(tensors))
-        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-            raise UsageError(f"{path} is damaged ({error}); make the picture again") from error
+        saved = read_snapshot(path, self.order)
+        self.digests = saved.digests
+        return saved.snapshot
 
     def keep(self, snapshot: Snapshot) -> None:
         """Save a snapshot in place of the last one, atomically. Raises OSError if there is no room."""
-        header = {"done": snapshot.done, "grown": snapshot.grown, "lr": snapshot.lr}
-        metadata = {"snapshot": json.dumps(header)}
+        metadata = metadata_of(snapshot, self.order, self.digests or {})
         tensors = {name: tensor.cpu().contiguous() for name, tensor in snapshot.tensors.items()}
-        with replacing(self.folder / "state.safetensors") as partial:
+        with replacing(self.folder / STATE) as partial:
             save_file(tensors, partial, metadata=metadata)
+            if self.order.run:
+                seal(partial)
 
     @property
     def has_snapshot(self) -> bool:
         """Whether a snapshot was saved."""
-        return (self.folder / "state.safetensors").exists()
+        return (self.folder / STATE).exists()
 
     @property
     def is_held(self) -> bool:
@@ -220,30 +197,28 @@ class PeriodicKeeper:
             for act in self._before:
                 act(snapshot.done)
             self._workspace.keep(snapshot)
-        except (OSError, SafetensorError) as error:
+        except Exception as error:  # such as a SafetensorError, or no memory for a copy
             self.problem = f"the state in {self._workspace.folder} could not be written: {error}"
 
 
-def _counted(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors of a state with the optimiser's step count as `LatentOptimizer` expects it.
-
-    States of schema 1 have one count for each latent, and none if the optimiser has no moments.
-    """
-    counts = [value for name, value in tensors.items() if OLD_COUNT.fullmatch(name)]
-    others = {name: value for name, value in tensors.items() if not OLD_COUNT.fullmatch(name)}
-    return {"optimizer.counts": counts[0].reshape(1) if counts else torch.zeros(1), **others}
-
-
 def read_order(folder: Path, patience: float = 0.0) -> Order | None:
-    """Return the order of a run; None if its folder has no valid one, even after `patience` seconds."""
-    path, deadline = folder / "job.json", time.monotonic() + patience
-    while not path.exists() and folder.exists() and time.monotonic() < deadline:
+    """Return the order of a run; None if its folder has no valid one, even `patience` seconds after it was made."""
+    path, deadline = folder / JOB, time.monotonic() + patience
+    while not os.path.lexists(path) and _age(folder) < patience and time.monotonic() < deadline:
         time.sleep(0.02)
     try:
-        text = path.read_text(encoding="utf-8")
-        return Order.from_dict(json.loads(text if len(text) <= MAX_JSON else ""))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, UsageError):
+        return Order.from_dict(load_json(JOB, read_regular(path, MAX_JSON).decode()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError):
         return None
+
+
+def _age(folder: Path) -> float:
+    """Return the seconds since anything in a folder was made or removed; infinite if it is none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return math.inf
+    return abs(time.time() - found.st_mtime) if stat.S_ISDIR(found.st_mode) else math.inf
 
 
 def workspaces(folder: Path, stem: str) -> list[Path]:

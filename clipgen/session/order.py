@@ -1,0 +1,97 @@
+"""What a run is to make, as its state holds it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from clipgen import __version__
+from clipgen.config.plan import Plan
+from clipgen.errors import UsageError
+from clipgen.outputs.metadata import JOB_SCHEMA, describe_plan, described_as, read_plan
+from clipgen.session.checksum import FIELD, record_digest
+
+SCHEMA = 2
+FILMS = (".mp4", ".gif")
+MAX_VERSION = 40
+
+_KEYS = {"schema", "version", "plan", "asked", "init_sha256", "films", "metadata", "run", "init_png", FIELD}
+_CHECKED = {"run", "init_png", FIELD}
+"""Keys that a record of an earlier version has not."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to make of one plan."""
+
+    plan: Plan
+    """Its `init` is a file name, never a path to open."""
+    described: dict[str, Any]
+    """The result of `describe_plan`."""
+    films: tuple[str, ...] = ()
+    metadata: bool = True
+    """Whether the recipe is stored in the picture."""
+    run: str = field(default="", compare=False)
+    """Names the run in all files of its state; empty for a state of an earlier version, which has no checksums."""
+    init_png: str = field(default="", compare=False)
+    """SHA-256 of the init image as the state has it; empty without one."""
+
+    @classmethod
+    def of(
+        cls, plan: Plan, films: Sequence[str] = (), *, metadata: bool = True, init_sha256: str | None = None
+    ) -> Self:
+        """Return the order for a plan; init_sha256: as for `describe_plan`."""
+        described = describe_plan(plan, init_sha256)
+        return cls(Plan.from_dict(described["plan"]), described, tuple(films), metadata)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        made = {"schema": SCHEMA, "version": __version__}
+        record = {**made, **self.described, "films": list(self.films), "metadata": self.metadata}
+        if not self.run:
+            return record
+        record |= {"run": self.run} | ({"init_png": self.init_png} if self.init_png else {})
+        return {**record, FIELD: record_digest(record)}
+
+    @classmethod
+    def from_dict(cls, record: Any) -> Self:
+        """Return the order that `to_dict` described; raises KeyError, TypeError, ValueError or UsageError otherwise."""
+        _check_record(record)
+        old = record["schema"] == JOB_SCHEMA
+        asked = {**record["asked"], "schema": JOB_SCHEMA} if old else record
+        plan, digest = read_plan(asked), asked.get("init_sha256")
+        if bool(plan.init) != bool(digest) or not (digest is None or _is_digest(digest)):
+            raise ValueError("not the hash of an init image")
+        films, run, init_png = record["films"], record.get("run", ""), record.get("init_png", "")
+        return cls(plan, described_as(plan, digest), tuple(films), record["metadata"], run, init_png)
+
+    def with_steps(self, steps: int) -> Self:
+        """Return the order with this number of steps."""
+        plan = replace(self.plan, steps=steps)
+        return replace(self, plan=plan, described={**self.described, "plan": json.loads(plan.to_json())})
+
+
+def _check_record(record: Any) -> None:
+    """Raise what `from_dict` does unless a record has the keys that it may have, and the checksum that it must."""
+    if not record.keys() <= _KEYS:
+        raise ValueError("an order with an unknown key")
+    films, version = record["films"], record["version"]
+    if not isinstance(films, list) or not set(films) <= set(FILMS) or len(set(films)) < len(films):
+        raise ValueError("not an order of clipgen")
+    if not isinstance(record["metadata"], bool) or not isinstance(version, str) or len(version) > MAX_VERSION:
+        raise ValueError("not an order of clipgen")
+    if record["schema"] not in (SCHEMA, JOB_SCHEMA) or isinstance(record["schema"], bool):
+        raise UsageError("it is of a later clipgen")
+    if not record.keys() & _CHECKED:
+        return
+    if record[FIELD] != record_digest(record) or not re.fullmatch("[0-9a-f]{16}", record["run"]):
+        raise ValueError("its checksum is wrong")
+    if "init_png" in record and not _is_digest(record["init_png"]):
+        raise ValueError("not the hash of an init image")
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
