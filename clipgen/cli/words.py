@@ -65,7 +65,7 @@ def words(
         typer.echo(json.dumps(_record(plan), indent=2))
         return
     chosen = [reason] if reason and not job.clips else []
-    for note in [*chosen, *prompt_notes(job.prompts), *unknown_in(plan).notes()]:
+    for note in [*models.notes, *chosen, *prompt_notes(job.prompts), *unknown_in(plan).notes()]:
         say(note)
     _print_shares(plan)
 
