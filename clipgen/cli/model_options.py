@@ -34,8 +34,8 @@ class ModelOptions:
         list[Path] | None,
         Option(
             "--clip-weights",
-            "Your own weights for a --clip, which then names their architecture: ViT-B-32, or ViT-B-32-quickgelu if they "
-            "come from OpenAI's; one file for each.",
+            "Your own weights for a --clip, which then names their architecture: ViT-B-32, or ViT-B-32-quickgelu if "
+            "they come from OpenAI's; one file for each.",
             "FILE",
             panel=MODELS,
         ),

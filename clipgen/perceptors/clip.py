@@ -93,8 +93,8 @@ class CLIPPerceptor(nn.Module):
     def __init__(self, config: dict[str, Any]):
         super().__init__()
         check_normalisation("a CLIP", config["mean"], config["std"])
-        self.clip = build_clip(config)
         self.size = _side(config["vision_cfg"]["image_size"])
+        self.clip = build_clip(config)
         length = config["text_cfg"].get("context_length", DEFAULT_CONTEXT_LENGTH)
         whole = "merges" not in config
         self.tokenizer = SimpleTokenizer(context_length=length) if whole else small_tokenizer(config["merges"], length)

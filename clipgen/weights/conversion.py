@@ -104,7 +104,8 @@ def find_network(
     layout = LAYOUTS[kind]
     if layout.parts == ("",):
         [(_, tensors)] = read
-        found = places(tensors, {*layout.anchors, *sorted(known, key=len)[-1:]}, names) or [Place("", tensors, False)]
+        anchors = (*layout.anchors, *sorted(known, key=len)[-1:])
+        found = places(tensors, anchors, names) or [Place("", tensors, averaged=False)]
     else:
         place, files, tensors = _joined(read, layout, averaged=averaged)
         found = [place]
