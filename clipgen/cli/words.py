@@ -35,7 +35,7 @@ Words = Annotated[
     typer.Argument(metavar="PROMPT", help="A prompt as for `clipgen run`.", show_default=False),
 ]
 WordsEngine = Annotated[EngineOptions, only("backend", "preset")]
-WordsModels = Annotated[ModelOptions, only("clip", "clip_weights", "perceptor", "perceptor_weights")]
+WordsModels = Annotated[ModelOptions, only("clip", "clip_weights", "perceptor", "perceptor_weights", "ema")]
 Listed = Annotated[
     bool, Option("--list", "Print everything that classifiers know by name: the 1,000 classes, then groups of them.")
 ]

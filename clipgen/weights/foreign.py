@@ -23,8 +23,9 @@ from clipgen.util.text import quoted
 from clipgen.weights.containers import Contents, TensorRecord, read_legacy, read_tar, read_zip
 from clipgen.weights.pickles import BROKEN, Stub, UnreadableError
 
-MAX_ITEMS, MAX_TENSORS = 1_000_000, 100_000
-"""Of everything in a file, more than any checkpoint has; parts that contain each other have no end."""
+MAX_ITEMS, MAX_TENSORS, MAX_OTHERS = 1_000_000, 100_000, 10_000
+"""Of everything in a file, more than any checkpoint has, as parts that contain each other have no end; of its tensors;
+and of the other objects whose names are kept."""
 MAX_DEPTH, MAX_NAME = 50, 500
 """Of parts in each other, and of a tensor's name in characters; what has a longer one is left out."""
 TABLES = ("_parameters", "_buffers", "_modules")
@@ -115,7 +116,8 @@ def _state(saved: Any) -> tuple[dict[str, TensorRecord], dict[str, str]]:
     others: dict[str, str] = {}
     for name, value in _module_tensors(saved, "", 0, [0]):
         if isinstance(value, Stub):
-            others.setdefault(name, quoted(value.name))
+            if len(others) < MAX_OTHERS:
+                others.setdefault(name, quoted(value.name))
         elif name in found:
             raise UnreadableError(f"two tensors in it are called {quoted(name)}")
         else:

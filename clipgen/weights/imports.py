@@ -98,7 +98,11 @@ def import_hub(text: str, *, ema: bool = False, note: Note = _silent) -> str:
             f"--clip {text} is not in the cache of the Hugging Face hub; get it with: "
             f"hf download {repository} {HUB_CONFIG} {HUB_WEIGHTS[0]}"
         )
-    return _import([found[0]], "clip", read_hub_config(config)[0], ema=ema, note=note)
+    model, said = read_hub_config(config)
+    name = _import([found[0]], "clip", model, ema=ema, note=note)
+    if said:
+        note(said)
+    return name
 
 
 def import_classifier(model: str, file: Path, *, ema: bool = False, note: Note = _silent) -> str:
