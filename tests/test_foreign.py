@@ -36,10 +36,20 @@ def save(value: object, path: Path, zipped: bool = True) -> None:
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-@pytest.mark.parametrize("wrap", [lambda state: state, lambda state: {"epoch": 1, "state_dict": state, "rest": [{}]}])
-def test_a_state_dict_comes_back_bit_for_bit(tmp_path: Path, zipped: bool, wrap: Callable[..., object]) -> None:
+@pytest.mark.parametrize(
+    ("wrap", "path"),
+    [
+        (lambda state: state, ""),
+        (lambda state: {"epoch": 1, "state_dict": state, "rest": [{}]}, "state_dict."),
+        (lambda state: [{"a": None}, (state, 3)], "1.0."),
+        (lambda state: {"steps": {7: {"model": state}}, "losses": [0.5] * 1000}, "steps.7.model."),
+    ],
+)
+def test_a_state_dict_comes_back_bit_for_bit_by_its_path(
+    tmp_path: Path, zipped: bool, wrap: Callable[..., object], path: str
+) -> None:
     save(wrap(STATE), tmp_path / "a.pt", zipped)
-    assert same(read_foreign(tmp_path / "a.pt"), STATE)
+    assert same(read_foreign(tmp_path / "a.pt"), {path + name: value for name, value in STATE.items()})
 
 
 def test_so_does_one_of_safetensors_and_one_of_a_module(tmp_path: Path) -> None:
@@ -64,7 +74,7 @@ def test_views_of_one_storage_stay_what_they_were(tmp_path: Path, zipped: bool) 
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_lightning_and_omegaconf_leave_nothing_but_tensors(
+def test_lightning_and_omegaconf_leave_nothing_but_tensors_at_their_paths(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool
 ) -> None:
     """Neither class may be there when the file is read: no import can have helped."""
@@ -73,7 +83,10 @@ def test_lightning_and_omegaconf_leave_nothing_but_tensors(
         checkpoint["hyper_parameters"] = OmegaConf.create({"model": {"n": [1, 2.5, None, "${oc.env:HOME}"]}})
         checkpoint["score"] = np.float64(0.25)
         save(checkpoint, tmp_path / "last.ckpt", zipped)
-    assert same(read_foreign(tmp_path / "last.ckpt"), STATE)
+    found = read_foreign(tmp_path / "last.ckpt")
+    inside = {name: value for name, value in found.items() if name.startswith("state_dict.")}
+    assert same(inside, {f"state_dict.{name}": value for name, value in STATE.items()})
+    assert {name.split(".")[0] for name in found} == {"callbacks", "optimizer_states", "state_dict"} - {"callbacks"}
 
 
 def test_a_scripted_module_is_read_without_its_code(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_no_pickle_can_do_anything(tmp_path: Path, name: str, container: str) ->
     write(tmp_path / "value.pt", in_dict(state_dict=b"}" + text("w") + payload + b"s"))
     assert "instead of a tensor" in refused(tmp_path / "value.pt")
     write(tmp_path / "beside.pt", in_dict(callbacks=payload, state_dict=b"}" + text("w") + weight + b"s"))
-    assert same(read_foreign(tmp_path / "beside.pt"), {"w": torch.tensor([[1.0, 2.0], [3.0, 4.0]])})
+    assert same(read_foreign(tmp_path / "beside.pt"), {"state_dict.w": torch.tensor([[1.0, 2.0], [3.0, 4.0]])})
     assert not marker.exists()
 
 

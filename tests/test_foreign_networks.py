@@ -120,9 +120,9 @@ def test_the_dvae_is_dall_es_own(tmp_path: Path, zipped: bool) -> None:
     network = build_network(stored(convert(files, "dvae", DVAE), tmp_path))
     assert isinstance(network, DVAENetwork)
     check_dvae(network, encoder, decoder, torch.rand(2, 3, 32, 48))
-    with pytest.raises(ClipgenError, match=r"decoder\.pkl and encoder\.pkl: .*148 of another shape"):
-        convert(files[::-1], "dvae", DVAE)
-    with pytest.raises(ClipgenError, match="2 files, got 1"):
+    swapped = convert(files[::-1], "dvae", DVAE).tensors
+    assert all(torch.equal(value, swapped[name]) for name, value in network.state_dict().items())
+    with pytest.raises(ClipgenError, match=r"encoder\.pkl has no dVAE in it: there is no decoder"):
         convert(files[0], "dvae", DVAE)
 
 
@@ -158,8 +158,8 @@ def test_recipes_name_the_files_by_their_hash(tmp_path: Path) -> None:
     ("change", "reason"),
     [
         ({"decoder.norm_out.bias": None}, "1 missing (decoder.norm_out.bias)"),
-        ({"surprise": torch.ones(2)}, "1 unknown (surprise)"),
-        ({"lossy": torch.ones(2)}, "1 unknown (lossy)"),
+        ({"encoder.surprise": torch.ones(2)}, "1 unknown (encoder.surprise)"),
+        ({"quantize.embedding.bias": torch.ones(2)}, "1 unknown (quantize.embedding.bias)"),
         (
             {"quantize.embedding.weight": torch.ones(25, 16)},
             "1 of another shape (quantize.embedding.weight: 25x16 float32)",
@@ -184,8 +184,8 @@ def test_what_lies_beside_a_wrapped_network_is_never_mixed_with_it(tmp_path: Pat
     state = references.vqgan(VQGANS["taming"]).state_dict()
     beside = {"quant_conv.bias": torch.ones(16), "transformer.head": torch.ones(2)}
     torch.save({f"first_stage_model.{name}": value for name, value in state.items()} | beside, tmp_path / "a.ckpt")
-    with pytest.raises(ClipgenError, match=r"1 unknown \(quant_conv\.bias beside first_stage_model\.\)"):
-        convert(tmp_path / "a.ckpt", "vqgan", VQGANS["taming"])
+    found = convert(tmp_path / "a.ckpt", "vqgan", VQGANS["taming"]).tensors
+    assert all(torch.equal(value, state[name]) for name, value in found.items())
 
 
 def test_a_gumbel_vqgan_is_not_taken_for_another(tmp_path: Path) -> None:

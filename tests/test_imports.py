@@ -19,9 +19,9 @@ from clipgen.errors import ClipgenError, UsageError
 from clipgen.generators.networks import build_network
 from clipgen.outputs import metadata
 from clipgen.weights import registry
-from clipgen.weights.conversion import convert, network_tensors
-from clipgen.weights.foreign import read_foreign
-from clipgen.weights.imports import guess_vqgan, import_clip, import_dvae, import_hub, import_vqgan
+from clipgen.weights.conversion import convert, find_network
+from clipgen.weights.guessing import guess_vqgan
+from clipgen.weights.imports import import_clip, import_dvae, import_hub, import_vqgan
 from clipgen.weights.loader import load
 
 pytestmark = pytest.mark.usefixtures("own_folder", "tiny_clips")
@@ -43,7 +43,7 @@ def as_yaml(config: dict[str, Any], layout: str) -> str:
 def test_the_shapes_of_the_tensors_tell_the_config(name: str, layout: str) -> None:
     config = VQGANS[name]
     path = saved(config, layout=layout)
-    guessed = guess_vqgan(network_tensors(read_foreign(path), "vqgan"), path)
+    guessed = find_network([path], "vqgan", lambda state: guess_vqgan(state, path.name)).config
     wanted, found = (convert(path, "vqgan", each) for each in (config, guessed))
     assert all(torch.equal(value, found.tensors[key]) for key, value in wanted.tensors.items())
     picture = torch.rand(1, 3, 32, 32)
@@ -70,15 +70,18 @@ def test_a_file_keeps_its_name_and_other_content_gets_another() -> None:
     assert registry.stride(first) == 4
 
 
-def test_the_dvae_comes_in_two_files_in_order() -> None:
+def test_the_dvae_comes_in_two_files_in_any_order() -> None:
     encoder, decoder = references.dvae(pretrained.DVAE_CONFIG)
     files = [
         references.save_module(encoder, Path("e.pkl"), True),
         references.save_module(decoder, Path("d.pkl"), False),
     ]
-    assert load(import_dvae(files)).config == pretrained.DVAE_CONFIG
-    with pytest.raises(ClipgenError, match=r"d\.pkl"):
-        import_dvae(files[::-1])
+    name = import_dvae(files)
+    assert load(name).config == pretrained.DVAE_CONFIG
+    assert import_dvae(files[::-1]) == name
+    for some in (files[:1], [files[0], files[0]]):
+        with pytest.raises(UsageError, match=r"e\.pkl has no dVAE in it: there is no decoder"):
+            import_dvae(some)
 
 
 def test_openais_archives_get_their_quick_gelu_and_others_what_the_model_says() -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 from clipgen.cli.evaluate_classes import evaluate_classes
 from clipgen.cli.failures import say
-from clipgen.cli.model_options import known_network
 from clipgen.cli.option_groups import Option, flat, only, redeclared
 from clipgen.cli.options import SIZES, EngineOptions, PictureOptions
 from clipgen.cli.report import echo_path
@@ -17,7 +16,7 @@ from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import chosen_preset
 from clipgen.errors import UsageError, unknown_value
 from clipgen.util.devices import pick_device
-from clipgen.weights.registry import networks
+from clipgen.weights.registry import known_network, networks
 
 if TYPE_CHECKING:
     from clipgen.starter.evaluation import Answer

@@ -2,13 +2,14 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
 from clipgen.cli.option_groups import Option
 from clipgen.errors import UsageError, unknown_value
 from clipgen.util.text import quoted
-from clipgen.weights.registry import HUB_PREFIX, LOCAL, TIMM_PREFIX, networks
+from clipgen.weights.registry import HUB_PREFIX, TIMM_PREFIX, known_network, networks
 
 MODELS = "Models"
 MAX_MODEL_WEIGHT = 1000.0
@@ -33,7 +34,8 @@ class ModelOptions:
         list[Path] | None,
         Option(
             "--clip-weights",
-            "Your own weights for a --clip, which then names their architecture; one file for each.",
+            "Your own weights for a --clip, which then names their architecture: ViT-B-32, or ViT-B-32-quickgelu if "
+            "they come from OpenAI's; one file for each.",
             "FILE",
             panel=MODELS,
         ),
@@ -61,7 +63,8 @@ class ModelOptions:
         str | None,
         Option(
             "--vqgan",
-            "The VQGAN to use instead of the preset's: a name from `clipgen models list`, or your own checkpoint.",
+            "The VQGAN to use instead of the preset's: a name from `clipgen models list`, or your own checkpoint, in "
+            "which it is found wherever it lies.",
             "NAME|FILE",
             panel=MODELS,
         ),
@@ -79,11 +82,19 @@ class ModelOptions:
         list[Path] | None,
         Option(
             "--dvae",
-            "Your own dVAE to use instead of the preset's; give the option twice, for its encoder and its decoder.",
+            "Your own dVAE to use instead of the preset's, in one file, or in two: give the option twice.",
             "FILE",
             panel=MODELS,
         ),
     ] = None
+    ema: Annotated[
+        bool,
+        Option(
+            "--ema",
+            "Take the moving averages of the weights (EMA) from your own files, which hold both.",
+            panel=MODELS,
+        ),
+    ] = False
     offline: Annotated[bool, Option("--offline", "Download nothing; missing weights are an error.", panel=MODELS)] = (
         False
     )
@@ -97,14 +108,29 @@ class ModelOptions:
             raise UsageError(
                 f"--vqgan-config {self.vqgan_config} needs the checkpoint that it belongs to; add --vqgan FILE"
             )
+        vqgan = self.vqgan and not known_network("vqgan", self.vqgan)
+        if self.ema and not (vqgan or self.dvae or self.clip_weights or self.perceptor_weights):
+            raise UsageError(
+                "--ema chooses among the weights in a file of yours; add --vqgan FILE or --clip-weights FILE"
+            )
         found = {"clips": tuple(self._clips()), "classifiers": tuple(self._classifiers()), "network": self._network()}
         return {name: value for name, value in found.items() if value}
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What was taken from the user's own files, and what was assumed; `job_fields` adds to it."""
+        return []
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        """How the user's own files are read."""
+        return {"ema": self.ema, "note": self.notes.append}
 
     def _network(self) -> str | None:
         if self.dvae:
             from clipgen.weights.imports import import_dvae
 
-            return import_dvae(self.dvae)
+            return import_dvae(self.dvae, **self._how)
         return self._vqgan(self.vqgan) if self.vqgan else None
 
     def _vqgan(self, text: str) -> str:
@@ -116,7 +142,7 @@ class ModelOptions:
             raise unknown_value("--vqgan, where it names no file,", text, networks("vqgan"))
         from clipgen.weights.imports import import_vqgan
 
-        return import_vqgan(Path(text), self.vqgan_config)
+        return import_vqgan(Path(text), self.vqgan_config, **self._how)
 
     def _clips(self) -> list[str]:
         names, files = self.clip or [], self.clip_weights or []
@@ -129,9 +155,10 @@ class ModelOptions:
         from clipgen.weights.imports import import_clip
 
         if not names:
-            return [import_clip(None, file) for file in files]
-        split = [split_weight(name, "--clip") for name in names]
-        return [import_clip(name, file) + weight for (name, weight), file in zip(split, files, strict=True)]
+            return [import_clip(None, file, **self._how) for file in files]
+        whole = [(name, "") if known_network("clip", name) else split_weight(name, "--clip") for name in names]
+        pairs = zip(whole, files, strict=True)
+        return [import_clip(name, file, **self._how) + weight for (name, weight), file in pairs]
 
     def _classifiers(self) -> list[str]:
         names, files = self.perceptor or [], self.perceptor_weights or []
@@ -139,7 +166,15 @@ class ModelOptions:
         if len(own) != len(files):
             raise _unpaired(own, files)
         left = iter(files)
-        return [_imported(name, next(left)) if name.startswith(TIMM_PREFIX) else _classifier(name) for name in names]
+        return [
+            self._imported(name, next(left)) if name.startswith(TIMM_PREFIX) else _classifier(name) for name in names
+        ]
+
+    def _imported(self, text: str, file: Path) -> str:
+        from clipgen.weights.imports import import_classifier
+
+        name, weight = split_weight(text)
+        return import_classifier(name.removeprefix(TIMM_PREFIX), file, **self._how) + weight
 
 
 def split_weight(text: str, flag: str = "--perceptor") -> tuple[str, str]:
@@ -177,13 +212,6 @@ def _classifier(text: str) -> str:
     raise unknown_value(f"--perceptor, unless it is {TIMM_PREFIX}NAME,", text, networks("classifier"))
 
 
-def _imported(text: str, file: Path) -> str:
-    from clipgen.weights.imports import import_classifier
-
-    name, weight = split_weight(text)
-    return import_classifier(name.removeprefix(TIMM_PREFIX), file) + weight
-
-
 def _unpaired(names: list[str], files: list[Path]) -> UsageError:
     """Make the error for classifiers of timm and files of weights that are not as many."""
     if not files:
@@ -194,16 +222,6 @@ def _unpaired(names: list[str], files: list[Path]) -> UsageError:
         f"--perceptor-weights is given {len(files)} times and --perceptor {TIMM_PREFIX}NAME {len(names)} times; give "
         "one of each"
     )
-
-
-def known_network(kind: str, text: str) -> str | None:
-    """Return the network that a text names, such as "clip/openai-vit-b-32" for "ViT-B/32"; None if it names none."""
-    if LOCAL.fullmatch(text) and text.startswith(f"{kind}/"):
-        return text
-    plain = text.lower().replace("/", "-").replace(":", "-").replace("@", "-").removesuffix("px")
-    names = networks(kind)
-    short = {name: name.removeprefix(f"{kind}/").removeprefix("openai-") for name in names}
-    return next((name for name in names if text == name or plain in (name.removeprefix(f"{kind}/"), short[name])), None)
 
 
 def _exists(text: str) -> bool:

@@ -61,6 +61,7 @@ def replay(
     changes = typed(prompts=None if prompt is None else parse_prompts(prompt))
     changes |= job_fields(parts, engine, models, recipe.plan.backend)
     planned = change_plan(recipe.plan, changes, engine.device)
+    output.notes().say(models.notes)
     named = {name: value for name, value in changes.items() if name in ("preset", "clips", "classifiers", "network")}
     opened = open_for_plan(
         *planned,

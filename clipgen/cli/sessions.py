@@ -63,6 +63,7 @@ def open_for_job(
     asks: whether to ask in a terminal before drawing a prompt of which the models know nothing.
     """
     notes = output.notes()
+    notes.say(models.notes)
     progress = _progress(notes)
     progress.stage(IMPORTING, brief=True)
     planned = plan_job(job, engine.device)

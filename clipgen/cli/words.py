@@ -35,7 +35,7 @@ Words = Annotated[
     typer.Argument(metavar="PROMPT", help="A prompt as for `clipgen run`.", show_default=False),
 ]
 WordsEngine = Annotated[EngineOptions, only("backend", "preset")]
-WordsModels = Annotated[ModelOptions, only("clip", "clip_weights", "perceptor", "perceptor_weights")]
+WordsModels = Annotated[ModelOptions, only("clip", "clip_weights", "perceptor", "perceptor_weights", "ema")]
 Listed = Annotated[
     bool, Option("--list", "Print everything that classifiers know by name: the 1,000 classes, then groups of them.")
 ]
@@ -65,7 +65,7 @@ def words(
         typer.echo(json.dumps(_record(plan), indent=2))
         return
     chosen = [reason] if reason and not job.clips else []
-    for note in [*chosen, *prompt_notes(job.prompts), *unknown_in(plan).notes()]:
+    for note in [*models.notes, *chosen, *prompt_notes(job.prompts), *unknown_in(plan).notes()]:
         say(note)
     _print_shares(plan)
 

@@ -93,8 +93,8 @@ class CLIPPerceptor(nn.Module):
     def __init__(self, config: dict[str, Any]):
         super().__init__()
         check_normalisation("a CLIP", config["mean"], config["std"])
+        self.size = _side(config["vision_cfg"]["image_size"])
         self.clip = build_clip(config)
-        self.size: int = config["vision_cfg"]["image_size"]
         length = config["text_cfg"].get("context_length", DEFAULT_CONTEXT_LENGTH)
         whole = "merges" not in config
         self.tokenizer = SimpleTokenizer(context_length=length) if whole else small_tokenizer(config["merges"], length)
@@ -171,6 +171,14 @@ class CLIPPerceptor(nn.Module):
         finally:
             hook.remove()
         return vectors, maps[0]
+
+
+def _side(image_size: object) -> int:
+    """Return the side of the square images that a config says as one number or two. Raises ClipgenError for others."""
+    sides = image_size if isinstance(image_size, list | tuple) else [image_size]
+    if len(set(map(str, sides))) != 1 or len(sides) > 2 or type(sides[0]) is not int:
+        raise ClipgenError(f"a CLIP must see square images, of one image_size; its config says {quoted(image_size)}")
+    return sides[0]
 
 
 def clip_network(config: dict[str, Any]) -> CLIP:

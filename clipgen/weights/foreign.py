@@ -8,9 +8,10 @@ hostile files, reads neither TorchScript nor pickled modules, and copies the opt
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -22,22 +23,34 @@ from clipgen.util.text import quoted
 from clipgen.weights.containers import Contents, TensorRecord, read_legacy, read_tar, read_zip
 from clipgen.weights.pickles import BROKEN, Stub, UnreadableError
 
-MAX_ATTRIBUTES = 100_000
-"""Attributes of all modules together, more than any network has; modules that contain each other have no end."""
+MAX_ITEMS, MAX_TENSORS, MAX_OTHERS = 1_000_000, 100_000, 10_000
+"""Of everything in a file, more than any checkpoint has, as parts that contain each other have no end; of its tensors;
+and of the other objects whose names are kept."""
 MAX_DEPTH, MAX_NAME = 50, 500
-"""Of modules in each other, and of a tensor's name in characters."""
-WRAPPERS = ("state_dict", "model")
-"""What checkpoints of a training call the state dict, the likelier name first."""
+"""Of parts in each other, and of a tensor's name in characters; what has a longer one is left out."""
+TABLES = ("_parameters", "_buffers", "_modules")
+"""Where a pickled nn.Module keeps what is in its state dict."""
 TORCHSCRIPT = "__torch__."
 """Begins the class names of scripted modules."""
 
 
-def read_foreign(path: Path) -> dict[str, Tensor]:
-    """Read the state dict in a file of safetensors, torch.save or torch.jit.save, with the file's names and dtypes.
+class Tensors(dict[str, Tensor]):
+    """The tensors of a file by name.
 
-    For a checkpoint with one of `WRAPPERS` it is that; for a pickled or scripted module, its parameters and buffers.
+    others: what else the file has under a name, as an object of an unknown class: name -> class. A tensor that is
+    sparse, or an array of numpy, is among these.
+    """
+
+    others: Mapping[str, str] = MappingProxyType({})
+
+
+def read_foreign(path: Path) -> Tensors:
+    """Read all tensors in a file of safetensors, torch.save or torch.jit.save, with their dtypes.
+
+    Their names are paths through what was saved: "state_dict.encoder.conv_in.weight" of a checkpoint of a training,
+    "0.encoder.conv_in.weight" of a list, and for a pickled or scripted module as in its state dict.
     Tensors in files of torch are views of the mapped file, read from disk when they are used; changing them does not
-    change the file. Raises WeightsMissingError if there is no such file, ClipgenError if it has no state dict.
+    change the file. Raises WeightsMissingError if there is no such file, ClipgenError if it has no tensors.
     """
     if not path.is_file():
         raise WeightsMissingError(f"there is no file {path} to read weights from")
@@ -49,7 +62,10 @@ def read_foreign(path: Path) -> dict[str, Tensor]:
         memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         contents = _open_container(path, memory, start)
         whole = torch.frombuffer(memory, dtype=torch.uint8)
-        return {name: _view(whole, record, contents) for name, record in _state(contents.saved).items()}
+        records, others = _state(contents.saved)
+        found = Tensors({name: _view(whole, record, contents) for name, record in records.items()})
+        found.others = others
+        return found
 
 
 @contextmanager
@@ -61,9 +77,9 @@ def _readable(path: Path) -> Iterator[None]:
         raise ClipgenError(f"{path.name} cannot be read as weights: {reason}; fetch it again or use another") from error
 
 
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
+def _read_safetensors(path: Path) -> Tensors:
     with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        return Tensors({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (not a mapping)
 
 
 def _open_container(path: Path, memory: mmap.mmap, start: bytes) -> Contents:
@@ -91,46 +107,75 @@ def _view(whole: Tensor, record: TensorRecord, contents: Contents) -> Tensor:
     return values.as_strided(record.size, record.stride, values.storage_offset() + record.offset)
 
 
-def _state(saved: Any) -> dict[str, TensorRecord]:
-    """Return the state dict of a saved object. Raises UnreadableError if it has none."""
-    if isinstance(saved, dict):
-        state = next((saved[name] for name in WRAPPERS if name in saved), saved)
-    else:
-        state = dict(_module_tensors(saved, "", [0])) if isinstance(saved, Stub) else None
-    if not isinstance(state, dict) or not state:
-        raise UnreadableError(f"it holds {_called(saved)} without tensors")
-    for name, value in state.items():
-        if not isinstance(name, str) or not isinstance(value, TensorRecord):
-            shown = quoted(name) if isinstance(name, str) else _called(name)
-            raise UnreadableError(f"{shown} in it is {_called(value)} instead of a tensor")
-    return state
+def _state(saved: Any) -> tuple[dict[str, TensorRecord], dict[str, str]]:
+    """Return the tensors in a saved object, and the classes of what else has a name.
+
+    Raises UnreadableError if there are no tensors.
+    """
+    found: dict[str, TensorRecord] = {}
+    others: dict[str, str] = {}
+    for name, value in _module_tensors(saved, "", 0, [0]):
+        if isinstance(value, Stub):
+            if len(others) < MAX_OTHERS:
+                others.setdefault(name, quoted(value.name))
+        elif name in found:
+            raise UnreadableError(f"two tensors in it are called {quoted(name)}")
+        else:
+            found[name] = value
+        if len(found) > MAX_TENSORS:
+            raise UnreadableError(f"it holds more than {MAX_TENSORS} tensors")
+    if not found:
+        name, other = next(iter(others.items()), ("", ""))
+        inside = f": {quoted(name)} in it is {other} instead of a tensor" if name else ""
+        raise UnreadableError(f"it holds {_called(saved)} without tensors{inside}")
+    return found, others
 
 
 def _called(value: object) -> str:
     return quoted(value.name) if isinstance(value, Stub) else f"a {type(value).__name__}"
 
 
-def _module_tensors(module: Stub, prefix: str, seen: list[int]) -> Iterator[tuple[str, TensorRecord]]:
-    """Yield the parameters and buffers of a pickled or scripted nn.Module, under the names in its state dict.
+def _module_tensors(value: Any, name: str, depth: int, seen: list[int]) -> Iterator[tuple[str, TensorRecord | Stub]]:
+    """Yield each tensor, and each object of an unknown class, in what is called `name`, with its own name.
 
-    seen: the number of attributes so far, as its one item; shared by all calls. Raises UnreadableError at the limits.
+    seen: the number of items so far, as its one item; shared by all calls. Raises UnreadableError at the limits.
     """
-    for name, value in _attributes(module):
+    items = _attributes(value)
+    if items is None:
+        if isinstance(value, TensorRecord | Stub):
+            yield name, value
+        return
+    if depth > MAX_DEPTH:
+        raise UnreadableError("its parts hold each other without end")
+    for key, inner in items:
         seen[0] += 1
-        if seen[0] > MAX_ATTRIBUTES or prefix.count(".") > MAX_DEPTH or len(prefix) + len(name) > MAX_NAME:
-            raise UnreadableError("its modules hold each other without end")
-        if isinstance(value, TensorRecord):
-            yield f"{prefix}{name}", value
-        elif isinstance(value, Stub):
-            yield from _module_tensors(value, f"{prefix}{name}.", seen)
+        if seen[0] > MAX_ITEMS:
+            raise UnreadableError("its parts hold each other without end")
+        whole = f"{name}.{key}" if name else str(key)
+        if len(whole) <= MAX_NAME and not isinstance(inner, str | bytes | int | float | None):
+            yield from _module_tensors(inner, whole, depth + 1, seen)
 
 
-def _attributes(module: Stub) -> Iterator[tuple[str, Any]]:
-    """Yield what may be tensors or modules: all attributes of a scripted module, the tables of a pickled one."""
-    state = module.state if isinstance(module.state, dict) else {}
-    tables = [state] if module.name.startswith(TORCHSCRIPT) else [
-        state.get(table) for table in ("_parameters", "_buffers", "_modules")
-    ]  # fmt: skip
-    for table in tables:
-        if isinstance(table, dict):
-            yield from table.items()
+def _attributes(value: Any) -> Iterable[tuple[Any, Any]] | None:
+    """Return what may hold tensors, with names; None for what can hold none.
+
+    These are the items of a dict or list, the tables of a pickled module, and all attributes of a scripted one.
+    """
+    if isinstance(value, list | tuple):
+        return enumerate(value)
+    if isinstance(value, dict):
+        return _named(value)
+    if not isinstance(value, Stub):
+        return None
+    state = value.state if isinstance(value.state, dict) else {}
+    if value.name.startswith(TORCHSCRIPT):
+        return _named(state)
+    tables = [state[table] for table in TABLES if isinstance(state.get(table), dict)]
+    if tables:
+        return [item for table in tables for item in _named(table)]
+    pairs = [item for item in value.items if isinstance(item, tuple) and len(item) == 2]  # of a subclass of dict
+    return [pair for pair in pairs if isinstance(pair[0], str | int)] or None
+
+
+def _named(table: dict[Any, Any]) -> Iterator[tuple[Any, Any]]:
+    return ((key, value) for key, value in table.items() if isinstance(key, str | int))

@@ -76,6 +76,21 @@ def check_name(flag: str, name: object, kind: str) -> None:
         raise unknown_value(flag, name, known)
 
 
+def known_network(kind: str, text: str) -> str | None:
+    """Return the network that a text names, such as "clip/openai-vit-b-32" for "ViT-B/32"; None if it names none."""
+    if LOCAL.fullmatch(text) and text.startswith(f"{kind}/"):
+        return text
+    plain = without_signs(text)
+    names = networks(kind)
+    short = {name: name.removeprefix(f"{kind}/").removeprefix("openai-") for name in names}
+    return next((name for name in names if text == name or plain in (name.removeprefix(f"{kind}/"), short[name])), None)
+
+
+def without_signs(text: str) -> str:
+    """Return a model's name without the signs that OpenAI's names have: "vit-l-14-336" for "ViT-L/14@336px"."""
+    return text.lower().replace("/", "-").replace(":", "-").replace("@", "-").removesuffix("px")
+
+
 def local_name(kind: str, hashes: Sequence[str], config: dict[str, Any]) -> str:
     """Return the name of the network made from a user's files, which their sha256 and the config decide."""
     content = json.dumps([*hashes, config], sort_keys=True)

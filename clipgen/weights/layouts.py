@@ -1,0 +1,50 @@
+"""How published files, and users' own, name the tensors of each kind of network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from clipgen.weights.clip_layouts import OPENAI_MARKS, TRANSFORMERS_ANCHORS, as_open_clip
+from clipgen.weights.timm_models import LITE_MARK, as_timm
+
+Renaming = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the tensors of one kind of network are named in published files.
+
+    called: what users call the kind.
+    anchors: names of tensors, one of which every network of the kind has; the longest name in the network is another.
+    parts: the prefixes that the names of the parts get in the network, where the parts are saved apart.
+    left: the ends of names inside the network of what only its training needed.
+    repeated: names beside the network of what only repeats its config; that it is left need not be said.
+    renamed: takes the tensors and the network's state dict, and returns the tensors under that one's names.
+    """
+
+    called: str
+    anchors: tuple[str, ...]
+    parts: tuple[str, ...] = ("",)
+    left: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
+    renamed: Renaming | None = None
+
+
+LAYOUTS: dict[str, Layout] = {
+    # Codebooks that are averages of what was encoded keep sums and counts of it.
+    "vqgan": Layout(
+        "VQGAN", ("encoder.conv_in.weight", "decoder.conv_in.weight"), left=(".cluster_size", ".embed_avg")
+    ),
+    # dall_e saves two modules, each in a file.
+    "dvae": Layout("dVAE", ("blocks.input.w",), parts=("encoder.", "decoder.")),
+    "clip": Layout(
+        "CLIP",
+        ("logit_scale", "visual.conv1.weight", *TRANSFORMERS_ANCHORS),
+        repeated=(*OPENAI_MARKS, "attn_mask"),
+        renamed=as_open_clip,
+    ),
+    "classifier": Layout("classifier", (LITE_MARK,), renamed=as_timm),
+}
