@@ -1,0 +1,97 @@
+"""Runs of the program whose streams are broken, each in a fork of one process that has imported everything.
+
+`python tests/forked.py` reads a JSON list [arguments, kind of stdout, kind of stderr] from each line of its input, runs
+`clipgen` with the fakes as models, and answers each with the exit code. The kinds are keys of `STREAMS`.
+"""
+
+import io
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+
+def pipe_without_reader() -> int:
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+def pipe_read_for_a_moment() -> int:
+    """Like `| head -1`."""
+    reader, writer = os.pipe()
+    threading.Thread(target=lambda: (os.read(reader, 1), os.close(reader)), daemon=True).start()
+    return writer
+
+
+def terminal_that_is_closed() -> int:
+    ours, theirs = os.openpty()
+    os.close(ours)
+    return theirs
+
+
+def terminal_closed_in_a_moment() -> int:
+    ours, theirs = os.openpty()
+    threading.Thread(target=lambda: (os.read(ours, 1), os.close(ours)), daemon=True).start()
+    return theirs
+
+
+STREAMS: dict[str, Callable[[], int | None]] = {
+    "file": lambda: os.open("said.txt", os.O_CREAT | os.O_WRONLY | os.O_APPEND),
+    "full": lambda: os.open("/dev/full", os.O_WRONLY),
+    "closed": lambda: None,
+    "unread": pipe_without_reader,
+    "head": pipe_read_for_a_moment,
+    "hung up": terminal_that_is_closed,
+    "closed later": terminal_closed_in_a_moment,
+}
+
+
+def run(arguments: list[str], streams: list[int | None]) -> None:
+    """Be the program, with these descriptors for stdout and stderr, as a new interpreter would find them."""
+    for number, descriptor in enumerate(streams, start=1):
+        if descriptor is None:
+            os.close(number)
+        else:
+            os.dup2(descriptor, number)
+    files = [None if each is None else open(number, "w", closefd=False) for number, each in enumerate(streams, start=1)]  # noqa: SIM115
+    for file in files:
+        if isinstance(file, io.TextIOWrapper):
+            file.reconfigure(line_buffering=file is files[1])
+    sys.stdout, sys.stderr = files  # type: ignore[assignment]
+    sys.__stdout__, sys.__stderr__ = files  # type: ignore[misc]
+    sys.argv = ["clipgen", *arguments]
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    from clipgen.__main__ import main
+
+    main()
+
+
+def serve() -> None:
+    from fakes import install
+
+    import clipgen.cli.app
+    import clipgen.outputs.preview
+    import clipgen.session.batch
+    import clipgen.session.resume  # noqa: F401
+
+    install()
+    answers = os.fdopen(os.dup(1), "w")
+    for line in sys.stdin:
+        arguments, *kinds = json.loads(line)
+        streams = [STREAMS[kind]() for kind in kinds]
+        child = os.fork()
+        if not child:
+            run(arguments, streams)
+            sys.exit(0)
+        for descriptor in filter(None, streams):
+            os.close(descriptor)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        answers.write(f"{code}\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    serve()
