@@ -1,6 +1,5 @@
 """Output names are safe on every file system, unique, and never stand for half a file."""
 
-import os
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -125,7 +124,7 @@ def test_a_name_that_is_too_long_is_refused_before_anything_is_made(tmp_path: Pa
 def test_what_killed_processes_have_left_of_a_file_goes(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     mine, other = partial_path(path), partial_path(tmp_path / "b.png")
-    dead = mine.with_name(mine.name.replace(str(os.getpid()), "123456"))
+    dead = mine.with_name(f"{mine.name.rsplit('.', 2)[0]}.123456.png")  # as older versions named them
     for file in (mine, dead, other, path):
         file.touch()
     remove_partials(path)

@@ -1,9 +1,13 @@
 """Output files: readable names that are safe on every file system, never overwritten, never half-written."""
 
 import contextlib
+import errno
 import functools
 import itertools
 import os
+import re
+import secrets
+import stat
 import tempfile
 import unicodedata
 import zlib
@@ -15,6 +19,9 @@ from clipgen.util.interrupts import at_the_latest
 
 # A file name may hold 255 bytes; this leaves room for the seed, a counter, and the suffix.
 MAX_SLUG_BYTES = 80
+
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has neither, and lets only administrators make links
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # to open a pipe without a writer
 
 
 def slug(text: str) -> str:
@@ -65,32 +72,44 @@ def reserved(
 def remove_empty(paths: Iterable[Path]) -> None:
     """Remove the files that are empty."""
     for path in paths:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # it is gone, or its folder is, or is forbidden
             if path.stat().st_size == 0:
                 path.unlink()
 
 
 def partial_path(path: Path) -> Path:
-    """Return a short temporary name beside `path`, with the same suffix, that only this process uses."""
-    return path.with_name(f"{_partial_stem(path)}.{os.getpid()}{path.suffix}")
+    """Return a short temporary name beside `path`, with the same suffix, that nobody can know in advance."""
+    return path.with_name(f"{_partial_stem(path)}.{secrets.token_hex(8)}{path.suffix}")
 
 
 def partials(path: Path) -> list[Path]:
-    """Return the temporary files for `path` that processes are writing, or left behind when they were killed."""
-    return sorted(path.parent.glob(f"{_partial_stem(path)}.*{path.suffix}"))
+    """Return the temporary files for `path` that processes are writing, or left behind when they were killed.
+
+    Those of older versions, named by the number of the process, are among them.
+    """
+    name = re.compile(rf"{re.escape(_partial_stem(path))}\.([0-9]+|[0-9a-f]{{16}}){re.escape(path.suffix)}")
+    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
+        found = [entry.name for entry in entries if name.fullmatch(entry.name) and not _is_folder(entry)]
+        return [path.with_name(each) for each in sorted(found)]
+    return []
 
 
 def remove_partials(path: Path) -> None:
     """Remove the temporary files for `path` that killed processes left behind; nobody may be writing it."""
     for partial in partials(path):
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path whose file replaces `path` atomically at the end; after an error nothing is left of it."""
+    """Yield a temporary file, still empty, that replaces `path` atomically at the end; after an error it is removed.
+
+    It is new, and no link that somebody has put there. Raises OSError.
+    """
     partial = partial_path(path)
     try:
+        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NO_LINK, 0o666))
         yield partial
         publish(partial, path)
     finally:
@@ -103,10 +122,22 @@ def _partial_stem(path: Path) -> str:
 
 
 def publish(partial: Path, path: Path) -> None:
-    """Move a complete file to its final name so that a crash leaves either the old file or the whole new one."""
-    with partial.open("r+b") as file:
-        os.fsync(file.fileno())
+    """Move a complete file to its final name so that a crash leaves either the old file or the whole new one.
+
+    A link at the final name is replaced, not followed. Raises OSError, also if `partial` is no regular file.
+    """
+    descriptor = os.open(partial, os.O_RDWR | _NO_LINK | _NO_WAIT)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(partial))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     partial.replace(path)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    return entry.is_dir(follow_symlinks=False)
 
 
 def _numbered(stem: str) -> Iterator[str]:
