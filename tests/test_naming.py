@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipgen.errors import UsageError
-from clipgen.util.files import MAX_SLUG_BYTES, make_folder, partial_path, publish, remove_partials, reserved, slug
+from clipgen.util.files import (
+    MAX_SLUG_BYTES,
+    make_folder,
+    no_empty_folders,
+    partial_path,
+    publish,
+    remove_partials,
+    reserved,
+    slug,
+)
 
 
 @pytest.mark.parametrize(
@@ -131,10 +140,34 @@ def test_what_killed_processes_have_left_of_a_file_goes(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == sorted([other, path])
 
 
+@pytest.mark.parametrize("script", ["x", "é", "猫", "🐈"])
+@pytest.mark.parametrize("length", [240, 246, 247, 248, 251, 252])
+def test_bytes_count_not_letters_and_a_taken_name_needs_more(cli: Cli, script: str, length: int) -> None:
+    filled, rest = divmod(length, len(script.encode()))
+    name = script * filled + "a" * rest + ".png"
+    for taken in (False, True):
+        result = cli("red", "--size", "16x16", "--steps", "1", "-q", "-o", name)
+        room = length + 2 * taken <= 247
+        assert result.exit_code == (0 if room else 2)
+        assert ("File name too long" in result.stderr) is not room
+        assert "choose another name" in result.stderr or room
+    assert len(list(Path().iterdir())) == (2 if length <= 245 else int(length <= 247))
+
+
+def test_a_folder_that_stays_empty_goes_if_it_was_made_for_this(tmp_path: Path) -> None:
+    (tmp_path / "before").mkdir()
+    with no_empty_folders():
+        for folder in ("before", "new", "deep/er"):
+            with reserved(tmp_path / folder, "a", (".png",)):
+                assert (tmp_path / folder / "a.png").exists()
+        fill(tmp_path / "kept", "a", (".png",))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["before", "kept"]
+
+
 @pytest.mark.parametrize("length", [247, 251, 300])  # of which the state, the picture, and neither have room
 def test_a_name_that_no_file_can_have_is_refused(cli: Cli, length: int) -> None:
     result = cli("red", "--size", "16x16", "--steps", "1", "-o", "x" * length + ".png")
     room = length <= 247
     assert result.exit_code == (0 if room else 2), result.stderr
-    assert ("File name too long" in result.stderr) is not room
+    assert ("File name too long, above 247 bytes before the .png" in result.stderr) is not room
     assert [path.name for path in Path().iterdir()] == (["x" * length + ".png"] if room else [])

@@ -20,6 +20,9 @@ from clipgen.util.interrupts import at_the_latest
 # A file name may hold 255 bytes; this leaves room for the seed, a counter, and the suffix.
 MAX_SLUG_BYTES = 80
 
+_created: set[Path] = set()
+"""The folders that `make_folder` has created."""
+
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has neither, and lets only administrators make links
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # to open a pipe without a writer
 
@@ -41,7 +44,9 @@ def _is_sign(character: str) -> bool:
 def make_folder(folder: Path, flag: str = "-o") -> None:
     """Create `folder`, the value of `flag`, and check that files can be written in it; raises UsageError if not."""
     try:
+        missing = [each.absolute() for each in (folder, *folder.parents) if not os.path.lexists(each)]
         folder.mkdir(parents=True, exist_ok=True)
+        _created.update(missing)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except (OSError, ValueError) as error:
@@ -55,18 +60,45 @@ def reserved(
     """Reserve one free name in `folder` for files with all `suffixes`; files that stay empty are removed at the end.
 
     Empty placeholder files hold the name meanwhile, so that parallel runs never choose the same one. If the name is
-    taken, with one of the suffixes or with `avoid`, `-2`, `-3`, ... is appended to the stem, the same for all suffixes.
+    taken, with one of the suffixes or with `avoid`, `-2`, `-3`, ... is appended to the stem, the same for all suffixes;
+    all must have room in a name.
     Raises UsageError, which names `flag`, if no file can be created.
     """
     make_folder(folder, flag)
     free = (name for name in _numbered(stem) if not (avoid and os.path.lexists(folder / f"{name}{avoid}")))
-    paths = next(filter(None, (_claim(folder, name, suffixes, flag) for name in free)))
+    most = _name_limit(folder) - max(len(os.fsencode(suffix)) for suffix in (*suffixes, avoid or ""))
+    paths = next(filter(None, (_claim(folder, name, suffixes, flag, most) for name in free)))
     remove = functools.partial(remove_empty, paths.values())
     try:
         with at_the_latest(remove):
             yield paths
     finally:
         remove()
+
+
+def _name_limit(folder: Path) -> int:
+    """Return how many bytes a file name in a folder may have; less than usual on encrypted disks."""
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):  # as on Windows
+        return 255
+
+
+@contextlib.contextmanager
+def no_empty_folders() -> Iterator[None]:
+    """Remove at the end the folders that `make_folder` has created inside the block, if they have stayed empty."""
+    _created.clear()
+    try:
+        with at_the_latest(_remove_created):
+            yield
+    finally:
+        _remove_created()
+
+
+def _remove_created() -> None:
+    for folder in sorted(_created, reverse=True):  # the inner ones first
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def remove_empty(paths: Iterable[Path]) -> None:
@@ -146,12 +178,14 @@ def _numbered(stem: str) -> Iterator[str]:
     yield from (f"{stem}-{number}" for number in itertools.count(2))
 
 
-def _claim(folder: Path, stem: str, suffixes: Sequence[str], flag: str) -> dict[str, Path] | None:
-    """Create an empty file for each suffix, or none at all if one of them already exists."""
+def _claim(folder: Path, stem: str, suffixes: Sequence[str], flag: str, most: int) -> dict[str, Path] | None:
+    """Create an empty file for each suffix, or none at all if one of them already exists; most: bytes of the stem."""
     claimed: dict[str, Path] = {}
     for suffix in suffixes:
         path = folder / f"{stem}{suffix}"
         try:
+            if len(os.fsencode(stem)) > most:
+                raise OSError(errno.ENAMETOOLONG, f"File name too long, above {most} bytes before the {suffix}")
             path.touch(exist_ok=False)
         except (OSError, ValueError) as error:
             for mine in claimed.values():
