@@ -1,8 +1,10 @@
 """The picture as a PNG file with its own recipe, written atomically."""
 
 import math
+import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,7 +15,7 @@ from clipgen.config.plan import Plan
 from clipgen.core.contracts import Outcome, Step
 from clipgen.errors import ClipgenError
 from clipgen.outputs.metadata import describe_plan, describe_run, png_chunks
-from clipgen.util.files import replacing
+from clipgen.util.files import replacing, slug
 from clipgen.util.images import to_pil
 
 
@@ -61,9 +63,13 @@ class PngSink:
     def _save_elsewhere(self, step: Step, outcome: Outcome) -> str:
         """Save the picture in the folder for temporary files; returns the end of the error message that says where."""
         try:
-            with tempfile.NamedTemporaryFile(prefix=f"{self.path.stem}-", suffix=".png", delete=False) as file:
-                self._write(Path(file.name), step, outcome)
-            return f"; it is saved as {file.name}"
+            descriptor, name = tempfile.mkstemp(prefix=f"{slug(self.path.stem)}-", suffix=".png")
+            os.close(descriptor)
+            with ExitStack() as on_error:
+                on_error.callback(Path(name).unlink, missing_ok=True)
+                self._write(Path(name), step, outcome)
+                on_error.pop_all()
+            return f"; it is saved as {name}"
         except OSError:
             return ""
 
