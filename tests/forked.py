@@ -12,41 +12,36 @@ import sys
 import threading
 from collections.abc import Callable
 
+Ends = tuple[int | None, int | None]
+"""A stream for the program, and its other end, which is read once and closed."""
 
-def pipe_without_reader() -> int:
+
+def unread() -> Ends:
     reader, writer = os.pipe()
     os.close(reader)
-    return writer
+    return writer, None
 
 
-def pipe_read_for_a_moment() -> int:
-    """Like `| head -1`."""
-    reader, writer = os.pipe()
-    threading.Thread(target=lambda: (os.read(reader, 1), os.close(reader)), daemon=True).start()
-    return writer
-
-
-def terminal_that_is_closed() -> int:
+def hung_up() -> Ends:
     ours, theirs = os.openpty()
     os.close(ours)
-    return theirs
+    return theirs, None
 
 
-def terminal_closed_in_a_moment() -> int:
-    ours, theirs = os.openpty()
-    threading.Thread(target=lambda: (os.read(ours, 1), os.close(ours)), daemon=True).start()
-    return theirs
-
-
-STREAMS: dict[str, Callable[[], int | None]] = {
-    "file": lambda: os.open("said.txt", os.O_CREAT | os.O_WRONLY | os.O_APPEND),
-    "full": lambda: os.open("/dev/full", os.O_WRONLY),
-    "closed": lambda: None,
-    "unread": pipe_without_reader,
-    "head": pipe_read_for_a_moment,
-    "hung up": terminal_that_is_closed,
-    "closed later": terminal_closed_in_a_moment,
+STREAMS: dict[str, Callable[[], Ends]] = {
+    "file": lambda: (os.open("said.txt", os.O_CREAT | os.O_WRONLY | os.O_APPEND), None),
+    "full": lambda: (os.open("/dev/full", os.O_WRONLY), None),
+    "closed": lambda: (None, None),
+    "unread": unread,
+    "head": lambda: os.pipe()[::-1],
+    "hung up": hung_up,
+    "closed later": lambda: os.openpty()[::-1],
 }
+
+
+def read_once(end: int) -> None:
+    os.read(end, 1)
+    os.close(end)
 
 
 def run(arguments: list[str], streams: list[int | None]) -> None:
@@ -81,13 +76,19 @@ def serve() -> None:
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         arguments, *kinds = json.loads(line)
-        streams = [STREAMS[kind]() for kind in kinds]
+        ends = [STREAMS[kind]() for kind in kinds]
         child = os.fork()
         if not child:
-            run(arguments, streams)
+            for _, other in ends:
+                if other is not None:
+                    os.close(other)
+            run(arguments, [stream for stream, _ in ends])
             sys.exit(0)
-        for descriptor in filter(None, streams):
-            os.close(descriptor)
+        for stream, other in ends:
+            if stream is not None:
+                os.close(stream)
+            if other is not None:
+                threading.Thread(target=read_once, args=(other,), daemon=True).start()
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         answers.write(f"{code}\n")
         answers.flush()
