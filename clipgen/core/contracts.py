@@ -182,7 +182,4 @@ class Sink(Protocol):
         """Receive step 0, 1, ... in order, up to `total` or to where the user stopped; the last one is the result."""
 
     def close(self, outcome: Outcome) -> None:
-        """Receive the outcome, exactly once, however the run ended; FAILED after the sink itself has failed.
-
-        Raises ClipgenError if what the sink is to write could not be written, which is the error of the picture.
-        """
+        """Receive the outcome, exactly once, however the run ended; raises ClipgenError if a file was not written."""
