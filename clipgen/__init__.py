@@ -1,9 +1,11 @@
 """CLIP-guided text-to-image: `clipgen.generate("a cat").save("cat.png")`. Importing the package loads no model code."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing has it, whose import takes longer than that of the rest, and Ctrl-C would show it
+    from typing import Any
+
     from clipgen.config.job import Job
     from clipgen.errors import ClipgenError
     from clipgen.session.api import Result, Settings, generate
@@ -19,6 +21,8 @@ def __getattr__(name: str) -> Any:
     """Load what is public when it is first asked for; `generate` and its types load torch."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(_PLACES.get(name, "clipgen.session.api")), name)
 
 

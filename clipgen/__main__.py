@@ -2,13 +2,28 @@
 
 import atexit
 import gc
+import os
+import signal
+import sys
 
-from clipgen.util.interrupts import end_at_once_on_signals
+
+def _end_by_signals() -> None:
+    """Let Ctrl-C and SIGTERM end the process silently, unless they are ignored: Python would show where it was."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
+if __name__ == "__main__" or os.path.basename(sys.argv[0]).startswith("clipgen"):  # noqa: PTH119 - pathlib takes long
+    _end_by_signals()  # now, as the script that pip has made does more before it calls `main`
 
 
 def main() -> None:
     """Run the program on `sys.argv`; until a command begins, and after it, Ctrl-C ends it at once."""
-    end_at_once_on_signals()  # before the imports, which take a moment
+    _end_by_signals()  # first: the imports take a moment
+    from clipgen.util.interrupts import end_at_once_on_signals
+
+    end_at_once_on_signals()
     atexit.register(gc.freeze)  # at its end Python would search all that PyTorch has made for garbage, over a second
     from clipgen.cli.app import main as run
 

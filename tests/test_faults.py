@@ -4,7 +4,9 @@ import os
 import random
 import shutil
 import signal
+import tempfile
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,6 +87,97 @@ def test_a_folder_that_vanishes_costs_no_picture(
     assert str(saved) in result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
+
+
+def replaced_by_a_file() -> None:
+    Path("outputs").rename("moved")
+    Path("outputs").write_text("a file")
+
+
+def replaced_by_a_loop() -> None:
+    Path("outputs").rename("moved")
+    Path("outputs").symlink_to("outputs")
+
+
+def forbidden() -> None:
+    Path("outputs").chmod(0)
+    if os.geteuid() == 0:  # who is forbidden nothing
+        os.seteuid(65534)
+
+
+def read_only() -> None:
+    Path("outputs").chmod(0o555)
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+
+
+@pytest.fixture
+def everybodys() -> Iterator[str]:
+    """A folder that every user can write, unlike those of pytest."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        yield folder
+
+
+@pytest.mark.parametrize("flags", [(), ("--video",), ("--candidates", "2"), ("--json",)])
+@pytest.mark.parametrize("lose", [replaced_by_a_file, replaced_by_a_loop, forbidden, read_only])
+def test_a_folder_that_can_no_longer_be_written_costs_no_picture_and_says_where_it_is(
+    cli: Cli,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    everybodys: str,
+    flags: tuple[str, ...],
+    lose: Callable[[], None],
+) -> None:
+    tmp_path.chmod(0o755)
+    elsewhere = Path(everybodys)
+    monkeypatch.setattr("tempfile.tempdir", everybodys)
+    at_step(monkeypatch, 5, lambda: lose() if Path("outputs").is_dir() else None)
+    user = os.geteuid()
+    try:
+        result = cli("red|blue:0.3", *SMALL[1:], "--save-every", "30", *flags)
+    finally:
+        os.seteuid(user)
+        if Path("outputs").is_dir():
+            Path("outputs").chmod(0o755)
+    assert result.exit_code == 1
+    [saved] = elsewhere.glob("*.png")
+    assert f"it is saved as {saved}" in result.stderr
+    assert metadata.read(saved) is not None
+    assert "unexpected" not in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("when", ["at once", "half-way"])
+def test_where_the_folder_for_temporary_files_is_full_too_nothing_torn_is_left(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, when: str
+) -> None:
+    elsewhere = tmp_path / "temporary"
+    elsewhere.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
+
+    def torn(path: Path, *_: object) -> None:
+        if when == "half-way":
+            path.write_bytes(b"\x89PNG")
+        refuse()
+
+    monkeypatch.setattr("clipgen.outputs.png.write_png", torn)
+    result = cli(*SMALL)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].endswith("could not be written: No space left on device")
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_long_name_is_saved_elsewhere_under_a_shorter_one(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "temporary"
+    elsewhere.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
+    monkeypatch.setattr(naming, "publish", lambda _part, path: refuse() if path.suffix == ".png" else None)
+    assert cli(*SMALL, "-o", "猫" * 82 + ".png").exit_code == 1
+    [saved] = elsewhere.iterdir()
+    assert metadata.read(saved) is not None
 
 
 def test_a_film_that_outgrows_a_limit_costs_no_picture(cli: Cli) -> None:

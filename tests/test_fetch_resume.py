@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from fakes import Cli
 from loopback import CONTENT, HALF, OTHER, SHA256, Answer, Asked, Files, cuts, drips, fetcher, left, serves
 
 import clipgen
@@ -236,3 +237,15 @@ def test_the_cache_lies_where_the_variable_says(tmp_path: Path, monkeypatch: pyt
     assert cache_folder() == tmp_path / "here"
     monkeypatch.delenv("CLIPGEN_CACHE")
     assert cache_folder().parts[-2:] == ("clipgen", "weights")
+
+
+@pytest.mark.parametrize("command", [("red", "--steps", "1"), ("models", "list"), ("doctor",), ("batch", "p.txt")])
+def test_a_cache_in_the_home_of_nobody_is_one_line(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    Path("p.txt").write_text("red\n")
+    monkeypatch.setenv("CLIPGEN_CACHE", "~nouser/x")
+    result = cli(*command)
+    assert result.exit_code == 2
+    said = "CLIPGEN_CACHE='~nouser/x': there is no such home folder; write the path in full"
+    assert result.stderr.splitlines()[-1] == f"error: {said}"

@@ -183,7 +183,7 @@ from clipgen.__main__ import main
 import builtins
 imported = builtins.__import__
 def pressed(name, *rest):
-    if name == "clipgen.cli.app":
+    if name == "{place}":
         signal.raise_signal(signal.{name})
     return imported(name, *rest)
 builtins.__import__ = pressed
@@ -211,7 +211,19 @@ def test_the_second_signal_ends_a_process_whose_main_thread_hears_nothing(number
 
 
 @both
-@pytest.mark.parametrize("program", [IN_A_CALLBACK, STARTING])
+@pytest.mark.parametrize("place", ["clipgen.util.interrupts", "socket", "threading", "contextlib", "clipgen.cli.group"])
+def test_a_signal_before_the_first_import_is_over_ends_the_process_without_a_word(
+    number: signal.Signals, code: int, place: str
+) -> None:
+    program = STARTING.replace("{place}", place).format(name=number.name)
+    with process_of(f"import sys; sys.argv[0] = 'clipgen'\n{program}") as process:
+        output, said = process.communicate(timeout=300)
+    assert process.returncode in (-number, code)
+    assert (output, said.removesuffix("stopped\n")) == ("", "")
+
+
+@both
+@pytest.mark.parametrize("program", [IN_A_CALLBACK, STARTING.replace("{place}", "clipgen.cli.app")])
 def test_a_signal_where_python_would_print_a_traceback_is_one_line(
     number: signal.Signals, code: int, program: str
 ) -> None:

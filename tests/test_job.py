@@ -11,7 +11,7 @@ from clipgen.errors import UsageError
 
 CAT = parse_prompts("a cat")
 
-numbers = st.floats(-1000, 1000).filter(bool)
+numbers = st.floats(-1000, 1000).filter(lambda number: abs(number) > 1e-16)
 texts = st.text(st.sampled_from("aé猫 :.-+0123456789einf|\t"), max_size=20).map(lambda text: text.replace("|", " "))
 prompts = st.builds(
     Prompt, texts.filter(str.strip), weight=numbers, stop=st.one_of(st.just(NO_STOP), st.floats(-10, 10))
@@ -106,6 +106,14 @@ def test_bad_prompts_are_refused_in_one_printable_line(typed: str) -> None:
         ("seed", -1, "--seed must be"),
         ("seed", 2**63, "--seed must be"),
         ("lr", 0.0, "--lr must be above 0"),
+        ("prompts", (Prompt("red", 1e-50),), "the weights of the prompt are together 1e-50, less than 1e-16"),
+        (
+            "prompts",
+            (Prompt("red", 1e-20), Prompt("blue", -1e-300)),
+            "nothing would be drawn; give one text a larger weight",
+        ),
+        ("prompts", (Prompt("red", -5e-324),), "nothing would be drawn"),
+        ("prompts", (Prompt("red", 0.0), Prompt("blue", 1e-46)), "nothing would be drawn"),
         ("lr", math.nan, "--lr must be a number from 0 to 100, got nan"),
         ("lr", math.inf, "--lr must be"),
         ("lr", 10**400, "--lr must be"),

@@ -1,6 +1,5 @@
 """Output names are safe on every file system, unique, and never stand for half a file."""
 
-import os
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipgen.errors import UsageError
-from clipgen.util.files import MAX_SLUG_BYTES, make_folder, partial_path, publish, remove_partials, reserved, slug
+from clipgen.util.files import (
+    MAX_SLUG_BYTES,
+    make_folder,
+    no_empty_folders,
+    partial_path,
+    publish,
+    remove_partials,
+    reserved,
+    slug,
+)
 
 
 @pytest.mark.parametrize(
@@ -125,11 +133,35 @@ def test_a_name_that_is_too_long_is_refused_before_anything_is_made(tmp_path: Pa
 def test_what_killed_processes_have_left_of_a_file_goes(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     mine, other = partial_path(path), partial_path(tmp_path / "b.png")
-    dead = mine.with_name(mine.name.replace(str(os.getpid()), "123456"))
+    dead = mine.with_name(f"{mine.name.rsplit('.', 2)[0]}.123456.png")  # as older versions named them
     for file in (mine, dead, other, path):
         file.touch()
     remove_partials(path)
     assert sorted(tmp_path.iterdir()) == sorted([other, path])
+
+
+@pytest.mark.parametrize("script", ["x", "é", "猫", "🐈"])
+@pytest.mark.parametrize("length", [240, 246, 247, 248, 251, 252])
+def test_bytes_count_not_letters_and_a_taken_name_needs_more(cli: Cli, script: str, length: int) -> None:
+    filled, rest = divmod(length, len(script.encode()))
+    name = script * filled + "a" * rest + ".png"
+    for taken in (False, True):
+        result = cli("red", "--size", "16x16", "--steps", "1", "-q", "-o", name)
+        room = length + 2 * taken <= 247
+        assert result.exit_code == (0 if room else 2)
+        assert ("File name too long" in result.stderr) is not room
+        assert "choose another name" in result.stderr or room
+    assert len(list(Path().iterdir())) == (2 if length <= 245 else int(length <= 247))
+
+
+def test_a_folder_that_stays_empty_goes_if_it_was_made_for_this(tmp_path: Path) -> None:
+    (tmp_path / "before").mkdir()
+    with no_empty_folders():
+        for folder in ("before", "new", "deep/er"):
+            with reserved(tmp_path / folder, "a", (".png",)):
+                assert (tmp_path / folder / "a.png").exists()
+        fill(tmp_path / "kept", "a", (".png",))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["before", "kept"]
 
 
 @pytest.mark.parametrize("length", [247, 251, 300])  # of which the state, the picture, and neither have room
@@ -137,5 +169,5 @@ def test_a_name_that_no_file_can_have_is_refused(cli: Cli, length: int) -> None:
     result = cli("red", "--size", "16x16", "--steps", "1", "-o", "x" * length + ".png")
     room = length <= 247
     assert result.exit_code == (0 if room else 2), result.stderr
-    assert ("File name too long" in result.stderr) is not room
+    assert ("File name too long, above 247 bytes before the .png" in result.stderr) is not room
     assert [path.name for path in Path().iterdir()] == (["x" * length + ".png"] if room else [])

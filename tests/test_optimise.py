@@ -149,28 +149,44 @@ def test_a_run_in_another_thread_can_be_stopped_too() -> None:
 
 
 class Failing(Recorder):
-    def __init__(self, *, on_step: bool = False, close: bool = False) -> None:
+    """Fails at a step, or when it is closed."""
+
+    def __init__(self, error: Exception, index: int | None) -> None:
         super().__init__()
-        self.fails = on_step, close
+        self.error, self.index = error, index
 
     def on_step(self, step: Step) -> None:
-        if self.fails[0]:
-            raise ClipgenError("no room")
+        super().on_step(step)
+        if self.index == step.index:
+            raise self.error
 
     def close(self, outcome: Outcome) -> None:
         super().close(outcome)
-        if self.fails[1]:
-            raise ClipgenError("no room")
+        if self.index is None:
+            raise self.error
 
 
+@pytest.mark.parametrize("index", [0, 5, 12, None])
 @pytest.mark.parametrize(
-    ("fails", "outcome"), [({"on_step": True}, Outcome.FAILED), ({"close": True}, Outcome.FINISHED)]
+    "error", [BrokenPipeError(32, "gone"), ValueError("closed"), RuntimeError("CUDA"), MemoryError(), KeyError("x")]
 )
-def test_a_sink_that_fails_stops_the_run_and_all_are_closed(fails: dict[str, bool], outcome: Outcome) -> None:
-    sinks = [Recorder(), Failing(**fails), Recorder()]
+def test_a_sink_that_fails_is_left_out_and_costs_only_itself(error: Exception, index: int | None) -> None:
+    failing, others = Failing(error, index), [Recorder(), Recorder()]
+    made = optimise(plan(), fake_models(), [others[0], failing, others[1]])
+    assert made.image.tobytes() == optimise(plan(), fake_models()).image.tobytes()
+    [note] = made.notes
+    assert note.startswith(f"warning: Failing was left out after {type(error).__name__}")
+    for sink in others:
+        assert (sink.outcomes, len(sink.steps)) == ([Outcome.FINISHED], 13)
+    assert failing.outcomes == [Outcome.FINISHED if index is None else Outcome.FAILED]
+    assert len(failing.steps) == (13 if index is None else index + 1)
+
+
+def test_what_could_not_be_written_is_the_error_of_the_picture_after_all_sinks_are_closed() -> None:
+    sinks = [Recorder(), Failing(ClipgenError("no room"), None), Recorder()]
     with pytest.raises(ClipgenError, match="no room"):
         optimise(plan(), fake_models(), sinks)
-    assert [sink.outcomes for sink in sinks] == [[outcome]] * 3
+    assert [sink.outcomes for sink in sinks] == [[Outcome.FINISHED]] * 3
 
 
 class Blind(FakePerceptor):

@@ -1,7 +1,9 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes import Cli
 from PIL import Image
 
 from clipgen.starter import words
@@ -152,6 +154,27 @@ def test_edges_are_anti_aliased() -> None:
     assert ((cover > 0.1) & (cover < 0.9)).sum() > 20
     assert cover.max() == 1
     assert cover[0, 0] == 0
+
+
+@pytest.mark.parametrize("name", ["ws.jpg", "ws.webp", "ws.svg", "ws.PDF", "a.b", "ws.png.jpg"])
+def test_a_sheet_of_another_format_is_refused(cli: Cli, name: str) -> None:
+    result = cli("world", "-n", "2", "--sheet", name)
+    assert result.exit_code == 2
+    assert f"--sheet {name} is not a PNG file" in result.stderr
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [("ws.png", "ws.png"), ("ws.PNG", "ws.png"), ("folder", "folder/world.png"), ("new", "new/world.png")],
+)
+def test_a_sheet_goes_where_it_is_told(cli: Cli, name: str, path: str) -> None:
+    Path("folder").mkdir()
+    assert cli("world", "-n", "2", "--sheet", name).stdout == f"{path}\n"
+
+
+def test_a_sheet_in_the_home_of_nobody_is_refused(cli: Cli) -> None:
+    assert "there is no such home folder" in cli("world", "--sheet", "~nouser/x.png").stderr
 
 
 def test_a_sheet_holds_its_pictures() -> None:

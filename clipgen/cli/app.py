@@ -1,5 +1,6 @@
 """The `clipgen` program and its commands."""
 
+import atexit
 from collections.abc import Callable
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from clipgen.cli.run import run
 from clipgen.cli.train import train
 from clipgen.cli.words import words
 from clipgen.cli.world import world
+from clipgen.util.streams import forgive_standard_streams, let_go_of_standard_streams
 
 COMMANDS: dict[str, Callable[..., None]] = {
     DEFAULT_COMMAND: run,
@@ -65,4 +67,6 @@ def clipgen(
 def main() -> None:
     """Run the program on `sys.argv`."""
     escape_what_cannot_be_shown()
+    forgive_standard_streams()
+    atexit.register(let_go_of_standard_streams)
     app(prog_name="clipgen")

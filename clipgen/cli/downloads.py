@@ -80,7 +80,7 @@ def pull(fetcher: "Fetcher", records: "Sequence[Record]", *, quiet: bool, trust:
 
 def pull_one(fetcher: "Fetcher", record: "Record", *, trust: bool, quiet: bool) -> Path:
     """Download one file, showing its progress unless `quiet`."""
-    if quiet:
+    if quiet or sys.stderr is None:  # None: the shell closed it
         return fetcher.fetch(record, trust_on_first_use=trust)
     with download_progress(record.name, sys.stderr) as report:
         return fetcher.fetch(record, report, trust_on_first_use=trust)

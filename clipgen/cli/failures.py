@@ -14,6 +14,7 @@ import typer
 
 from clipgen.errors import ClipgenError, Interrupted, Terminated
 from clipgen.util.interrupts import SIGNALS, answered
+from clipgen.util.streams import lost_output
 from clipgen.util.text import one_line
 
 
@@ -27,7 +28,7 @@ def exit_code_of(command: Callable[[], object], *, debug: bool) -> int:
         message, code = describe(error)
         say(message if isinstance(error, Interrupted) else f"error: {message}")
         return code
-    return result if isinstance(result, int) else 0
+    return (result if isinstance(result, int) else 0) or _lost()
 
 
 def describe(error: Exception) -> tuple[str, int]:
@@ -39,6 +40,14 @@ def describe(error: Exception) -> tuple[str, int]:
         hint = "put the prompt in quotes" if "extra argument" in message else "see clipgen --help"
         return f"{message}; {hint}", error.exit_code
     return f"unexpected {type(error).__name__}: {error}; --debug shows where it happened", 1
+
+
+def _lost() -> int:
+    """Report results that stdout could not take, such as a full disk, and return the exit code."""
+    if (lost := lost_output()) is None:
+        return 0
+    say(f"error: stdout cannot be written ({lost.strerror or lost}); the files that were made are kept")
+    return 1
 
 
 def say(message: str) -> None:

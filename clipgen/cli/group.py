@@ -12,6 +12,7 @@ from clipgen.cli.failures import exit_code_of, signals_as_errors
 from clipgen.cli.prompt_text import STDIN, prompt_from_stdin
 from clipgen.cli.slips import HELP, check_typed, take_apart, unknown_flag
 from clipgen.errors import UsageError
+from clipgen.util.files import no_empty_folders
 from clipgen.util.text import quoted
 
 DEFAULT_COMMAND = "run"
@@ -58,7 +59,9 @@ class PromptOrCommand(TyperGroup):
         # Removed before parsing, as it applies to every command and parsing itself may be what fails.
         settings["args"] = [arg for arg in args if arg != DEBUG_FLAG]
         call = partial(super().main, **{**settings, "standalone_mode": False})
-        sys.exit(exit_code_of(call, debug=DEBUG_FLAG in args))
+        with no_empty_folders():
+            code = exit_code_of(call, debug=DEBUG_FLAG in args)
+        sys.exit(code)
 
     def collect_usage_pieces(self, _ctx: Any) -> list[str]:
         return ["[OPTIONS]", "PROMPT | COMMAND [ARGS]..."]

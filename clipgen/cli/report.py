@@ -27,6 +27,13 @@ def echo_path(path: Path) -> None:
     typer.echo(visible(str(path)) if terminal else os.fsencode(path))
 
 
+def _is_written(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:  # it is not there, or its folder is forbidden by now
+        return False
+
+
 class Results:
     """Prints the path of each file as it is written, or collects the pictures for a JSON document."""
 
@@ -36,7 +43,7 @@ class Results:
 
     def add(self, picture: Path, films: Iterable[Path], record: Mapping[str, Any]) -> None:
         """Print or collect the files of one run and its record; empty files were not written."""
-        written = [path for path in (picture, *films) if path.exists() and path.stat().st_size > 0]
+        written = [path for path in (picture, *films) if _is_written(path)]
         if self._as_json and picture in written:
             self.pictures.append({"path": str(picture), "films": [str(film) for film in written[1:]], **record})
         elif not self._as_json:

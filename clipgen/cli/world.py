@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from os.path import lexists  # which is False, and no error, for a name that no file can have
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from clipgen.cli.option_groups import Option, flat
 from clipgen.cli.options import JsonOnly
 from clipgen.cli.report import echo_path
+from clipgen.cli.values import expanded
 from clipgen.errors import UsageError
 from clipgen.starter.words import TABLES
 
@@ -45,14 +47,26 @@ def world(
         return
     if not (1 <= count <= 1000 and 32 <= size <= 1024 and seed >= 0):
         raise UsageError("world takes --count from 1 to 1000, --size from 32 to 1024 and --seed from 0")
+    path = _sheet_path(sheet)
     from clipgen.starter.world.sheet import world_sheet
     from clipgen.util.files import replacing, reserved
 
-    path = sheet or Path("world.png")
     with reserved(path.parent, path.stem, (".png",), "--sheet") as paths:
         with replacing(paths[".png"]) as partial:
             world_sheet(count, seed, size).save(partial, format="PNG")
         echo_path(paths[".png"])
+
+
+def _sheet_path(sheet: Path | None) -> Path:
+    """Return where to write the contact sheet; raises UsageError unless that is a PNG file."""
+    path = expanded(sheet or Path("world.png"), "--sheet")
+    if path.is_dir() if lexists(path) else not path.suffix:
+        return path / "world.png"
+    if path.suffix.lower() != ".png":
+        raise UsageError(
+            f"--sheet {sheet} is not a PNG file, and no other format is written; use --sheet {path.with_suffix('.png')}"
+        )
+    return path
 
 
 def _print_words(*, as_json: bool) -> None:

@@ -14,6 +14,8 @@ from clipgen.util.text import quoted
 MAX_PROMPTS = 64
 MAX_TEXT = 2000
 MAX_WEIGHT = 1000.0
+MIN_WEIGHT = 1e-16
+"""Least sum of all weights: the squares of smaller gradients, by which the optimiser scales its steps, underflow."""
 LARGE_WEIGHT = 10.0
 """Weights from here on are rare: the number may belong to the text."""
 
@@ -83,12 +85,17 @@ def prompt_from_record(record: object) -> Prompt:
 
 
 def check_prompts(prompts: object) -> None:
-    """Raise a UsageError unless these are prompts and at least one weight is not 0."""
+    """Raise a UsageError unless these are prompts whose weights are enough to move a picture."""
     if not isinstance(prompts, tuple) or not all(isinstance(prompt, Prompt) for prompt in prompts):
         raise UsageError(f"prompts must be a tuple of Prompt (see parse_prompts), got {quoted(prompts)}")
     _check_count(len(prompts))
     if all(prompt.weight == 0.0 for prompt in prompts):
         raise UsageError("every weight of the prompt is 0, so nothing would be drawn; give one text another weight")
+    if (total := sum(abs(prompt.weight) for prompt in prompts)) < MIN_WEIGHT:
+        raise UsageError(
+            f"the weights of the prompt are together {total:g}, less than {MIN_WEIGHT:g}, so nothing would be drawn; "
+            "give one text a larger weight"
+        )
 
 
 def prompt_notes(prompts: Sequence[Prompt]) -> list[str]:

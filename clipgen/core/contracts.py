@@ -176,10 +176,10 @@ class Outcome(Enum):
 
 
 class Sink(Protocol):
-    """Observes the run of one picture."""
+    """Observes the run of one picture. One that fails is left out from then on, and costs neither run nor picture."""
 
     def on_step(self, step: Step) -> None:
         """Receive step 0, 1, ... in order, up to `total` or to where the user stopped; the last one is the result."""
 
     def close(self, outcome: Outcome) -> None:
-        """Receive the outcome, exactly once, however the run ended."""
+        """Receive the outcome, exactly once, however the run ended; raises ClipgenError if a file was not written."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -22,6 +22,45 @@ from clipgen.util.images import to_pil, to_tensor
 from clipgen.util.interrupts import STOPPING, Abandoned, Stop, held_back
 
 KEEPING = "stopping with the picture so far; Ctrl-C again ends at once"
+
+
+class Watch:
+    """The sinks of one picture. One that fails is left out from then on, which costs nothing else."""
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self.notes: list[str] = []
+        """A line for each sink that failed."""
+        self.error: ClipgenError | None = None
+        """What a sink said when it was closed: the picture, or a film, could not be written."""
+        self._sinks, self._failed = sinks, set[int]()
+
+    def on_step(self, step: Step) -> None:
+        for number, sink in enumerate(self._sinks):
+            if number not in self._failed:
+                with self._noting(number, sink):
+                    sink.on_step(step)
+
+    def close(self, outcome: Outcome) -> None:
+        """Close every sink, the failed ones too, even if closing another one fails."""
+        with ExitStack() as stack:
+            for number, sink in reversed(list(enumerate(self._sinks))):
+                stack.callback(self._close, number, sink, Outcome.FAILED if number in self._failed else outcome)
+
+    def _close(self, number: int, sink: Sink, outcome: Outcome) -> None:
+        with self._noting(number, sink):
+            try:
+                sink.close(outcome)
+            except ClipgenError as error:
+                self.error = self.error or error
+
+    @contextmanager
+    def _noting(self, number: int, sink: Sink) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if number not in self._failed:
+                self.notes.append(f"warning: {type(sink).__name__} was left out after {type(error).__name__}: {error}")
+            self._failed.add(number)
 
 
 class Keeper(Protocol):
@@ -57,7 +96,7 @@ class Result:
     """Mean cosine between the cutouts and the texts of positive weight, by the guiding perceptors."""
     outcome: Outcome = Outcome.FINISHED
     notes: tuple[str, ...] = field(default=())
-    """Decisions made on the user's behalf."""
+    """Decisions made on the user's behalf, and warnings."""
 
 
 def optimise(
@@ -85,27 +124,36 @@ def optimise_together(
     """Make several pictures in lockstep, each as it would be on its own; on a GPU, up to rounding.
 
     The plans may differ in prompts, seed and init image only, and all or none have an init image. An error with one
-    picture takes its place in the list and harms no other; what affects all is raised. Before the first step Ctrl-C
-    acts at once, and `stop` raises Interrupted at the next stage. Later either ends the loop after the current step, or
-    gives up its enlargement, and hands the sinks the pictures so far; only then is KeyboardInterrupt raised.
+    picture takes its place in the list and harms no other; what affects all is raised. A sink that fails is left out,
+    with a note in the result; a ClipgenError that it raises when it is closed is the error of its picture.
+
+    Before the first step Ctrl-C acts at once, and `stop` raises Interrupted at the next stage. Later either ends the
+    loop after the current step, or gives up its enlargement, and hands the sinks the pictures so far; only then is
+    KeyboardInterrupt raised.
     """
     _check_together([task.plan for task in tasks])
     outcomes = [Outcome.FAILED] * len(tasks)
     errors: dict[int, ClipgenError] = {}
+    watches = [Watch(task.sinks) for task in tasks]
     token = stop or Stop()
     with usual_modes(), ExitStack() as holding:
         try:
             with memory_errors(tasks[0].plan):
                 run = _begin(tasks, models, token, on_stage)
                 holding.enter_context(held_back(token, KEEPING if tasks[0].keeper else STOPPING))
-                _advance(run, tasks, token)
+                _advance(run, tasks, watches, token)
                 final = run.finish()
-                _report(run, tasks, final)
+                _report(run, watches, final)
             errors.update(run.failures)
             outcomes = [_outcome(run, row) for row in range(len(tasks))]
         finally:
-            errors |= _close(tasks, outcomes)
-    return [errors.get(row) or _result(task.plan, final[row], outcomes[row]) for row, task in enumerate(tasks)]
+            for watch, outcome in zip(watches, outcomes, strict=True):
+                watch.close(outcome)
+    errors |= {row: watch.error for row, watch in enumerate(watches) if watch.error}
+    return [
+        errors.get(row) or _result(task.plan, final[row], outcomes[row], watches[row].notes)
+        for row, task in enumerate(tasks)
+    ]
 
 
 def _begin(tasks: Sequence[Task], models: Models, stop: Stop, on_stage: Callable[[str], None]) -> Run:
@@ -116,7 +164,7 @@ def _begin(tasks: Sequence[Task], models: Models, stop: Stop, on_stage: Callable
         raise Interrupted("stopped before the first step") from error
 
 
-def _advance(run: Run, tasks: Sequence[Task], stop: Stop) -> None:
+def _advance(run: Run, tasks: Sequence[Task], watches: Sequence[Watch], stop: Stop) -> None:
     """Make all updates, or those until a stop is requested, but at least one, so that there is something to keep."""
     while run.done < run.total and len(run.failures) < len(tasks):
         try:
@@ -124,7 +172,7 @@ def _advance(run: Run, tasks: Sequence[Task], stop: Stop) -> None:
         except Abandoned:
             _keep(run, tasks, stop)
             return
-        _report(run, tasks, steps)
+        _report(run, watches, steps)
         run.update()
         _keep(run, tasks, stop)
         if stop.asked:
@@ -138,11 +186,10 @@ def _keep(run: Run, tasks: Sequence[Task], stop: Stop) -> None:
             keeper.keep(run.snapshot(row))
 
 
-def _report(run: Run, tasks: Sequence[Task], steps: Sequence[Step]) -> None:
-    for row, (task, step) in enumerate(zip(tasks, steps, strict=True)):
+def _report(run: Run, watches: Sequence[Watch], steps: Sequence[Step]) -> None:
+    for row, (watch, step) in enumerate(zip(watches, steps, strict=True)):
         if row not in run.failures:
-            for sink in task.sinks:
-                sink.on_step(step)
+            watch.on_step(step)
 
 
 def _outcome(run: Run, row: int) -> Outcome:
@@ -151,21 +198,8 @@ def _outcome(run: Run, row: int) -> Outcome:
     return Outcome.DIVERGED if run.has_picture(row) else Outcome.FAILED
 
 
-def _result(plan: Plan, step: Step, outcome: Outcome) -> Result:
-    return Result(to_pil(step.image), plan, float(step.score), outcome)
-
-
-def _close(tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> dict[int, ClipgenError]:
-    """Close every sink, even if closing another one fails; returns the errors, by picture."""
-    errors: dict[int, ClipgenError] = {}
-    for row, (task, outcome) in enumerate(zip(tasks, outcomes, strict=True)):
-        try:
-            with ExitStack() as stack:
-                for sink in reversed(task.sinks):
-                    stack.callback(sink.close, outcome)
-        except ClipgenError as error:
-            errors[row] = error
-    return errors
+def _result(plan: Plan, step: Step, outcome: Outcome, notes: Sequence[str]) -> Result:
+    return Result(to_pil(step.image), plan, float(step.score), outcome, tuple(notes))
 
 
 def _init_images(tasks: Sequence[Task], device: torch.device) -> Tensor | None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,11 +15,8 @@ from clipgen.config.plan import Plan
 from clipgen.core.contracts import Outcome, Step
 from clipgen.errors import ClipgenError
 from clipgen.outputs.metadata import describe_plan, describe_run, png_chunks
-from clipgen.util.files import replacing
+from clipgen.util.files import replacing, slug
 from clipgen.util.images import to_pil
-
-MAX_PREFIX = 40
-"""Maximum number of characters of the picture's name in that of a copy elsewhere."""
 
 
 class PngSink:
@@ -78,10 +76,11 @@ class PngSink:
 
     def _save_elsewhere(self, step: Step, outcome: Outcome) -> str:
         """Save the picture in the folder for temporary files; returns the end of the error message that says where."""
-        place, prefix = None, f"{self.path.stem[:MAX_PREFIX]}-"
+        place = None
         try:
-            with tempfile.NamedTemporaryFile(prefix=prefix, suffix=".png", delete=False) as file:
-                place = Path(file.name)
+            descriptor, name = tempfile.mkstemp(prefix=f"{slug(self.path.stem)}-", suffix=".png")
+            os.close(descriptor)
+            place = Path(name)
             self._write(place, step, outcome)
             return f"; it is saved as {place}"
         except Exception:

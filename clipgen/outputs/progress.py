@@ -18,8 +18,8 @@ from rich.text import Text
 
 from clipgen.core.contracts import Outcome, Step
 from clipgen.engine.forecast import GUIDING, PREPARING
-from clipgen.outputs.terminal import Forgiving, Terminal
 from clipgen.outputs.tracker import SAVING, Clock, Tracker, clock_time
+from clipgen.util.streams import Forgiving
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +40,7 @@ def progress_on(stream: TextIO, *, redirect: bool = False) -> Tracker:
     while it is shown.
     """
     file = cast(TextIO, Forgiving(stream))
-    console = Terminal(file=file)
+    console = Console(file=file)
     moves = file.isatty() and not console.is_dumb_terminal
     return LiveProgress(console, redirect=redirect) if moves else PlainProgress(file)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from threading import Lock
-from typing import Any, Unpack
+from typing import Any, TextIO, Unpack, cast
 
 import torch
 from PIL import Image
@@ -29,6 +29,7 @@ from clipgen.session.session import Session
 from clipgen.util.devices import pick_device
 from clipgen.util.images import upright_rgb
 from clipgen.util.interrupts import Stop
+from clipgen.util.streams import Forgiving
 from clipgen.util.text import one_line
 
 __all__ = ["Result", "Settings", "generate"]
@@ -66,7 +67,7 @@ def generate(
         with _display(plan, said, progress) as display:
             made = optimise(plan, models, [*display, *sinks, last], init=init, stop=stop)
         record = record_of(described, plan, last.step, made.outcome)
-        return Result(made.image, plan, made.score, made.outcome, tuple(said), record)
+        return Result(made.image, plan, made.score, made.outcome, (*said, *made.notes), record)
 
 
 def _planned(
@@ -107,13 +108,18 @@ class _LastStep:
 @contextmanager
 def _display(plan: Plan, notes: Sequence[str], wanted: bool | None) -> Iterator[Sequence[Sink]]:
     """Print the notes and yield the progress display, if it is wanted and no other thread shows one."""
-    stream = sys.stderr
-    if stream is None or not (_is_watched() if wanted is None else wanted) or not _displaying.acquire(blocking=False):
+    stream = Forgiving(sys.stderr)
+    if (
+        sys.stderr is None
+        or not (_is_watched() if wanted is None else wanted)
+        or not _displaying.acquire(blocking=False)
+    ):
         yield ()
         return
     try:
-        stream.writelines(f"{note}\n" for note in notes)
-        yield [progress_sink(one_line(plan.text, MAX_LABEL), stream)]
+        for note in notes:
+            stream.write(f"{note}\n")
+        yield [progress_sink(one_line(plan.text, MAX_LABEL), cast(TextIO, stream))]
     finally:
         _displaying.release()
 
@@ -122,4 +128,4 @@ def _is_watched() -> bool:
     """Whether stderr is a terminal, or the output of a notebook."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
-    return sys.stderr.isatty() or getattr(shell, "kernel", None) is not None
+    return Forgiving(sys.stderr).isatty() or getattr(shell, "kernel", None) is not None

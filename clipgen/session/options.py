@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +43,14 @@ class OutputOptions:
             raise UsageError(f"--save-every must be from 0 to {MAX_SECONDS:g} seconds, got {self.save_every:g}")
 
 
+_NOTHING: dict[str, Any] = {
+    **dict.fromkeys(("note", "error", "saved", "stage", "expect", "idle")),
+    "progress": (),
+    "warnings": (),
+}
+"""What the callbacks of a listener return if they fail."""
+
+
 @dataclass(frozen=True)
 class Listener:
     """Callbacks that report what a session does; by default they do nothing."""
@@ -63,6 +73,27 @@ class Listener:
     """Returns warnings about a plan, once its models are loaded."""
     says_duration: bool = False
     """Whether to tell how long a run takes, which takes a moment to measure."""
+
+    def __post_init__(self) -> None:
+        """Have a callback that fails cost only what it was to report, and be named once."""
+        failed: set[str] = set()
+        for name, nothing in _NOTHING.items():
+            object.__setattr__(self, name, partial(_attempt, getattr(self, name), nothing, name, failed, self.note))
+
+
+def _attempt(
+    act: Callable[..., Any], nothing: Any, name: str, failed: set[str], note: Callable[[str], None], *told: Any
+) -> Any:
+    """Call a callback; if it fails, return `nothing`, and the first time say so."""
+    try:
+        result = act(*told)
+        return result if nothing is None else list(result)  # which runs a generator here
+    except Exception as error:
+        if name not in failed:
+            failed.add(name)
+            with suppress(Exception):
+                note(f"warning: the listener's {name} failed with {type(error).__name__}: {error}")
+        return nothing
 
 
 def check_candidates(candidates: int, keep: int) -> None:

@@ -147,7 +147,7 @@ class Session:
         errors: list[ClipgenError | None] = [None] * len(pictures)
         try:
             made = self._run(pictures)
-            errors = [one if isinstance(one, ClipgenError) else None for one in made]
+            errors = [self._checked(picture, one) for picture, one in zip(pictures, made, strict=True)]
         finally:
             self._listener.idle()
             for number, picture in enumerate(pictures):
@@ -174,6 +174,14 @@ class Session:
         sinks = [listener.progress(label), *([] for _ in pictures[1:])]
         tasks = [each.task(self._options, own, listener.stage) for each, own in zip(pictures, sinks, strict=True)]
         return optimise_together(tasks, models, stop=self.stop, on_stage=listener.stage)
+
+    def _checked(self, picture: Picture, made: Result | ClipgenError) -> ClipgenError | None:
+        """Return the error of a picture, also that it was made and not written; passes notes on."""
+        if isinstance(made, ClipgenError):
+            return made
+        for note in made.notes:
+            self._listener.note(note)
+        return None if picture.record else ClipgenError(f"the picture {picture.path} was not written")
 
     def _warn(self, plans: Sequence[Plan], models: Models) -> None:
         for plan in plans:

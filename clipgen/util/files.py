@@ -1,9 +1,13 @@
 """Output files: readable names that are safe on every file system, never overwritten, never half-written."""
 
 import contextlib
+import errno
 import functools
 import itertools
 import os
+import re
+import secrets
+import stat
 import tempfile
 import unicodedata
 import zlib
@@ -15,6 +19,12 @@ from clipgen.util.interrupts import at_the_latest
 
 # A file name may hold 255 bytes; this leaves room for the seed, a counter, and the suffix.
 MAX_SLUG_BYTES = 80
+
+_created: set[Path] = set()
+"""The folders that `make_folder` has created."""
+
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has neither, and lets only administrators make links
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # to open a pipe without a writer
 
 
 def slug(text: str) -> str:
@@ -34,7 +44,9 @@ def _is_sign(character: str) -> bool:
 def make_folder(folder: Path, flag: str = "-o") -> None:
     """Create `folder`, the value of `flag`, and check that files can be written in it; raises UsageError if not."""
     try:
+        missing = [each.absolute() for each in (folder, *folder.parents) if not os.path.lexists(each)]
         folder.mkdir(parents=True, exist_ok=True)
+        _created.update(missing)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except (OSError, ValueError) as error:
@@ -48,12 +60,14 @@ def reserved(
     """Reserve one free name in `folder` for files with all `suffixes`; files that stay empty are removed at the end.
 
     Empty placeholder files hold the name meanwhile, so that parallel runs never choose the same one. If the name is
-    taken, with one of the suffixes or with `avoid`, `-2`, `-3`, ... is appended to the stem, the same for all suffixes.
+    taken, with one of the suffixes or with `avoid`, `-2`, `-3`, ... is appended to the stem, the same for all suffixes;
+    all must have room in a name.
     Raises UsageError, which names `flag`, if no file can be created.
     """
     make_folder(folder, flag)
     free = (name for name in _numbered(stem) if not (avoid and os.path.lexists(folder / f"{name}{avoid}")))
-    paths = next(filter(None, (_claim(folder, name, suffixes, flag) for name in free)))
+    most = _name_limit(folder) - max(len(os.fsencode(suffix)) for suffix in (*suffixes, avoid or ""))
+    paths = next(filter(None, (_claim(folder, name, suffixes, flag, most) for name in free)))
     remove = functools.partial(remove_empty, paths.values())
     try:
         with at_the_latest(remove):
@@ -62,35 +76,72 @@ def reserved(
         remove()
 
 
+def _name_limit(folder: Path) -> int:
+    """Return how many bytes a file name in a folder may have; less than usual on encrypted disks."""
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):  # as on Windows
+        return 255
+
+
+@contextlib.contextmanager
+def no_empty_folders() -> Iterator[None]:
+    """Remove at the end the folders that `make_folder` has created inside the block, if they have stayed empty."""
+    _created.clear()
+    try:
+        with at_the_latest(_remove_created):
+            yield
+    finally:
+        _remove_created()
+
+
+def _remove_created() -> None:
+    for folder in sorted(_created, reverse=True):  # the inner ones first
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
 def remove_empty(paths: Iterable[Path]) -> None:
     """Remove the files that are empty."""
     for path in paths:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # it is gone, or its folder is, or is forbidden
             if path.stat().st_size == 0:
                 path.unlink()
 
 
 def partial_path(path: Path) -> Path:
-    """Return a short temporary name beside `path`, with the same suffix, that only this process uses."""
-    return path.with_name(f"{_partial_stem(path)}.{os.getpid()}{path.suffix}")
+    """Return a short temporary name beside `path`, with the same suffix, that nobody can know in advance."""
+    return path.with_name(f"{_partial_stem(path)}.{secrets.token_hex(8)}{path.suffix}")
 
 
 def partials(path: Path) -> list[Path]:
-    """Return the temporary files for `path` that processes are writing, or left behind when they were killed."""
-    return sorted(path.parent.glob(f"{_partial_stem(path)}.*{path.suffix}"))
+    """Return the temporary files for `path` that processes are writing, or left behind when they were killed.
+
+    Those of older versions, named by the number of the process, are among them.
+    """
+    name = re.compile(rf"{re.escape(_partial_stem(path))}\.([0-9]+|[0-9a-f]{{16}}){re.escape(path.suffix)}")
+    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
+        found = [entry.name for entry in entries if name.fullmatch(entry.name) and not _is_folder(entry)]
+        return [path.with_name(each) for each in sorted(found)]
+    return []
 
 
 def remove_partials(path: Path) -> None:
     """Remove the temporary files for `path` that killed processes left behind; nobody may be writing it."""
     for partial in partials(path):
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path whose file replaces `path` atomically at the end; after an error nothing is left of it."""
+    """Yield a temporary file, still empty, that replaces `path` atomically at the end; after an error it is removed.
+
+    It is new, and no link that somebody has put there. Raises OSError.
+    """
     partial = partial_path(path)
     try:
+        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NO_LINK, 0o666))
         yield partial
         publish(partial, path)
     finally:
@@ -103,10 +154,22 @@ def _partial_stem(path: Path) -> str:
 
 
 def publish(partial: Path, path: Path) -> None:
-    """Move a complete file to its final name so that a crash leaves either the old file or the whole new one."""
-    with partial.open("r+b") as file:
-        os.fsync(file.fileno())
+    """Move a complete file to its final name so that a crash leaves either the old file or the whole new one.
+
+    A link at the final name is replaced, not followed. Raises OSError, also if `partial` is no regular file.
+    """
+    descriptor = os.open(partial, os.O_RDWR | _NO_LINK | _NO_WAIT)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(partial))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     partial.replace(path)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    return entry.is_dir(follow_symlinks=False)
 
 
 def _numbered(stem: str) -> Iterator[str]:
@@ -115,12 +178,14 @@ def _numbered(stem: str) -> Iterator[str]:
     yield from (f"{stem}-{number}" for number in itertools.count(2))
 
 
-def _claim(folder: Path, stem: str, suffixes: Sequence[str], flag: str) -> dict[str, Path] | None:
-    """Create an empty file for each suffix, or none at all if one of them already exists."""
+def _claim(folder: Path, stem: str, suffixes: Sequence[str], flag: str, most: int) -> dict[str, Path] | None:
+    """Create an empty file for each suffix, or none at all if one of them already exists; most: bytes of the stem."""
     claimed: dict[str, Path] = {}
     for suffix in suffixes:
         path = folder / f"{stem}{suffix}"
         try:
+            if len(os.fsencode(stem)) > most:
+                raise OSError(errno.ENAMETOOLONG, f"File name too long, above {most} bytes before the {suffix}")
             path.touch(exist_ok=False)
         except (OSError, ValueError) as error:
             for mine in claimed.values():

@@ -23,7 +23,7 @@ from platformdirs import user_cache_dir
 
 from clipgen.errors import ClipgenError, UsageError, WeightsMissingError
 from clipgen.util.files import partials, publish, replacing
-from clipgen.util.text import readable_bytes
+from clipgen.util.text import quoted, readable_bytes
 from clipgen.weights.catalogue import RECORDS
 from clipgen.weights.records import Record, describe_size
 
@@ -38,9 +38,15 @@ SPARE = 50 * 10**6
 
 
 def cache_folder() -> Path:
-    """Return the folder that the environment variable CLIPGEN_CACHE names, or else one among the system's caches."""
+    """Return the folder that the environment variable CLIPGEN_CACHE names, or else one among the system's caches.
+
+    Raises UsageError if it names the home of an unknown user.
+    """
     named = os.environ.get(VARIABLE)
-    return Path(named).expanduser().absolute() if named else Path(user_cache_dir("clipgen")) / "weights"
+    try:
+        return Path(named).expanduser().absolute() if named else Path(user_cache_dir("clipgen")) / "weights"
+    except RuntimeError as error:
+        raise UsageError(f"{VARIABLE}={quoted(named)}: there is no such home folder; write the path in full") from error
 
 
 def sha256_of(path: Path) -> str:
