@@ -8,8 +8,9 @@ hostile files, reads neither TorchScript nor pickled modules, and copies the opt
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,16 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from clipgen.errors import ClipgenError, WeightsMissingError
-from clipgen.util.text import quoted
-from clipgen.weights.containers import Contents, TensorRecord, read_legacy, read_tar, read_zip
+from clipgen.util.text import one_line, quoted
+from clipgen.weights.containers import MAX_DIMENSIONS, Contents, TensorRecord, read_legacy, read_tar, read_zip
 from clipgen.weights.pickles import BROKEN, Stub, UnreadableError
 
 MAX_ATTRIBUTES = 100_000
 """Attributes of all modules together, more than any network has; modules that contain each other have no end."""
+MAX_SHARING = 16
+"""How many times as large as the file its tensors may be together; those that are tied share numbers."""
+MAX_REASON = 200
+"""Characters of an error that are shown."""
 MAX_DEPTH, MAX_NAME = 50, 500
 """Of modules in each other, and of a tensor's name in characters."""
 WRAPPERS = ("state_dict", "model")
@@ -48,8 +53,11 @@ def read_foreign(path: Path) -> dict[str, Tensor]:
         # ACCESS_COPY: writing to a tensor changes the memory, never the file.
         memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         contents = _open_container(path, memory, start)
-        whole = torch.frombuffer(memory, dtype=torch.uint8)
-        return {name: _view(whole, record, contents) for name, record in _state(contents.saved).items()}
+        state = _state(contents.saved)
+        _check_names(state)
+        _check_sharing(state.values(), len(memory))
+        whole, storages = torch.frombuffer(memory, dtype=torch.uint8), {}
+        return {name: _view(whole, record, contents, storages) for name, record in state.items()}
 
 
 @contextmanager
@@ -57,37 +65,61 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (UnreadableError, SafetensorError, OSError, *BROKEN) as error:
-        reason = str(error) if isinstance(error, UnreadableError) else f"it is broken ({type(error).__name__}: {error})"
+        known = isinstance(error, UnreadableError)
+        reason = str(error) if known else f"it is broken ({type(error).__name__}: {one_line(str(error), MAX_REASON)})"
         raise ClipgenError(f"{path.name} cannot be read as weights: {reason}; fetch it again or use another") from error
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        names = file.keys()
+        _check_names(names)
+        if any(len(file.get_slice(name).get_shape()) > MAX_DIMENSIONS for name in names):
+            raise UnreadableError("a tensor in it has too many dimensions")
+        try:
+            return {name: file.get_tensor(name) for name in names}
+        except (RuntimeError, AttributeError) as error:  # a dtype that this release of torch lacks
+            raise UnreadableError(f"a tensor in it is not read ({one_line(str(error), MAX_REASON)})") from error
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """Raise UnreadableError for a name longer than any tensor has, which messages would repeat."""
+    if any(len(name) > MAX_NAME for name in names):
+        raise UnreadableError("a tensor in it has a name without end")
 
 
 def _open_container(path: Path, memory: mmap.mmap, start: bytes) -> Contents:
     if start[:4] == b"PK\x03\x04":
         return read_zip(path, memory)
     if start[257:262] == b"ustar":
-        return read_tar(path, memory)
+        return read_tar(memory)
     if start[:1] == b"\x80":
         return read_legacy(memory)
     page = start.lstrip()[:1] == b"<"
     raise UnreadableError("it is a web page" if page else "it is neither safetensors nor a file of torch")
 
 
-def _view(whole: Tensor, record: TensorRecord, contents: Contents) -> Tensor:
-    """Return a tensor as a view of the file's bytes. Raises UnreadableError if its storage is not all there."""
+def _check_sharing(records: Iterable[TensorRecord], size: int) -> None:
+    """Raise UnreadableError if the tensors together exceed the file, of so many bytes, by far."""
+    if sum(prod(record.size) * record.storage.dtype.itemsize for record in records) > MAX_SHARING * size:
+        raise UnreadableError("its tensors share the same numbers too often")
+
+
+def _view(whole: Tensor, record: TensorRecord, contents: Contents, copies: dict[str, Tensor]) -> Tensor:
+    """Return a tensor as a view of the file's bytes. Raises UnreadableError if its storage is not all there.
+
+    copies: by key, the storages that do not lie at a multiple of their values' width; each is copied once.
+    """
     storage = record.storage
     start, available = contents.places.get(storage.key, (0, 0))
-    first, length = storage.offset * storage.dtype.itemsize, storage.count * storage.dtype.itemsize
+    width = storage.dtype.itemsize
+    first, length = storage.offset * width, storage.count * width
     if first + length > available:
         raise UnreadableError("a storage in it is smaller than it says")
-    values = whole[start + first : start + first + length]
-    if (start + first) % storage.dtype.itemsize:
-        values = values.clone()
-    values = values.view(storage.dtype)
+    kept = whole[start : start + available]
+    if start % width:
+        kept = copies[storage.key] if storage.key in copies else copies.setdefault(storage.key, kept.clone())
+    values = kept[first : first + length].view(storage.dtype)
     return values.as_strided(record.size, record.stride, values.storage_offset() + record.offset)
 
 
