@@ -32,7 +32,9 @@ def storage_of(kind: bytes, key: bytes = text("0"), count: bytes = number(4), vi
     return b"(" + text("storage") + kind + key + text("cpu") + count + view + b"tQ"
 
 
-def rebuilt(storage: bytes, size: bytes = numbers((4,)), stride: bytes = numbers((1,)), offset: bytes = b"K\x00") -> bytes:
+def rebuilt(
+    storage: bytes, size: bytes = numbers((4,)), stride: bytes = numbers((1,)), offset: bytes = b"K\x00"
+) -> bytes:
     return b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + offset + size + stride + b"\x89NtR"
 
 
@@ -73,8 +75,8 @@ PICKLES: dict[str, Callable[[int], bytes]] = {
         size,
     ),
     "large sizes, named again": lambda size: again(
-        large_number(size // 2) + put(0) + b"(" + get(0) * 16 + b"t" + put(1) + storage_of(FLOATS, count=get(0)) + put(2)
-        + b"0(" + b"K\x01" * 16 + b"t" + put(3),
+        large_number(size // 2) + put(0) + b"(" + get(0) * 16 + b"t" + put(1)
+        + storage_of(FLOATS, count=get(0)) + put(2) + b"0(" + b"K\x01" * 16 + b"t" + put(3),
         rebuilt(get(2), get(1), get(3)),
         size,
     ),

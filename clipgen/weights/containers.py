@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import torch
 
@@ -89,7 +89,7 @@ def _tensor(storage: object, offset: object, size: object, stride: object, *_: o
     return TensorRecord(storage, first, size, stride)
 
 
-def _is_count(number: object) -> bool:
+def _is_count(number: object) -> TypeGuard[int]:
     return type(number) is int and 0 <= number <= MAX_COUNT
 
 

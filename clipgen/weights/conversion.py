@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from clipgen.weights.timm_models import as_timm
 
 COUNTS = ("layers", "num_res_blocks", "n_blk_per_group", "ch_mult", "space_to_depth")
 """The keys of a config that decide how many layers a network has, or how many channels."""
+LAYERS = ("layers", "num_res_blocks", "n_blk_per_group")
+"""Those of `COUNTS` that are numbers of layers: of the whole, or of each of the levels in `ch_mult`."""
 MAX_COUNT = 256
 MAX_REASON = 120
 """Characters of an error that are shown."""
@@ -76,7 +79,7 @@ def convert(files: Path | Sequence[Path], kind: str, config: dict[str, Any]) -> 
     for path, part in zip(paths, layout.parts, strict=True):
         found |= {part + name: value for name, value in network_tensors(read_foreign(path), kind).items()}
     names = " and ".join(path.name for path in paths)
-    expected = _expected(kind, config, names)
+    expected = _expected(kind, config, names, len(found))
     tensors = _matched(layout.renamed(found, expected) if layout.renamed else found, expected, names)
     return Checkpoint(kind, config, tensors, {"converted_from": [_identity(path) for path in paths]})
 
@@ -86,7 +89,9 @@ def check_against_config(checkpoint: Checkpoint, path: Path) -> Checkpoint:
 
     The recipe of the result names the file with its size and sha256. Raises ClipgenError if tensors do not match.
     """
-    tensors = _matched(checkpoint.tensors, _expected(checkpoint.kind, checkpoint.config, path.name), path.name)
+    tensors = _matched(
+        checkpoint.tensors, _expected(checkpoint.kind, checkpoint.config, path.name, len(checkpoint.tensors)), path.name
+    )
     return Checkpoint(checkpoint.kind, checkpoint.config, tensors, {"converted_from": [_identity(path)]})
 
 
@@ -106,10 +111,15 @@ def network_tensors(state: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]
     return {name: value for name, value in found.items() if not name.startswith(dropped)}
 
 
-def _expected(kind: str, config: dict[str, Any], names: str) -> dict[str, Tensor]:
-    """Return the state dict of the network of a config, as tensors without content on the meta device."""
+def _expected(kind: str, config: dict[str, Any], names: str, count: int) -> dict[str, Tensor]:
+    """Return the state dict of the network of a config, as tensors without content on the meta device.
+
+    count: of the tensors in the file, without which no layer is built.
+    """
     try:
         _check_counts(config)
+        if _layers(config) > count:
+            raise ValueError(f"it has {_layers(config)} layers, and the file {count} tensors")
         with torch.device("meta"):
             return builder(kind)(config).state_dict()
     except ClipgenError:
@@ -128,6 +138,14 @@ def _check_counts(config: Mapping[str, Any]) -> None:
             counts = [*value, len(value)] if isinstance(value, list) else [value]
             if not all(isinstance(count, int) and 0 < count <= MAX_COUNT for count in counts):
                 raise ValueError(f"{name} is {value}")
+
+
+def _layers(config: Mapping[str, Any]) -> int:
+    """Return how many layers the network of a config has at least; those of parts count together."""
+    own = [sum(value) if isinstance(value, list) else value for name, value in config.items() if name in LAYERS]
+    if isinstance(config.get("ch_mult"), list):
+        own.append(len(config["ch_mult"]))
+    return (prod(own) if own else 0) + sum(_layers(part) for part in config.values() if isinstance(part, Mapping))
 
 
 def _matched(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], names: str) -> dict[str, Tensor]:

@@ -56,8 +56,9 @@ def read_foreign(path: Path) -> dict[str, Tensor]:
         state = _state(contents.saved)
         _check_names(state)
         _check_sharing(state.values(), len(memory))
-        whole, storages = torch.frombuffer(memory, dtype=torch.uint8), {}
-        return {name: _view(whole, record, contents, storages) for name, record in state.items()}
+        whole = torch.frombuffer(memory, dtype=torch.uint8)
+        copies: dict[str, Tensor] = {}
+        return {name: _view(whole, record, contents, copies) for name, record in state.items()}
 
 
 @contextmanager

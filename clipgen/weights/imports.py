@@ -24,6 +24,7 @@ from clipgen.weights.foreign import read_foreign
 from clipgen.weights.loader import clip_config, store
 from clipgen.weights.registry import HUB_PREFIX, TIMM_PREFIX, hub_file, is_ready, local_name, read_header
 from clipgen.weights.timm_models import CLASSES, classes_in, timm_config
+from clipgen.weights.yaml_text import load_yaml
 
 MAX_REASON = 120
 MAX_CONFIG = 100_000
@@ -222,7 +223,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises UsageError for anything else, aliases and large files included.
     """
     try:
-        model = _load_yaml(_read_text(path, "--vqgan-config"))["model"]
+        model = load_yaml(_read_text(path, "--vqgan-config"))["model"]
         model = model["params"].get("first_stage_config", model)
         target, params = str(model["target"]).split(".")[-1], model["params"]
         shape = {name: _plain(value) for name, value in params["ddconfig"].items()}
@@ -236,13 +237,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if target not in QUANTIZERS:
         raise UsageError(f"--vqgan-config {path} is of a {quoted(target)}; known are {', '.join(QUANTIZERS)}")
     return config | ({"quantizer": "gumbel"} if QUANTIZERS[target] == "gumbel" else {})
-
-
-def _load_yaml(text: str) -> Any:
-    """Parse YAML; YAMLError if it has aliases, with which a short text can describe endless data."""
-    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-        raise yaml.YAMLError("it has aliases")
-    return yaml.safe_load(text)
 
 
 def _read_text(path: Path, flag: str) -> str:
