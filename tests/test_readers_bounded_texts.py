@@ -121,8 +121,8 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
                                        "ddconfig": {**DDCONFIG, "ch_mult": [1] * 256, "num_res_blocks": 2}}),
     "dvae": ("dvae", {"vocab_size": 8, "n_hid": 8, "n_blk_per_group": 256, "n_init": 8}),
     "clip": ("clip", {"embed_dim": 8, "vision_cfg": VISION, "text_cfg": {"layers": 256}, **SEEN}),
-    "clip of a ResNet": ("clip", {"embed_dim": 8, "vision_cfg": {**VISION, "layers": [256] * 4}, "text_cfg": {"layers": 1},
-                                  **SEEN}),
+    "clip of a ResNet": ("clip", {"embed_dim": 8, "vision_cfg": {**VISION, "layers": [256] * 4},
+                                  "text_cfg": {"layers": 1}, **SEEN}),
 }  # fmt: skip
 
 
