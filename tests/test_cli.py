@@ -125,7 +125,7 @@ def test_init_gives_the_size(cli: Cli) -> None:
         (("red", "--preset", "startr"), "did you mean starter?"),
         (
             ("red", "--device", "cudda"),
-            "--device must be one of auto, cpu, cuda, cuda:0, got 'cudda'; did you mean cuda?",
+            "--device must be one of auto, cpu, cuda, cuda:0, mps, got 'cudda'; did you mean cuda?",
         ),
         (("red", "--size", "1x1"), "--size 1x1 is smaller than one latent cell"),
         (("red", "--size", "big"), "--size must look like 256x256"),

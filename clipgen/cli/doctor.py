@@ -21,7 +21,7 @@ from clipgen.config.plan import Plan, spell
 from clipgen.config.presets import PRESETS, Preset
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import networks_of, resolve
-from clipgen.util.devices import pick_device
+from clipgen.util.devices import free_memory, has_mps, pick_device
 from clipgen.util.text import readable_bytes, readable_time
 from clipgen.weights import registry
 from clipgen.weights.cache import Cache
@@ -92,6 +92,8 @@ def _machine(wish: str) -> dict[str, str]:
         free, total = torch.cuda.mem_get_info(k)
         name = torch.cuda.get_device_name(k)
         rows[f"cuda:{k}"] = f"{name}, {readable_bytes(free)} free of {readable_bytes(total)}"
+    if has_mps():
+        rows["mps"] = f"a GPU of Apple's, {readable_bytes(free_memory(torch.device('mps')) or 0)} free"
     return rows
 
 

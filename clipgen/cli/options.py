@@ -195,8 +195,8 @@ class EngineOptions:
         Option(
             "--device",
             "Where to compute; auto uses a GPU if there is one.",
-            "auto|cpu|cuda[:N]",
-            ("auto", "cpu", "cuda"),
+            "auto|cpu|cuda[:N]|mps",
+            ("auto", "cpu", "cuda", "mps"),
             panel=ENGINE,
         ),
     ] = "auto"

@@ -17,6 +17,7 @@ from clipgen.core.loop import embed
 from clipgen.engine.forecast import Cost, Part
 from clipgen.engine.memory import MemoryCost, MicroBatches, kept_bytes, room
 from clipgen.engine.models import Models
+from clipgen.util.devices import wait_for
 
 CELLS = 8
 """Side of the small picture in latent cells, if the full picture has as many."""
@@ -93,5 +94,4 @@ class CostEstimate:
         return seconds
 
     def _wait(self) -> None:
-        if self._models.device.type == "cuda":
-            torch.cuda.synchronize(self._models.device)
+        wait_for(self._models.device)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from clipgen.engine.cgroups import free_in_groups
+from clipgen.util.devices import free_memory
 
 SLACK = 1.3
 """Factor for what a step holds beside the tensors kept for the gradient."""
@@ -74,12 +75,13 @@ def kept_bytes(compute: Callable[[], Sequence[Tensor]], weights: Iterable[Tensor
 
 def room(device: torch.device) -> int:
     """Return the free bytes on a device, within the limits of the container and of the process."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    on_device = free_memory(device)
+    if on_device is not None and device.type != "mps":
+        return on_device
     free = psutil.virtual_memory().available
     in_groups = free_in_groups()
-    return min(free, _free_in_process(free), free if in_groups is None else in_groups)
+    here = min(free, _free_in_process(free), free if in_groups is None else in_groups)
+    return here if on_device is None else min(here, on_device)  # Apple's GPUs share the machine's memory
 
 
 def _free_in_process(free: int) -> int:
@@ -90,6 +92,10 @@ def _free_in_process(free: int) -> int:
     return free if limit == psutil.RLIM_INFINITY else max(limit - process.memory_info().vms, 0)
 
 
+_SAID = ("can't allocate memory", "MPS backend out of memory")
+"""What torch says, in a RuntimeError, on the CPU and on Apple's GPUs."""
+
+
 def is_memory_error(error: BaseException) -> bool:
     """Whether an error means that the machine or the GPU ran out of memory."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(part in str(error) for part in _SAID)

@@ -22,7 +22,7 @@ from clipgen.generators import GENERATORS
 from clipgen.generators.networks import build_network
 from clipgen.perceptors.classifier import ClassifierPerceptor, build_classifier
 from clipgen.perceptors.clip import build_perceptor
-from clipgen.util.devices import pick_device
+from clipgen.util.devices import fallback_note, in_single, pick_device
 from clipgen.util.text import quoted
 from clipgen.weights.kinds import STARTER_PACKAGE
 from clipgen.weights.loader import Note, load
@@ -56,8 +56,11 @@ def load_models(plan: Plan, device: str | torch.device = "auto", note: Note = la
     device = torch.device(pick_device(str(device)))
 
     def ready(module: Loaded) -> Loaded:
+        in_single(module, device)
         return module.eval().requires_grad_(False).to(device)
 
+    if (said := fallback_note(device)) is not None:
+        note(said)
     with memory_errors(plan), usual_modes(), _loading, torch.random.fork_rng([device] if device.type == "cuda" else []):
         network = ready(_generator(plan, note))
         seen = {name: ready(perceptor_of(name, note)) for name in dict.fromkeys(row.weights for row in plan.perceptors)}
@@ -101,7 +104,8 @@ def load_judges(plan: Plan, models: Models) -> list[Any]:
     """Return the perceptors that rank pictures: the judges of the plan, or the guiding perceptors if it has none."""
     if not plan.judges:
         return [guide.perceptor for guide in models.guides]
-    return [perceptor_of(name).eval().requires_grad_(False).to(models.device) for name in plan.judges]
+    judges = [perceptor_of(name).eval().requires_grad_(False) for name in plan.judges]
+    return [in_single(judge, models.device).to(models.device) for judge in judges]
 
 
 def perceptor_of(name: str, note: Note = lambda _line: None) -> Any:

@@ -31,7 +31,7 @@ def usual_modes() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        for kind in ("cpu", "cuda"):
+        for kind in ("cpu", "cuda", "mps"):
             stack.enter_context(torch.autocast(kind, enabled=False))
         if torch.get_default_dtype() is not torch.float32:
             stack.enter_context(_SinglePrecision())

@@ -24,6 +24,7 @@ from clipgen.engine.models import Models, proposal_module
 from clipgen.engine.recovery import Recovery
 from clipgen.engine.snapshot import Snapshot, copy_rows, restore_, tensors_of
 from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
+from clipgen.util.devices import release_memory
 from clipgen.util.images import resized
 from clipgen.util.interrupts import Stop
 from clipgen.util.text import readable_bytes
@@ -100,8 +101,7 @@ class Run:
         """
         while (measured := self._try_to_find_gradients()) is None:
             gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            release_memory(self._models.device)
         return self._steps(measured)
 
     def update(self) -> None:

@@ -1,20 +1,43 @@
-"""The torch device that `--device` selects on this machine."""
+"""The torch device that `--device` selects on this machine, and what differs between kinds of devices."""
 
+from __future__ import annotations
+
+import os
 import re
+import sys
+from typing import TYPE_CHECKING
 
 from clipgen.errors import UsageError, unknown_value
 
+if TYPE_CHECKING:
+    import torch
+
+FALLBACK = "PYTORCH_ENABLE_MPS_FALLBACK"
+"""The variable that lets torch compute on the CPU what it lacks on Apple's GPUs."""
+
+if sys.platform == "darwin" and "torch" not in sys.modules:  # torch reads it once, when it is imported
+    os.environ.setdefault(FALLBACK, "1")
+
 
 def pick_device(text: str) -> str:
-    """Return the torch device that `text` selects: auto, cpu, cuda or cuda:N; raises UsageError if there is none."""
-    wish = re.fullmatch(r"auto|cpu|cuda(?::([0-9]{1,3}))?", text)
+    """Return the torch device that `text` selects: auto, cpu, cuda, cuda:N or mps; UsageError if there is none.
+
+    auto: a GPU of CUDA, else Apple's, else the CPU.
+    """
+    wish = re.fullmatch(r"auto|cpu|mps(?::0)?|cuda(?::([0-9]{1,3}))?", text)
     if wish is None:
-        raise unknown_value("--device", text, ("auto", "cpu", "cuda", "cuda:0"))
+        raise unknown_value("--device", text, ("auto", "cpu", "cuda", "cuda:0", "mps"))
     if text == "cpu":
         return text
-    gpus = gpu_count()
+    gpus = _cuda_count()
     if text == "auto":
-        return "cuda" if gpus else "cpu"
+        return "cuda" if gpus else "mps" if has_mps() else "cpu"
+    if text.startswith("mps"):
+        if not has_mps():
+            raise UsageError(
+                f"--device {text}: torch finds no GPU of Apple's on this machine; use --device cpu or --device auto"
+            )
+        return "mps"
     if not gpus:
         raise UsageError(f"--device {text}: torch finds no GPU on this machine; use --device cpu or --device auto")
     if int(wish[1] or 0) >= gpus:
@@ -24,6 +47,69 @@ def pick_device(text: str) -> str:
 
 def gpu_count() -> int:
     """Return the number of GPUs that torch can use."""
+    return _cuda_count() or int(has_mps())
+
+
+def has_mps() -> bool:
+    """Tell whether torch can use a GPU of Apple's."""
+    import torch
+
+    return torch.backends.mps.is_available()
+
+
+def fallback_note(device: torch.device) -> str | None:
+    """Return what users of a device should know of operations that it lacks; None if there is nothing."""
+    if device.type != "mps":
+        return None
+    if os.environ.get(FALLBACK) == "1":
+        return "device mps: what torch lacks on Apple's GPUs is computed on the CPU"
+    return f"device mps: if torch lacks an operation, set {FALLBACK}=1 before Python starts, or use --device cpu"
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until a device has done what it was given."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def release_memory(device: torch.device) -> None:
+    """Give back memory of a device that torch holds without using it."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Return the free bytes of a GPU's memory; None for the CPU."""
+    import torch
+
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if device.type == "mps":
+        return max(torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory(), 0)
+    return None
+
+
+def in_single(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:
+    """Return the module, with 64-bit numbers made 32-bit ones for a device without these."""
+    import torch
+
+    if device.type == "mps":
+        for value in (*module.parameters(), *module.buffers()):
+            if value.dtype is torch.float64:
+                value.data = value.data.float()
+    return module
+
+
+def _cuda_count() -> int:
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0

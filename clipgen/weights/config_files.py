@@ -11,6 +11,7 @@ import yaml
 from clipgen.errors import UsageError
 from clipgen.util.text import one_line, quoted
 from clipgen.weights.clips import CLIP_MEAN, CLIP_STD
+from clipgen.weights.yaml_text import load_yaml
 
 MAX_REASON = 120
 MAX_CONFIG = 100_000
@@ -36,7 +37,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises UsageError for anything else, aliases, interpolations and large files included.
     """
     try:
-        model = _load_yaml(_read_text(path, "--vqgan-config"))["model"]
+        model = load_yaml(_read_text(path, "--vqgan-config"))["model"]
         model = model["params"].get("first_stage_config", model)
         target, params = str(model["target"]).split(".")[-1], model["params"]
         shape = {name: _plain(name, value) for name, value in params["ddconfig"].items()}
@@ -72,13 +73,6 @@ def _check_shape(shape: dict[str, Any], path: Path) -> None:
             f"--vqgan-config {path} is of a VQGAN with in_channels {channels[0]} and out_ch {channels[1]}; only RGB, 3 "
             "and 3, is supported"
         )
-
-
-def _load_yaml(text: str) -> Any:
-    """Parse YAML; YAMLError if it has aliases, with which a short text can describe endless data."""
-    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-        raise yaml.YAMLError("it has aliases")
-    return yaml.safe_load(text)
 
 
 def _read_text(path: Path, flag: str) -> str:

@@ -15,16 +15,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import torch
 
 from clipgen.util.text import quoted
-from clipgen.weights.pickles import Builder, Interpreter, Name, UnreadableError
+from clipgen.weights.pickles import MAX_ARGUMENTS, Builder, Interpreter, Name, UnreadableError
 
 Key = TypeVar("Key", int, str)
 
 MAX_DIMENSIONS = 16
+MAX_COUNT = 2**60
+"""Of values in a storage, and of any number about a tensor: arithmetic with longer ones takes time."""
 MAGIC = 0x1950A86A20F9469CFC6C
 """The first pickle in a file of torch before 1.6."""
 
@@ -75,7 +77,7 @@ def _tensor(storage: object, offset: object, size: object, stride: object, *_: o
     if not isinstance(storage, Storage) or not isinstance(size, tuple) or not isinstance(stride, tuple):
         raise UnreadableError("a tensor in it has no storage or no size")
     numbers = (offset, *size[: MAX_DIMENSIONS + 1], *stride[: MAX_DIMENSIONS + 1])
-    if not all(type(number) is int and number >= 0 for number in numbers):
+    if not all(_is_count(number) for number in numbers):
         raise UnreadableError("a tensor in it has a size that is no size")
     if len(size) != len(stride) or len(size) > MAX_DIMENSIONS:
         raise UnreadableError("a tensor in it has too many dimensions, or steps that are not one for each")
@@ -85,6 +87,10 @@ def _tensor(storage: object, offset: object, size: object, stride: object, *_: o
     if prod(size) > storage.count or (prod(size) and last >= storage.count):
         raise UnreadableError("a tensor in it is larger than its storage")
     return TensorRecord(storage, first, size, stride)
+
+
+def _is_count(number: object) -> TypeGuard[int]:
+    return type(number) is int and 0 <= number <= MAX_COUNT
 
 
 def _ordered_dict(*pairs: object) -> dict[Any, Any]:
@@ -113,7 +119,7 @@ BUILDERS: dict[str, Builder] = {
 
 def _storage(saved_id: object) -> object:
     """Turn torch's persistent id of a storage into its record, and that of a module into the module's class."""
-    kind, *rest = saved_id if isinstance(saved_id, tuple) else ("",)
+    kind, *rest = saved_id if isinstance(saved_id, tuple) and len(saved_id) <= MAX_ARGUMENTS else ("",)
     if kind == "module":
         return rest[0]
     if kind != "storage":
@@ -122,7 +128,7 @@ def _storage(saved_id: object) -> object:
     place = (key, 0, count)
     if view and view[0] is not None:
         _, offset, length = view[0]
-        if not 0 <= offset <= offset + length <= count:
+        if not (_is_count(offset) and _is_count(length) and _is_count(count)) or offset + length > count:
             raise UnreadableError("a view in it is larger than its storage")
         place = (key, offset, length)
     return _named_storage(of_type, *place)
@@ -130,8 +136,10 @@ def _storage(saved_id: object) -> object:
 
 def _named_storage(of_type: object, key: object, offset: object, count: object) -> Storage:
     if not isinstance(of_type, Name) or of_type.text not in _DTYPES:
-        raise UnreadableError(f"numbers of the type {getattr(of_type, 'text', of_type)} in it are not read")
-    if not isinstance(key, str) or type(count) is not int or type(offset) is not int or count < 0:
+        # Only a name is shown: anything else may be tuples in tuples that take for ever to write out.
+        named = of_type.text if isinstance(of_type, Name) else type(of_type).__name__
+        raise UnreadableError(f"numbers of the type {quoted(named)} in it are not read")
+    if not isinstance(key, str) or not _is_count(count) or not _is_count(offset):
         raise UnreadableError("a storage in it has no key or no size")
     return Storage(key, _DTYPES[of_type.text], count, offset)
 
@@ -154,7 +162,17 @@ def read_zip(path: Path, memory: mmap.mmap) -> Contents:
     saved = Interpreter(BUILDERS, _storage).read(io.BytesIO(_content(memory, entries[f"{roots[0]}data.pkl"])))
     folder = f"{roots[0]}data/"
     stored = {name.removeprefix(folder): entry for name, entry in entries.items() if name.startswith(folder)}
-    return Contents(saved, {key: _place(memory, entry) for key, entry in stored.items()})
+    return Contents(saved, _apart({key: _place(memory, entry) for key, entry in stored.items()}))
+
+
+def _apart(places: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    """Return the places. Raises UnreadableError if one overlaps another: together they would exceed the file."""
+    end = 0
+    for start, length in sorted(places.values()):
+        if start < end:
+            raise UnreadableError("storages in it overlap")
+        end = start + length
+    return places
 
 
 def _content(memory: mmap.mmap, entry: zipfile.ZipInfo) -> bytes:
@@ -207,13 +225,9 @@ def _next_storage(memory: mmap.mmap, width: int) -> tuple[int, int]:
     return start, length
 
 
-def read_tar(path: Path, memory: mmap.mmap) -> Contents:
+def read_tar(memory: mmap.mmap) -> Contents:
     """Read a file of torch before 0.2: a tar archive of storages, tensors, and a pickle that refers to them."""
-    try:
-        with tarfile.open(path, "r:") as archive:
-            starts = {member.name: member.offset_data for member in archive}
-    except (tarfile.TarError, OSError) as error:
-        raise UnreadableError(f"it is a broken archive ({error})") from error
+    starts = _tar_members(memory)
     tensors: dict[int, object] = {}
     machine = Interpreter(BUILDERS, lambda key: key[0] if isinstance(key, tuple) else tensors[int(key)])
     storages, places = _tar_storages(machine, memory, starts["storages"])
@@ -221,10 +235,32 @@ def read_tar(path: Path, memory: mmap.mmap) -> Contents:
     for _ in range(machine.read(memory)):
         key, storage = (_plain(number, int) for number in machine.read(memory)[:2])
         (dimensions,) = struct.unpack("<i4x", memory.read(8))
+        if not 0 <= dimensions <= MAX_DIMENSIONS:
+            raise UnreadableError("a tensor in it has too many dimensions")
         numbers = struct.unpack(f"<{2 * dimensions + 1}q", memory.read(8 * (2 * dimensions + 1)))
         tensors[key] = _tensor(storages[storage], numbers[-1], numbers[:dimensions], numbers[dimensions:-1])
     memory.seek(starts["pickle"])
     return Contents(machine.read(memory), places)
+
+
+def _tar_members(memory: mmap.mmap) -> dict[str, int]:
+    """Return the start of each member's content by its name.
+
+    Headers are read one by one: tarfile's own loop recurses at headers about headers, and copies records for each.
+    """
+    starts: dict[str, int] = {}
+    place = 0
+    while (header := memory[place : place + tarfile.BLOCKSIZE]).strip(b"\0"):
+        try:
+            entry = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+        except tarfile.HeaderError as error:
+            raise UnreadableError(f"it is a broken archive ({error})") from error
+        if entry.size < 0:
+            raise UnreadableError("it is a broken archive (a member has no size)")
+        place += tarfile.BLOCKSIZE
+        starts[entry.name] = place
+        place += -(-entry.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+    return starts
 
 
 def _tar_storages(

@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from clipgen.weights.layouts import LAYOUTS, Layout
 
 COUNTS = ("layers", "num_res_blocks", "n_blk_per_group", "ch_mult", "space_to_depth")
 """The keys of a config that decide how many layers a network has, or how many channels."""
+LAYERS = ("layers", "num_res_blocks", "n_blk_per_group")
+"""Those of `COUNTS` that are numbers of layers: of the whole, or of each of the levels in `ch_mult`."""
 MAX_COUNT = 256
 ODD_TENSOR = re.compile("_rebuild_|_reconstruct")
 """In the class of what is a tensor in another form: sparse, quantised, of numpy."""
@@ -98,9 +101,10 @@ def find_network(
     one.
     """
     names = _named(files)
-    known = _expected(kind, config, names) if isinstance(config, dict) else {}
-    configured = config if callable(config) else check or (lambda _: config)
     read = [(path, read_foreign(path)) for path in files]
+    count = sum(len(tensors) for _, tensors in read)
+    known = _expected(kind, config, names, count) if isinstance(config, dict) else {}
+    configured = config if callable(config) else check or (lambda _: config)
     layout = LAYOUTS[kind]
     if layout.parts == ("",):
         [(_, tensors)] = read
@@ -156,7 +160,7 @@ def _tried(
     layout, names = LAYOUTS[kind], _named(files)
     try:
         config = configured(place.tensors)
-        expected = known or _expected(kind, config, names)
+        expected = known or _expected(kind, config, names, len(tensors))
     except ClipgenError as error:
         return Network(kind, files, place, {}, {}, wrong=str(error), faults=len(tensors) + 1)
     found = layout.renamed(place.tensors, expected) if layout.renamed else dict(place.tensors)
@@ -194,17 +198,22 @@ def check_against_config(checkpoint: Checkpoint, path: Path) -> Checkpoint:
 
     The recipe of the result names the file with its size and sha256. Raises ClipgenError if tensors do not match.
     """
-    expected = _expected(checkpoint.kind, checkpoint.config, path.name)
+    expected = _expected(checkpoint.kind, checkpoint.config, path.name, len(checkpoint.tensors))
     if wrong := _differences(checkpoint.tensors, expected):
         raise ClipgenError(f"tensors of {path.name}: {_summed(wrong)}; its config is of another network")
     tensors = _copied(checkpoint.tensors, expected, path.name)
     return Checkpoint(checkpoint.kind, checkpoint.config, tensors, {"converted_from": [_identity(path)]})
 
 
-def _expected(kind: str, config: dict[str, Any], names: str) -> dict[str, Tensor]:
-    """Return the state dict of the network of a config, as tensors without content on the meta device."""
+def _expected(kind: str, config: dict[str, Any], names: str, count: int) -> dict[str, Tensor]:
+    """Return the state dict of the network of a config, as tensors without content on the meta device.
+
+    count: of the tensors in the file, without which no layer is built.
+    """
     try:
         _check_counts(config)
+        if _layers(config) > count:
+            raise ValueError(f"it has {_layers(config)} layers, and the file {count} tensors")
         with torch.device("meta"):
             return builder(kind)(config).state_dict()
     except ClipgenError:
@@ -223,6 +232,14 @@ def _check_counts(config: Mapping[str, Any]) -> None:
             counts = [*value, len(value)] if isinstance(value, list) else [value]
             if not all(isinstance(count, int) and 0 < count <= MAX_COUNT for count in counts):
                 raise ValueError(f"{name} is {value}")
+
+
+def _layers(config: Mapping[str, Any]) -> int:
+    """Return how many layers the network of a config has at least; those of parts count together."""
+    own = [sum(value) if isinstance(value, list) else value for name, value in config.items() if name in LAYERS]
+    if isinstance(config.get("ch_mult"), list):
+        own.append(len(config["ch_mult"]))
+    return (prod(own) if own else 0) + sum(_layers(part) for part in config.values() if isinstance(part, Mapping))
 
 
 def _differences(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, list[str]]:

@@ -22,6 +22,7 @@ from filelock import Timeout
 from clipgen.errors import ClipgenError
 from clipgen.weights.cache import Cache, sha256_of
 from clipgen.weights.partial_file import PartialFile
+from clipgen.weights.patience import TimedResponse
 from clipgen.weights.records import Record
 from clipgen.weights.transport import (
     MirrorError,
@@ -36,6 +37,8 @@ CHUNK = 1 << 20
 """Bytes that are read at a time."""
 MAX_BYTES = 50 * 10**9
 """The largest file that is accepted where the size is not known."""
+CRAWL_BYTES = 20_000
+"""A body must bring so many in `Fetcher.crawl_seconds`; a modem did."""
 PROGRESS_BYTES = 10**6
 """An attempt that brings so many more bytes counts as progress: the count of failures begins again."""
 
@@ -53,7 +56,8 @@ class Fetcher:
     """Downloads files into a cache.
 
     offline: download nothing; HF_HUB_OFFLINE does the same.
-    stall_seconds: how long a server may send nothing.
+    stall_seconds: how long a server may send nothing. head_seconds: how long the head of an answer may take.
+    crawl_seconds: how long a body may take for each `CRAWL_BYTES`.
     pause_seconds: before the first retry, and doubled before each further one.
     retries: how often a mirror is asked again in a row without progress.
     allow_http_to: hosts that may be asked without TLS; for tests.
@@ -63,6 +67,8 @@ class Fetcher:
     cache: Cache = field(default_factory=Cache)
     offline: bool = False
     stall_seconds: float = 30.0
+    head_seconds: float = 60.0
+    crawl_seconds: float = 60.0
     pause_seconds: float = 1.0
     retries: int = 4
     allow_http_to: tuple[str, ...] = ()
@@ -100,7 +106,7 @@ class _Download:
 
     def __init__(self, fetcher: Fetcher, record: Record, progress: Progress) -> None:
         self._fetcher, self._cache, self._record, self._progress = fetcher, fetcher.cache, record, progress
-        self._transport = Transport(fetcher.stall_seconds, fetcher.allow_http_to)
+        self._transport = Transport(fetcher.stall_seconds, fetcher.head_seconds, fetcher.allow_http_to)
         self._part = PartialFile(self._cache.path(record))
         self._wanted = self._cache.expected_sha256(record)
 
@@ -166,7 +172,7 @@ class _Download:
         if have and (size is None or have < size) and (self._wanted or validator):
             headers = {"Range": f"bytes={have}-", **({"If-Range": validator} if validator else {})}
         with self._transport.get(address, headers) as response:
-            start, total = _read_head(response, have if headers else 0, size)
+            start, total = _read_head(response, have if headers else 0, size, _most(self._record))
             if not (total or self._wanted or response.chunked):  # a broken connection would look like the end
                 raise MirrorError("it does not say how long the file is")
             offered = _read_validator(response)
@@ -180,10 +186,11 @@ class _Download:
             self._cache.check_room(self._record, (total or start) - start)
             self._receive(response, start, total)
 
-    def _receive(self, response: HTTPResponse, start: int, total: int | None) -> None:
+    def _receive(self, response: TimedResponse, start: int, total: int | None) -> None:
         """Append the body of a response, which begins at byte `start` of a file of `total`."""
-        done, limit = start, total or MAX_BYTES
+        done, limit = start, total or _most(self._record)
         self._progress(done, total)
+        pace = _Pace(self._fetcher.crawl_seconds)
         while chunk := self._transport.read(response, CHUNK):
             if done == 0 and _is_web_page(chunk):
                 raise MirrorError("it sends a web page")
@@ -192,7 +199,9 @@ class _Download:
                 if done > limit:
                     self._part.discard()
                     raise MirrorError(f"it sends more than {limit} bytes")
+                self._cache.check_room(self._record, len(chunk))
                 self._part.append(chunk)
+            pace.check(done - start)
             self._progress(done, total)
         if done < (total or 1):
             raise TemporaryError(f"it broke off after {done} of {total or 'unknown'} bytes")
@@ -209,11 +218,30 @@ class _Download:
         return self._cache.install(self._record, self._part.path, found)
 
 
-def _read_head(response: HTTPResponse, have: int, size: int | None) -> tuple[int, int | None]:
+class _Pace:
+    """How fast a body comes. Raises TemporaryError where a server sends a byte now and then."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._since, self._done = seconds, time.monotonic(), 0
+
+    def check(self, done: int) -> None:
+        """Take the number of bytes so far."""
+        if done - self._done >= CRAWL_BYTES:
+            self._since, self._done = time.monotonic(), done
+        elif time.monotonic() - self._since > self._seconds:
+            raise TemporaryError(f"it sent only {done - self._done} bytes in {self._seconds:g} s")
+
+
+def _most(record: Record) -> int:
+    """Return the most bytes that the file of a record may have whose size is not known exactly."""
+    return MAX_BYTES if record.megabytes is None else 2 * record.megabytes * 10**6
+
+
+def _read_head(response: HTTPResponse, have: int, size: int | None, most: int) -> tuple[int, int | None]:
     """Return the byte at which a response begins, and the size of the whole file.
 
-    have: the first byte that was asked for. size: what the file must have, if known. Raises TransferError for a
-    response to something else.
+    have: the first byte that was asked for. size: what the file must have, if known. most: what it may have, if not.
+    Raises TransferError for a response to something else.
     """
     if response.status == 200:
         if response.headers.get_content_type() in ("text/html", "application/xhtml+xml"):
@@ -223,7 +251,7 @@ def _read_head(response: HTTPResponse, have: int, size: int | None) -> tuple[int
         start, total = _read_range(response, have)
     if size is not None and total not in (None, size):
         raise MirrorError(f"it offers {total} bytes, not {size}")
-    if total is not None and total > MAX_BYTES:
+    if total is not None and size is None and total > most:
         raise MirrorError(f"it offers {total} bytes, more than any file of weights has")
     return start, size if total is None else total
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,13 +20,17 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from clipgen.errors import ClipgenError, WeightsMissingError
-from clipgen.util.text import quoted
-from clipgen.weights.containers import Contents, TensorRecord, read_legacy, read_tar, read_zip
+from clipgen.util.text import one_line, quoted
+from clipgen.weights.containers import MAX_DIMENSIONS, Contents, TensorRecord, read_legacy, read_tar, read_zip
 from clipgen.weights.pickles import BROKEN, Stub, UnreadableError
 
 MAX_ITEMS, MAX_TENSORS, MAX_OTHERS = 1_000_000, 100_000, 10_000
 """Of everything in a file, more than any checkpoint has, as parts that contain each other have no end; of its tensors;
 and of the other objects whose names are kept."""
+MAX_SHARING = 16
+"""How many times as large as the file its tensors may be together; those that are tied share numbers."""
+MAX_REASON = 200
+"""Characters of an error that are shown."""
 MAX_DEPTH, MAX_NAME = 50, 500
 """Of parts in each other, and of a tensor's name in characters; what has a longer one is left out."""
 TABLES = ("_parameters", "_buffers", "_modules")
@@ -61,9 +66,11 @@ def read_foreign(path: Path) -> Tensors:
         # ACCESS_COPY: writing to a tensor changes the memory, never the file.
         memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         contents = _open_container(path, memory, start)
+        records, others = _state(contents.saved, min(MAX_ITEMS, len(memory)))
+        _check_sharing(records.values(), len(memory))
         whole = torch.frombuffer(memory, dtype=torch.uint8)
-        records, others = _state(contents.saved)
-        found = Tensors({name: _view(whole, record, contents) for name, record in records.items()})
+        copies: dict[str, Tensor] = {}
+        found = Tensors({name: _view(whole, record, contents, copies) for name, record in records.items()})
         found.others = others
         return found
 
@@ -73,48 +80,67 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (UnreadableError, SafetensorError, OSError, *BROKEN) as error:
-        reason = str(error) if isinstance(error, UnreadableError) else f"it is broken ({type(error).__name__}: {error})"
+        known = isinstance(error, UnreadableError)
+        reason = str(error) if known else f"it is broken ({type(error).__name__}: {one_line(str(error), MAX_REASON)})"
         raise ClipgenError(f"{path.name} cannot be read as weights: {reason}; fetch it again or use another") from error
 
 
 def _read_safetensors(path: Path) -> Tensors:
     with safe_open(path, framework="pt") as file:
-        return Tensors({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (not a mapping)
+        names = file.keys()
+        if any(len(name) > MAX_NAME for name in names):
+            raise UnreadableError("a tensor in it has a name without end")
+        if any(len(file.get_slice(name).get_shape()) > MAX_DIMENSIONS for name in names):
+            raise UnreadableError("a tensor in it has too many dimensions")
+        try:
+            return Tensors({name: file.get_tensor(name) for name in names})
+        except (RuntimeError, AttributeError) as error:  # a dtype that this release of torch lacks
+            raise UnreadableError(f"a tensor in it is not read ({one_line(str(error), MAX_REASON)})") from error
 
 
 def _open_container(path: Path, memory: mmap.mmap, start: bytes) -> Contents:
     if start[:4] == b"PK\x03\x04":
         return read_zip(path, memory)
     if start[257:262] == b"ustar":
-        return read_tar(path, memory)
+        return read_tar(memory)
     if start[:1] == b"\x80":
         return read_legacy(memory)
     page = start.lstrip()[:1] == b"<"
     raise UnreadableError("it is a web page" if page else "it is neither safetensors nor a file of torch")
 
 
-def _view(whole: Tensor, record: TensorRecord, contents: Contents) -> Tensor:
-    """Return a tensor as a view of the file's bytes. Raises UnreadableError if its storage is not all there."""
+def _check_sharing(records: Iterable[TensorRecord], size: int) -> None:
+    """Raise UnreadableError if the tensors together exceed the file, of so many bytes, by far."""
+    if sum(prod(record.size) * record.storage.dtype.itemsize for record in records) > MAX_SHARING * size:
+        raise UnreadableError("its tensors share the same numbers too often")
+
+
+def _view(whole: Tensor, record: TensorRecord, contents: Contents, copies: dict[str, Tensor]) -> Tensor:
+    """Return a tensor as a view of the file's bytes. Raises UnreadableError if its storage is not all there.
+
+    copies: by key, the storages that do not lie at a multiple of their values' width; each is copied once.
+    """
     storage = record.storage
     start, available = contents.places.get(storage.key, (0, 0))
-    first, length = storage.offset * storage.dtype.itemsize, storage.count * storage.dtype.itemsize
+    width = storage.dtype.itemsize
+    first, length = storage.offset * width, storage.count * width
     if first + length > available:
         raise UnreadableError("a storage in it is smaller than it says")
-    values = whole[start + first : start + first + length]
-    if (start + first) % storage.dtype.itemsize:
-        values = values.clone()
-    values = values.view(storage.dtype)
+    kept = whole[start : start + available]
+    if start % width:
+        kept = copies[storage.key] if storage.key in copies else copies.setdefault(storage.key, kept.clone())
+    values = kept[first : first + length].view(storage.dtype)
     return values.as_strided(record.size, record.stride, values.storage_offset() + record.offset)
 
 
-def _state(saved: Any) -> tuple[dict[str, TensorRecord], dict[str, str]]:
-    """Return the tensors in a saved object, and the classes of what else has a name.
+def _state(saved: Any, limit: int) -> tuple[dict[str, TensorRecord], dict[str, str]]:
+    """Return the tensors in a saved object of at most `limit` items, and the classes of what else has a name.
 
     Raises UnreadableError if there are no tensors.
     """
     found: dict[str, TensorRecord] = {}
     others: dict[str, str] = {}
-    for name, value in _module_tensors(saved, "", 0, [0]):
+    for name, value in _module_tensors(saved, "", 0, [limit]):
         if isinstance(value, Stub):
             if len(others) < MAX_OTHERS:
                 others.setdefault(name, quoted(value.name))
@@ -135,10 +161,10 @@ def _called(value: object) -> str:
     return quoted(value.name) if isinstance(value, Stub) else f"a {type(value).__name__}"
 
 
-def _module_tensors(value: Any, name: str, depth: int, seen: list[int]) -> Iterator[tuple[str, TensorRecord | Stub]]:
+def _module_tensors(value: Any, name: str, depth: int, left: list[int]) -> Iterator[tuple[str, TensorRecord | Stub]]:
     """Yield each tensor, and each object of an unknown class, in what is called `name`, with its own name.
 
-    seen: the number of items so far, as its one item; shared by all calls. Raises UnreadableError at the limits.
+    left: how many more items there may be, as its one item; shared by all calls. Raises UnreadableError at the limits.
     """
     items = _attributes(value)
     if items is None:
@@ -148,12 +174,12 @@ def _module_tensors(value: Any, name: str, depth: int, seen: list[int]) -> Itera
     if depth > MAX_DEPTH:
         raise UnreadableError("its parts hold each other without end")
     for key, inner in items:
-        seen[0] += 1
-        if seen[0] > MAX_ITEMS:
+        left[0] -= 1
+        if left[0] < 0:
             raise UnreadableError("its parts hold each other without end")
         whole = f"{name}.{key}" if name else str(key)
         if len(whole) <= MAX_NAME and not isinstance(inner, str | bytes | int | float | None):
-            yield from _module_tensors(inner, whole, depth + 1, seen)
+            yield from _module_tensors(inner, whole, depth + 1, left)
 
 
 def _attributes(value: Any) -> Iterable[tuple[Any, Any]] | None:

@@ -17,8 +17,8 @@ MAX_INSTRUCTIONS = 2_000_000
 """Of one pickle; the largest known checkpoints have 100 000."""
 MAX_KEY = 2**60
 """Of integers as keys: larger ones can be chosen to have equal hashes, and a dict of a million such takes hours."""
-MAX_PARTS = 16
-"""Of a tuple as a key: it may be hashed many times."""
+MAX_ARGUMENTS = 16
+"""Of a known function, and parts of a persistent id: both may be long, and be used many times."""
 MAX_NAME = 500
 """Characters of a class's name: it may be joined from the same two strings many times."""
 
@@ -97,17 +97,23 @@ class Interpreter:
         if not isinstance(what, Name):
             return Stub(type(what).__name__, (what, arguments))
         builder = self.builders.get(what.text)
-        return builder(*arguments) if builder and isinstance(arguments, tuple) else Stub(what.text, arguments)
+        if builder is None or not isinstance(arguments, tuple):
+            return Stub(what.text, arguments)
+        if len(arguments) > MAX_ARGUMENTS:
+            raise UnreadableError(f"{what.text} in it has more than {MAX_ARGUMENTS} arguments")
+        return builder(*arguments)
 
 
 def plain_dict(pairs: Iterable[Any]) -> dict[Any, Any]:
-    """Make a dict of pairs. Raises UnreadableError for a key that is not a plain value or a short tuple of these."""
-    made = {}
+    """Make a dict of pairs. Raises UnreadableError for a key that is neither a plain value nor a tuple.
+
+    A tuple becomes a Stub, which nothing can look up: its hash would be that of all it holds, and may be any number.
+    """
+    made: dict[Any, Any] = {}
     for key, value in pairs:
-        parts = key if isinstance(key, tuple) else (key,)
-        if len(parts) > MAX_PARTS or not all(_is_plain(part) for part in parts):
+        if not (isinstance(key, tuple) or _is_plain(key)):
             raise UnreadableError(f"a key of type {type(key).__name__} in its pickle is no plain value")
-        made[key] = value
+        made[Stub("tuple", key) if isinstance(key, tuple) else key] = value
     return made
 
 

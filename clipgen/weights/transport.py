@@ -6,20 +6,14 @@ import ssl
 import string
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException
 from typing import cast
 from urllib.error import URLError
 from urllib.parse import quote, urljoin, urlsplit
-from urllib.request import (
-    HTTPHandler,
-    HTTPSHandler,
-    OpenerDirector,
-    ProxyHandler,
-    Request,
-    UnknownHandler,
-)
+from urllib.request import OpenerDirector, ProxyHandler, Request, UnknownHandler
 
 from clipgen import __version__
+from clipgen.weights.patience import SlowError, TimedHTTPHandler, TimedHTTPSHandler, TimedResponse
 
 MAX_REDIRECTS = 5
 _MOVED = {301, 302, 303, 307, 308}
@@ -49,38 +43,39 @@ class RestartError(TransferError):
 class Transport:
     """Makes GET requests over HTTPS, through the proxy that the environment names.
 
-    stall_seconds: how long a server may send nothing.
+    stall_seconds: how long a server may send nothing. head_seconds: how long the head of its answer may take.
     allow_http_to: hosts that may be asked without TLS; for tests with a server on this machine.
     """
 
-    def __init__(self, stall_seconds: float, allow_http_to: Collection[str] = ()) -> None:
+    def __init__(self, stall_seconds: float, head_seconds: float, allow_http_to: Collection[str] = ()) -> None:
         self._stall_seconds = stall_seconds
         self._allow_http_to = allow_http_to
         # urllib's default handlers would also open files and FTP, and follow redirects to them.
         self._opener = OpenerDirector()
-        handlers = [ProxyHandler(), HTTPSHandler(context=ssl.create_default_context()), UnknownHandler()]
-        for handler in [*handlers, *([HTTPHandler()] if allow_http_to else [])]:
+        https = TimedHTTPSHandler(head_seconds, context=ssl.create_default_context())
+        handlers = [ProxyHandler(), https, UnknownHandler()]
+        for handler in [*handlers, *([TimedHTTPHandler(head_seconds)] if allow_http_to else [])]:
             self._opener.add_handler(handler)
 
     @contextmanager
-    def get(self, address: str, headers: Mapping[str, str]) -> Iterator[HTTPResponse]:
+    def get(self, address: str, headers: Mapping[str, str]) -> Iterator[TimedResponse]:
         """Request an address and open the response, of status 200, 206 or 416. Raises TransferError otherwise."""
         with self._errors_translated():
             response = self._follow(address, headers)
         with response:
             yield response
 
-    def read(self, response: HTTPResponse, size: int) -> bytes:
+    def read(self, response: TimedResponse, size: int) -> bytes:
         """Return what has arrived of a response, at most `size` bytes; none at its end. Raises TransferError."""
         with self._errors_translated():
-            return response.read1(size)
+            return response.read_some(size, self._stall_seconds)
 
-    def _follow(self, address: str, headers: Mapping[str, str]) -> HTTPResponse:
+    def _follow(self, address: str, headers: Mapping[str, str]) -> TimedResponse:
         for _ in range(MAX_REDIRECTS + 1):
             self._check(address)
             sent = {"User-Agent": f"clipgen/{__version__}", "Accept-Encoding": "identity", **headers}
             request = Request(address, headers=sent)  # noqa: S310 - checked above, for each redirect
-            response = cast(HTTPResponse, self._opener.open(request, timeout=self._stall_seconds))
+            response = cast(TimedResponse, self._opener.open(request, timeout=self._stall_seconds))
             if response.status not in _MOVED:
                 return _checked(response)
             response.close()
@@ -106,6 +101,8 @@ class Transport:
             reason = error.reason if isinstance(error, URLError) else error
             if isinstance(reason, ssl.SSLCertVerificationError):
                 raise MirrorError(f"its certificate is not valid ({reason.verify_message})") from error
+            if isinstance(reason, SlowError):
+                raise TemporaryError(str(reason)) from error
             if isinstance(reason, TimeoutError):
                 raise TemporaryError(f"not a byte came for {self._stall_seconds:g} s") from error
             if isinstance(error, ValueError):
@@ -115,7 +112,7 @@ class Transport:
             raise TemporaryError(f"the connection broke ({reason or type(error).__name__})") from error
 
 
-def _checked(response: HTTPResponse) -> HTTPResponse:
+def _checked(response: TimedResponse) -> TimedResponse:
     """Return a response that a download can use. Raises TransferError for any other, and closes it."""
     status = response.status
     encoding = response.headers.get("Content-Encoding", "identity")
