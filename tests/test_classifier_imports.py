@@ -243,7 +243,7 @@ def test_only_a_number_in_the_range_is_a_weight() -> None:
     for text in ("a", "timm:resnet18", "a:", "a:b2", ":", "", "a:٣"):
         assert split_weight(text) == (text, "")
     for number in ("0", "-1", "1001", "nan", "inf", "-inf", "1e999"):
-        with pytest.raises(UsageError, match=r"--clip 'a:.*': the weight after the colon must be above 0 and at most"):
+        with pytest.raises(UsageError, match=r"--clip 'a:.*': the weight after the colon must be from 1e-06 to"):
             split_weight(f"a:{number}", "--clip")
 
 
@@ -254,7 +254,7 @@ def test_only_a_number_in_the_range_is_a_weight() -> None:
             {"perceptor": ["efficientnet-lite3"]},
             "timm:NAME, must be one of .*did you mean classifier/efficientnet-lite",
         ),
-        ({"perceptor": ["efficientnet-lite0:0"]}, "the weight after the colon must be above 0 and at most 1000"),
+        ({"perceptor": ["efficientnet-lite0:0"]}, "the weight after the colon must be from 1e-06 to 1000"),
         ({"perceptor": ["clip/openai-rn50"]}, "--perceptor, unless it is timm:NAME, must be one of"),
         ({"perceptor": [""]}, "must be one of classifier/efficientnet-lite0.*, got ''"),
         ({"perceptor": ["timm:resnet18"]}, "--perceptor timm:resnet18 needs weights of yours; add --perceptor-weights"),

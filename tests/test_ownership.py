@@ -112,6 +112,7 @@ def test_resume_leaves_the_file_of_another_alone_and_goes_on_when_it_is_moved(
         (".png", "3600", grow),
         (".png", "0", grow),
         (".png", "3600", link),
+        (".png", "3600", pipe),
         (".png", "3600", folder),
         (".mp4", "3600", PUTS[0]),
         (".mp4", "3600", link),
@@ -179,3 +180,11 @@ def test_a_list_of_files_that_is_damaged_makes_nothing_the_runs_own(tmp_path: Pa
     with pytest.raises(FileExistsError):
         OwnFiles(tmp_path).check(picture)
     assert picture.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("name", ["n" * 260 + ".png", "é" * 200, "n" * 260 + ".clipgen"])
+def test_a_name_that_no_file_can_have_names_nothing_to_resume(cli: Cli, name: str) -> None:
+    refused = cli("resume", name)
+    assert refused.exit_code == 2
+    assert "there is nothing to resume" in refused.stderr
+    assert refused.stderr.count("\n") == 1

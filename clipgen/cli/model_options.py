@@ -12,7 +12,7 @@ from clipgen.util.text import quoted
 from clipgen.weights.registry import HUB_PREFIX, TIMM_PREFIX, known_network, networks
 
 MODELS = "Models"
-MAX_MODEL_WEIGHT = 1000.0
+MIN_MODEL_WEIGHT, MAX_MODEL_WEIGHT = 1e-6, 1000.0
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?(?:inf|nan)", re.IGNORECASE)
 
 
@@ -180,14 +180,15 @@ class ModelOptions:
 def split_weight(text: str, flag: str = "--perceptor") -> tuple[str, str]:
     """Split "ViT-B-32:0.5" into the name of a model and ":0.5"; "" if no weight follows the name.
 
-    Raises UsageError, which names the flag, unless the weight is above 0 and at most MAX_MODEL_WEIGHT.
+    Raises UsageError, which names the flag, unless the weight is from MIN_MODEL_WEIGHT to MAX_MODEL_WEIGHT.
     """
     name, colon, number = text.rpartition(":")
     if not colon or not _NUMBER.fullmatch(number):
         return text, ""
-    if not 0.0 < float(number) <= MAX_MODEL_WEIGHT:
+    if not MIN_MODEL_WEIGHT <= float(number) <= MAX_MODEL_WEIGHT:
         raise UsageError(
-            f"{flag} {quoted(text)}: the weight after the colon must be above 0 and at most {MAX_MODEL_WEIGHT:g}"
+            f"{flag} {quoted(text)}: the weight after the colon must be from {MIN_MODEL_WEIGHT:g} to "
+            f"{MAX_MODEL_WEIGHT:g}"
         )
     return name, f":{number}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from os.path import lexists  # which is False, and no error, for a name that no file can have
 from pathlib import Path
 
 from clipgen.errors import ClipgenError, UsageError
@@ -42,8 +43,12 @@ def change_order(workspace: Workspace, order: Order) -> None:
 def state_of(picture: Path) -> Path:
     """Return the folder with the state of a picture; raises UsageError if there is none."""
     folder = picture if picture.suffix == SUFFIX else picture.parent / f"{picture.stem}{SUFFIX}"
-    if not folder.is_dir():
-        hint = f"make it again with: clipgen replay {picture}" if picture.is_file() else "check the path"
+    if not (lexists(folder) and folder.is_dir()):
+        hint = (
+            f"make it again with: clipgen replay {picture}"
+            if lexists(picture) and picture.is_file()
+            else "check the path"
+        )
         raise UsageError(
             f"there is nothing to resume: {folder} does not exist, perhaps because the run has finished; {hint}"
         )

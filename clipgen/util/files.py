@@ -102,10 +102,11 @@ def _remove_created() -> None:
 
 
 def remove_empty(paths: Iterable[Path]) -> None:
-    """Remove the files that are empty."""
+    """Remove the files that are empty; links, pipes and the like, which somebody else has put there, stay."""
     for path in paths:
         with contextlib.suppress(OSError):  # it is gone, or its folder is, or is forbidden
-            if path.stat().st_size == 0:
+            found = path.lstat()
+            if stat.S_ISREG(found.st_mode) and found.st_size == 0:
                 path.unlink()
 
 
