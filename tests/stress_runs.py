@@ -239,6 +239,9 @@ def disk(one: World, draw: Random) -> None:
             result = one.cli(*asked)
         one.before.clear()
         (one.folder / "moved" / older.name).unlink(missing_ok=True)
+        for path in (one.folder / "moved").glob("*.*"):  # placeholders, and what was being written, went along
+            if path.is_file() and (path.name.startswith(".") or not path.stat().st_size):
+                path.unlink()
     else:
         name = draw.choice(("a", "é", "猫", ".", "-", " ")) * draw.choice(
             (1, 62, 80, 120, 200, 240, 247, 251, 255, 300)

@@ -156,7 +156,8 @@ class Session:
                 if problems and errors[number] is None and sys.exc_info()[0] is None:
                     errors[number] = ClipgenError("; ".join(problems))
                 elif problems:
-                    self._listener.error(f"error: {'; '.join(problems)}")
+                    word = "error" if errors[number] is None else "warning"  # an error is one line
+                    self._listener.error(f"{word}: {'; '.join(problems)}")
         return errors
 
     def _run(self, pictures: Sequence[Picture]) -> list[Result | ClipgenError]:
