@@ -1,0 +1,114 @@
+"""A real run of the default models, killed or stopped at moments of all its phases, loses and tears nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from test_resume import digests
+
+COMMAND = ("a cat", "--seed", "1", "--video", "--save-every", "1")
+PHASES = (
+    "loading PyTorch",
+    "loading the models",
+    "proposing",
+    "decoding",
+    "choosing",
+    "guiding",
+    "img2img",
+    "upsampling",
+    "writing a-cat-1.mp4",
+    "writing a-cat-1.gif",
+    "",
+)
+"""How the lines on stderr that announce them begin; the last one stands for any moment."""
+LONGEST = 25.0
+"""Seconds in which a moment of the whole run is chosen; a run that has ended by then is one of the cases, too."""
+STOPS = 25
+"""How many runs are killed, and how many are stopped by signals that a process can answer."""
+ANSWERED = (signal.SIGINT, signal.SIGTERM)
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """Type a command in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "clipgen", *arguments]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def stop_in(process: subprocess.Popen[str], phase: str, seconds: float, how: signal.Signals) -> str:
+    """Send a signal so long after a phase was announced and return all that was said; a run may end before that."""
+    said: list[str] = []
+    reached = threading.Event()
+
+    def listen() -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            said.append(line)
+            if phase and phase in line:
+                reached.set()
+        reached.set()
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    if phase:
+        reached.wait(timeout=300)
+    time.sleep(seconds)
+    process.send_signal(how)
+    process.wait(timeout=300)
+    listener.join()
+    return "".join(said)
+
+
+def assert_whole(folder: Path) -> None:
+    """Assert that every file that a user may open is whole, or is an empty placeholder of a film."""
+    for path in folder.glob("*.png"):
+        if path.stat().st_size:
+            with Image.open(path) as image:
+                image.load()
+
+
+def finish(folder: Path) -> None:
+    """Do what a user does after a stop: resume what can be resumed, else type the command again."""
+    unfinished = list(folder.glob("*.clipgen")) if folder.exists() else []
+    again = ("resume", str(unfinished[0])) if unfinished else ("run", *COMMAND, "-o", str(folder))
+    if unfinished or not (folder / "a-cat-1.png").exists():
+        process = start(*again)
+        _, said = process.communicate(timeout=600)
+        assert process.returncode == 0, said
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(4 * 3600)
+@pytest.mark.parametrize("kind", ["killed", "stopped"])
+def test_a_real_run_loses_nothing_at_any_moment(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    chance = random.Random(kind)
+    assert start("run", *COMMAND, "-o", "whole").wait(timeout=600) == 0
+    whole = digests("whole")
+    assert sorted(whole) == ["a-cat-1.gif", "a-cat-1.mp4", "a-cat-1.png"]
+    for number in range(STOPS):
+        folder, phase = Path(f"{kind}-{number}"), PHASES[number % len(PHASES)]
+        how = signal.SIGKILL if kind == "killed" else chance.choice(ANSWERED)
+        seconds = chance.uniform(0.0, 2.0 if phase else LONGEST)
+        process = start("run", *COMMAND, "-o", str(folder))
+        said = stop_in(process, phase, seconds, how)
+        note = f"{how.name} {seconds:.2f} s after {phase or 'the start'!r}: {process.returncode}\n{said}"
+        assert "Traceback" not in said, note
+        assert process.returncode in (0, -how, 128 + how), note
+        assert_whole(folder)
+        left = sorted(path.name for path in folder.glob("*")) if folder.exists() else []
+        print(f"{how.name} {seconds:.2f} s after {phase or 'the start'!r}: {process.returncode}, left {left}")  # noqa: T201
+        finish(folder)
+        found = digests(str(folder))
+        assert {name: value for name, value in found.items() if name in whole} == whole, note
+        assert kind == "killed" or list(found) == list(whole), note
+        assert not [path for path in folder.iterdir() if path.name.startswith(".") and kind == "stopped"], note
