@@ -9,7 +9,7 @@ from mutators import check_line
 from clipgen.errors import ClipgenError
 
 SIZES = (1_000, 8_000, 64_000)
-LONG = 1_000_000
+LONG = 256_000
 """Here what is quadratic takes a minute."""
 SECONDS, SECONDS_A_BYTE = 1.0, 8e-6
 MEMORY, MEMORY_A_BYTE = 4_000_000, 400

@@ -61,7 +61,7 @@ def write(*lines: str) -> tuple[str, ...]:
     return ("batch", "prompts.txt", *SMALL)
 
 
-@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize("after", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_batch_that_was_killed_while_films_were_written_makes_them(cli: Cli, after: int) -> None:
     command = (*write("red", "blue"), "--video", "--together", "1")
     killed_while_films_are_written(after, *command, "-o", "parts")

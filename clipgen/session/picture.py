@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from os.path import lexists  # which is False, and no error, in a folder that is forbidden
 from pathlib import Path
 
 from clipgen.core.contracts import Sink
@@ -98,7 +99,7 @@ class Picture:
             self.workspace.discard()
         else:
             self.workspace.release()
-            if (outcome != "finished" or self._is_unwritten) and self.workspace.folder.is_dir():
+            if (outcome != "finished" or self._is_unwritten) and lexists(self.workspace.folder):
                 listener.error(f"continue with: clipgen resume {shlex.quote(str(self.path))}")
         if self.record and self.path not in gone:
             listener.saved(self.path, [path for path in written if path not in gone], self.record)

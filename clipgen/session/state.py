@@ -148,7 +148,7 @@ class Workspace:
     @property
     def has_snapshot(self) -> bool:
         """Whether a snapshot was saved."""
-        return (self.folder / STATE).exists()
+        return os.path.lexists(self.folder / STATE)
 
     @property
     def is_held(self) -> bool:

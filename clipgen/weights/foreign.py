@@ -24,7 +24,7 @@ from clipgen.util.text import one_line, quoted
 from clipgen.weights.containers import MAX_DIMENSIONS, Contents, TensorRecord, read_legacy, read_tar, read_zip
 from clipgen.weights.pickles import BROKEN, Stub, UnreadableError
 
-MAX_ITEMS, MAX_TENSORS, MAX_OTHERS = 1_000_000, 100_000, 10_000
+MAX_ITEMS, MAX_TENSORS, MAX_OTHERS = 200_000, 100_000, 10_000
 """Of everything in a file, more than any checkpoint has, as parts that contain each other have no end; of its tensors;
 and of the other objects whose names are kept."""
 MAX_SHARING = 16
