@@ -11,7 +11,7 @@ from clipgen.errors import ClipgenError
 SIZES = (1_000, 8_000, 64_000)
 LONG = 256_000
 """Here what is quadratic takes a minute."""
-SECONDS, SECONDS_A_BYTE = 1.0, 8e-6
+SECONDS, SECONDS_A_BYTE = 3.0, 8e-6
 MEMORY, MEMORY_A_BYTE = 4_000_000, 400
 """A pickle's smallest instruction, of a byte or two, makes an object with a list and a memo."""
 MAX_MESSAGE = 600

@@ -24,7 +24,7 @@ from clipgen.util.text import one_line, quoted
 from clipgen.weights.containers import MAX_DIMENSIONS, Contents, TensorRecord, read_legacy, read_tar, read_zip
 from clipgen.weights.pickles import BROKEN, Stub, UnreadableError
 
-MAX_ITEMS, MAX_TENSORS, MAX_OTHERS = 200_000, 100_000, 10_000
+MAX_ITEMS, MAX_TENSORS, MAX_OTHERS = 100_000, 100_000, 10_000
 """Of everything in a file, more than any checkpoint has, as parts that contain each other have no end; of its tensors;
 and of the other objects whose names are kept."""
 MAX_SHARING = 16
@@ -140,7 +140,7 @@ def _state(saved: Any, limit: int) -> tuple[dict[str, TensorRecord], dict[str, s
     """
     found: dict[str, TensorRecord] = {}
     others: dict[str, str] = {}
-    for name, value in _module_tensors(saved, "", 0, [limit]):
+    for name, value in _walk(saved, limit):
         if isinstance(value, Stub):
             if len(others) < MAX_OTHERS:
                 others.setdefault(name, quoted(value.name))
@@ -161,25 +161,28 @@ def _called(value: object) -> str:
     return quoted(value.name) if isinstance(value, Stub) else f"a {type(value).__name__}"
 
 
-def _module_tensors(value: Any, name: str, depth: int, left: list[int]) -> Iterator[tuple[str, TensorRecord | Stub]]:
-    """Yield each tensor, and each object of an unknown class, in what is called `name`, with its own name.
+def _walk(saved: Any, limit: int) -> Iterator[tuple[str, TensorRecord | Stub]]:
+    """Yield each tensor, and each object of an unknown class, in a saved object, with its name.
 
-    left: how many more items there may be, as its one item; shared by all calls. Raises UnreadableError at the limits.
+    Raises UnreadableError if there are more than `limit` items, or too many in each other.
     """
-    items = _attributes(value)
-    if items is None:
-        if isinstance(value, TensorRecord | Stub):
-            yield name, value
-        return
-    if depth > MAX_DEPTH:
-        raise UnreadableError("its parts hold each other without end")
-    for key, inner in items:
-        left[0] -= 1
-        if left[0] < 0:
-            raise UnreadableError("its parts hold each other without end")
-        whole = f"{name}.{key}" if name else str(key)
-        if len(whole) <= MAX_NAME and not isinstance(inner, str | bytes | int | float | None):
-            yield from _module_tensors(inner, whole, depth + 1, left)
+    waiting: list[tuple[str, int, Any]] = [("", 0, saved)]
+    while waiting:
+        name, depth, value = waiting.pop()
+        items = _attributes(value)
+        if items is None:
+            if isinstance(value, TensorRecord | Stub):
+                yield name, value
+            continue
+        inside = []
+        for key, inner in items:
+            limit -= 1
+            if limit < 0 or depth > MAX_DEPTH:
+                raise UnreadableError("its parts hold each other without end")
+            whole = f"{name}.{key}" if name else str(key)
+            if len(whole) <= MAX_NAME and not isinstance(inner, str | bytes | int | float | None):
+                inside.append((whole, depth + 1, inner))
+        waiting += reversed(inside)
 
 
 def _attributes(value: Any) -> Iterable[tuple[Any, Any]] | None:
