@@ -17,7 +17,7 @@ from test_resume import digests
 
 COMMAND = ("a cat", "--seed", "1", "--video", "--save-every", "1")
 PHASES = (
-    "loading PyTorch",
+    "preset starter",
     "loading the models",
     "proposing",
     "decoding",
