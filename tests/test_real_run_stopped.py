@@ -78,6 +78,8 @@ def stop_in(process: subprocess.Popen[str], phase: str, seconds: float, how: sig
     process.send_signal(how)
     process.wait(timeout=300)
     listener.join()
+    for pipe in filter(None, (process.stdout, process.stderr)):
+        pipe.close()
     return "".join(said)
 
 
@@ -106,7 +108,9 @@ def finish(folder: Path) -> bool:
 def test_a_real_run_loses_nothing_at_any_moment(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     chance = random.Random(kind)
-    assert start("run", *COMMAND, "-o", "whole").wait(timeout=600) == 0
+    with start("run", *COMMAND, "-o", "whole") as process:
+        process.communicate(timeout=600)
+    assert process.returncode == 0
     whole = digests("whole")
     assert sorted(whole) == ["a-cat-1.gif", "a-cat-1.mp4", "a-cat-1.png"]
     stopped = 0
