@@ -35,7 +35,7 @@ PHASES = (
     "proposing",
     "decoding",
     "choosing",
-    "10/50",
+    "/50  loss",
     "img2img",
     "upsampling",
     "writing a-cat-1.mp4",
