@@ -8,6 +8,7 @@ import typer
 
 from clipgen import __version__
 from clipgen.cli.batch import batch
+from clipgen.cli.bench import bench
 from clipgen.cli.doctor import doctor
 from clipgen.cli.evaluate import evaluate
 from clipgen.cli.group import DEBUG_FLAG, DEFAULT_COMMAND, PromptOrCommand
@@ -31,6 +32,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "words": words,
     "doctor": doctor,
     "eval": evaluate,
+    "bench": bench,
     "world": world,
     "train": train,
 }

@@ -71,6 +71,11 @@ class Run:
         self._recovery.remember(self._loop)
 
     @property
+    def loop(self) -> Loop:
+        """The loop that makes the steps."""
+        return self._loop
+
+    @property
     def done(self) -> int:
         """Number of updates made."""
         return self._loop.done
