@@ -42,12 +42,12 @@ TORCH_FREE = (
     "clipgen.engine.forecast",
     "clipgen.errors",
     "clipgen.generators",
-    *(f"clipgen.outputs.{name}" for name in ("metadata", "progress", "tracker")),
+    *(f"clipgen.outputs.{name}" for name in ("chart", "metadata", "progress", "tracker")),
     *(f"clipgen.session.{name}" for name in ("options", "naming", "notices", "planning")),
     "clipgen.starter",
     "clipgen.starter.words",
     "clipgen.starter.nearby",
-    *(f"clipgen.util.{name}" for name in ("text", "typos", "files", "devices", "interrupts", "streams")),
+    *(f"clipgen.util.{name}" for name in ("text", "typos", "files", "devices", "interrupts", "lean", "streams")),
     *(
         f"clipgen.weights.{name}"
         for name in ("registry", "records", "catalogue", "cache", "fetch", "transport", "kinds", "packaged")

@@ -23,6 +23,7 @@ from clipgen.session.options import Listener
 from clipgen.session.options import OutputOptions as Written
 from clipgen.session.planning import plan_job
 from clipgen.util.devices import pick_device
+from clipgen.util.lean import without_compiler
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -106,7 +107,8 @@ def open_for_plan(
         ask_about_unknown(plan)
     fetch_missing(plan, typed, offline=offline, notes=notes)
     progress.stage(IMPORTING, brief=True)
-    from clipgen.session.session import Session
+    with without_compiler():
+        from clipgen.session.session import Session
 
     listener = _listener(notes, results, progress)
     session = Session(device, options=written, listener=listener)
