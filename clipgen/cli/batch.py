@@ -1,5 +1,6 @@
 """`clipgen batch FILE`: a picture for every line, with the models loaded once."""
 
+import re
 from typing import Annotated, Any
 
 import typer
@@ -37,6 +38,15 @@ Together = Annotated[
         panel=ENGINE,
     ),
 ]
+Shard = Annotated[
+    str | None,
+    Option(
+        "--shard",
+        "Make only every N-th picture, beginning with the I-th, so that N machines share the file: 1/N, 2/N ... N/N.",
+        "I/N",
+        panel=ENGINE,
+    ),
+]
 BatchPicture = Annotated[
     PictureOptions,
     redeclared(
@@ -68,6 +78,7 @@ def batch(
     file: File,
     *,
     together: Together = MAX_TOGETHER,
+    shard: Shard = None,
     picture: BatchPicture,
     engine: EngineOptions,
     models: ModelOptions,
@@ -82,6 +93,7 @@ def batch(
     fields = job_fields(picture, engine, models)
     lines = _prompts(file)
     job = _first_job(lines, fields, engine.device)
+    lines = share_of(lines, shard)
     opened = open_for_job(job, engine, models, output)
     from clipgen.session.batch import Batch
 
@@ -117,6 +129,17 @@ def _first_job(lines: list[tuple[int, str]], fields: dict[str, Any], device: str
         except Exception as error:  # reported with its line, once another one begins the batch
             errors.append(error)
     raise errors[0]
+
+
+def share_of(lines: list[tuple[int, str]], shard: str | None) -> list[tuple[int, str]]:
+    """Return the lines of a shard such as "2/8"; all without one. Raises UsageError."""
+    if shard is None:
+        return lines
+    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", shard, re.ASCII)
+    place, count = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= place <= count:
+        raise UsageError(f"--shard must be I/N with I from 1 to N, as in 2/8, got {shard!r}")
+    return lines[place - 1 :: count]
 
 
 def _prompts(file: str) -> list[tuple[int, str]]:
