@@ -10,7 +10,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -200,3 +200,8 @@ def run_cases(kind: str, act: Act, count: int) -> list[str]:
             print(failures[-1], flush=True)  # noqa: T201
     print(f"{kind:10} {count:4} cases {len(failures):4} failures {time.monotonic() - begun:7.1f} s", flush=True)  # noqa: T201
     return failures
+
+
+def suppressed(act: Callable[[], object]) -> None:
+    with suppress(OSError):
+        act()

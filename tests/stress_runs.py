@@ -7,13 +7,13 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from random import Random
 
 import torch
-from stress import SECONDS, SMALL, World, at_call, finished, pictures, pixels, states, world
+from stress import SECONDS, SMALL, World, at_call, finished, pictures, pixels, states, suppressed, world
 from test_resume import start
 from typer.testing import CliRunner
 
@@ -260,11 +260,6 @@ def disk(one: World, draw: Random) -> None:
             go_on(one, expected)
         elif "could not be written" in result.stderr:
             assert saved, "the picture is lost"
-
-
-def suppressed(act: Callable[[], object]) -> None:
-    with suppress(OSError):
-        act()
 
 
 ENDS = (

@@ -188,3 +188,10 @@ def test_a_name_that_no_file_can_have_names_nothing_to_resume(cli: Cli, name: st
     assert refused.exit_code == 2
     assert "there is nothing to resume" in refused.stderr
     assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("path", [".", "/", ".."])
+def test_a_folder_is_no_picture_to_resume(cli: Cli, path: str) -> None:
+    result = cli("resume", path)
+    assert result.exit_code == 2
+    assert "there is nothing to resume" in result.stderr

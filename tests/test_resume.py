@@ -291,10 +291,3 @@ def test_a_damaged_state_is_refused_in_one_line_and_stays(
     assert message in result.stderr
     assert result.stdout == ""
     assert (picture.read_bytes(), folder.is_dir()) == (before, True)
-
-
-@pytest.mark.parametrize("path", [".", "/", ".."])
-def test_a_folder_is_no_picture_to_resume(cli: Cli, path: str) -> None:
-    result = cli("resume", path)
-    assert result.exit_code == 2
-    assert "there is nothing to resume" in result.stderr

@@ -279,19 +279,16 @@ def test_what_never_gets_an_order_is_not_waited_for(tmp_path: Path, make: Damage
     assert time.monotonic() - began < 5
 
 
-def without_checksums(folder: Path) -> None:
-    """Turn a state into what an earlier version would have left."""
-    record = json.loads((folder / "job.json").read_text())
-    old = {name: value for name, value in record.items() if name not in ("run", "init_png", FIELD)}
-    (folder / "job.json").write_text(json.dumps(old))
-    (folder / "files.json").unlink()
-    damage_state(folder, {})
-
-
 def test_a_state_of_an_earlier_version_goes_on_as_it_did(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, stopped: Path
 ) -> None:
-    without_checksums(stopped)
+    job = stopped / "job.json"  # what an earlier version would have left
+    record = json.loads(job.read_text())
+    job.write_text(
+        json.dumps({name: value for name, value in record.items() if name not in ("run", "init_png", FIELD)})
+    )
+    (stopped / "files.json").unlink()
+    damage_state(stopped, {})
     with monkeypatch.context() as patch:
         stop_at(patch, 8)
         assert cli("resume", f"{NAME}.png", "--save-every", "0").exit_code == 130

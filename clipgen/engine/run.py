@@ -60,30 +60,25 @@ class Run:
         readings = [[plan.texts_of(k) for k in range(len(perceptors))] for plan in plans]
         targets = encode_targets(perceptors, shares, prompts, readings, models.device)
         self._batches = self._affordable()
-        self._loop = self._make_loop(self._objective(targets, images), images, snapshots)
+        self.loop = self._make_loop(self._objective(targets, images), images, snapshots)
         self._recovery = Recovery(len(plans))
         self._finite: dict[int, Tensor] = {}
         if snapshots:
             for row, snapshot in enumerate(snapshots):
-                restore_(self._loop, row, snapshot.tensors)
+                restore_(self.loop, row, snapshot.tensors)
         else:
             self._start_(images)
-        self._recovery.remember(self._loop)
-
-    @property
-    def loop(self) -> Loop:
-        """The loop that makes the steps."""
-        return self._loop
+        self._recovery.remember(self.loop)
 
     @property
     def done(self) -> int:
         """Number of updates made."""
-        return self._loop.done
+        return self.loop.done
 
     @property
     def total(self) -> int:
         """Number of updates in all."""
-        return self._loop.total
+        return self.loop.total
 
     @property
     def failures(self) -> Mapping[int, DivergedError]:
@@ -96,8 +91,8 @@ class Run:
 
     def snapshot(self, row: int) -> Snapshot:
         """Return a copy of the state of one picture."""
-        tensors = copy_rows(tensors_of(self._loop), slice(row, row + 1))
-        return Snapshot(self.done, not self._growth, self._loop.optimizer.rates[row], tensors)
+        tensors = copy_rows(tensors_of(self.loop), slice(row, row + 1))
+        return Snapshot(self.done, not self._growth, self.loop.optimizer.rates[row], tensors)
 
     def find_gradients(self) -> list[Step]:
         """Decode the pictures and compute the gradients; returns the step of each.
@@ -111,18 +106,18 @@ class Run:
 
     def update(self) -> None:
         """Update the latents; pictures whose gradients stay non-finite return to their last good state."""
-        self._loop.update()
+        self.loop.update()
         if self.done % CHECKED == 0:
-            self._recovery.check(self._loop, self._plan.lr)
+            self._recovery.check(self.loop, self._plan.lr)
 
     def finish(self) -> list[Step]:
         """Decode and score the final pictures, however many updates were made."""
         self._settle()
         with torch.no_grad():
-            measured = self._loop.measure(self._loop.generator.decode())
+            measured = self.loop.measure(self.loop.generator.decode())
         for row, finite in enumerate(measured.losses.isfinite().tolist()):
             if not finite:
-                self._recovery.give_up(self._loop, row, self._plan.lr)
+                self._recovery.give_up(self.loop, row, self._plan.lr)
         return self._steps(measured)
 
     def _propose(
@@ -180,7 +175,7 @@ class Run:
 
     def _start_(self, images: Tensor | None) -> None:
         """Start the latents from the init images, or from the proposed images, and from noise where there are none."""
-        generator = self._loop.generator
+        generator = self.loop.generator
         if images is not None:
             _encoder(generator).start_from_images_(images)
             return
@@ -196,16 +191,16 @@ class Run:
                 starts[row] = resized(image[None], size)[0]
             _encoder(generator).start_from_images_(starts)
         for row, noise in others.items():
-            restore_(self._loop, row, noise.tensors)
+            restore_(self.loop, row, noise.tensors)
 
     def _try_to_find_gradients(self) -> Measured | None:
         try:
             self._grow_if_due()
             if self._reencodings and self.done >= self._reencodings[0]:
                 self._settle()
-                _encoder(self._loop.generator).reencode_()
+                _encoder(self.loop.generator).reencode_()
                 self._reencodings = self._reencodings[1:]
-            return self._loop.find_gradients()
+            return self.loop.find_gradients()
         except (MemoryError, RuntimeError) as error:
             if not is_memory_error(error):
                 raise
@@ -214,7 +209,7 @@ class Run:
                     f"out of memory with backend {self._plan.backend}, even with one cutout at a time; "
                     f"try --size {self._smaller(0.5)}, or a smaller --size or fewer --cutouts"
                 ) from error
-            self._apply(smaller, self._loop)
+            self._apply(smaller, self.loop)
             return None
 
     def _apply(self, batches: MicroBatches, loop: Loop) -> None:
@@ -226,7 +221,7 @@ class Run:
         if not self._growth or self.done < self._growth:
             return
         self._settle()
-        loop, plan = self._loop, self._plan
+        loop, plan = self.loop, self._plan
         if not isinstance(loop.generator, Growable):
             raise UsageError(f"--backend {plan.backend} has one size only, so that it cannot start small")
         with torch.no_grad(), self._stop.abandoning():
@@ -241,7 +236,7 @@ class Run:
 
     def _settle(self) -> None:
         """Make decoding deterministic, as at the end of the run."""
-        self._loop.generator.set_step(self.total, self.total, self._seeds)
+        self.loop.generator.set_step(self.total, self.total, self._seeds)
 
     def _affordable(self) -> MicroBatches:
         """Return micro-batches that fit into memory; raises OutOfMemoryError if none are small enough."""

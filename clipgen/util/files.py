@@ -122,7 +122,7 @@ def partials(path: Path) -> list[Path]:
     """
     name = re.compile(rf"{re.escape(_partial_stem(path))}\.([0-9]+|[0-9a-f]{{16}}){re.escape(path.suffix)}")
     with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
-        found = [entry.name for entry in entries if name.fullmatch(entry.name) and not _is_folder(entry)]
+        found = [each.name for each in entries if name.fullmatch(each.name) and not each.is_dir(follow_symlinks=False)]
         return [path.with_name(each) for each in sorted(found)]
     return []
 
@@ -167,10 +167,6 @@ def publish(partial: Path, path: Path) -> None:
     finally:
         os.close(descriptor)
     partial.replace(path)
-
-
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    return entry.is_dir(follow_symlinks=False)
 
 
 def _numbered(stem: str) -> Iterator[str]:
