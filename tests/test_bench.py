@@ -140,3 +140,17 @@ def test_the_classic_loop_needs_clips_and_a_vqgan() -> None:
     _, models = planned(backend="dvae")
     with pytest.raises(UsageError, match="--backend vqgan"):
         ClassicLoop(models.network, [], "a cat", (32, 32), 2)
+
+
+@pytest.mark.slow
+def test_the_suite_of_a_gpu_runs_with_small_shapes_on_a_cpu(cli: Cli) -> None:
+    flags = ("--size", "64x64", "--cutouts", "1", "--steps", "1", "--rounds", "1", "--device", "cpu")
+    made = cli("bench", "--gpu-suite", *flags, "--json")
+    assert made.exit_code == 0, made.stderr
+    report = json.loads(made.stdout)
+    assert len(report["rows"]) == 2 * 2 * 2
+    for row in report["rows"]:
+        assert row["steps a second"] > 0
+        assert 0 < row["share of the rate"] < 2
+        assert bool(row["to classic"]) == (row["backend"] == "vqgan")
+    assert {row["precision"] for row in report["rows"]} == {"fp32", "bf16"}

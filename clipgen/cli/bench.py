@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clipgen.cli.bench_suite import CUTOUTS, SIZE, print_suite, run_suite
 from clipgen.cli.failures import say
 from clipgen.cli.inventory import print_table
 from clipgen.cli.option_groups import Option, flat, only, redeclared
@@ -21,6 +22,7 @@ from clipgen.config.plan import Plan, spell
 from clipgen.config.presets import DRAFT, NOISE
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
+from clipgen.config.settings import FP32
 from clipgen.errors import UsageError, unknown_value
 from clipgen.util.devices import pick_device
 from clipgen.util.text import readable_bytes
@@ -62,6 +64,15 @@ Growth = Annotated[
     ),
 ]
 
+Suite = Annotated[
+    bool,
+    Option(
+        "--gpu-suite",
+        "Instead, time what a GPU is for: 512x512, 32 and 64 cutouts, VQGAN and dVAE, two CLIPs, both precisions, with "
+        "random weights; --size and --cutouts replace these.",
+    ),
+]
+
 
 @flat
 def bench(
@@ -72,9 +83,12 @@ def bench(
     rounds: Rounds = 5,
     together: Together = 1,
     growth: Growth = None,
+    gpu_suite: Suite = False,
     picture: Annotated[PictureOptions, only("size")],
     engine: Annotated[
-        EngineOptions, only("backend", "preset", "cutouts", "device"), redeclared(preset={"default": f"auto; {DRAFT}"})
+        EngineOptions,
+        only("backend", "preset", "cutouts", "precision", "device"),
+        redeclared(preset={"default": f"auto; {DRAFT}"}),
     ],
     output: JsonOnly,
 ) -> None:
@@ -84,6 +98,13 @@ def bench(
     """
     for flag, value in (("--steps", steps), ("--rounds", rounds), ("--together", together)):
         check_whole(flag, value, 1, MOST)
+    if gpu_suite:
+        size = picture.job_fields().get("size", SIZE)
+        report = run_suite(
+            pick_device(engine.device), size, [engine.cutouts] if engine.cutouts else CUTOUTS, steps, rounds
+        )
+        print_suite(report, as_json=output.as_json)
+        return
     if recipe not in (None, *RECIPES):
         raise unknown_value("--recipe", str(recipe), RECIPES)
     preset = {"preset": DRAFT} if random else {}
@@ -94,27 +115,33 @@ def bench(
     begun = time.perf_counter()
     models = _models(plan, pick_device(engine.device), random=random)
     loading = time.perf_counter() - begun
+    from clipgen.engine.benchmark import Benchmark, classic_loop
+    from clipgen.engine.models import compute_in_
+
+    classic = classic_loop(plan, models) if recipe else None
+    compute_in_(models, plan.precision)
     if growth:
         _grow(plan, models, steps, growth, as_json=output.as_json)
         return
-    report = _report(plan, models, steps, rounds, together, classic=recipe is not None)
+    report = _report(plan, models, Benchmark(plan, models, together, classic), steps, rounds, together)
     _print({"seconds to load": loading, **report}, as_json=output.as_json)
 
 
 def _models(plan: Plan, device: str, *, random: bool) -> Models:
+    """Return the models of a plan in float32, whatever its precision."""
     import torch
 
     from clipgen.engine.benchmark import random_models
     from clipgen.engine.models import load_models
 
+    plan = replace(plan, precision=FP32)
     return random_models(plan, torch.device(device)) if random else load_models(plan, device, say)
 
 
-def _report(plan: Plan, models: Models, steps: int, rounds: int, pictures: int, *, classic: bool) -> dict[str, Any]:
+def _report(plan: Plan, models: Models, benchmark: Benchmark, steps: int, rounds: int, pictures: int) -> dict[str, Any]:
     """Return what was measured, as JSON values."""
-    from clipgen.engine.benchmark import Benchmark, ratios
+    from clipgen.engine.benchmark import ratios
 
-    benchmark = Benchmark(plan, models, pictures, classic=classic)
     speeds = benchmark.speeds(steps, rounds)
     return {
         **_machine(models),
@@ -122,6 +149,7 @@ def _report(plan: Plan, models: Models, steps: int, rounds: int, pictures: int, 
         "size": spell(plan.size),
         "cutouts": plan.cutouts,
         "pictures": pictures,
+        "precision": plan.precision,
         "guides": [row.weights for row in plan.perceptors],
         "loops": {name: _described(speed) for name, speed in speeds.items()},
         "ratio": list(ratios(speeds, pictures)),
@@ -150,6 +178,7 @@ def _print(report: dict[str, Any], *, as_json: bool) -> None:
         typer.echo(json.dumps(report, indent=2))
         return
     what = f"{report['backend']}, {report['size']}, {report['cutouts']} cutouts, {report['pictures']} at once"
+    what += f", {report['precision']}"
     typer.echo(f"{report['name']}, {report['threads']} threads, torch {report['torch']}; {what}")
     typer.echo(f"guided by {', '.join(report['guides'])}; loaded in {report['seconds to load']:.1f} s\n")
     rows = [

@@ -47,6 +47,7 @@ def _planned(recipe: "Recipe") -> dict[str, str]:
         "seed": str(plan.seed),
         "lr": str(plan.lr),
         "cutouts": str(plan.cutouts),
+        "precision": plan.precision,
         "models": ", ".join(plan.networks),
     }
     if plan.init:

@@ -15,6 +15,7 @@ from clipgen.cli.report import Notes, Results
 from clipgen.cli.values import expanded, parse_seed
 from clipgen.config.job import Job, parse_size
 from clipgen.config.presets import AUTO, DEFAULT_BACKEND, INIT, LOCAL, PHOTO, PRESETS, STARTS, GeneratorDefaults
+from clipgen.config.settings import BF16, PRECISIONS
 from clipgen.generators import GENERATORS
 from clipgen.session.options import SAVE_SECONDS
 
@@ -190,6 +191,18 @@ class EngineOptions:
             default=_by_preset(lambda row: row.cutouts),
         ),
     ] = None
+    precision: Annotated[
+        str | None,
+        Option(
+            "--precision",
+            "What the networks compute in: bf16 (bfloat16) takes half the time and memory where the device has it; "
+            "latents and losses stay in fp32.",
+            choices=PRECISIONS,
+            panel=ENGINE,
+            default=f"bf16 with presets {', '.join(name for name in PRESETS if PRESETS[name].precision == BF16)} where "
+            "the device has it; else fp32",
+        ),
+    ] = None
     device: Annotated[
         str,
         Option(
@@ -210,6 +223,7 @@ class EngineOptions:
             steps=self.steps,
             lr=self.lr,
             cutouts=self.cutouts,
+            precision=self.precision,
         )
 
 

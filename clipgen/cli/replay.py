@@ -41,7 +41,7 @@ ReplayPicture = Annotated[
 ]
 ReplayEngine = Annotated[
     EngineOptions,
-    redeclared(backend=_KEPT, preset=_KEPT, start=_SUITED, steps=_SUITED, lr=_SUITED, cutouts=_SUITED),
+    redeclared(backend=_KEPT, preset=_KEPT, start=_SUITED, steps=_SUITED, lr=_SUITED, cutouts=_SUITED, precision=_KEPT),
 ]
 
 

@@ -20,7 +20,7 @@ from clipgen.config.presets import DEFAULT_BACKEND, PRESETS
 from clipgen.config.prompts import parse_prompts, prompt_notes
 from clipgen.config.readings import CLASSIFIER, share
 from clipgen.config.resolve import chosen_preset, resolve
-from clipgen.config.settings import PerceptorSettings
+from clipgen.config.settings import FP32, PerceptorSettings
 from clipgen.config.unknown import unknown_in
 from clipgen.errors import UsageError
 from clipgen.starter.words import unknown_words
@@ -57,7 +57,9 @@ def words(
         _print_names(as_json=output.as_json)
         return
     fields = {**engine.job_fields(), **models.job_fields(engine.backend or DEFAULT_BACKEND)}
-    job = Job(parse_prompts(prompt), **fields)
+    job = Job(
+        parse_prompts(prompt), **fields, precision=FP32
+    )  # which needs no look at the device, as nothing is computed
     # Named CLIPs are the same in every preset of pretrained models, and only to look for a GPU would load torch.
     device = "cpu" if job.clips else "auto"
     plan, reason = resolve(job, device=device)[0], chosen_preset(job, device)[1]

@@ -9,6 +9,7 @@ from typing import Any, Self
 from clipgen.config.checks import check_choice, check_whole, checked_number, checked_record, load_json
 from clipgen.config.presets import AUTO, BACKENDS, DEFAULT_BACKEND, INIT, PRESETS, STARTS, Size
 from clipgen.config.prompts import MAX_WEIGHT, Prompt, check_prompts, prompt_from_record, prompt_record
+from clipgen.config.settings import PRECISIONS
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 from clipgen.weights.registry import check_name
@@ -20,7 +21,7 @@ MAX_SEED = 2**63 - 1
 MAX_LR = 100.0
 MAX_PERCEPTORS = 8
 
-_LATER = ("clips", "classifiers", "network", "start")
+_LATER = ("clips", "classifiers", "network", "start", "precision")
 """Fields that a record omits when they are unset, so that it reads the same with and without them."""
 
 
@@ -51,6 +52,8 @@ class Job:
     """Name of the generator's network; None for the preset's."""
     start: str | None = None
     """Where the latent begins, one of STARTS; None for the default of the preset and the init image."""
+    precision: str | None = None
+    """One of PRECISIONS; None for the preset's, where the device computes in it."""
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts)
@@ -75,6 +78,8 @@ class Job:
             backend = self.backend or DEFAULT_BACKEND
             check_name(f"--{backend}", self.network, backend)
         self._check_start()
+        if self.precision is not None:
+            check_choice("--precision", self.precision, PRECISIONS)
 
     def _check_init_weight(self) -> None:
         if self.init_weight is None:

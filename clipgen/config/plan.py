@@ -13,6 +13,8 @@ from clipgen.config.prompts import Prompt, check_prompts, prompt_from_record, pr
 from clipgen.config.records import added_later, read_fields
 from clipgen.config.schedules import Schedule
 from clipgen.config.settings import (
+    FP32,
+    PRECISIONS,
     CutoutSettings,
     GeneratorSettings,
     LossSettings,
@@ -60,6 +62,8 @@ class Plan:
     models: tuple[ModelHash, ...]
     readings: tuple[tuple[str, ...], ...] = added_later(())
     """For each perceptor, what it takes of the text of each prompt, "" for nothing; empty if all take whole texts."""
+    precision: str = added_later(FP32)
+    """What the bulk of the networks computes in, one of PRECISIONS."""
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts)
@@ -69,6 +73,7 @@ class Plan:
         check_choice("--backend", self.backend, BACKENDS)
         check_choice("--preset", self.preset, tuple(PRESETS))
         check_choice("--start", self.start, STARTS)
+        check_choice("--precision", self.precision, PRECISIONS)
         object.__setattr__(self, "lr", checked_rate(self.lr))
         object.__setattr__(self, "size", checked_size(self.size))
         check_size(self.size, self.generator.stride, self.backend)

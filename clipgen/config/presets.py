@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from clipgen.config.schedules import Schedule
 from clipgen.config.settings import (
+    BF16,
+    FP32,
     CutoutSettings,
     GeneratorSettings,
     LossSettings,
@@ -80,6 +82,8 @@ class Preset:
     """The weight of that loss when `--init-weight` is 1."""
     init_weight: float = 0.0
     """The default of `--init-weight`."""
+    precision: str = FP32
+    """One of PRECISIONS; the default of `--precision` where the device computes in it."""
 
     @property
     def start(self) -> str:
@@ -119,6 +123,7 @@ def _pretrained(
         {NOISE: classic, INIT: classic},
         size=size,
         memory=int(memory * 10**9),
+        precision=BF16,
     )
 
 
@@ -141,12 +146,13 @@ _STARTER_UNCLIP = Guidance(
             "starter/upsampler",
             "starter/vqgan",
             guidance_scale=4.0,
-            candidates=32,
+            candidates=16,
             decoder_scale=2.5,
             img2img_noise=0.8,
             img2img_candidates=8,
             upsampler_candidates=4,
             text_weight=1.0,
+            solver="dpm++2m",
         ),
     ),
 )
@@ -167,10 +173,13 @@ _STARTER_INIT = Guidance(
     },
     _STARTER_UNCLIP.augmentations,
     tuple(
-        replace(row, init_img2img_noise=2.5, layout_guidance=0.08, layout_share=0.25) for row in _STARTER_UNCLIP.unclip
+        replace(row, candidates=32, init_img2img_noise=2.5, layout_guidance=0.08, layout_share=0.25, solver="heun")
+        for row in _STARTER_UNCLIP.unclip
     ),
 )
-"""Over the init image the unCLIP draws another picture of the same layout; the run turns the one into the other."""
+"""Over the init image the unCLIP draws another picture of the same layout; the run turns the one into the other.
+
+The layout steers each evaluation of the prior, of which Heun's method makes twice as many."""
 
 
 def coarse_to_fine(classifier: str) -> tuple[PerceptorSettings, ...]:

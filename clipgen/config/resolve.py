@@ -27,10 +27,17 @@ from clipgen.config.presets import (
 from clipgen.config.prompts import prompt_notes
 from clipgen.config.readings import known_to_starter
 from clipgen.config.schedules import Schedule
-from clipgen.config.settings import GeneratorSettings, LossSettings, ModelHash, PerceptorSettings, UnclipSettings
+from clipgen.config.settings import (
+    FP32,
+    GeneratorSettings,
+    LossSettings,
+    ModelHash,
+    PerceptorSettings,
+    UnclipSettings,
+)
 from clipgen.config.unknown import unknown_in
 from clipgen.errors import UsageError, unknown_value
-from clipgen.util.devices import gpu_count
+from clipgen.util.devices import computes_bf16, gpu_count, pick_device
 from clipgen.weights import registry
 
 MAX_ASPECT = 8.0
@@ -78,9 +85,21 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
         judges=tuple(name for name in preset.judges if name not in [row.weights for row in guides.perceptors]),
         models=(),
         readings=guides.readings,
+        precision=job.precision or preset.precision,
     )
+    plan, precision_notes = with_precision(plan, device)
     doubts = [*prompt_notes(job.prompts), *unknown_in(plan).notes()]
-    return with_hashes(plan), [*([reason] if reason else []), *doubts, *guides.notes, *size_notes]
+    return with_hashes(plan), [*([reason] if reason else []), *doubts, *guides.notes, *size_notes, *precision_notes]
+
+
+def with_precision(plan: Plan, device: str) -> tuple[Plan, list[str]]:
+    """Return the plan with a precision that the device computes in, and a note if it is another one."""
+    if plan.precision == FP32 or computes_bf16(device):
+        return plan, []
+    note = (
+        f"precision {FP32}: this {'processor' if pick_device(device) == 'cpu' else 'GPU'} does not compute in bfloat16"
+    )
+    return replace(plan, precision=FP32), [note]
 
 
 def with_hashes(plan: Plan) -> Plan:

@@ -12,10 +12,14 @@ from clipgen.config.schedules import Schedule
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 
+FP32, BF16 = PRECISIONS = ("fp32", "bf16")
+"""What the bulk of the networks computes in: single precision, or bfloat16."""
 OPTIMIZERS = ("adam", "normalised")
 """The keys of `clipgen.core.optim.RULES`."""
 LOSSES = ("prompt", "init", "layout", "total-variation", "contrast")
 """The keys of `clipgen.core.losses.LOSSES`."""
+SOLVERS = ("heun", "dpm++2m")
+"""The keys of `SOLVERS` in the sampler of the unCLIP."""
 MAX_LEVELS = 16
 MAX_NOISE = 100.0
 MAX_SCALE = 100.0
@@ -174,6 +178,8 @@ class UnclipSettings:
     """How far each step of the prior moves features towards the layout of that image, in units of their spread."""
     layout_share: float = added_later(0.0)
     """How much of the layout of coarse pictures is replaced by that of the image, from 0 to 1."""
+    solver: str = added_later("heun")
+    """How the diffusion models denoise, one of SOLVERS."""
 
     def __post_init__(self) -> None:
         for name in self.networks:
@@ -184,6 +190,7 @@ class UnclipSettings:
         _check_numbers(self, scales, 0.0, MAX_SCALE)
         _check_numbers(self, ("img2img_noise", "init_noise", "init_img2img_noise", "layout_guidance"), 0.0, MAX_NOISE)
         _check_numbers(self, ("layout_share",), 0.0, 1.0)
+        check_choice("a solver", self.solver, SOLVERS)
 
     @property
     def networks(self) -> tuple[str, ...]:

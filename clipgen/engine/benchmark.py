@@ -14,7 +14,7 @@ from clipgen.config.job import MAX_STEPS
 from clipgen.config.plan import Plan
 from clipgen.core.loop import Guide, Loop
 from clipgen.engine.classic import ClassicLoop
-from clipgen.engine.models import Models, memory_errors
+from clipgen.engine.models import Loaded, Models, memory_errors
 from clipgen.engine.modes import usual_modes
 from clipgen.engine.run import Run
 from clipgen.engine.stopwatch import MemoryMeter, Stopwatch, matrix_products
@@ -47,25 +47,28 @@ def random_models(plan: Plan, device: torch.device) -> Models:
     Raises UsageError for networks that are not in the catalogue.
     """
 
-    def ready(module: nn.Module) -> nn.Module:
+    def ready(module: Loaded) -> Loaded:
         return module.eval().requires_grad_(False).to(device)
 
     def config(name: str) -> dict[str, object]:
         return {key: value for record in files_of(name) for key, value in network_config(record).items()}
 
     network = ready(NETWORKS[plan.backend](config(plan.generator.weights))) if plan.generator.weights else nn.Identity()
-    guides = [Guide(ready(CLIPPerceptor(config(row.weights))), row) for row in plan.perceptors]  # type: ignore[arg-type]
+    seen = [ready(CLIPPerceptor(config(row.weights))) for row in plan.perceptors]
+    for perceptor in seen:
+        perceptor.fold_()
+    guides = [Guide(perceptor, row) for perceptor, row in zip(seen, plan.perceptors, strict=True)]
     return Models(network, tuple(guides), device)
 
 
 class Benchmark:
-    """Times the steps of a plan, and those of the classic loop on the same networks, in turns.
+    """Times the steps of a plan and, if there is one, those of a classic loop, in turns.
 
     pictures: how many are made in lockstep by clipgen; the classic loop makes one.
     """
 
-    def __init__(self, plan: Plan, models: Models, pictures: int = 1, *, classic: bool = False) -> None:
-        """Raise UsageError for a comparison that makes no sense, OutOfMemoryError where memory does not suffice."""
+    def __init__(self, plan: Plan, models: Models, pictures: int = 1, classic: ClassicLoop | None = None) -> None:
+        """Raise OutOfMemoryError where memory does not suffice."""
         # As many steps as there can be, so that schedules stay where they begin.
         self._device, self._plan = models.device, replace(plan, steps=MAX_STEPS, unclip=())
         plans = [replace(self._plan, seed=(plan.seed + k)) for k in range(pictures)]
@@ -73,7 +76,7 @@ class Benchmark:
             self._run = Run(plans, models)
             self._loops: dict[str, Callable[[], object]] = {CLIPGEN: self._step}
             if classic:
-                self._loops[CLASSIC] = _classic(plan, models).step
+                self._loops[CLASSIC] = classic.step
 
     @property
     def loop(self) -> Loop:
@@ -126,9 +129,11 @@ def ratios(speeds: Mapping[str, Speed], pictures: int = 1) -> tuple[float, ...]:
     return tuple(sorted(pictures * mine / classic for mine, classic in pairs))
 
 
-def _classic(plan: Plan, models: Models) -> ClassicLoop:
+def classic_loop(plan: Plan, models: Models) -> ClassicLoop:
+    """Return the classic loop for a plan, on copies of its models in float32. Raises UsageError if it has none."""
     seen: Sequence[object] = [guide.perceptor for guide in models.guides]
     clips = [each for each in seen if isinstance(each, CLIPPerceptor)]
     if len(clips) != len(seen):
         raise UsageError("the classic loop is guided by CLIPs alone; compare with --preset starter or draft")
-    return ClassicLoop(models.network, clips, plan.text, plan.size, plan.cutouts, plan.seed)
+    with memory_errors(plan), usual_modes():
+        return ClassicLoop(models.network, clips, plan.text, plan.size, plan.cutouts, plan.seed)

@@ -1,10 +1,12 @@
 """The classic loop of VQGAN-CLIP, as nerdyrodent's `generate.py` runs it by default, to compare clipgen with.
 
-Crowson et al., 2022 (arXiv 2204.08583). It works on the networks that it is given, so that only the loop differs.
+Crowson et al., 2022 (arXiv 2204.08583). It works on copies of the networks that it is given, which compute as their
+authors' code does.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 
 from clipgen.errors import UsageError
 from clipgen.generators.clamp import clamp_with_grad
-from clipgen.generators.networks import VQGANNetwork
+from clipgen.generators.networks import VQGANNetwork, as_published
 from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.util.randomness import generator_for
 
@@ -41,7 +43,8 @@ class ClassicLoop:
         """Raise UsageError if the network is not a VQGAN's."""
         if not isinstance(network, VQGANNetwork):
             raise UsageError("the classic loop is that of a VQGAN; compare with --backend vqgan")
-        self._network, self._perceptors, self._count = network, perceptors, cutouts
+        self._network, self._count = copy.deepcopy(network), cutouts
+        self._perceptors = [each.unfolded() for each in perceptors]
         self._codes = network.codebook.detach()
         height, width = size[1] // network.stride, size[0] // network.stride
         chosen = torch.randint(len(self._codes), (height * width,), generator=generator_for(seed, 0, "latent"))
@@ -51,7 +54,7 @@ class ClassicLoop:
         low, high = self._codes.min(0).values, self._codes.max(0).values
         self._low, self._high = (bound[None, :, None, None] for bound in (low, high))
         self._optimizer = torch.optim.Adam([self.latent], lr=LR)
-        self._targets = [each.encode_texts([text]) for each in perceptors]
+        self._targets = [each.encode_texts([text]) for each in self._perceptors]
         self._augment = nn.Sequential(
             RandomAffine(degrees=15, translate=0.1, p=0.7, shear=5, padding_mode="zeros", keepdim=True),
             RandomPerspective(distortion_scale=0.7, p=0.7),
@@ -77,7 +80,8 @@ class ClassicLoop:
         distances = cells.pow(2).sum(-1, keepdim=True) + self._codes.pow(2).sum(1) - 2 * cells @ self._codes.T
         chosen = F.one_hot(distances.argmin(-1), len(self._codes)).to(cells.dtype) @ self._codes
         quantised = cells + (chosen - cells).detach()
-        return clamp_with_grad(self._network.decode(quantised.movedim(3, 1)))
+        with as_published():
+            return clamp_with_grad(self._network.decode(quantised.movedim(3, 1)))
 
     def _cutouts(self, image: Tensor, size: int) -> Tensor:
         """Return (n, 3, size, size): the whole picture, pooled anew for each cutout, then augmented.

@@ -13,10 +13,11 @@ import torch
 from torch import nn
 
 from clipgen.config.plan import Plan
-from clipgen.config.settings import PerceptorSettings
+from clipgen.config.settings import BF16, PerceptorSettings
 from clipgen.core.loop import Guide
 from clipgen.engine.memory import is_memory_error
 from clipgen.engine.modes import usual_modes
+from clipgen.engine.precision import lower_
 from clipgen.errors import OutOfMemoryError, UsageError
 from clipgen.generators import GENERATORS
 from clipgen.generators.networks import build_network
@@ -69,7 +70,18 @@ def load_models(plan: Plan, device: str | torch.device = "auto", note: Note = la
         for settings in plan.unclip:
             same = network if settings.autoencoder == plan.generator.weights else None
             unclip = proposal_module("unclip").load(settings, load, ready, same)
-    return Models(network, guides, device, unclip)
+        models = Models(network, guides, device, unclip)
+        compute_in_(models, plan.precision)
+    return models
+
+
+def compute_in_(models: Models, precision: str) -> None:
+    """Have new models, which are in float32, compute in a precision, one of PRECISIONS."""
+    if precision == BF16:
+        parts = [getattr(each, "bulk", None) for each in (models.network, *(row.perceptor for row in models.guides))]
+        for part in dict.fromkeys(parts):
+            if part is not None:  # pixels have no network
+                lower_(part, models.device)
 
 
 def _scaled(perceptor: Any, settings: PerceptorSettings) -> Any:

@@ -115,6 +115,20 @@ class MemoryMeter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._now -= size
 
 
+def product_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Return how many floating-point operations a second a device makes in products of large square matrices."""
+    side = 8192 if device.type == "cuda" else 1024
+    factor = torch.ones(side, side, dtype=dtype, device=device)
+    best = 0.0
+    for _ in range(4):  # the first one warms up
+        wait_for(device)
+        begun = time.perf_counter()
+        factor @ factor
+        wait_for(device)
+        best = max(best, 2 * side**3 / (time.perf_counter() - begun))
+    return best
+
+
 def _tensors(values: Any) -> list[Tensor]:
     return [value for value in tree_leaves(values) if isinstance(value, Tensor)]
 

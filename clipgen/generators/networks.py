@@ -8,6 +8,8 @@ small network much faster at the same width. Pretrained networks have 1.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,12 +18,24 @@ from dall_e import Encoder as DallEEncoder
 from dall_e.utils import logit_laplace_eps
 from taming.modules.diffusionmodules import model as taming
 from torch import Tensor, nn
-from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle, silu
 
 from clipgen import weights
 from clipgen.errors import ClipgenError, UsageError
 
 taming.print = lambda *_: None  # it prints its latent's shape; `redirect_stdout` would replace stdout for all threads
+_PUBLISHED = taming.nonlinearity
+taming.nonlinearity = silu  # the same function, of which one tensor is kept for the gradient instead of two
+
+
+@contextmanager
+def as_published() -> Iterator[None]:
+    """Have VQGANs compute inside the block exactly as taming's code does, to compare with it."""
+    taming.nonlinearity = _PUBLISHED
+    try:
+        yield
+    finally:
+        taming.nonlinearity = silu
 
 
 class _Codebook(nn.Module):
@@ -97,6 +111,12 @@ class VQGANNetwork(nn.Module):
         """The codes (K, D)."""
         return self.quantize.codes
 
+    @property
+    def bulk(self) -> nn.Module:
+        """What takes nearly all of the time of a step, and bears a lower precision."""
+        decoder: nn.Module = self.decoder
+        return decoder
+
     def encode(self, images: Tensor) -> Tensor:
         """Encode images (B, 3, H, W) in [0, 1] as latents (B, D, h, w), quantised only by a Gumbel codebook."""
         return self.quantize.latent(self.quant_conv(self.encoder(pixel_unshuffle(images * 2 - 1, self.block))))
@@ -140,6 +160,12 @@ class DVAENetwork(nn.Module):
         self.encoder = DallEEncoder(input_channels=channels, **common)
         self.decoder = DallEDecoder(output_channels=channels, n_init=config["n_init"], **common)
         self.stride = 8 * self.block
+
+    @property
+    def bulk(self) -> nn.Module:
+        """What takes nearly all of the time of a step, and bears a lower precision."""
+        decoder: nn.Module = self.decoder
+        return decoder
 
     def encode(self, images: Tensor) -> Tensor:
         """Encode images (B, 3, H, W) in [0, 1] as logits (B, K, h, w)."""

@@ -48,6 +48,8 @@ class Settings(TypedDict, total=False):
     """The generator's network instead of the preset's: a name of `clipgen models list`."""
     start: str | None
     """Where the latent begins: "noise", "unclip" or "init"."""
+    precision: str | None
+    """What the bulk of the networks computes in: "fp32", or "bf16" where the device computes in it."""
     prompts: str | tuple[Prompt, ...]
     """Another prompt for a Job or a Plan."""
 

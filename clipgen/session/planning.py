@@ -12,7 +12,16 @@ from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.presets import INIT, PRESETS, STARTER, Preset
 from clipgen.config.readings import CLASSIFIER
-from clipgen.config.resolve import chosen_preset, held_unclips, hold_weight, init_weight, refit, resolve, with_hashes
+from clipgen.config.resolve import (
+    chosen_preset,
+    held_unclips,
+    hold_weight,
+    init_weight,
+    refit,
+    resolve,
+    with_hashes,
+    with_precision,
+)
 from clipgen.config.settings import PerceptorSettings, UnclipSettings
 
 if TYPE_CHECKING:
@@ -72,8 +81,10 @@ def change_plan(
         changed = changed.with_loss(preset.hold, hold_weight(typed, preset))
         if any(row.init_img2img_noise for row in plan.unclip):
             changed = replace(changed, unclip=_held_as_today(plan.unclip, init_weight(typed, preset), preset))
-    fresh = with_hashes(changed)
-    return fresh, init, [*notes, *_weight_warnings(changed, fresh)]
+    if typed.precision:
+        changed = replace(changed, precision=typed.precision)
+    fresh, precision_notes = with_precision(with_hashes(changed), device)
+    return fresh, init, [*notes, *precision_notes, *_weight_warnings(changed, fresh)]
 
 
 def job_of(plan: Plan) -> Job:
@@ -100,6 +111,7 @@ def job_of(plan: Plan) -> Job:
         classifiers=tuple(name for name in named if name.startswith(CLASSIFIER)),
         network=None if network and _is_starters(network) else network,
         start=None if plan.init or plan.start == preset.start else plan.start,
+        precision=None if plan.precision == preset.precision else plan.precision,
     )
 
 

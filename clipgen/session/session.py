@@ -65,7 +65,7 @@ class Session:
 
     def models(self, plan: Plan) -> Models:
         """Return the models of a plan, loading them if necessary."""
-        key = (plan.generator.weights, plan.perceptors, plan.unclip, plan.models)
+        key = (plan.generator.weights, plan.perceptors, plan.unclip, plan.models, plan.precision)
         with self._loading:
             if self._kept is None or self._kept[0] != key:
                 self._listener.stage("loading the models")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from clipgen.errors import UsageError, unknown_value
 
@@ -57,6 +59,19 @@ def has_mps() -> bool:
     return torch.backends.mps.is_available()
 
 
+def computes_bf16(text: str) -> bool:
+    """Tell whether the device that `text` selects, as for `pick_device`, multiplies matrices of bfloat16 at speed."""
+    import torch
+
+    device = torch.device(pick_device(text))
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
+        return any(has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name)
+    return False
+
+
 def fallback_note(device: torch.device) -> str | None:
     """Return what users of a device should know of operations that it lacks; None if there is nothing."""
     if device.type != "mps":
@@ -64,6 +79,22 @@ def fallback_note(device: torch.device) -> str | None:
     if os.environ.get(FALLBACK) == "1":
         return "device mps: what torch lacks on Apple's GPUs is computed on the CPU"
     return f"device mps: if torch lacks an operation, set {FALLBACK}=1 before Python starts, or use --device cpu"
+
+
+@contextmanager
+def tensor_float_32(allowed: bool) -> Iterator[None]:
+    """Allow, or not, CUDA's products of float32 to round their factors to TF32 inside the block."""
+    import torch
+
+    kinds: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [kind.allow_tf32 for kind in kinds]
+    try:
+        for kind in kinds:
+            kind.allow_tf32 = allowed
+        yield
+    finally:
+        for kind, value in zip(kinds, before, strict=True):
+            kind.allow_tf32 = value
 
 
 def wait_for(device: torch.device) -> None:
