@@ -87,7 +87,7 @@ def make_cutouts(images: Tensor, parameters: AugmentationParameters, size: int) 
     cutouts = adjust_brightness(cutouts, light, clip_output=False)
     cutouts = adjust_contrast_with_mean_subtraction(cutouts, 1 + contrast)
     cutouts = adjust_saturation_with_gray_subtraction(cutouts, 1 + saturation)
-    return cutouts + _noise(parameters, size).to(images.device)
+    return cutouts + _noise(parameters, size, images.device)
 
 
 def _placement(
@@ -149,8 +149,8 @@ def _warp(images: Tensor, homographies: Tensor, size: int) -> Tensor:
     picture for each cutout would cost half as much time again, and n times the memory for its gradient.
     """
     batch, samples = len(images), SUPERSAMPLING**2
-    grid = _sampling_grid(homographies.view(batch, -1, 3, 3), size)
-    tall = grid.reshape(batch, -1, size, 2).to(images.device)
+    grid = _sampling_grid(homographies.to(images.device).view(batch, -1, 3, 3), size)
+    tall = grid.reshape(batch, -1, size, 2)
     sampled = F.grid_sample(images, tall, mode="bilinear", padding_mode="border", align_corners=False)
     cutouts = sampled.view(batch, 3, samples, -1, size, size).mean(2)
     return cutouts.transpose(1, 2).reshape(-1, 3, size, size)
@@ -163,7 +163,8 @@ def _sampling_grid(homographies: Tensor, size: int) -> Tensor:
     written out, as a batched product with single points takes longer than the sampling.
     """
     fine = SUPERSAMPLING * size
-    centres = ((2 * torch.arange(fine, dtype=torch.float32) + 1) / fine - 1).view(size, SUPERSAMPLING).T
+    places = torch.arange(fine, dtype=torch.float32, device=homographies.device)
+    centres = ((2 * places + 1) / fine - 1).view(size, SUPERSAMPLING).T
     x, y = centres[None, :, None, None, :], centres[:, None, None, :, None]
     entries = homographies[:, None, None, :, None, None]
     across, down, depth = (
@@ -172,13 +173,10 @@ def _sampling_grid(homographies: Tensor, size: int) -> Tensor:
     return torch.stack([across / depth, down / depth], dim=-1)
 
 
-def _noise(parameters: AugmentationParameters, size: int) -> Tensor:
+def _noise(parameters: AugmentationParameters, size: int, device: torch.device) -> Tensor:
     """Return the pixel noise (B·n, 3, size, size); a part of the cutouts gets the same noise as within all."""
-    shape, here = (
-        (parameters.drawn, 3, size, size),
-        slice(parameters.first, parameters.first + len(parameters.noise) // len(parameters.seeds)),
-    )
-    fields = [
-        torch.randn(shape, generator=generator_for(seed, parameters.step, "noise"))[here] for seed in parameters.seeds
-    ]
-    return torch.cat(fields) * parameters.noise[:, None, None, None]
+    shape = (parameters.drawn, 3, size, size)
+    here = slice(parameters.first, parameters.first + len(parameters.noise) // len(parameters.seeds))
+    drawn = [generator_for(seed, parameters.step, "noise", device) for seed in parameters.seeds]
+    fields = [torch.randn(shape, generator=generator, device=device)[here] for generator in drawn]
+    return torch.cat(fields) * parameters.noise.to(device)[:, None, None, None]

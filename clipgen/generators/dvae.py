@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, one_hot
+from torch.nn.functional import interpolate
 
 from clipgen.generators.clamp import clamp_with_grad
 from clipgen.generators.pyramid import Pyramid
@@ -79,16 +79,16 @@ class DVAEGenerator:
         progress = step / total
         self._temperature = START_TEMPERATURE * (END_TEMPERATURE / START_TEMPERATURE) ** progress
         strength = 0.5 * (1 + math.cos(math.pi * progress))
-        shape = self._start.shape[1:]
-        noise = torch.stack([_gumbel(shape, generator_for(seed, step, "codes")) for seed in seeds])
-        self._noise = strength * noise.to(self._start.device)
+        shape, device = self._start.shape[1:], self._start.device
+        noise = torch.stack([_gumbel(shape, generator_for(seed, step, "codes", device)) for seed in seeds])
+        self._noise = strength * noise
 
     def decode(self) -> Tensor:
         return picture_by_picture(self._decode, self._logits.value() + self._noise)
 
     def _decode(self, noisy: Tensor) -> Tensor:
         soft = (noisy / self._temperature).softmax(1)
-        hard = one_hot(noisy.argmax(1), noisy.shape[1]).movedim(-1, 1).to(soft.dtype)
+        hard = torch.zeros_like(soft).scatter_(1, noisy.argmax(1, keepdim=True), 1.0)
         # The value is exactly the one-hot codes, the gradient that of the softmax.
         codes = hard + (soft - soft.detach())
         return clamp_with_grad(self._network.decode(codes))
@@ -111,4 +111,4 @@ class DVAEGenerator:
 
 def _gumbel(shape: Sequence[int], generator: torch.Generator) -> Tensor:
     """Sample standard Gumbel noise, as minus the logarithm of exponential noise."""
-    return -torch.empty(*shape).exponential_(generator=generator).log()
+    return -torch.empty(*shape, device=generator.device).exponential_(generator=generator).log()
