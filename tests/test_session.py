@@ -22,7 +22,7 @@ from clipgen.engine.models import Models
 from clipgen.errors import Interrupted, UsageError
 from clipgen.outputs.metadata import read_recipe
 from clipgen.session import api, session
-from clipgen.session.batch import Batch
+from clipgen.session.batch import Asked, Batch
 from clipgen.session.options import Listener, OutputOptions
 from clipgen.session.resume import own_paths, state_of, unfinished_picture
 from clipgen.session.session import Session
@@ -249,7 +249,7 @@ def test_a_batch_that_is_stopped_leaves_the_pictures_that_wait(loads: list[str])
     made = Session("cpu")
     listener = Listener(error=lambda _line: made.stop.ask())  # at the second line
     batch = Batch(made, job(), None, OUT, OutputOptions(), listener, device="cpu", together=8)
-    batch.make_all([(1, "red"), (2, ""), (3, "blue")])
+    batch.make_all([Asked(1, "red", ""), Asked(2, "", ""), Asked(3, "blue", "")])
     assert list(OUT.iterdir()) == []
     assert [failure["line"] for failure in batch.failed] == [2]
 

@@ -1,6 +1,7 @@
 """`clipgen batch FILE`: a picture for every line, with the models loaded once."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +10,8 @@ from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option, flat, only, redeclared
 from clipgen.cli.options import ENGINE, EngineOptions, OutputOptions, PictureOptions
 from clipgen.cli.prompt_text import STDIN, read_lines
-from clipgen.cli.sessions import job_fields, open_for_job
+from clipgen.cli.sessions import Opened, job_fields, open_for_job
+from clipgen.cli.sharing import SharingOptions
 from clipgen.config.checks import check_whole
 from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts
@@ -79,6 +81,7 @@ def batch(
     *,
     together: Together = MAX_TOGETHER,
     shard: Shard = None,
+    sharing: SharingOptions,
     picture: BatchPicture,
     engine: EngineOptions,
     models: ModelOptions,
@@ -95,27 +98,41 @@ def batch(
     job = _first_job(lines, fields, engine.device)
     lines = share_of(lines, shard)
     opened = open_for_job(job, engine, models, output)
-    from clipgen.session.batch import Batch
+    failed = _make_all(lines, opened, job, sharing, engine.device, together, output.out)
+    if failed:
+        shown = [str(failure["line"]) for failure in failed[:MAX_NAMED]]
+        named = ", ".join([*shown, "..."][: len(failed)])
+        raise ClipgenError(f"{len(failed)} of {len(lines)} prompts failed, on line {named}")
 
-    made = Batch(
-        opened.session,
-        opened.job or job,
-        opened.init,
-        output.out,
-        opened.written,
-        opened.listener,
-        device=engine.device,
-        together=together,
-    )
+
+def _make_all(
+    lines: list[tuple[int, str]],
+    opened: Opened,
+    job: Job,
+    sharing: SharingOptions,
+    device: str,
+    together: int,
+    folder: Path,
+) -> list[dict[str, object]]:
+    """Make the pictures of all lines, here or by workers; returns the lines that failed, and why."""
+    from clipgen.session.batch import Asked, Batch
+    from clipgen.session.fleet import Fleet
+
+    asked = [Asked(number, text, f"[{place}/{len(lines)}]") for place, (number, text) in enumerate(lines, start=1)]
+    session, listener, written = opened.session, opened.listener, opened.written
+    made: Batch | Fleet
+    if sharing.shares:
+        made = Fleet(sharing.executor(opened, job, folder, device, together), listener, session.stop)
+    else:
+        made = Batch(
+            session, opened.job or job, opened.init, folder, written, listener, device=device, together=together
+        )
     try:
-        made.make_all(lines)
+        made.make_all(asked)
     finally:
         pictures = opened.results.pictures
         opened.results.print_json({"pictures": pictures, "skipped": made.skipped, "failed": made.failed})
-    if made.failed:
-        shown = [str(failure["line"]) for failure in made.failed[:MAX_NAMED]]
-        failed = ", ".join([*shown, "..."][: len(made.failed)])
-        raise ClipgenError(f"{len(made.failed)} of {len(lines)} prompts failed, on line {failed}")
+    return made.failed
 
 
 def _first_job(lines: list[tuple[int, str]], fields: dict[str, Any], device: str) -> Job:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -30,6 +31,16 @@ from clipgen.util.files import make_folder
 from clipgen.util.text import one_line
 
 MAX_ERROR = 300
+
+
+class Asked(NamedTuple):
+    """A line as it was typed."""
+
+    number: int
+    """In the file, from 1."""
+    text: str
+    label: str
+    """Its place among the lines of the batch, to be shown."""
 
 
 @dataclass(frozen=True)
@@ -70,24 +81,24 @@ class Batch:
         self._waiting: list[tuple[Line, Picture]] = []
         self._claims = ExitStack()
 
-    def make_all(self, lines: Sequence[tuple[int, str]]) -> None:
-        """Make the pictures of all numbered lines; errors are reported and recorded, not raised."""
+    def make_all(self, lines: Sequence[Asked]) -> None:
+        """Make the pictures of all lines; errors are reported and recorded, not raised."""
         make_folder(self._folder)
         with self._claims:
-            for place, (number, text) in enumerate(lines, start=1):
+            for asked in lines:
                 if self._session.stop.asked:
                     break
-                self._take(number, text, f"[{place}/{len(lines)}]")
+                self._take(asked)
             self._make_waiting()
 
-    def _take(self, number: int, text: str, label: str) -> None:
+    def _take(self, asked: Asked) -> None:
         try:
-            plan = self._plan(text)
+            plan = self._plan(asked.text)
             if any(line.plan.prompts == plan.prompts for line, _ in self._waiting):
                 self._make_waiting()
-            self._prepare(Line(number, plan, f"{label} {plan.text}"))
+            self._prepare(Line(asked.number, plan, f"{asked.label} {plan.text}"))
         except Exception as error:  # whatever it is, it costs this line only
-            self._fail(number, error)
+            self._fail(asked.number, error)
 
     def _plan(self, text: str) -> Plan:
         job = replace(self._template, prompts=parse_prompts(text))
