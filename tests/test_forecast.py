@@ -149,3 +149,13 @@ def test_the_bar_never_falls_and_ends_full() -> None:
     assert seen == sorted(seen)
     assert seen[0] == 0.0
     assert seen[-1] > 0.8
+
+
+def test_a_solver_that_denoises_once_a_level_is_expected_to_take_less() -> None:
+    twice = starter()
+    once = replace(twice, unclip=tuple(replace(row, solver="dpm++2m") for row in twice.unclip))
+    twice = replace(twice, unclip=tuple(replace(row, solver="heun") for row in twice.unclip))
+    for slow, quick in zip(phases_of(twice, WHOLE), phases_of(once, WHOLE), strict=True):
+        assert slow.name == quick.name
+        drawn = slow.name in STAGES and slow.name != "choosing"
+        assert quick.seconds < 0.6 * slow.seconds if drawn else quick.seconds == slow.seconds

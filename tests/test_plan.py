@@ -120,6 +120,8 @@ ADDED_LATER = {
     ("generator", "fall"): 0.0,
     ("perceptors", "weight"): 1.0,
     ("perceptors", "scale"): 1.0,
+    ("precision",): "fp32",
+    ("unclip", "solver"): "heun",
     **{("unclip", name): 0.0 for name in ("init_img2img_noise", "layout_guidance", "layout_share")},
 }
 """What a record that lacks the key means, by its place without the numbers of lists."""

@@ -28,6 +28,7 @@ from clipgen.starter.train.zero_shot import zero_shot
 from clipgen.starter.unclip.coarse_decoder import build_coarse_decoder
 from clipgen.starter.unclip.decoder import build_decoder
 from clipgen.starter.unclip.prior import Prior, build_prior
+from clipgen.starter.unclip.sampler import Method
 from clipgen.starter.unclip.unclip import Unclip
 from clipgen.util.images import resized
 from clipgen.weights.loader import load
@@ -127,7 +128,7 @@ def test_the_colour_of_what_is_worn_is_not_its_wearers(prior: Prior, wearer: str
 
     def drawn(text: str) -> Tensor:
         states = torch.cat([guide.text_states([text]) for guide in guides], 2)
-        pictures: Tensor = coarse_decoder(prior.sample(states, torch.ones(1), noise, 4.0))
+        pictures: Tensor = coarse_decoder(prior.sample(states, torch.ones(1), noise, Method(4.0)))
         return pictures
 
     texts = (f"a {wearer}", f"a {wearer} wearing a red scarf", f"a red {wearer}")
@@ -157,7 +158,7 @@ def test_a_decoded_picture_shows_the_judge_what_a_coarse_one_leaves_open(
     titles = [f"a {truth.noun}" for truth in truths(96, 32)]
     texts = torch.cat([guide.encode_texts(titles) for guide in guides], 1)
     each = zip(*(tensor.split(1) for tensor in (seen, coarse, texts, noise)), strict=True)
-    pictures = torch.cat([unclip.decode(*given, torch.ones(1), some, 1.0) for *given, some in each])
+    pictures = torch.cat([unclip.decode(*given, torch.ones(1), some, Method()) for *given, some in each])
     cosines = [
         (judge.encode_images(judge.whole(images)) * judge.encode_texts(titles)).sum(1) for images in (coarse, pictures)
     ]

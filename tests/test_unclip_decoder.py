@@ -15,7 +15,7 @@ from clipgen.starter.train.decoder import DecoderData, DecoderTrainer, decoded, 
 from clipgen.starter.train.loop import Plan
 from clipgen.starter.unclip.coarse_decoder import CoarseDecoder
 from clipgen.starter.unclip.decoder import Decoder, build_decoder
-from clipgen.starter.unclip.sampler import Start
+from clipgen.starter.unclip.sampler import Method, Start
 
 CONFIG: dict[str, Any] = {
     "cells": 2, "kept": 3, "text": 5, "side": 4, "block": 8, "latent": 6, "components": 2,
@@ -51,7 +51,7 @@ def test_noise_decides_which_latents_are_drawn(decoder: Decoder) -> None:
 def test_at_a_guidance_scale_of_zero_nothing_conditions(decoder: Decoder) -> None:
     noise = torch.randn(1, 2, 4, 4)
     drawn = [
-        decoder.sample(torch.randn(1, 12), torch.rand(1, 3, 32, 32), torch.randn(1, 5), ALONE, noise, scale)
+        decoder.sample(torch.randn(1, 12), torch.rand(1, 3, 32, 32), torch.randn(1, 5), ALONE, noise, Method(scale))
         for scale in (0.0, 0.0, 1.0)
     ]
     torch.testing.assert_close(drawn[0], drawn[1])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from clipgen.config.settings import UnclipSettings
 from clipgen.starter.unclip.pipeline import Pipeline
-from clipgen.starter.unclip.sampler import Start
+from clipgen.starter.unclip.sampler import Method, Start
 from clipgen.starter.unclip.unclip import Conditioning, Unclip
 
 NAMES = ("a/prior", "a/coarse", "a/decoder", "a/upsampler", "a/vqgan")
@@ -35,7 +35,7 @@ class Four(Unclip):
     """How green each candidate of the upsampler was."""
 
     def decode(self, features: Tensor, coarse: Tensor, *given: Any) -> Tensor:
-        _texts, _weights, noise, _scale, start = (*given, None)[:5]
+        _texts, _weights, noise, _method, start = (*given, None)[:5]
         assert noise.shape == (len(features), 3, 2, 2)
         if start:
             self.redrawn.extend(noise[:, 0, 0, 0].sigmoid().tolist())
@@ -44,10 +44,10 @@ class Four(Unclip):
         return green(DECODED[features[:, 0].int()])
 
     def upsample(self, features: Tensor, decoded: Tensor, *given: Any) -> Tensor:
-        _texts, _weights, noise, scale = given
+        _texts, _weights, noise, method = given
         assert features.tolist() == [[1.0]] * len(noise)
         assert noise.shape == (len(noise), 3, 4, 4)
-        assert scale == 1.5
+        assert method == Method(1.5)
         best = self.upsampler.best(self.redrawn)  # type: ignore[operator]
         torch.testing.assert_close(decoded, green(torch.full((len(noise),), best)))
         self.upsampled.extend(noise[:, 0, 0, 0].sigmoid().tolist())
@@ -115,10 +115,10 @@ def test_features_near_an_image_start_at_what_is_seen_in_it(four: Four) -> None:
     prior.sample = lambda *arguments: given.extend(arguments) or torch.arange(4.0)[:, None]
     settings = {"candidates": 4, "init_noise": 3.0, "init_guidance_scale": 7.0}
     pipeline(four, **settings).draw_near(torch.ones(3, 16, 16), GREEN, 0)
-    *_, noise, scale, start, steer = given
+    *_, noise, method, start, steer = given
     assert steer is None
     assert noise.shape == (4, 1)
-    assert scale == 7.0
+    assert method == Method(7.0)
     assert isinstance(start, Start)
     assert start.sigma == 3.0
     torch.testing.assert_close(start.data, torch.tensor([0.5]))  # FakePerceptor's white

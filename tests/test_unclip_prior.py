@@ -12,7 +12,7 @@ from clipgen.errors import ClipgenError
 from clipgen.starter.train.loop import Plan, train_module
 from clipgen.starter.train.prior import SHAPE, PriorData, PriorTrainer, features, untrained_prior
 from clipgen.starter.unclip.prior import Prior, build_prior
-from clipgen.starter.unclip.sampler import Start
+from clipgen.starter.unclip.sampler import Method, Start
 
 CONFIG = {"cells": 2, "channels": [3, 2], "kept": 4, "text": 4, "width": 32, "depth": 2, "heads": 2}
 
@@ -71,10 +71,10 @@ def test_little_noise_is_left_alone_and_of_pure_noise_nothing_is_kept(prior: Pri
 
 def test_guidance_goes_beyond_the_text_and_at_a_scale_of_zero_nowhere(prior: Prior) -> None:
     texts, noise = torch.randn(1, 1, 4), torch.randn(1, 8)
-    conditional, more = (prior.sample(texts, ALONE, noise, scale) for scale in (1.0, 2.0))
+    conditional, more = (prior.sample(texts, ALONE, noise, Method(scale)) for scale in (1.0, 2.0))
     unconditional = prior.sample(torch.zeros(1, 1, 4), ALONE, noise)
     assert (more - unconditional).norm() > (conditional - unconditional).norm()
-    torch.testing.assert_close(prior.sample(texts, ALONE, noise, 0.0), unconditional)
+    torch.testing.assert_close(prior.sample(texts, ALONE, noise, Method(0.0)), unconditional)
 
 
 def test_texts_count_by_their_weights(prior: Prior) -> None:

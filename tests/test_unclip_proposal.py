@@ -19,7 +19,7 @@ from clipgen.starter.unclip import proposal
 from clipgen.starter.unclip.coarse_decoder import CoarseDecoder
 from clipgen.starter.unclip.prior import Prior
 from clipgen.starter.unclip.proposal import UnclipProposal, propose
-from clipgen.starter.unclip.sampler import Start, Steer
+from clipgen.starter.unclip.sampler import USUAL, Method, Start, Steer
 from clipgen.starter.unclip.unclip import Unclip
 from clipgen.util.images import resized
 from clipgen.weights import Checkpoint
@@ -48,7 +48,7 @@ class Colours(Prior):
         texts: Tensor,
         weights: Tensor,
         noise: Tensor,
-        guidance_scale: float = 1.0,
+        method: Method = USUAL,
         start: Start | None = None,
         steer: Steer | None = None,
     ) -> Tensor:

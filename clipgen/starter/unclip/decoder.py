@@ -101,14 +101,14 @@ class Decoder(nn.Module):
         texts: Tensor,
         weights: Tensor,
         noise: Tensor,
-        guidance_scale: float = 1.0,
+        method: sampler.Method = sampler.USUAL,
         start: sampler.Start | None = None,
     ) -> Tensor:
         """Draw latents (B, D, h, w) of pictures that show features (B, E) and texts (K, D).
 
-        coarse as for `condition`; weights (K,) and guidance_scale as for `sampler.guided`, away from what is denoised
-        with neither texts nor features nor coarse pictures; noise (B, components, h, w), standard normal, decides which
-        latents. With a start, latents (B, D, h, w), this is img2img.
+        coarse as for `condition`; weights (K,) as for `sampler.guided`, away from what is denoised with neither texts
+        nor features nor coarse pictures; noise (B, components, h, w), standard normal, decides which latents. With a
+        start, latents (B, D, h, w), this is img2img.
         """
         condition = self.condition(features, coarse)
 
@@ -119,13 +119,13 @@ class Decoder(nn.Module):
         def conditional(noisy: Tensor, sigma: Tensor, text: Tensor) -> Tensor:
             return self.denoise(noisy, sigma, condition, text)
 
-        denoise = sampler.guided(conditional, texts, weights, guidance_scale, unconditional)
+        denoise = sampler.guided(conditional, texts, weights, method, unconditional)
         first, last = NOISE
         noisy = first * noise
         if start:
             first = start.sigma
             noisy = self.components(start.data) + first * noise
-        drawn = sampler.sample(denoise, noisy, sampler.noise_levels(first, last, STEPS))
+        drawn = sampler.sample(denoise, noisy, sampler.noise_levels(first, last, STEPS), method.solver)
         return torch.einsum("bdhw,dc->bchw", drawn, self.lengthen) + self.centre.view(1, -1, 1, 1)
 
 

@@ -12,7 +12,7 @@ from clipgen.config.settings import UnclipSettings
 from clipgen.starter.unclip.canvas import canvas, extended, middle
 from clipgen.starter.unclip.decoder import Decoder
 from clipgen.starter.unclip.layout import Layout
-from clipgen.starter.unclip.sampler import Start, Steer
+from clipgen.starter.unclip.sampler import Method, Start, Steer
 from clipgen.starter.unclip.unclip import Conditioning, Unclip, UnclipPerceptor
 from clipgen.util.images import resized
 from clipgen.util.randomness import generator_for
@@ -44,12 +44,13 @@ class Pipeline:
         square has this one in its middle.
         """
         unclip, count = self.unclip, self.settings.candidates
+        method = self._method(self.settings.decoder_scale)
         self.on_stage(f"proposing {count} candidates")
         features = self._features(texts, seed, self.settings.guidance_scale)
         coarse = unclip.coarse_decoder(features).clamp(0, 1)
         self.on_stage(f"decoding {count} candidates")
         noise = _noise(seed, "painting", (count, *unclip.decoder.shape)).to(texts.joined)
-        images = unclip.decode(features, coarse, texts.vectors, texts.weights, noise, self.settings.decoder_scale)
+        images = unclip.decode(features, coarse, texts.vectors, texts.weights, noise, method)
         self.on_stage(f"choosing the best of {count} candidates")
         best = self._best(images, texts)
         if self._canvas == unclip.decoder.shape[1:]:
@@ -59,7 +60,7 @@ class Pipeline:
         middle(around).copy_(noise[best])
         coarse = self._extended(coarse[best, None])
         one = features[best, None]
-        wide = unclip.decode(one, coarse, texts.vectors, texts.weights, around, self.settings.decoder_scale)
+        wide = unclip.decode(one, coarse, texts.vectors, texts.weights, around, method)
         return features[best], wide[0]
 
     def target(self, features: Tensor, image: Tensor) -> Tensor:
@@ -108,7 +109,9 @@ class Pipeline:
         coarse = Layout(small[0]).mixed_into(coarse, settings.layout_share)
         start = Start(unclip.autoencoder.encode(small), settings.init_img2img_noise)
         noise = _noise(seed, "painting", (count, *self._shape(unclip.decoder))).to(texts.vectors)
-        images = unclip.decode(nearest, coarse, texts.vectors, texts.weights, noise, settings.decoder_scale, start)
+        images = unclip.decode(
+            nearest, coarse, texts.vectors, texts.weights, noise, self._method(settings.decoder_scale), start
+        )
         best = self._best(images, texts)
         return nearest[best], self._upsampled(images[best], nearest[best], texts, seed)
 
@@ -125,7 +128,7 @@ class Pipeline:
         noise = _noise(seed, "repainting", (count, *self._shape(unclip.decoder))).to(texts.vectors)
         coarse = self._extended(unclip.coarse_decoder(features[None]).clamp(0, 1))
         same = _repeated(features[None], coarse, count)
-        decoded = unclip.decode(*same, texts.vectors, texts.weights, noise, settings.decoder_scale, start)
+        decoded = unclip.decode(*same, texts.vectors, texts.weights, noise, self._method(settings.decoder_scale), start)
         return self._upsampled(decoded[self._best(decoded, texts)], features, texts, seed)
 
     def _on_canvas(self, image: Tensor) -> Tensor:
@@ -140,8 +143,12 @@ class Pipeline:
         self.on_stage(f"upsampling with {count} candidates")
         noise = _noise(seed, "upsampling", (count, *self._shape(unclip.upsampler))).to(texts.vectors)
         same = _repeated(features[None], image[None], count)
-        large = unclip.upsample(*same, texts.vectors, texts.weights, noise, settings.upsampler_scale)
+        large = unclip.upsample(*same, texts.vectors, texts.weights, noise, self._method(settings.upsampler_scale))
         return large[self._best(large, texts)]
+
+    def _method(self, scale: float) -> Method:
+        """Return how a network draws with a guidance scale."""
+        return Method(scale, self.settings.solver)
 
     def _seen(self, images: Tensor) -> Tensor:
         """Return the features (B, E) of images (B, 3, H, W)."""
@@ -178,7 +185,7 @@ class Pipeline:
         """Draw the features (candidates, E)."""
         prior = self.unclip.prior
         noise = _noise(seed, "imagination", (self.settings.candidates, prior.length)).to(texts.joined)
-        return prior.sample(texts.joined, texts.weights, noise, guidance_scale, start, steer)
+        return prior.sample(texts.joined, texts.weights, noise, self._method(guidance_scale), start, steer)
 
     def _best(self, images: Tensor, texts: Conditioning) -> Tensor:
         """Return which of images (B, 3, H, W) shows the texts best in its middle: its number.

@@ -130,22 +130,22 @@ class Prior(nn.Module):
         texts: Tensor,
         weights: Tensor,
         noise: Tensor,
-        guidance_scale: float = 1.0,
+        method: sampler.Method = sampler.USUAL,
         start: sampler.Start | None = None,
         steer: sampler.Steer | None = None,
     ) -> Tensor:
         """Draw features (B, E) of pictures that show all of texts (K, 1 + T, D).
 
-        weights (K,) and guidance_scale as for `sampler.guided`; noise (B, E), standard normal, decides which features.
+        weights (K,) as for `sampler.guided`; noise (B, E), standard normal, decides which features.
         With a start, features (E,) of a picture and noise in units of the features' spread, they keep to that picture.
         `steer` measures features (B, E) and moves them in units of their spread.
         """
         first = start.sigma if start else NOISE[0]
         begin = noise * first + (self._standardised(start.data) if start else 0.0)
-        denoise = sampler.guided(self.denoise, texts, weights, guidance_scale)
+        denoise = sampler.guided(self.denoise, texts, weights, method)
         if steer:
             denoise = sampler.steered(denoise, lambda data: steer.distance(data * self.std + self.mean), steer.length)
-        features = sampler.sample(denoise, begin, sampler.noise_levels(first, NOISE[1], STEPS))
+        features = sampler.sample(denoise, begin, sampler.noise_levels(first, NOISE[1], STEPS), method.solver)
         return features * self.std + self.mean
 
     @torch.no_grad()

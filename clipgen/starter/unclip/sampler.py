@@ -1,10 +1,8 @@
-"""Drawing from a denoiser that is conditioned on texts: the deterministic sampler of EDM, by Heun's method.
-
-Karras et al., 2022, arXiv 2206.00364, algorithm 1.
-"""
+"""Drawing from a denoiser that is conditioned on texts."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +14,19 @@ Denoise = Callable[[Tensor, Tensor], Tensor]
 
 ROUNDING = 1e-5
 """The weights of texts may miss a sum of 1 by this much."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """How samples are drawn."""
+
+    scale: float = 1.0
+    """Of classifier-free guidance (Ho and Salimans, 2022, arXiv 2207.12598); 1 is none."""
+    solver: str = "heun"
+    """One of SOLVERS."""
+
+
+USUAL = Method()
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,15 +58,14 @@ def guided(
     denoise: Callable[[Tensor, Tensor, Tensor], Tensor],
     texts: Tensor,
     weights: Tensor,
-    guidance_scale: float,
+    method: Method,
     unconditional: Denoise | None = None,
 ) -> Denoise:
     """Return a denoiser that is conditioned on all of texts (K, ...) at once.
 
     `denoise` takes noisy data (B, ...), sigma (B,) and texts (B, ...), of which zeros stand for no text. weights (K,):
-    those above 0 sum to 1; a text with one below 0 is negated (Liu et al., 2022, arXiv 2206.01714). guidance_scale:
-    that of classifier-free guidance (Ho and Salimans, 2022, arXiv 2207.12598), away from what `unconditional` denoises,
-    by default `denoise` without a text; 1 is none.
+    those above 0 sum to 1; a text with one below 0 is negated (Liu et al., 2022, arXiv 2206.01714). The guidance of
+    `method` leads away from what `unconditional` denoises, by default `denoise` without a text.
     """
 
     def without_text(noisy: Tensor, sigma: Tensor) -> Tensor:
@@ -69,10 +79,10 @@ def guided(
         conditional = torch.einsum("k...,k->...", torch.stack(denoised), weights)
         if abs(rest) > ROUNDING:
             conditional = conditional + rest * without_text(noisy, sigma)
-        if guidance_scale == 1:  # the result would differ by rounding alone
+        if method.scale == 1:  # the result would differ by rounding alone
             return conditional
         origin = start(noisy, sigma)
-        return origin + guidance_scale * (conditional - origin)
+        return origin + method.scale * (conditional - origin)
 
     return denoise_guided
 
@@ -111,8 +121,16 @@ def denoised(noisy: Tensor, level: Tensor, change: Tensor) -> Tensor:
     return noisy / total.square() + change * level / total
 
 
-def sample(denoise: Denoise, noisy: Tensor, levels: Sequence[float]) -> Tensor:
-    """Return noisy (B, ...), whose noise has the standard deviation levels[0], without it."""
+def sample(denoise: Denoise, noisy: Tensor, levels: Sequence[float], solver: str = "heun") -> Tensor:
+    """Return noisy (B, ...), whose noise has the standard deviation levels[0], without it. solver: one of SOLVERS."""
+    return SOLVERS[solver](denoise, noisy, levels)
+
+
+def heun(denoise: Denoise, noisy: Tensor, levels: Sequence[float]) -> Tensor:
+    """Solve the probability flow by Heun's method, which denoises twice a level.
+
+    Karras et al., 2022, arXiv 2206.00364, algorithm 1.
+    """
 
     def slope(noisy: Tensor, level: float) -> Tensor:
         return (noisy - denoise(noisy, torch.full((len(noisy),), level).to(noisy))) / level
@@ -124,3 +142,24 @@ def sample(denoise: Denoise, noisy: Tensor, levels: Sequence[float]) -> Tensor:
             ahead = noisy + (following - level) * (down + slope(ahead, following)) / 2
         noisy = ahead
     return noisy
+
+
+def multistep(denoise: Denoise, noisy: Tensor, levels: Sequence[float]) -> Tensor:
+    """Solve the probability flow by DPM-Solver++(2M), which denoises once a level and uses the level before.
+
+    Lu et al., 2022, arXiv 2211.01095, algorithm 2, in the variables of EDM, where the signal is not scaled.
+    """
+    before, span_before = noisy, 0.0
+    for place, (level, following) in enumerate(zip(levels, [*levels[1:], 0.0], strict=True)):
+        expected = denoise(noisy, torch.full((len(noisy),), level).to(noisy))
+        if not following:
+            return expected
+        span = math.log(level / following)
+        ahead = expected if place == 0 else expected + span / span_before / 2 * (expected - before)
+        noisy = following / level * noisy + (1 - following / level) * ahead
+        before, span_before = expected, span
+    return noisy
+
+
+SOLVERS: dict[str, Callable[[Denoise, Tensor, Sequence[float]], Tensor]] = {"heun": heun, "dpm++2m": multistep}
+"""By name: how noisy data (B, ...) is denoised through the levels."""

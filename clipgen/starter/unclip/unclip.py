@@ -19,7 +19,7 @@ from clipgen.generators.networks import VQGANNetwork
 from clipgen.starter.unclip.coarse_decoder import CoarseDecoder
 from clipgen.starter.unclip.decoder import Decoder
 from clipgen.starter.unclip.prior import Prior
-from clipgen.starter.unclip.sampler import Start
+from clipgen.starter.unclip.sampler import Method, Start
 
 
 class UnclipPerceptor(Perceptor, FeatureMaps, Protocol):
@@ -84,20 +84,20 @@ class Unclip:
         texts: Tensor,
         weights: Tensor,
         noise: Tensor,
-        guidance_scale: float,
+        method: Method,
         start: Start | None = None,
     ) -> Tensor:
         """Return pictures (B, 3, S, S) in [0, 1] of what `Decoder.sample` draws."""
-        return self._image(self.decoder.sample(features, coarse, texts, weights, noise, guidance_scale, start))
+        return self._image(self.decoder.sample(features, coarse, texts, weights, noise, method, start))
 
     def upsample(
-        self, features: Tensor, decoded: Tensor, texts: Tensor, weights: Tensor, noise: Tensor, guidance_scale: float
+        self, features: Tensor, decoded: Tensor, texts: Tensor, weights: Tensor, noise: Tensor, method: Method
     ) -> Tensor:
         """Return decoded pictures (B, 3, S, S) with finer detail at twice the size: (B, 3, 2 S, 2 S) in [0, 1].
 
         As in cascaded diffusion models (Ho et al., 2021, arXiv 2106.15282).
         """
-        return self._image(self.upsampler.sample(features, decoded, texts, weights, noise, guidance_scale))
+        return self._image(self.upsampler.sample(features, decoded, texts, weights, noise, method))
 
     def _image(self, latents: Tensor) -> Tensor:
         return self.autoencoder.decode(self.autoencoder.lookup(self.autoencoder.nearest(latents))).clamp(0, 1)
