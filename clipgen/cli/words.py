@@ -57,9 +57,8 @@ def words(
         _print_names(as_json=output.as_json)
         return
     fields = {**engine.job_fields(), **models.job_fields(engine.backend or DEFAULT_BACKEND)}
-    job = Job(
-        parse_prompts(prompt), **fields, precision=FP32
-    )  # which needs no look at the device, as nothing is computed
+    fields["precision"] = FP32  # nothing is computed, so that no device needs to be looked at, which would load torch
+    job = Job(parse_prompts(prompt), **fields)
     # Named CLIPs are the same in every preset of pretrained models, and only to look for a GPU would load torch.
     device = "cpu" if job.clips else "auto"
     plan, reason = resolve(job, device=device)[0], chosen_preset(job, device)[1]
