@@ -9,29 +9,41 @@ from clipgen.errors import ClipgenError, UsageError
 from clipgen.session.workers import Lost, Report, Setup, Share, Worker
 
 AUTO = "auto"
+_TEMPORARY = "clipgen-temporary"
+"""A resource by which a cluster is recognised that another batch has started for itself."""
 
 
 def connect(address: str) -> Any:
     """Return Ray, connected to the cluster at an address, or with "auto" to the one of this machine, or a new one.
 
-    Raises UsageError if Ray is not installed, ClipgenError if there is no such cluster.
+    A new one ends with this process, so that others do not join it. Raises UsageError if Ray is not installed,
+    ClipgenError if there is no such cluster.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # which would be sent to Ray's makers
     try:
         import ray
     except ImportError as error:
         raise UsageError('--ray needs Ray, which is not installed; use pip install "clipgen[ray]"') from error
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
-        try:
-            ray.init(address=address, **quiet)
-        except ConnectionError:
-            if address != AUTO:
-                raise
-            ray.init(include_dashboard=False, **quiet)
+        if address != AUTO or not _joined(ray, quiet):
+            new: dict[str, Any] = {"address": "local", "include_dashboard": False, "resources": {_TEMPORARY: 1}}
+            ray.init(**(new if address == AUTO else {"address": address}), **quiet)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         raise ClipgenError(f"--ray {address}: no cluster was found there: {error}") from error
     return ray
+
+
+def _joined(ray: Any, quiet: dict[str, Any]) -> bool:
+    """Connect to a cluster that runs on this machine, and tell whether there was one that will stay."""
+    try:
+        ray.init(address=AUTO, **quiet)
+    except ConnectionError:
+        return False
+    if _TEMPORARY in ray.cluster_resources():
+        ray.shutdown()
+        return False
+    return True
 
 
 class Cluster:
