@@ -18,9 +18,16 @@ if __name__ == "__main__" or os.path.basename(sys.argv[0]).startswith("clipgen")
     _end_by_signals()  # now, as the script that pip has made does more before it calls `main`
 
 
+_FOR_TORCH = {"OMP_WAIT_POLICY": "PASSIVE", "THP_MEM_ALLOC_ENABLE": "1"}
+"""What torch reads when it is loaded: its threads leave the processor to other programs while they wait, and large
+tensors lie in large pages, which take less of the system's time."""
+
+
 def main() -> None:
     """Run the program on `sys.argv`; until a command begins, and after it, Ctrl-C ends it at once."""
     _end_by_signals()  # first: the imports take a moment
+    for name, value in _FOR_TORCH.items():
+        os.environ.setdefault(name, value)
     from clipgen.util.interrupts import end_at_once_on_signals
 
     end_at_once_on_signals()
