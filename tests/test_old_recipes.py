@@ -18,13 +18,22 @@ from test_resume import digests, stop_at
 
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
-from clipgen.config.presets import PRESETS
+from clipgen.config.presets import PRESETS, UNCLIP
 from clipgen.errors import UsageError
 from clipgen.outputs import metadata
 from clipgen.outputs.metadata import read_recipe
 
 SMALL = ("--size", "32x32", "--steps", "8", "--cutouts", "2", "--seed", "7", "--lr", "0.05", "--preset", "starter")
 ASKED = replace(JOB, size=(32, 32), steps=8, cutouts=2, seed=7, lr=0.05)
+
+
+@pytest.fixture(autouse=True)
+def _preset_of_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what is typed mean what it meant then."""
+    today = PRESETS["starter"]
+    guidance = today.guidance[UNCLIP]
+    then = replace(guidance, unclip=tuple(replace(row, candidates=32, solver="heun") for row in guidance.unclip))
+    monkeypatch.setitem(PRESETS, "starter", replace(today, guidance={**today.guidance, UNCLIP: then}))
 
 
 @pytest.mark.parametrize("backend", ["vqgan", "dvae"])

@@ -40,6 +40,7 @@ def test_a_replay_with_another_backend_leaves_the_named_vqgan_behind_and_one_wit
 
 
 def test_auto_takes_what_is_here_and_says_why(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolving, "computes_bf16", lambda _device: True)
     job = Job(parse_prompts("a cat"))
     assert resolving.resolve(job)[0].preset == "starter"
     cli("models", "pull", VQGAN, CLIP)

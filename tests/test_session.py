@@ -11,7 +11,6 @@ import pytest
 from fakes import Cli, Recorder, fake_models, install
 from fakes import job as small_job
 from PIL import Image
-from recipes import old_recipe_with, png_with
 from test_recipe import pixels
 
 import clipgen
@@ -207,8 +206,8 @@ def test_generate_can_be_stopped() -> None:
 
 def test_what_generate_made_can_be_typed(cli: Cli) -> None:
     made = clipgen.generate(job(), device="cpu")
-    old = png_with(old_recipe_with({}, job()), path="asked.png")
-    assert cli("replay", str(old), "-o", "typed.png").exit_code == 0
+    typed = ("red", "--seed", str(job().seed), "--size", "48x32", "--steps", str(made.plan.steps))
+    assert cli(*typed, "--preset", "starter", "--cutouts", "6", "--lr", "0.1", "-o", "typed.png").exit_code == 0
     assert pixels(Path("typed.png")) == made.image.tobytes()
     assert read_recipe(Path("typed.png")).plan == made.plan
 

@@ -182,7 +182,7 @@ def test_upsampling_adds_the_detail_of_pictures_of_twice_the_size_and_changes_li
     texts = torch.cat([guide.encode_texts(titles) for guide in guides], 1)
     noise = torch.randn(count, *upsampler.shape, generator=torch.Generator().manual_seed(0))
     each = zip(*(tensor.split(1) for tensor in (seen[:count], small, texts, noise)), strict=True)
-    large = torch.cat([unclip.upsample(*given, torch.ones(1), some, 1.0) for *given, some in each])
+    large = torch.cat([unclip.upsample(*given, torch.ones(1), some, Method()) for *given, some in each])
     rough, wanted_rough, smooth = (
         total_variation(images).mean() for images in (large, wanted, resized(small, (256, 256)))
     )
