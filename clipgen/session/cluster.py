@@ -31,7 +31,12 @@ def connect(address: str) -> Any:
             ray.init(**(new if address == AUTO else {"address": address}), **quiet)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         raise ClipgenError(f"--ray {address}: no cluster was found there: {error}") from error
+    ray._private.worker.print_to_stdstream = _say_nothing
     return ray
+
+
+def _say_nothing(*_: Any, **__: Any) -> None:
+    """Stand in for what prints the messages of a cluster on stdout, where only results belong; losses are reported."""
 
 
 def _joined(ray: Any, quiet: dict[str, Any]) -> bool:

@@ -36,7 +36,7 @@ class Fleet:
 
     def make_all(self, lines: Sequence[Asked]) -> None:
         """Have the pictures of all lines made; errors of single ones are reported and recorded, not raised."""
-        size = self._executor.at_once
+        size = max(min(self._executor.at_once, -(-len(lines) // self._executor.count)), 1)  # so that all have some
         self._waiting.extend(tuple(lines[k : k + size]) for k in range(0, len(lines), size))
         try:
             with held_back(self._stop, KEEPING):
