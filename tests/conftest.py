@@ -16,6 +16,7 @@ from loopback import CONTENT, SHA256, Files, LoopbackServer, serves
 from typer.testing import CliRunner
 
 from clipgen.cli.app import app
+from clipgen.config import resolve
 from clipgen.config.presets import PRESETS, UNCLIP
 from clipgen.weights.cache import Cache
 
@@ -42,6 +43,12 @@ def _signals() -> Iterator[None]:
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the weights that this machine may have, or leaves any there."""
     monkeypatch.setenv("CLIPGEN_CACHE", str(tmp_path_factory.getbasetemp() / "weights-of-nobody"))
+
+
+@pytest.fixture(autouse=True)
+def _single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests compute in float32, whatever the processor has."""
+    monkeypatch.setattr(resolve, "computes_bf16", lambda _device: False)
 
 
 @pytest.fixture
