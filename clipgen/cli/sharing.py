@@ -40,7 +40,7 @@ class SharingOptions:
         Option(
             "--ray",
             'Share the lines among the machines of a Ray cluster, at an address or, with "auto", the one of this '
-            "machine. All must see the output folder. Needs clipgen[ray].",
+            "machine. All must see the output folder. Needs Ray, which the extra ray of the package installs.",
             "auto|ADDRESS",
             panel=ENGINE,
         ),
