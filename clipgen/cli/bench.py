@@ -153,7 +153,8 @@ def _report(plan: Plan, models: Models, benchmark: Benchmark, steps: int, rounds
         "guides": [row.weights for row in plan.perceptors],
         "loops": {name: _described(speed) for name, speed in speeds.items()},
         "ratio": list(ratios(speeds, pictures)),
-        **_parts(benchmark),
+        "shares": benchmark.shares(),
+        "matrix products": benchmark.products(),
     }
 
 
@@ -167,10 +168,6 @@ def _machine(models: Models) -> dict[str, Any]:
 def _described(speed: Speed) -> dict[str, Any]:
     rates = sorted(speed.rates)
     return {"steps a second": [rates[0], speed.middle, rates[-1]], "bytes a step adds": speed.added}
-
-
-def _parts(benchmark: Benchmark) -> dict[str, Any]:
-    return {"shares": benchmark.shares(), "matrix products": benchmark.products()}
 
 
 def _print(report: dict[str, Any], *, as_json: bool) -> None:

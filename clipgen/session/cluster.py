@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 from clipgen.errors import ClipgenError, UsageError
@@ -66,7 +67,7 @@ class Cluster:
         self.count = workers or gpus or alive
         self.at_once = setup.together if gpus else 1
         cores = max(int(has.get("CPU", 1) / self.count), 1)
-        self._setup = setup if gpus else Setup(**{**vars(setup), "threads": cores})
+        self._setup = setup if gpus else replace(setup, threads=cores)
         shared = {"num_gpus": min(gpus / self.count, 1.0)} if gpus else {}
         kind = ray.remote(num_cpus=0 if gpus else cores, max_concurrency=2, **shared)  # 2: `stop` beside `make`
         self._actor = kind(Worker)
