@@ -156,6 +156,21 @@ def test_a_failing_ffmpeg_is_reported_and_harms_nothing(
     assert [file.name for file in tmp_path.iterdir()] == ["ffmpeg"]
 
 
+def test_a_run_does_not_wait_for_the_encoding_of_its_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = tmp_path / "go-on"
+    fake = write_program(
+        tmp_path / "ffmpeg", f"while [ ! -e '{go_on}' ]; do sleep .02; done; cat > '{tmp_path / 'received'}'"
+    )
+    monkeypatch.setattr(ffmpeg, "_program", lambda: fake)
+    frames = [bytes([number]) * (1 << 20) for number in range(ffmpeg.QUEUED)]  # far more than fits into a pipe
+    with ffmpeg.Encoder((), (), tmp_path / "film") as encoder:
+        for frame in frames:
+            encoder.write(frame)  # while nothing reads
+        go_on.touch()
+        encoder.finish()
+    assert (tmp_path / "received").read_bytes() == b"".join(frames)
+
+
 def test_a_missing_ffmpeg_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> str:
         raise RuntimeError("no exe")

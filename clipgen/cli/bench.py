@@ -28,7 +28,7 @@ from clipgen.util.devices import pick_device
 from clipgen.util.text import readable_bytes
 
 if TYPE_CHECKING:
-    from clipgen.engine.benchmark import Benchmark, Speed
+    from clipgen.engine.benchmark import Speed
     from clipgen.engine.models import Models
 
 EXAMPLE = "a lighthouse"
@@ -98,15 +98,13 @@ def bench(
     """
     for flag, value in (("--steps", steps), ("--rounds", rounds), ("--together", together)):
         check_whole(flag, value, 1, MOST)
-    if gpu_suite:
-        size = picture.job_fields().get("size", SIZE)
-        report = run_suite(
-            pick_device(engine.device), size, [engine.cutouts] if engine.cutouts else CUTOUTS, steps, rounds
-        )
-        print_suite(report, as_json=output.as_json)
-        return
     if recipe not in (None, *RECIPES):
         raise unknown_value("--recipe", str(recipe), RECIPES)
+    if gpu_suite:
+        size = picture.job_fields().get("size", SIZE)
+        cutouts = [engine.cutouts] if engine.cutouts else CUTOUTS
+        print_suite(run_suite(pick_device(engine.device), size, cutouts, steps, rounds), as_json=output.as_json)
+        return
     preset = {"preset": DRAFT} if random else {}
     fields: dict[str, Any] = {**preset, **picture.job_fields(), **engine.job_fields(), "start": NOISE}
     plan, notes = resolve(Job(parse_prompts(EXAMPLE), **fields), device=engine.device)
@@ -115,15 +113,10 @@ def bench(
     begun = time.perf_counter()
     models = _models(plan, pick_device(engine.device), random=random)
     loading = time.perf_counter() - begun
-    from clipgen.engine.benchmark import Benchmark, classic_loop
-    from clipgen.engine.models import compute_in_
-
-    classic = classic_loop(plan, models) if recipe else None
-    compute_in_(models, plan.precision)
     if growth:
-        _grow(plan, models, steps, growth, as_json=output.as_json)
+        _grow(plan, _computing(plan, models), steps, growth, as_json=output.as_json)
         return
-    report = _report(plan, models, Benchmark(plan, models, together, classic), steps, rounds, together)
+    report = _report(plan, models, steps, rounds, together, against_classic=recipe is not None)
     _print({"seconds to load": loading, **report}, as_json=output.as_json)
 
 
@@ -138,10 +131,22 @@ def _models(plan: Plan, device: str, *, random: bool) -> Models:
     return random_models(plan, torch.device(device)) if random else load_models(plan, device, say)
 
 
-def _report(plan: Plan, models: Models, benchmark: Benchmark, steps: int, rounds: int, pictures: int) -> dict[str, Any]:
-    """Return what was measured, as JSON values."""
-    from clipgen.engine.benchmark import ratios
+def _computing(plan: Plan, models: Models) -> Models:
+    """Have models compute in the precision of a plan; returns them."""
+    from clipgen.engine.models import compute_in_
 
+    compute_in_(models, plan.precision)
+    return models
+
+
+def _report(
+    plan: Plan, models: Models, steps: int, rounds: int, pictures: int, *, against_classic: bool
+) -> dict[str, Any]:
+    """Return what was measured, as JSON values."""
+    from clipgen.engine.benchmark import Benchmark, classic_loop, ratios
+
+    classic = classic_loop(plan, models) if against_classic else None  # a copy, before the models change
+    benchmark = Benchmark(plan, _computing(plan, models), pictures, classic)
     speeds = benchmark.speeds(steps, rounds)
     return {
         **_machine(models),

@@ -5,18 +5,22 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 from typing import IO, Self, cast
 
 import imageio_ffmpeg
 
+QUEUED = 4
+"""How many pieces of data wait for ffmpeg at most, such as frames, before `Encoder.write` waits, too."""
 _NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # exists on Windows only, which needs it
 
 
 class Encoder:
     """Encodes bytes in the format `source` to the file `path` in the format `target`, both as ffmpeg arguments.
 
-    As a context manager it ends ffmpeg on exit, whatever happened. Every failure is an `OSError` with the message of
-    ffmpeg.
+    A thread feeds ffmpeg, so that a run does not wait for the encoding of its frames. As a context manager it ends
+    ffmpeg on exit, whatever happened. Every failure is an `OSError` with the message of ffmpeg.
     """
 
     def __init__(self, source: Sequence[str], target: Sequence[str], path: Path) -> None:
@@ -36,6 +40,10 @@ class Encoder:
             )
             on_error.pop_all()
         self._pipe = cast(IO[bytes], self._process.stdin)
+        self._waiting: Queue[bytes | None] = Queue(QUEUED)
+        self._failure: OSError | None = None
+        self._feeder = Thread(target=self._feed, name="ffmpeg", daemon=True)
+        self._feeder.start()
 
     def __enter__(self) -> Self:
         return self
@@ -44,13 +52,17 @@ class Encoder:
         self.stop()
 
     def write(self, data: bytes, copies: int = 1) -> None:
-        with self._explained():
-            for _ in range(copies):
-                self._pipe.write(data)
+        """Pass on data; an error may come with a later call, at the latest with `finish`."""
+        for _ in range(copies):
+            with self._explained():
+                self._check()
+            self._waiting.put(data)
 
     def finish(self) -> None:
         """Wait until the file is complete."""
+        self._end_feeding()
         with self._explained():
+            self._check()
             self._pipe.close()
             status = self._process.wait()
             if status != 0:
@@ -61,9 +73,28 @@ class Encoder:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+        self._end_feeding()
         with contextlib.suppress(OSError):
             self._pipe.close()
         self._complaints.close()
+
+    def _feed(self) -> None:
+        """Write to ffmpeg what is waiting, until None; after a failure the rest is taken and dropped."""
+        while (data := self._waiting.get()) is not None:
+            if self._failure is None:
+                try:
+                    self._pipe.write(data)
+                except OSError as error:
+                    self._failure = error
+
+    def _end_feeding(self) -> None:
+        if self._feeder.is_alive():
+            self._waiting.put(None)
+            self._feeder.join()
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
