@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from clipgen import weights
@@ -72,10 +73,28 @@ def test_8_bits_take_a_quarter_of_the_room(tmp_path: Path) -> None:
 
 def test_a_scale_without_its_matrix_is_no_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "bad.safetensors"
-    for tensors in ({"w|scale": torch.ones(2, 1)}, {"w": torch.ones(3, 2), "w|scale": torch.ones(2, 1)}):
+    for tensors in (
+        {"w|scale": torch.ones(2, 1)},
+        {"w": torch.ones(3, 2), "w|scale": torch.ones(2, 1)},
+        {"w": torch.ones(3, 2), "w|scale": torch.ones(3)},
+        {"w": torch.ones(4), "w|scale": torch.ones(2, 1)},
+        {"w": torch.ones(4), "w|scale": torch.ones(4, 1)},
+        {"w": torch.tensor(1.0), "w|scale": torch.ones(1, 1)},
+        {"w": torch.ones(0), "w|scale": torch.ones(0, 1)},
+        {"w": torch.ones(2, 2, dtype=torch.complex64), "w|scale": torch.ones(2, 1)},
+    ):
         weights.write(path, weights.Checkpoint("clip", {}, tensors))
         with pytest.raises(ClipgenError, match=r"bad\.safetensors is not a clipgen checkpoint"):
             weights.read(path)
+
+
+@pytest.mark.parametrize("text", ["[]", "3", '"x"', "null", "", "{", "[" * 100_000, '{"a":' * 100_000])
+@pytest.mark.parametrize("key", ["config", "recipe"])
+def test_a_header_that_is_no_object_is_no_checkpoint(tmp_path: Path, key: str, text: str) -> None:
+    path = tmp_path / "bad.safetensors"
+    save_file({"w": torch.ones(1)}, path, {"kind": "clip", "config": "{}", "recipe": "{}", key: text})
+    with pytest.raises(ClipgenError, match=r"bad\.safetensors is not a clipgen checkpoint"):
+        weights.read(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"\x80\x04cos\nsystem\n(S'x'\ntR."])

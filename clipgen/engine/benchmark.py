@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 import torch
+from open_clip.transformer import Attention
 from torch import nn
 
 from clipgen.config.job import MAX_STEPS
@@ -48,7 +49,7 @@ def random_models(plan: Plan, device: torch.device) -> Models:
     """
 
     def ready(module: Loaded) -> Loaded:
-        return module.eval().requires_grad_(False).to(device)
+        return module.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
 
     def config(name: str) -> dict[str, object]:
         return {key: value for record in files_of(name) for key, value in network_config(record).items()}
@@ -56,9 +57,20 @@ def random_models(plan: Plan, device: torch.device) -> Models:
     network = ready(NETWORKS[plan.backend](config(plan.generator.weights))) if plan.generator.weights else nn.Identity()
     seen = [ready(CLIPPerceptor(config(row.weights))) for row in plan.perceptors]
     for perceptor in seen:
+        _spread_(perceptor)
         perceptor.fold_()
     guides = [Guide(perceptor, row) for perceptor, row in zip(seen, plan.perceptors, strict=True)]
     return Models(network, tuple(guides), device)
+
+
+def _spread_(perceptor: CLIPPerceptor) -> None:
+    """Draw the weights of attention with the spread that open_clip gives those of its default blocks.
+
+    Those of its `Attention` are so large that a network with random weights turns rounding errors into other features.
+    """
+    for layer in perceptor.modules():
+        if isinstance(layer, Attention):
+            nn.init.normal_(layer.in_proj_weight, std=layer.in_proj_weight.shape[1] ** -0.5)
 
 
 class Benchmark:

@@ -43,7 +43,8 @@ class ClassicLoop:
         """Raise UsageError if the network is not a VQGAN's."""
         if not isinstance(network, VQGANNetwork):
             raise UsageError("the classic loop is that of a VQGAN; compare with --backend vqgan")
-        self._network, self._count = copy.deepcopy(network), cutouts
+        self._network = copy.deepcopy(network).to(memory_format=torch.contiguous_format)
+        self._count = cutouts
         self._perceptors = [each.unfolded() for each in perceptors]
         self._codes = network.codebook.detach()
         height, width = size[1] // network.stride, size[0] // network.stride

@@ -58,7 +58,7 @@ def load_models(plan: Plan, device: str | torch.device = "auto", note: Note = la
 
     def ready(module: Loaded) -> Loaded:
         in_single(module, device)
-        return module.eval().requires_grad_(False).to(device)
+        return module.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
 
     if (said := fallback_note(device)) is not None:
         note(said)

@@ -60,7 +60,9 @@ def read(path: Path) -> Checkpoint:
             tensors = _unpacked({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (not a mapping)
         config, recipe = json.loads(header["config"]), json.loads(header.get("recipe", "{}"))
         kind = header["kind"]
-    except (SafetensorError, KeyError, RuntimeError, json.JSONDecodeError) as error:
+        if not (isinstance(config, dict) and isinstance(recipe, dict)):
+            raise ValueError("its config or its recipe is no object")
+    except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
         raise ClipgenError(f"{path.name} is not a clipgen checkpoint: {error}") from error
     return Checkpoint(kind, config, tensors, recipe)
 
@@ -119,6 +121,8 @@ def _unpacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     for name, scale in tensors.items():
         if name.endswith(SCALE):
             value = unpacked[name := name.removesuffix(SCALE)]
+            if value.ndim < 2 or scale.shape != (len(value), 1) or value.is_complex():
+                raise ValueError(f"the factors of {name} do not fit")
             unpacked[name] = (value.float().flatten(1) * scale.float()).view(value.shape)
     return unpacked
 
