@@ -77,6 +77,7 @@ def test_a_scale_without_its_matrix_is_no_checkpoint(tmp_path: Path) -> None:
         {"w|scale": torch.ones(2, 1)},
         {"w": torch.ones(3, 2), "w|scale": torch.ones(2, 1)},
         {"w": torch.ones(3, 2), "w|scale": torch.ones(3)},
+        {"w": torch.ones(30_000, 1, dtype=torch.int8), "w|scale": torch.ones(1, 30_000)},  # 4 GB, if multiplied
         {"w": torch.ones(4), "w|scale": torch.ones(2, 1)},
         {"w": torch.ones(4), "w|scale": torch.ones(4, 1)},
         {"w": torch.tensor(1.0), "w|scale": torch.ones(1, 1)},

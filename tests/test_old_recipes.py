@@ -131,6 +131,7 @@ def test_a_state_of_schema_1_can_be_given_more_steps(cli: Cli, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("backend", ["vqgan", "dvae"])
+@pytest.mark.usefixtures("own_folder")
 def test_presets_of_today_change_nothing_of_an_old_recipe(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     old = png_with(old_recipe_with({}, replace(JOB, backend=backend, preset="starter", steps=None, lr=None)))
     before = read_recipe(old).plan
@@ -139,6 +140,7 @@ def test_presets_of_today_change_nothing_of_an_old_recipe(backend: str, monkeypa
     assert (before.steps, before.lr) == {"vqgan": (50, 0.06), "dvae": (100, 0.4)}[backend]
 
 
+@pytest.mark.usefixtures("own_folder")
 def test_an_old_recipe_of_a_backend_that_it_could_not_have_is_refused() -> None:
     old = png_with(old_recipe_with({}, replace(JOB, backend="pixels", preset="starter")))
     with pytest.raises(UsageError, match="starter/pixels"):
