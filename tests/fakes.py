@@ -18,13 +18,14 @@ from clipgen.config.resolve import resolve
 from clipgen.config.settings import PerceptorSettings
 from clipgen.core.contracts import Loss, Outcome, Step
 from clipgen.core.loop import CutoutPlan, Guide, Loop
-from clipgen.core.losses import LOSSES, Objective, encode_targets
+from clipgen.core.losses import Objective, encode_targets
 from clipgen.core.optim import LatentOptimizer
 from clipgen.engine import run
 from clipgen.engine.models import Models
 from clipgen.engine.optimise import Result, optimise
 from clipgen.perceptors.clip import spherical_distance
 from clipgen.session import session
+from clipgen.steering.losses import make_loss
 from clipgen.util.images import resized
 
 STRIDE = 8
@@ -175,7 +176,7 @@ def fake_loop(plan: Plan, models: Models, *others: Plan) -> Loop:
     perceptors, shares = [each.perceptor for each in models.guides], [each.settings.weight for each in models.guides]
     readings = [[[one.text for one in each.prompts] for _ in perceptors] for each in plans]
     targets = encode_targets(perceptors, shares, [each.prompts for each in plans], readings, models.device)
-    losses = {row.name: (LOSSES[row.name](targets, None), row.weight) for row in plan.losses}
+    losses = {row.name: (make_loss(row, targets, None), row.weight) for row in plan.losses}
     generator = generators.create(plan.backend, models.network, models.device, len(plans), plan.size, plan.generator)
     generator.start_from_noise_(seeds)
     return Loop(

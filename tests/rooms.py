@@ -20,7 +20,7 @@ LEVELS: list[set[str]] = [
     {"weights"},
     {"config"},
     {"core"},
-    {"generators", "perceptors"},
+    {"generators", "perceptors", "steering"},
     {"judge"},
     {"engine"},
     {"outputs"},

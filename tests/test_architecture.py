@@ -24,7 +24,7 @@ LEVELS = [
     {"weights"},
     {"config"},
     {"core"},
-    {"generators", "perceptors"},
+    {"generators", "perceptors", "steering"},
     {"engine", "judge"},
     {"outputs"},
     {"starter"},

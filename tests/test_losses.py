@@ -18,10 +18,10 @@ from clipgen.core.losses import (
     encode_targets,
     prompt_loss,
     prompt_score,
-    total_variation,
 )
 from clipgen.errors import UsageError
 from clipgen.perceptors.clip import spherical_distance
+from clipgen.steering.losses import contrast, total_variation
 
 
 def at_angle(degrees: float) -> Tensor:
@@ -155,15 +155,15 @@ def test_the_layout_of_a_photograph_is_its_own() -> None:
 def test_the_distance_of_a_layout_is_the_mean_square_of_what_a_blur_leaves_by_the_contrast_of_the_photograph() -> None:
     images = photographs().mul(0.5).add(0.25)
     layout = LOSSES["layout"](ONE, images)
-    contrast = torch.stack([each.mean(0).var() for each in adaptive_avg_pool2d(images, LAYOUT)]) + 0.005
+    spread = torch.stack([each.mean(0).var() for each in adaptive_avg_pool2d(images, LAYOUT)]) + 0.005
     for step in (0.05, 0.1, 0.2):
-        torch.testing.assert_close(layout(moment(images + step)), step**2 / contrast)
+        torch.testing.assert_close(layout(moment(images + step)), step**2 / spread)
     texture = torch.ones(32, 48).mul(0.2)
     texture[::2] *= -1
     torch.testing.assert_close(layout(moment(images + texture)), torch.zeros(3), atol=1e-6, rtol=0)
     changed = images.clone()
     changed[1, :, :16] += 0.2
-    torch.testing.assert_close(layout(moment(changed)), torch.tensor([0.0, 0.02, 0.0]) / contrast)
+    torch.testing.assert_close(layout(moment(changed)), torch.tensor([0.0, 0.02, 0.0]) / spread)
 
 
 def test_a_layout_holds_a_picture_of_any_size() -> None:
@@ -187,7 +187,7 @@ def test_a_layout_needs_an_init_image() -> None:
 
 def test_contrast_counts_how_far_pixels_are_from_grey() -> None:
     images = torch.stack([torch.full((3, 8, 8), value) for value in (0.5, 0.0, 1.0, 0.25)]).requires_grad_()
-    values = LOSSES["contrast"](ONE, None)(moment(images))
+    values = contrast(images)
     torch.testing.assert_close(values.detach(), torch.tensor([0.0, 0.25, 0.25, 0.0625]))
     values.sum().backward()
     assert images.grad is not None

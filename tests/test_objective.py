@@ -9,18 +9,20 @@ from fakes import FakePerceptor, Recorder, colour, fake_loop, fake_models, guide
 from PIL import Image
 from torch import Tensor
 
-from clipgen.config import settings
+from clipgen.config.losses import LOSS_KINDS
 from clipgen.config.schedules import Schedule
 from clipgen.config.settings import LossSettings
 from clipgen.core.losses import LOSSES
 from clipgen.engine.optimise import optimise
 from clipgen.generators import GENERATORS
+from clipgen.steering.losses import PICTURE_LOSSES
 
 every_backend = pytest.mark.parametrize("backend", GENERATORS)
 
 
 def test_the_losses_are_those_that_settings_can_name() -> None:
-    assert set(LOSSES) == set(settings.LOSSES)
+    assert {*LOSSES, *PICTURE_LOSSES, "init-pixels"} == set(LOSS_KINDS)
+    assert not LOSSES.keys() & PICTURE_LOSSES.keys()
 
 
 def test_negative_prompts_push_away() -> None:

@@ -13,6 +13,7 @@ from clipgen.cli.doctor import doctor
 from clipgen.cli.evaluate import evaluate
 from clipgen.cli.group import DEBUG_FLAG, DEFAULT_COMMAND, PromptOrCommand
 from clipgen.cli.info import info
+from clipgen.cli.losses import losses
 from clipgen.cli.models import models
 from clipgen.cli.replay import replay
 from clipgen.cli.report import escape_what_cannot_be_shown
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "info": info,
     "replay": replay,
     "words": words,
+    "losses": losses,
     "doctor": doctor,
     "eval": evaluate,
     "bench": bench,

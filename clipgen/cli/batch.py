@@ -12,6 +12,7 @@ from clipgen.cli.options import ENGINE, EngineOptions, OutputOptions, PictureOpt
 from clipgen.cli.prompt_text import STDIN, read_lines
 from clipgen.cli.sessions import Opened, job_fields, open_for_job
 from clipgen.cli.sharing import SharingOptions
+from clipgen.cli.steering_options import SteeringOptions
 from clipgen.config.checks import check_whole
 from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts
@@ -83,6 +84,7 @@ def batch(
     shard: Shard = None,
     sharing: SharingOptions,
     picture: BatchPicture,
+    steering: SteeringOptions,
     engine: EngineOptions,
     models: ModelOptions,
     output: BatchOutput,
@@ -93,7 +95,7 @@ def batch(
     """
     check_whole("--together", together, 1, MAX_TOGETHER)
     check_folder(output.out)
-    fields = job_fields(picture, engine, models)
+    fields = job_fields(picture, steering, engine, models)
     lines = _prompts(file)
     job = _first_job(lines, fields, engine.device)
     lines = share_of(lines, shard)

@@ -9,6 +9,7 @@ from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option, flat, redeclared
 from clipgen.cli.options import PICTURE, EngineOptions, OutputOptions, Picture, PictureOptions, typed
 from clipgen.cli.sessions import job_fields, open_for_plan
+from clipgen.cli.steering_options import SteeringOptions
 from clipgen.config.job import Job
 from clipgen.config.presets import INIT
 from clipgen.config.prompts import parse_prompts
@@ -51,6 +52,7 @@ def replay(
     *,
     prompt: NewPrompt = None,
     parts: ReplayPicture,
+    steering: SteeringOptions,
     engine: ReplayEngine,
     models: ModelOptions,
     output: OutputOptions,
@@ -59,7 +61,7 @@ def replay(
     check_out(output.out)
     recipe = _recipe_of(picture, needs_init=parts.init is None and engine.start in (None, INIT))
     changes = typed(prompts=None if prompt is None else parse_prompts(prompt))
-    changes |= job_fields(parts, engine, models, recipe.plan.backend)
+    changes |= job_fields(parts, steering, engine, models, recipe.plan.backend)
     planned = change_plan(recipe.plan, changes, engine.device)
     output.notes().say(models.notes)
     named = {name: value for name, value in changes.items() if name in ("preset", "clips", "classifiers", "network")}

@@ -5,6 +5,7 @@ from clipgen.cli.option_groups import flat
 from clipgen.cli.options import CandidateOptions, EngineOptions, OutputOptions, PictureOptions, Prompt
 from clipgen.cli.sessions import job_fields, open_for_job
 from clipgen.cli.slips import oddities
+from clipgen.cli.steering_options import SteeringOptions
 from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts
 from clipgen.session.naming import check_out
@@ -17,6 +18,7 @@ def run(
     prompt: Prompt,
     picture: PictureOptions,
     among: CandidateOptions,
+    steering: SteeringOptions,
     engine: EngineOptions,
     models: ModelOptions,
     output: OutputOptions,
@@ -28,7 +30,7 @@ def run(
     prompts = parse_prompts(prompt)
     check_out(output.out)
     check_candidates(among.candidates, among.keep)
-    fields = {"seed": random_seed(), **job_fields(picture, engine, models)}
+    fields = {"seed": random_seed(), **job_fields(picture, steering, engine, models)}
     job = Job(prompts, **fields)
     output.notes().say(oddities(prompt))
     opened = open_for_job(job, engine, models, output, asks=True)

@@ -14,6 +14,7 @@ from clipgen.cli.failures import say
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.options import EngineOptions, OutputOptions, PictureOptions
 from clipgen.cli.report import Notes, Results
+from clipgen.cli.steering_options import SteeringOptions
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.presets import AUTO, DEFAULT_BACKEND, LOCAL
@@ -50,10 +51,15 @@ class Opened:
 
 
 def job_fields(
-    picture: PictureOptions, engine: EngineOptions, models: ModelOptions, backend: str = DEFAULT_BACKEND
+    picture: PictureOptions,
+    steering: SteeringOptions,
+    engine: EngineOptions,
+    models: ModelOptions,
+    backend: str = DEFAULT_BACKEND,
 ) -> dict[str, Any]:
     """Return the fields of a job that were given; `backend` applies if none was."""
-    return {**picture.job_fields(), **engine.job_fields(), **models.job_fields(engine.backend or backend)}
+    named = models.job_fields(engine.backend or backend)
+    return {**picture.job_fields(), **steering.job_fields(), **engine.job_fields(), **named}
 
 
 def open_for_job(

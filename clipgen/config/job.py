@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from clipgen.config.checks import check_choice, check_whole, checked_number, checked_record, load_json
+from clipgen.config.losses import LOSS_KINDS, TYPED_LOSSES
 from clipgen.config.presets import AUTO, BACKENDS, DEFAULT_BACKEND, INIT, PRESETS, STARTS, Size
 from clipgen.config.prompts import MAX_WEIGHT, Prompt, check_prompts, prompt_from_record, prompt_record
-from clipgen.config.settings import PRECISIONS
+from clipgen.config.settings import PRECISIONS, LossSettings
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 from clipgen.weights.registry import check_name
@@ -21,7 +22,7 @@ MAX_SEED = 2**63 - 1
 MAX_LR = 100.0
 MAX_PERCEPTORS = 8
 
-_LATER = ("clips", "classifiers", "network", "start", "precision")
+_LATER = ("clips", "classifiers", "network", "start", "precision", "losses")
 """Fields that a record omits when they are unset, so that it reads the same with and without them."""
 
 
@@ -54,6 +55,8 @@ class Job:
     """Where the latent begins, one of STARTS; None for the default of the preset and the init image."""
     precision: str | None = None
     """One of PRECISIONS; None for the preset's, where the device computes in it."""
+    losses: tuple[str, ...] = ()
+    """Losses beside the preset's, or in place of those of the same name, see `LossSettings.parse`."""
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts)
@@ -80,6 +83,7 @@ class Job:
         self._check_start()
         if self.precision is not None:
             check_choice("--precision", self.precision, PRECISIONS)
+        object.__setattr__(self, "losses", _checked_losses(self.losses, has_init=self.init is not None))
 
     def _check_init_weight(self) -> None:
         if self.init_weight is None:
@@ -107,7 +111,7 @@ class Job:
         record = asdict(self)
         record["size"] = None if self.size is None else list(self.size)
         record["prompts"] = list(map(prompt_record, self.prompts))
-        record |= {"clips": list(self.clips), "classifiers": list(self.classifiers)}
+        record |= {"clips": list(self.clips), "classifiers": list(self.classifiers), "losses": list(self.losses)}
         return {name: value for name, value in record.items() if value or name not in _LATER}
 
     @classmethod
@@ -182,6 +186,25 @@ def _checked_perceptors(flag: str, kind: str, names: object) -> tuple[str, ...]:
     if len(set(plain)) < len(plain):
         raise UsageError(f"{flag} names the same network twice; name each once")
     return tuple(names)
+
+
+def _checked_losses(losses: object, *, has_init: bool) -> tuple[str, ...]:
+    """Return losses as they are spelled in full; raises UsageError for one that is none, twice there or lacks an image.
+
+    has_init: whether there is an init image.
+    """
+    if not isinstance(losses, list | tuple) or not all(isinstance(text, str) for text in losses):
+        raise UsageError(f"--loss must be a list of losses, got {quoted(losses)}")
+    if len(losses) > len(TYPED_LOSSES):
+        raise UsageError(f"--loss can be given up to {len(TYPED_LOSSES)} times, got {len(losses)}")
+    read = [LossSettings.parse(text) for text in losses]
+    names = [row.name for row in read]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--loss names {name} twice; give one weight")
+        if LOSS_KINDS[name].needs_init and not has_init:
+            raise UsageError(f"--loss {name} needs an init image; add --init FILE")
+    return tuple(map(str, read))
 
 
 def _checked_init(init: object) -> str:

@@ -78,7 +78,7 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
         augmentations=guidance.augmentations,
         lr=defaults.lr if job.lr is None else job.lr,
         lr_schedule=LR_SCHEDULE,
-        losses=(*_losses(job, preset, guides.perceptors), *defaults.losses),
+        losses=steered((*_losses(job, preset, guides.perceptors), *defaults.losses), job.losses),
         start=start,
         init=job.init or "",
         unclip=held_unclips(guidance.unclip, init_weight(job, preset)),
@@ -216,6 +216,14 @@ def _losses(job: Job, preset: Preset, perceptors: Sequence[PerceptorSettings]) -
     hold = hold_weight(job, preset)
     held = [LossSettings(preset.hold, Schedule.constant(hold))] if hold else []
     return LossSettings("prompt", Schedule.constant(prompt)), *held
+
+
+def steered(losses: Sequence[LossSettings], typed: Sequence[str]) -> tuple[LossSettings, ...]:
+    """Return losses with those that were typed, each in place of one of its name; a weight of 0 removes it."""
+    asked = {row.name: row for row in map(LossSettings.parse, typed)}
+    kept = [asked.pop(row.name, row) for row in losses]
+    rows = (*kept, *asked.values())
+    return tuple(row for row in rows if row.name == "prompt" or (row.weight.start, row.weight.end) != (0.0, 0.0))
 
 
 def init_weight(job: Job, preset: Preset) -> float:

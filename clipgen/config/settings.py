@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from clipgen.config.checks import check_choice, check_whole, checked_number
+from clipgen.config.losses import LOSS_KINDS, TYPED_LOSSES
 from clipgen.config.records import added_later
 from clipgen.config.schedules import Schedule
 from clipgen.errors import UsageError
@@ -16,8 +18,6 @@ FP32, BF16 = PRECISIONS = ("fp32", "bf16")
 """What the bulk of the networks computes in: single precision, or bfloat16."""
 OPTIMIZERS = ("adam", "normalised")
 """The keys of `clipgen.core.optim.RULES`."""
-LOSSES = ("prompt", "init", "layout", "total-variation", "contrast")
-"""The keys of `clipgen.core.losses.LOSSES`."""
 SOLVERS = ("heun", "dpm++2m")
 """The keys of `SOLVERS` in the sampler of the unCLIP."""
 MAX_LEVELS = 16
@@ -200,13 +200,42 @@ class UnclipSettings:
 
 @dataclass(frozen=True)
 class LossSettings:
-    """A loss, one of LOSSES, and its weight over the run."""
+    """A loss, one of LOSS_KINDS, and its weight over the run."""
 
     name: str
     weight: Schedule
+    detail: str = added_later("")
+    """As its row in LOSS_KINDS reads it; empty for the usual one."""
 
     def __post_init__(self) -> None:
-        check_choice("a loss", self.name, LOSSES)
+        check_choice("a loss", self.name, tuple(LOSS_KINDS))
+        kind = LOSS_KINDS[self.name]
+        try:
+            object.__setattr__(self, "detail", kind.read(self.detail or kind.usual))
+        except UsageError as error:
+            raise UsageError(f"loss {self.name}: {error}") from error
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the loss of "NAME[:WEIGHT[:DETAIL]]", such as "palette:5:navy,gold". Raises UsageError.
+
+        A weight "8..1" falls from 8 to 1 over the run. Without a weight the detail may follow the name at once.
+        """
+        name, _, rest = text.partition(":")
+        name = name.strip()
+        check_choice("--loss", name, TYPED_LOSSES)
+        kind = LOSS_KINDS[name]
+        typed, _, detail = rest.partition(":")
+        schedule = Schedule.parse(typed)
+        if schedule is None:
+            schedule, detail = Schedule.constant(kind.weight), rest
+        if min(schedule.start, schedule.end) < 0 and not kind.signed:
+            raise UsageError(f"--loss {quoted(text)}: the weight of {name} must be at least 0")
+        return cls(name, schedule, detail.strip())
+
+    def __str__(self) -> str:
+        """Return the spelling that `parse` reads back as this loss."""
+        return f"{self.name}:{self.weight}" + (f":{self.detail}" if self.detail else "")
 
 
 @dataclass(frozen=True)

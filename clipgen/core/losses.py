@@ -99,12 +99,6 @@ def prompt_score(similarities: Tensor, weights: Tensor) -> Tensor:
     return (similarities.mean(1) * share).sum(1)
 
 
-def total_variation(images: Tensor) -> Tensor:
-    """Return the total variation (B,) of images (B, C, H, W): mean absolute differences of neighbouring pixels."""
-    axes = [mean_of_each(images.diff(dim=axis).abs()) for axis in (3, 2) if images.shape[axis] > 1]
-    return torch.stack([images.new_zeros(len(images)), *axes]).sum(0)
-
-
 def _prompt_distance(targets: Targets, _images: Tensor | None) -> Loss:
     def distance(moment: Moment) -> Tensor:
         own = targets.of(moment.rows)
@@ -143,10 +137,8 @@ LOSSES: dict[str, Callable[[Targets, Tensor | None], Loss]] = {
     "prompt": _prompt_distance,
     "init": _distance_to_start,
     "layout": _distance_of_layout,
-    "total-variation": lambda _targets, _images: lambda moment: total_variation(moment.images),
-    "contrast": lambda _targets, _images: lambda moment: mean_of_each((moment.images - 0.5).square()),
 }
-"""By name: builds the loss of a run with these targets and init images (B, 3, H, W)."""
+"""By name: builds the loss of a run with these targets and init images (B, 3, H, W); `clipgen.steering` has more."""
 
 
 class Objective:

@@ -15,7 +15,7 @@ from clipgen.config.plan import Plan, spell
 from clipgen.config.resolve import half, square
 from clipgen.core.contracts import Encoder, Generator, Growable, Proposal, Step
 from clipgen.core.loop import CutoutPlan, Loop, Measured
-from clipgen.core.losses import LOSSES, Objective, Targets, encode_targets
+from clipgen.core.losses import Objective, Targets, encode_targets
 from clipgen.core.optim import LatentOptimizer
 from clipgen.engine.cost import CostEstimate
 from clipgen.engine.memory import MicroBatches, is_memory_error, room
@@ -24,6 +24,7 @@ from clipgen.engine.models import Models, proposal_module
 from clipgen.engine.recovery import Recovery
 from clipgen.engine.snapshot import Snapshot, copy_rows, restore_, tensors_of
 from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
+from clipgen.steering.losses import make_loss
 from clipgen.util.devices import release_memory
 from clipgen.util.images import resized
 from clipgen.util.interrupts import Stop
@@ -143,7 +144,7 @@ class Run:
             own = self._proposal.target_weights
             pulling = replace(targets, weights=tuple(map(own, targets.weights)))
             added = {name: (loss, weights["prompt"]) for name, loss in self._proposal.losses().items()}
-        losses = {name: (LOSSES[name](pulling, images), weight) for name, weight in weights.items()}
+        losses = {row.name: (make_loss(row, pulling, images), row.weight) for row in self._plan.losses}
         first = {"prompt": losses.pop("prompt")} if "prompt" in losses else {}
         return Objective({**first, **added, **losses}, targets, needs_maps=bool(added))
 

@@ -50,12 +50,19 @@ class Settings(TypedDict, total=False):
     """Where the latent begins: "noise", "unclip" or "init"."""
     precision: str | None
     """What the bulk of the networks computes in: "fp32", or "bf16" where the device computes in it."""
+    losses: str | Sequence[str]
+    """What the picture is to have beside the prompt: "palette:5:navy,gold", or several; see `clipgen losses`."""
     prompts: str | tuple[Prompt, ...]
     """Another prompt for a Job or a Plan."""
 
 
 _OWN = ("device", "sinks", "stop", "progress")
-_SPELLED_OTHERWISE = {"clip": "clips", "perceptor": "classifiers", **dict.fromkeys(BACKENDS, "network")}
+_SPELLED_OTHERWISE = {
+    "clip": "clips",
+    "loss": "losses",
+    "perceptor": "classifiers",
+    **dict.fromkeys(BACKENDS, "network"),
+}
 _FLAG = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?: ([A-Z]+)\b)?")
 
 
@@ -68,7 +75,7 @@ def job_fields(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Image.Image
     size = fields.get("size")
     if isinstance(size, str | int) and not isinstance(size, bool):
         fields["size"] = parse_size(str(size))
-    for name in ("clips", "classifiers"):
+    for name in ("clips", "classifiers", "losses"):
         if isinstance(fields.get(name), str):
             fields[name] = (fields[name],)
     if isinstance(fields.get("prompts"), str):

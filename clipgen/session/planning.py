@@ -19,10 +19,11 @@ from clipgen.config.resolve import (
     init_weight,
     refit,
     resolve,
+    steered,
     with_hashes,
     with_precision,
 )
-from clipgen.config.settings import PerceptorSettings, UnclipSettings
+from clipgen.config.settings import LossSettings, PerceptorSettings, UnclipSettings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -81,6 +82,8 @@ def change_plan(
         changed = changed.with_loss(preset.hold, hold_weight(typed, preset))
         if any(row.init_img2img_noise for row in plan.unclip):
             changed = replace(changed, unclip=_held_as_today(plan.unclip, init_weight(typed, preset), preset))
+    if typed.losses:
+        changed = replace(changed, losses=steered(changed.losses, typed.losses))
     if typed.precision:
         changed = replace(changed, precision=typed.precision)
     fresh, precision_notes = with_precision(with_hashes(changed), device)
@@ -112,7 +115,16 @@ def job_of(plan: Plan) -> Job:
         network=None if network and _is_starters(network) else network,
         start=None if plan.init or plan.start == preset.start else plan.start,
         precision=None if plan.precision == preset.precision else plan.precision,
+        losses=_steering(plan, guidance.generators[plan.backend].losses if usual is not None else ()),
     )
+
+
+def _steering(plan: Plan, usual: Sequence[LossSettings]) -> tuple[str, ...]:
+    """Return the losses of a plan that were asked for, as they are typed, and with weight 0 those that were removed."""
+    own = ("prompt", PRESETS[plan.preset].hold)
+    asked = [str(row) for row in plan.losses if row.name not in own and row not in usual]
+    names = [row.name for row in plan.losses]
+    return (*asked, *(f"{row.name}:0" for row in usual if row.name not in names))
 
 
 def init_weight_of(plan: Plan) -> float:

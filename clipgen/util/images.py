@@ -52,11 +52,26 @@ _decoding = Lock()
 """Silencing warnings and stderr affects the whole process, so that one file is decoded at a time."""
 
 
-def load_image(path: str | Path) -> tuple[Image.Image, list[str]]:
-    """Read the image for --init as upright RGB, with a note on what was ignored in the file.
+def load_image(path: str | Path, flag: str = "--init") -> tuple[Image.Image, list[str]]:
+    """Read the image of a flag as upright RGB, with a note on what was ignored in the file.
 
-    Raises UsageError, which names the file and the way out, unless it is one complete image of a reasonable size.
+    Raises UsageError, which names the flag, the file and the way out, unless it is one complete image of a reasonable
+    size.
     """
+    try:
+        image, notes = _load_image(path)
+    except UsageError as error:
+        raise UsageError(str(error).replace("--init", flag, 1)) from error
+    return image, [note.replace("--init", flag, 1) for note in notes]
+
+
+def main_colours(image: Image.Image, count: int) -> list[str]:
+    """Return up to so many colours of an RGB image, "#rrggbb", that stand for most of it (median cut)."""
+    palette = image.quantize(count, Image.Quantize.MEDIANCUT).getpalette() or []
+    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in zip(*[iter(palette)] * 3, strict=True)]
+
+
+def _load_image(path: str | Path) -> tuple[Image.Image, list[str]]:
     _check_file(path)
     try:
         with _decoding, warnings.catch_warnings():

@@ -1,0 +1,44 @@
+"""The options that ask for something beside the prompt, and the fields of a job that they set."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from clipgen.cli.option_groups import Option
+from clipgen.cli.options import typed
+from clipgen.cli.values import expanded
+
+STEERING = "Steering"
+COLOURS = 8
+"""How many colours are taken from a picture."""
+
+
+@dataclass(frozen=True)
+class SteeringOptions:
+    """What the picture is to have beside the prompt."""
+
+    loss: Annotated[
+        list[str] | None,
+        Option(
+            "--loss",
+            "Pull towards this, too, such as palette:5:navy,gold or symmetry; repeat it for several. `clipgen losses` "
+            "lists them. The weight 8..1 falls from 8 to 1; 0 removes a loss of the preset.",
+            "NAME[:WEIGHT[:DETAIL]]",
+            panel=STEERING,
+        ),
+    ] = None
+
+    def job_fields(self) -> dict[str, Any]:
+        """Return the fields of a job that were given; raises UsageError for a picture that cannot be read."""
+        return typed(losses=None if self.loss is None else tuple(map(with_colours, self.loss)))
+
+
+def with_colours(loss: str) -> str:
+    """Return a loss with the colours of a picture in place of its name: "palette:5:@sunset.jpg". Raises UsageError."""
+    before, at, file = loss.partition(":@")
+    if not at:
+        return loss
+    from clipgen.util.images import load_image, main_colours
+
+    image, _ = load_image(expanded(Path(file), "--loss"), "--loss")
+    return f"{before}:{','.join(main_colours(image, COLOURS))}"

@@ -1,0 +1,90 @@
+"""The losses that a run can minimise: what each does and needs, and how it is typed. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from clipgen.errors import UsageError, unknown_value
+from clipgen.util.text import quoted
+
+SYMMETRIES = ("left-right", "top-bottom", "both")
+MAX_COLOURS = 32
+
+
+def _no_detail(text: str) -> str:
+    if text:
+        raise UsageError(f"takes nothing after its weight, got {quoted(text)}")
+    return ""
+
+
+def _one_symmetry(text: str) -> str:
+    if text not in SYMMETRIES:
+        raise unknown_value("the axis", text, SYMMETRIES)
+    return text
+
+
+def read_colours(text: str) -> str:
+    """Return colours, by name or as #rrggbb, with commas between them, as "#rrggbb,..."; raises UsageError."""
+    from PIL import ImageColor
+
+    names = [name.strip() for name in text.split(",")]
+    if len(names) > MAX_COLOURS:
+        raise UsageError(f"takes at most {MAX_COLOURS} colours, got {len(names)}")
+    found = []
+    for name in names:
+        try:
+            red, green, blue, *_ = ImageColor.getrgb(name)
+        except ValueError as error:
+            raise UsageError(
+                f"{quoted(name)} is no colour; write a name that CSS knows, such as navy, or #rrggbb"
+            ) from error
+        found.append(f"#{red:02x}{green:02x}{blue:02x}")
+    return ",".join(found)
+
+
+def _one_colour(text: str) -> str:
+    if "," in text:
+        raise UsageError(f"takes one colour, got {quoted(text)}")
+    return read_colours(text)
+
+
+@dataclass(frozen=True)
+class LossKind:
+    """A loss, as users see it."""
+
+    summary: str
+    weight: float
+    """The weight if none is typed; about as strong as the prompt."""
+    detail: str = ""
+    """What can be typed after the weight; empty for nothing."""
+    usual: str = ""
+    """The detail if none is typed."""
+    read: Callable[[str], str] = _no_detail
+    """Returns a detail as a plan has it. Raises UsageError."""
+    needs_init: bool = False
+    signed: bool = False
+    """Whether a negative weight makes sense, which does the opposite."""
+
+
+LOSS_KINDS: dict[str, LossKind] = {
+    "prompt": LossKind("the distance from the prompt", 1.0),
+    "init": LossKind("the latent stays near that of the init image", 1.0, needs_init=True),
+    "layout": LossKind("the blurred picture stays near the blurred init image", 1.0, needs_init=True),
+    "init-pixels": LossKind("every pixel stays near that of the init image", 30.0, needs_init=True),
+    "total-variation": LossKind("fewer small details; below 0 more", 2.0, signed=True),
+    "smoothness": LossKind("softer edges; below 0 harder ones", 10.0, signed=True),
+    "contrast": LossKind("less contrast; below 0 more", 2.0, signed=True),
+    "saturation": LossKind("paler colours; below 0 stronger ones", 3.0, signed=True),
+    "range": LossKind("nothing quite black, quite white or quite saturated", 20.0),
+    "palette": LossKind(
+        "every pixel has one of these colours", 10.0, "COLOUR,... or @FILE", "black,white", read=read_colours
+    ),
+    "symmetry": LossKind("one half mirrors the other", 10.0, "|".join(SYMMETRIES), "left-right", _one_symmetry),
+    "edges": LossKind("a margin of a tenth has this colour", 5.0, "COLOUR", "white", read=_one_colour),
+    "seam": LossKind("opposite edges of the picture fit together; --tile adds it", 10.0),
+}
+"""By name."""
+
+TYPED_LOSSES = tuple(name for name in LOSS_KINDS if name != "prompt")
+"""Those that can be asked for; texts have weights of their own."""

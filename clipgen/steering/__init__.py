@@ -1,0 +1,1 @@
+"""What a picture can be asked for beside the prompt."""

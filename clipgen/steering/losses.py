@@ -1,0 +1,131 @@
+"""Losses beside that of the prompt; most measure the picture alone, images (B, 3, H, W) in [0, 1], one value each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from clipgen.config.settings import LossSettings
+from clipgen.core.contracts import Loss
+from clipgen.core.losses import LOSSES, Targets
+from clipgen.errors import UsageError
+from clipgen.util.batches import mean_of_each
+from clipgen.util.images import resized
+
+Measure = Callable[[Tensor], Tensor]
+"""From images (B, 3, H, W) to losses (B,)."""
+
+MARGIN = 0.1  # of the shorter side
+NEAR = 0.05  # how far from black and white colours may be before `colour_range` minds
+
+
+def total_variation(images: Tensor) -> Tensor:
+    """Return the mean absolute differences of neighbouring pixels (Rudin, Osher and Fatemi, 1992)."""
+    axes = [mean_of_each(images.diff(dim=axis).abs()) for axis in (3, 2) if images.shape[axis] > 1]
+    return torch.stack([images.new_zeros(len(images)), *axes]).sum(0)
+
+
+def smoothness(images: Tensor) -> Tensor:
+    """Return the mean squared differences of neighbouring pixels, which spread an edge over several."""
+    axes = [mean_of_each(images.diff(dim=axis).square()) for axis in (3, 2) if images.shape[axis] > 1]
+    return torch.stack([images.new_zeros(len(images)), *axes]).sum(0)
+
+
+def contrast(images: Tensor) -> Tensor:
+    """Return the mean squared distance from grey."""
+    return mean_of_each((images - 0.5).square())
+
+
+def saturation(images: Tensor) -> Tensor:
+    """Return the mean squared difference between the channels and their mean; 0 for greys."""
+    return mean_of_each((images - images.mean(1, keepdim=True)).square())
+
+
+def colour_range(images: Tensor) -> Tensor:
+    """Return by how much channels are nearer to 0 or 1 than NEAR: the mean square, in units of NEAR."""
+    excess = ((images - 0.5).abs() - (0.5 - NEAR)).clamp_min(0) / NEAR
+    return mean_of_each(excess.square()) * NEAR
+
+
+def palette(colours: Tensor) -> Measure:
+    """Return the mean squared distance of pixels from the nearest of these colours (K, 3)."""
+
+    def measure(images: Tensor) -> Tensor:
+        each = [(images - colour.to(images)[None, :, None, None]).square().sum(1) for colour in colours]
+        return mean_of_each(torch.stack(each).min(0).values)
+
+    return measure
+
+
+def symmetry(axes: tuple[int, ...]) -> Measure:
+    """Return the mean squared difference from the mirror image along each of these axes."""
+    return lambda images: torch.stack([mean_of_each((images - images.flip(axis)).square()) for axis in axes]).sum(0)
+
+
+def edges(colour: Tensor) -> Measure:
+    """Return the mean squared difference of a margin from a colour (3,)."""
+
+    def measure(images: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        wide = max(round(MARGIN * min(height, width)), 1)
+        inside = torch.zeros(height, width, device=images.device)
+        inside[wide:-wide, wide:-wide] = 1
+        squares = (images - colour.to(images)[None, :, None, None]).square().mean(1) * (1 - inside)
+        return squares.sum((1, 2)) / (1 - inside).sum().clamp_min(1)
+
+    return measure
+
+
+def seam(images: Tensor) -> Tensor:
+    """Return how much more pixels differ across opposite edges than beside them; 0 for pictures that tile."""
+    jumps = [_jump(images, axis) for axis in (2, 3) if images.shape[axis] > 2]
+    return torch.stack([images.new_zeros(len(images)), *jumps]).sum(0)
+
+
+def _jump(images: Tensor, axis: int) -> Tensor:
+    first, second, last_but_one, last = (images.select(axis, place) for place in (0, 1, -2, -1))
+    straight = (last + (last - last_but_one) / 2) - (first - (second - first) / 2)
+    return mean_of_each((first - last).square() + straight.square()) / 2
+
+
+def _colours(text: str) -> Tensor:
+    """Return (K, 3) in [0, 1] of "#rrggbb,..."."""
+    return torch.tensor([list(bytes.fromhex(name.removeprefix("#"))) for name in text.split(",")]) / 255
+
+
+_AXES = {"left-right": (3,), "top-bottom": (2,), "both": (2, 3)}
+
+PICTURE_LOSSES: dict[str, Callable[[str], Measure]] = {
+    "total-variation": lambda _detail: total_variation,
+    "smoothness": lambda _detail: smoothness,
+    "contrast": lambda _detail: contrast,
+    "saturation": lambda _detail: saturation,
+    "range": lambda _detail: colour_range,
+    "palette": lambda detail: palette(_colours(detail)),
+    "symmetry": lambda detail: symmetry(_AXES[detail]),
+    "edges": lambda detail: edges(_colours(detail)[0]),
+    "seam": lambda _detail: seam,
+}
+"""By name: makes the measure from the detail of a plan's loss."""
+
+
+def make_loss(row: LossSettings, targets: Targets, images: Tensor | None) -> Loss:
+    """Build a loss of a run with these targets and init images (B, 3, H, W). Raises UsageError if it lacks these."""
+    if row.name in LOSSES:
+        return LOSSES[row.name](targets, images)
+    if row.name == "init-pixels":
+        return _distance_of_pixels(images)
+    measure = PICTURE_LOSSES[row.name](row.detail)
+    return lambda moment: measure(moment.images)
+
+
+def _distance_of_pixels(images: Tensor | None) -> Loss:
+    if images is None:
+        raise UsageError("the loss init-pixels holds a picture to its init image, and there is none")
+    return lambda moment: mean_of_each((moment.images - resized(images[moment.rows], _size(moment.images))).square())
+
+
+def _size(images: Tensor) -> tuple[int, int]:
+    return images.shape[3], images.shape[2]
