@@ -47,7 +47,7 @@ def measure(name: str, images: Tensor, detail: str = "") -> Tensor:
         ("palette", "palette:10:#000000,#ffffff"),
         ("palette: navy, #fd0", "palette:10:#000080,#ffdd00"),
         ("palette:2e1:Gold", "palette:20:#ffd700"),
-        ("symmetry:both", "symmetry:10:both"),
+        ("symmetry:both", "symmetry:30:both"),
         ("edges:3", "edges:3:#ffffff"),
     ],
 )
@@ -206,9 +206,9 @@ def test_losses_are_typed_recorded_and_replayed(cli: Cli) -> None:
     picture = made.stdout.strip()
     assert [str(row) for row in read_recipe(Path(picture)).plan.losses[1:]] == [
         "palette:5:#204060",
-        "symmetry:10:left-right",
+        "symmetry:30:left-right",
     ]
-    assert "palette:5:#204060, symmetry:10:left-right" in cli("info", picture).stdout
+    assert "palette:5:#204060, symmetry:30:left-right" in cli("info", picture).stdout
     again = cli("replay", picture).stdout.strip()
     assert Image.open(again).tobytes() == Image.open(picture).tobytes()
     other = cli("replay", picture, "--loss", "symmetry:0").stdout.strip()

@@ -1,6 +1,7 @@
 """`clipgen batch FILE`: a picture for every line, with the models loaded once."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option, flat, only, redeclared
 from clipgen.cli.options import ENGINE, EngineOptions, OutputOptions, PictureOptions
-from clipgen.cli.prompt_text import STDIN, read_lines
+from clipgen.cli.prompt_lines import PromptLine, prompt_lines
 from clipgen.cli.sessions import Opened, job_fields, open_for_job
 from clipgen.cli.sharing import SharingOptions
 from clipgen.cli.steering_options import SteeringOptions
@@ -28,7 +29,8 @@ File = Annotated[
     typer.Argument(
         metavar="FILE|-",
         help='Text file with one prompt per line; "-" for standard input. Blank lines and lines that start with # '
-        "are skipped.",
+        'are skipped. "a {red|blue} cat" is two pictures, "a {@animals.txt}" one for each line of that file, and '
+        '"--steps 200 :: a cat" has settings of its own.',
         show_default=False,
     ),
 ]
@@ -89,26 +91,26 @@ def batch(
     models: ModelOptions,
     output: BatchOutput,
 ) -> None:
-    """Make a picture for every line of a file.
+    """Make a picture for every line of a file, or several.
 
     Continues after a line that fails, and skips pictures that an earlier batch has finished.
     """
     check_whole("--together", together, 1, MAX_TOGETHER)
     check_folder(output.out)
     fields = job_fields(picture, steering, engine, models)
-    lines = _prompts(file)
+    lines = prompt_lines(file)
     job = _first_job(lines, fields, engine.device)
     lines = share_of(lines, shard)
     opened = open_for_job(job, engine, models, output)
     failed = _make_all(lines, opened, job, sharing, engine.device, together, output.out)
     if failed:
-        shown = [str(failure["line"]) for failure in failed[:MAX_NAMED]]
-        named = ", ".join([*shown, "..."][: len(failed)])
+        numbers = list(dict.fromkeys(str(failure["line"]) for failure in failed))
+        named = ", ".join([*numbers[:MAX_NAMED], "..."][: len(numbers)])
         raise ClipgenError(f"{len(failed)} of {len(lines)} prompts failed, on line {named}")
 
 
 def _make_all(
-    lines: list[tuple[int, str]],
+    lines: list[PromptLine],
     opened: Opened,
     job: Job,
     sharing: SharingOptions,
@@ -120,7 +122,10 @@ def _make_all(
     from clipgen.session.batch import Asked, Batch
     from clipgen.session.fleet import Fleet
 
-    asked = [Asked(number, text, f"[{place}/{len(lines)}]") for place, (number, text) in enumerate(lines, start=1)]
+    asked = [
+        Asked(line.number, line.text, f"[{place}/{len(lines)}]", line.settings)
+        for place, line in enumerate(lines, start=1)
+    ]
     session, listener, written = opened.session, opened.listener, opened.written
     made: Batch | Fleet
     if sharing.shares:
@@ -137,20 +142,23 @@ def _make_all(
     return made.failed
 
 
-def _first_job(lines: list[tuple[int, str]], fields: dict[str, Any], device: str) -> Job:
-    """Return the job of the first line that can be planned. Raises what is wrong with the first one if none can be."""
+def _first_job(lines: list[PromptLine], fields: dict[str, Any], device: str) -> Job:
+    """Return the job of the first line that can be planned, without settings of its own.
+
+    Raises what is wrong with the first line if none can be.
+    """
     errors: list[Exception] = []
-    for _, line in lines:
+    for line in lines:
         try:
-            job = Job(parse_prompts(line), **fields)
-            resolve(job, device=device)
+            job = Job(parse_prompts(line.text), **fields)
+            resolve(replace(job, **line.settings), device=device)
             return job
         except Exception as error:  # reported with its line, once another one begins the batch
             errors.append(error)
     raise errors[0]
 
 
-def share_of(lines: list[tuple[int, str]], shard: str | None) -> list[tuple[int, str]]:
+def share_of(lines: list[PromptLine], shard: str | None) -> list[PromptLine]:
     """Return the lines of a shard such as "2/8"; all without one. Raises UsageError."""
     if shard is None:
         return lines
@@ -159,12 +167,3 @@ def share_of(lines: list[tuple[int, str]], shard: str | None) -> list[tuple[int,
     if not 1 <= place <= count:
         raise UsageError(f"--shard must be I/N with I from 1 to N, as in 2/8, got {shard!r}")
     return lines[place - 1 :: count]
-
-
-def _prompts(file: str) -> list[tuple[int, str]]:
-    """Return the prompts of a file with their line numbers."""
-    prompts = [(number, line) for number, line in read_lines(file) if not line.startswith("#")]
-    if not prompts:
-        name = "standard input" if file == STDIN else f"the prompts file {file}"
-        raise UsageError(f"{name} holds no prompt; write one on each line")
-    return prompts

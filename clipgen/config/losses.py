@@ -75,13 +75,13 @@ LOSS_KINDS: dict[str, LossKind] = {
     "total-variation": LossKind("fewer small details; below 0 more", 2.0, signed=True),
     "smoothness": LossKind("softer edges; below 0 harder ones", 10.0, signed=True),
     "contrast": LossKind("less contrast; below 0 more", 2.0, signed=True),
-    "saturation": LossKind("paler colours; below 0 stronger ones", 3.0, signed=True),
+    "saturation": LossKind("paler colours; below 0 stronger ones", 5.0, signed=True),
     "range": LossKind("nothing quite black, quite white or quite saturated", 20.0),
     "palette": LossKind(
         "every pixel has one of these colours", 10.0, "COLOUR,... or @FILE", "black,white", read=read_colours
     ),
-    "symmetry": LossKind("one half mirrors the other", 10.0, "|".join(SYMMETRIES), "left-right", _one_symmetry),
-    "edges": LossKind("a margin of a tenth has this colour", 5.0, "COLOUR", "white", read=_one_colour),
+    "symmetry": LossKind("one half mirrors the other", 30.0, "|".join(SYMMETRIES), "left-right", _one_symmetry),
+    "edges": LossKind("a margin of a tenth has this colour", 3.0, "COLOUR", "white", read=_one_colour),
     "seam": LossKind("opposite edges of the picture fit together; --tile adds it", 10.0),
 }
 """By name."""

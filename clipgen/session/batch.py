@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -41,6 +41,8 @@ class Asked(NamedTuple):
     text: str
     label: str
     """Its place among the lines of the batch, to be shown."""
+    settings: Mapping[str, Any] | None = None
+    """Fields of a job that differ from those of the batch, if any do."""
 
 
 @dataclass(frozen=True)
@@ -93,15 +95,15 @@ class Batch:
 
     def _take(self, asked: Asked) -> None:
         try:
-            plan = self._plan(asked.text)
+            plan = self._plan(asked)
             if any(line.plan.prompts == plan.prompts for line, _ in self._waiting):
                 self._make_waiting()
             self._prepare(Line(asked.number, plan, f"{asked.label} {plan.text}"))
         except Exception as error:  # whatever it is, it costs this line only
             self._fail(asked.number, error)
 
-    def _plan(self, text: str) -> Plan:
-        job = replace(self._template, prompts=parse_prompts(text))
+    def _plan(self, asked: Asked) -> Plan:
+        job = replace(self._template, prompts=parse_prompts(asked.text), **(asked.settings or {}))
         plan, notes = resolve(job, self._init.size if self._init else None, self._device)
         for note in notes:
             self._listener.note(note)

@@ -1,0 +1,116 @@
+"""The lines of a file of prompts: alternatives in braces, and settings that hold for one line."""
+
+import itertools
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from clipgen.cli.option_groups import flat, only
+from clipgen.cli.options import EngineOptions, PictureOptions
+from clipgen.cli.prompt_text import STDIN, read_lines
+from clipgen.cli.steering_options import SteeringOptions
+from clipgen.errors import UsageError
+from clipgen.util.text import quoted
+
+MAX_PICTURES = 10_000
+"""How many pictures the braces of all lines can ask for."""
+END = " :: "
+"""Ends the settings of a line."""
+
+_PARTS = re.compile(r"\{([^{}]*)\}")
+_LIST = "@"
+
+
+class PromptLine(NamedTuple):
+    """A picture that a line asks for."""
+
+    number: int
+    """Of the line in the file, from 1."""
+    text: str
+    settings: dict[str, Any]
+    """Fields of a job that the line sets."""
+
+
+def prompt_lines(file: str) -> list[PromptLine]:
+    """Return what the lines of a file ask for, "-" for standard input; lines that start with "#" are skipped.
+
+    "a {red|blue} cat" asks for two pictures, "a {@animals.txt}" for one for each line of that file, and
+    "--steps 200 --seed 3 :: a cat" for one with settings of its own. Raises UsageError, which names the line.
+    """
+    found: list[PromptLine] = []
+    for number, line in read_lines(file):
+        if line.startswith("#"):
+            continue
+        try:
+            settings, text = _with_settings(line)
+            found += [PromptLine(number, each, settings) for each in itertools.islice(expanded(text), MAX_PICTURES + 1)]
+            if len(found) > MAX_PICTURES:
+                raise UsageError(f"braces ask for more than {MAX_PICTURES} pictures; use fewer alternatives")
+        except UsageError as error:
+            raise UsageError(f"line {number}: {error}") from error
+    if not found:
+        name = "standard input" if file == STDIN else f"the prompts file {file}"
+        raise UsageError(f"{name} holds no prompt; write one on each line")
+    return found
+
+
+def expanded(text: str) -> Iterator[str]:
+    """Yield the texts for each choice of alternatives, the last braces varying first. Raises UsageError.
+
+    Braces with neither "|" nor "@" are text.
+    """
+    if _PARTS.sub("", text).translate({ord(each): None for each in "{}"}) != _PARTS.sub("", text):
+        raise UsageError(f'{quoted(text)} has a brace without its partner, as in "a {{red|blue}} cat"')
+    pieces = _PARTS.split(text)  # text and the insides of braces by turns
+    choices = [_choices(piece) if place % 2 else [piece] for place, piece in enumerate(pieces)]
+    for chosen in itertools.product(*choices):
+        yield "".join(chosen)
+
+
+def _choices(inside: str) -> list[str]:
+    """Return the alternatives inside braces."""
+    if inside.startswith(_LIST):
+        words = [line for _, line in read_lines(inside.removeprefix(_LIST)) if not line.startswith("#")]
+        if not words:
+            raise UsageError(f"{inside.removeprefix(_LIST)} holds no words; write one on each line")
+        return words
+    return [each.strip() for each in inside.split("|")] if "|" in inside else [f"{{{inside}}}"]
+
+
+def _with_settings(line: str) -> tuple[dict[str, Any], str]:
+    """Split a line into the fields of a job that it sets, and its prompt."""
+    if not line.startswith("--"):
+        return {}, line
+    typed, end, text = line.partition(END)
+    if not end:
+        raise UsageError(f'{quoted(line)} has settings and no prompt; write it after "::", as in --steps 200 :: a cat')
+    try:
+        args = shlex.split(typed)
+    except ValueError as error:
+        raise UsageError(f"{quoted(typed)} has a quotation mark without its partner") from error
+    return _parsed(args), text.strip()
+
+
+def _parsed(args: list[str]) -> dict[str, Any]:
+    """Return the fields of a job that options set."""
+    found: dict[str, Any] = {}
+
+    @flat
+    def settings(
+        *,
+        picture: Annotated[PictureOptions, only("size", "seed")],
+        steering: SteeringOptions,
+        engine: Annotated[EngineOptions, only("backend", "preset", "start", "steps", "lr", "cutouts", "precision")],
+    ) -> None:
+        found.update(picture.job_fields() | steering.job_fields() | engine.job_fields())
+
+    app = typer.Typer(add_completion=False, context_settings={"help_option_names": []})
+    app.command()(settings)
+    try:
+        typer.main.get_command(app).main(args, prog_name="line", standalone_mode=False)
+    except typer.TyperException as error:
+        raise UsageError(error.format_message()) from error
+    return found
