@@ -120,6 +120,8 @@ ADDED_LATER = {
     ("generator", "fall"): 0.0,
     **{("perceptors", name): 1.0 for name in ("weight", "scale")},
     ("precision",): "fp32",
+    ("init_noise",): 0.0,
+    ("losses", "detail"): "",
     ("unclip", "solver"): "heun",
     **{("unclip", name): 0.0 for name in ("init_img2img_noise", "layout_guidance", "layout_share")},
 }

@@ -1,5 +1,6 @@
 """From a job to its plan: what is filled in, what is rounded, what is said, and what is refused."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipgen.config.job import MAX_SIDE, Job
-from clipgen.config.presets import BACKENDS, PRESETS, STARTS
+from clipgen.config.presets import BACKENDS, PATTERNS, PRESETS, STARTS
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import MAX_ASPECT, half, resolve, square
 from clipgen.errors import UsageError
@@ -53,7 +54,15 @@ def test_where_a_run_starts_follows_from_preset_and_init_image() -> None:
     for (preset, init), start in cases.items():
         plan, _ = resolve(Job(CAT, preset=preset, init=init))
         assert (plan.start, plan.init) == (start, init or "")
-    assert set(cases.values()) == set(STARTS)
+    assert {*cases.values(), *PATTERNS} == set(STARTS)
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+@pytest.mark.parametrize("preset", ["starter", "photo", "draft"])
+def test_a_run_that_starts_at_a_pattern_has_the_settings_of_noise(preset: str, name: str) -> None:
+    asked = Job(CAT, preset=preset, start="noise")
+    noise, _ = resolve(asked)
+    assert resolve(replace(asked, start=name))[0] == replace(noise, start=name)
 
 
 @pytest.mark.parametrize(

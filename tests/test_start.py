@@ -47,7 +47,10 @@ def test_a_batch_can_start_from_noise_too(cli: Cli) -> None:
             ("--start", "unclip", "--preset", "draft"),
             "--start unclip goes with preset starter, not with draft; use --start noise",
         ),
-        (("--start", "nois"), "--start must be one of init, noise, unclip, got 'nois'; did you mean noise?"),
+        (
+            ("--start", "nois"),
+            "--start must be one of gradient, init, noise, perlin, snow, unclip, got 'nois'; did you mean noise?",
+        ),
     ],
 )
 def test_a_start_that_cannot_be_is_one_line_and_writes_nothing(cli: Cli, flags: tuple[str, ...], message: str) -> None:

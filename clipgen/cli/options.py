@@ -155,7 +155,8 @@ class EngineOptions:
         str | None,
         Option(
             "--start",
-            "Where the latent begins: noise, a picture proposed by the starter set's unCLIP, or the init image.",
+            "Where the latent begins: noise, a picture proposed by the starter set's unCLIP, the init image, or clouds "
+            "(perlin), a gradient or coloured snow.",
             choices=STARTS,
             panel=ENGINE,
             default="init with --init; unclip with preset starter; else noise",

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from clipgen.cli.option_groups import Option
-from clipgen.cli.options import typed
+from clipgen.cli.options import PICTURE, typed
 from clipgen.cli.values import expanded
 
 STEERING = "Steering"
@@ -28,9 +28,15 @@ class SteeringOptions:
         ),
     ] = None
 
+    init_noise: Annotated[
+        float | None,
+        Option("--init-noise", "Noise on the init image where the run begins, from 0 to 1.", "NUMBER", panel=PICTURE),
+    ] = None
+
     def job_fields(self) -> dict[str, Any]:
         """Return the fields of a job that were given; raises UsageError for a picture that cannot be read."""
-        return typed(losses=None if self.loss is None else tuple(map(with_colours, self.loss)))
+        losses = None if self.loss is None else tuple(map(with_colours, self.loss))
+        return typed(losses=losses, init_noise=self.init_noise)
 
 
 def with_colours(loss: str) -> str:

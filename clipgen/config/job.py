@@ -22,7 +22,7 @@ MAX_SEED = 2**63 - 1
 MAX_LR = 100.0
 MAX_PERCEPTORS = 8
 
-_LATER = ("clips", "classifiers", "network", "start", "precision", "losses")
+_LATER = ("clips", "classifiers", "network", "start", "precision", "losses", "init_noise")
 """Fields that a record omits when they are unset, so that it reads the same with and without them."""
 
 
@@ -55,6 +55,8 @@ class Job:
     """Where the latent begins, one of STARTS; None for the default of the preset and the init image."""
     precision: str | None = None
     """One of PRECISIONS; None for the preset's, where the device computes in it."""
+    init_noise: float | None = None
+    """Standard deviation of the noise that is added to the init image where the latent begins, from 0 to 1."""
     losses: tuple[str, ...] = ()
     """Losses beside the preset's, or in place of those of the same name, see `LossSettings.parse`."""
 
@@ -86,6 +88,10 @@ class Job:
         object.__setattr__(self, "losses", _checked_losses(self.losses, has_init=self.init is not None))
 
     def _check_init_weight(self) -> None:
+        if self.init_noise is not None:
+            object.__setattr__(self, "init_noise", checked_number("--init-noise", self.init_noise, 0.0, 1.0))
+            if self.init_noise and self.init is None:
+                raise UsageError(f"--init-noise {self.init_noise:g} needs an init image; add --init FILE")
         if self.init_weight is None:
             return
         object.__setattr__(self, "init_weight", checked_number("--init-weight", self.init_weight, 0.0, MAX_WEIGHT))

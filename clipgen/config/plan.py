@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
-from clipgen.config.checks import check_choice, check_whole, load_json
+from clipgen.config.checks import check_choice, check_whole, checked_number, load_json
 from clipgen.config.job import MAX_CUTOUTS, MAX_SEED, MAX_STEPS, checked_rate, checked_size
 from clipgen.config.presets import BACKENDS, PRESETS, STARTS, Size
 from clipgen.config.prompts import Prompt, check_prompts, prompt_from_record, prompt_record
@@ -62,6 +62,8 @@ class Plan:
     models: tuple[ModelHash, ...]
     readings: tuple[tuple[str, ...], ...] = added_later(())
     """For each perceptor, what it takes of the text of each prompt, "" for nothing; empty if all take whole texts."""
+    init_noise: float = added_later(0.0)
+    """Standard deviation of the noise that is added to the init image where the latent begins."""
     precision: str = added_later(FP32)
     """What the bulk of the networks computes in, one of PRECISIONS."""
 
@@ -75,6 +77,7 @@ class Plan:
         check_choice("--start", self.start, STARTS)
         check_choice("--precision", self.precision, PRECISIONS)
         object.__setattr__(self, "lr", checked_rate(self.lr))
+        object.__setattr__(self, "init_noise", checked_number("--init-noise", self.init_noise, 0.0, 1.0))
         object.__setattr__(self, "size", checked_size(self.size))
         check_size(self.size, self.generator.stride, self.backend)
         for name in ("perceptors", "losses", "judges", "models"):

@@ -22,7 +22,9 @@ LOCAL = (STARTER, PHOTO)
 """The presets whose models come with the installation, and are quick on a CPU."""
 DEFAULT_BACKEND = "vqgan"
 NOISE, UNCLIP, INIT = "noise", "unclip", "init"
-STARTS = (NOISE, UNCLIP, INIT)
+PATTERNS = ("perlin", "gradient", "snow")
+"""The keys of `clipgen.steering.starts.PATTERNS`; their settings are those of NOISE."""
+STARTS = (NOISE, UNCLIP, INIT, *PATTERNS)
 """Where a latent can begin."""
 
 Size = tuple[int, int]
@@ -89,6 +91,10 @@ class Preset:
     def start(self) -> str:
         """Where a latent begins by default, without an init image."""
         return next(iter(self.guidance))
+
+    def guidance_from(self, start: str) -> Guidance | None:
+        """Return the settings for a start, one of STARTS; None if the preset has none."""
+        return self.guidance.get(NOISE if start in PATTERNS else start)
 
     @property
     def generators(self) -> Mapping[str, GeneratorDefaults]:

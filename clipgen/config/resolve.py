@@ -81,6 +81,7 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
         losses=steered((*_losses(job, preset, guides.perceptors), *defaults.losses), job.losses),
         start=start,
         init=job.init or "",
+        init_noise=job.init_noise or 0.0,
         unclip=held_unclips(guidance.unclip, init_weight(job, preset)),
         judges=tuple(name for name in preset.judges if name not in [row.weights for row in guides.perceptors]),
         models=(),
@@ -195,12 +196,13 @@ def refit(size: Size, stride: int, backend: str) -> tuple[Size, list[str]]:
 def _guidance(job: Job, preset: Preset) -> tuple[Guidance, str]:
     """Return the settings for where the latent begins, and that start, one of STARTS."""
     start = job.start or (INIT if job.init is not None else preset.start)
-    if start not in preset.guidance:
+    guidance = preset.guidance_from(start)
+    if guidance is None:
         having = " or ".join(one.name for one in PRESETS.values() if start in one.guidance)
         raise UsageError(
             f"--start {start} goes with preset {having}, not with {preset.name}; use --start {preset.start}"
         )
-    return preset.guidance[start], start
+    return guidance, start
 
 
 def _backend(job: Job, preset: Preset) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -12,19 +11,21 @@ from torch import Tensor
 
 from clipgen import generators
 from clipgen.config.plan import Plan, spell
+from clipgen.config.presets import Size
 from clipgen.config.resolve import half, square
 from clipgen.core.contracts import Encoder, Generator, Growable, Proposal, Step
 from clipgen.core.loop import CutoutPlan, Loop, Measured
-from clipgen.core.losses import Objective, Targets, encode_targets
+from clipgen.core.losses import Objective, encode_targets
 from clipgen.core.optim import LatentOptimizer
 from clipgen.engine.cost import CostEstimate
 from clipgen.engine.memory import MicroBatches, is_memory_error, room
 from clipgen.engine.microbatch import decoding, embedding
 from clipgen.engine.models import Models, proposal_module
+from clipgen.engine.objective import objective_of
 from clipgen.engine.recovery import Recovery
 from clipgen.engine.snapshot import Snapshot, copy_rows, restore_, tensors_of
 from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
-from clipgen.steering.losses import make_loss
+from clipgen.steering.starts import PATTERNS, noisy, pattern_images
 from clipgen.util.devices import release_memory
 from clipgen.util.images import resized
 from clipgen.util.interrupts import Stop
@@ -61,7 +62,7 @@ class Run:
         readings = [[plan.texts_of(k) for k in range(len(perceptors))] for plan in plans]
         targets = encode_targets(perceptors, shares, prompts, readings, models.device)
         self._batches = self._affordable()
-        self.loop = self._make_loop(self._objective(targets, images), images, snapshots)
+        self.loop = self._make_loop(objective_of(self._plan, targets, images, self._proposal), images, snapshots)
         self._recovery = Recovery(len(plans))
         self._finite: dict[int, Tensor] = {}
         if snapshots:
@@ -136,18 +137,6 @@ class Run:
         self._stop.check()
         on_stage(name)
 
-    def _objective(self, targets: Targets, images: Tensor | None) -> Objective:
-        """Return the weighted losses: that of the prompt, then those of the proposal, then the others."""
-        weights = {row.name: row.weight for row in self._plan.losses}
-        pulling, added = targets, {}
-        if self._proposal:
-            own = self._proposal.target_weights
-            pulling = replace(targets, weights=tuple(map(own, targets.weights)))
-            added = {name: (loss, weights["prompt"]) for name, loss in self._proposal.losses().items()}
-        losses = {row.name: (make_loss(row, pulling, images), row.weight) for row in self._plan.losses}
-        first = {"prompt": losses.pop("prompt")} if "prompt" in losses else {}
-        return Objective({**first, **added, **losses}, targets, needs_maps=bool(added))
-
     def _make_loop(self, objective: Objective, images: Tensor | None, snapshots: Sequence[Snapshot]) -> Loop:
         plan = self._plan
         done = snapshots[0].done if snapshots else 0
@@ -155,9 +144,8 @@ class Run:
         self._growth = 0 if grown else min(int(plan.steps * plan.generator.small_until), plan.steps - 1)
         moments = [int(plan.steps * share) for share in plan.generator.reencode_at]
         self._reencodings = [moment for moment in moments if moment >= max(done, 1)]
-        size = half(plan.size, plan.generator.stride) if self._growth else plan.size
         generator = generators.create(
-            plan.backend, self._models.network, self._models.device, len(self._seeds), size, plan.generator
+            plan.backend, self._models.network, self._models.device, len(self._seeds), self._size, plan.generator
         )
         rates = [snapshot.lr for snapshot in snapshots] or [plan.lr] * len(self._seeds)
         loop = Loop(
@@ -174,11 +162,20 @@ class Run:
         self._apply(self._batches, loop)
         return loop
 
+    @property
+    def _size(self) -> Size:
+        """Width and height of the pictures now."""
+        return half(self._plan.size, self._plan.generator.stride) if self._growth else self._plan.size
+
     def _start_(self, images: Tensor | None) -> None:
         """Start the latents from the init images, or from the proposed images, and from noise where there are none."""
         generator = self.loop.generator
         if images is not None:
-            _encoder(generator).start_from_images_(images)
+            _encoder(generator).start_from_images_(noisy(images, self._plan.init_noise, self._seeds))
+            return
+        if self._plan.start in PATTERNS:
+            patterns = pattern_images(self._plan.start, self._size, self._seeds).to(self._models.device)
+            _encoder(generator).start_from_images_(patterns)
             return
         generator.start_from_noise_(self._seeds)
         if not self._proposal or not (proposed := self._proposal.images()):

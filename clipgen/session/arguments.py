@@ -40,6 +40,8 @@ class Settings(TypedDict, total=False):
     """Start from this image: a path, or an image of Pillow, which a recipe names "image"."""
     init_weight: float | None
     """How strongly the picture is held to the init image: 0 lets go of it, more keeps more of it."""
+    init_noise: float | None
+    """Noise that is added to the init image where the latent begins, from 0 to 1."""
     clips: str | Sequence[str]
     """Guiding CLIPs instead of the preset's: names of `clipgen models list`, each with an optional ":WEIGHT"."""
     classifiers: str | Sequence[str]
@@ -47,7 +49,7 @@ class Settings(TypedDict, total=False):
     network: str | None
     """The generator's network instead of the preset's: a name of `clipgen models list`."""
     start: str | None
-    """Where the latent begins: "noise", "unclip" or "init"."""
+    """Where the latent begins: "noise", "unclip", "init", "perlin", "gradient" or "snow"."""
     precision: str | None
     """What the bulk of the networks computes in: "fp32", or "bf16" where the device computes in it."""
     losses: str | Sequence[str]

@@ -72,7 +72,7 @@ def change_plan(
         return plan_job(_changed_job(plan, changes), device, image)
     typed = Job(**{"prompts": plan.prompts, "init": plan.init or None, **changes})  # which checks what was typed
     init, notes = _load(typed.init, image)
-    fields = {name: changes[name] for name in ("prompts", "seed", *SUITING, "init") if name in changes}
+    fields = {name: changes[name] for name in ("prompts", "seed", *SUITING, "init", "init_noise") if name in changes}
     if typed.size:
         fields["size"], size_notes = refit(typed.size, plan.generator.stride, plan.backend)
         notes += size_notes
@@ -93,7 +93,7 @@ def change_plan(
 def job_of(plan: Plan) -> Job:
     """Return a job that asks for what a plan has, as far as possible: a job cannot name networks of the starter set."""
     preset = PRESETS[plan.preset]
-    guidance = preset.guidance.get(plan.start, preset.guidance[preset.start])
+    guidance = preset.guidance_from(plan.start) or preset.guidance[preset.start]
     usual = guidance.generators[plan.backend].weights if plan.backend in guidance.generators else None
     guided_as_usual = plan.perceptors == shared(Job(plan.prompts, preset=plan.preset), preset).perceptors
     others = () if guided_as_usual else plan.perceptors
@@ -110,6 +110,7 @@ def job_of(plan: Plan) -> Job:
         cutouts=plan.cutouts,
         init=plan.init or None,
         init_weight=init_weight_of(plan) if plan.init else None,
+        init_noise=plan.init_noise or None,
         clips=tuple(name for name in named if not name.startswith(CLASSIFIER)),
         classifiers=tuple(name for name in named if name.startswith(CLASSIFIER)),
         network=None if network and _is_starters(network) else network,
@@ -155,7 +156,7 @@ def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
     job = job_of(plan)
     dropped: dict[str, Any] = {}
     if "init" in changes:
-        dropped = {"start": None} if changes["init"] else {"start": None, "init_weight": None}
+        dropped = {"start": None} if changes["init"] else {"start": None, "init_weight": None, "init_noise": None}
     bare = replace(job, clips=(), classifiers=(), network=None, start=None)
     other = replace(bare, **{name: changes[name] for name in ("backend", "preset") if name in changes})
     preset = chosen_preset(other)[0]
