@@ -9,7 +9,7 @@ from typing import Any, Self
 from clipgen.config.checks import check_choice, check_whole, checked_number, checked_record, load_json
 from clipgen.config.losses import LOSS_KINDS, TYPED_LOSSES
 from clipgen.config.presets import AUTO, BACKENDS, DEFAULT_BACKEND, INIT, PRESETS, STARTS, Size
-from clipgen.config.prompts import MAX_WEIGHT, Prompt, check_prompts, prompt_from_record, prompt_record
+from clipgen.config.prompts import MAX_WEIGHT, Prompt, check_prompts, prompt_from_record, prompt_record, spell_prompts
 from clipgen.config.settings import PRECISIONS, LossSettings
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
@@ -110,7 +110,7 @@ class Job:
     @property
     def text(self) -> str:
         """The prompt as it is typed: `parse_prompts(job.text) == job.prompts`."""
-        return "|".join(map(str, self.prompts))
+        return spell_prompts(self.prompts)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

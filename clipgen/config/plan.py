@@ -9,7 +9,7 @@ from typing import Any, Self
 from clipgen.config.checks import check_choice, check_whole, checked_number, load_json
 from clipgen.config.job import MAX_CUTOUTS, MAX_SEED, MAX_STEPS, checked_rate, checked_size
 from clipgen.config.presets import BACKENDS, PRESETS, STARTS, Size
-from clipgen.config.prompts import Prompt, check_prompts, prompt_from_record, prompt_record
+from clipgen.config.prompts import Prompt, check_prompts, prompt_from_record, prompt_record, spell_prompts
 from clipgen.config.records import added_later, read_fields
 from clipgen.config.schedules import Schedule
 from clipgen.config.settings import (
@@ -125,7 +125,7 @@ class Plan:
     @property
     def text(self) -> str:
         """The prompt as it is typed: `parse_prompts(plan.text) == plan.prompts`."""
-        return "|".join(map(str, self.prompts))
+        return spell_prompts(self.prompts)
 
     @property
     def networks(self) -> tuple[str, ...]:

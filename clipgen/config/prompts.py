@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from clipgen.config.checks import checked_number, checked_record
@@ -12,6 +13,7 @@ from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 
 MAX_PROMPTS = 64
+_SCENES = re.compile(r"\s\^\s")
 MAX_TEXT = 2000
 MAX_WEIGHT = 1000.0
 MIN_WEIGHT = 1e-16
@@ -39,18 +41,30 @@ _ODD_WEIGHTS = (
 class Prompt:
     """A text with its weight (negative pushes away) and its stop.
 
-    The stop is a loss value: once a cutout's signed distance to the text is below it, that cutout no longer pulls.
+    The stop is a loss value: once a cutout's signed distance to the text is below it, that cutout no longer pulls. It
+    counts from progress `since` to `until` in [0, 1].
     """
 
     text: str
     weight: float = 1.0
     stop: float = NO_STOP
+    since: float = 0.0
+    until: float = 1.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", _checked_text(self.text))
         object.__setattr__(self, "weight", checked_number("a prompt's weight", self.weight, -MAX_WEIGHT, MAX_WEIGHT))
         if self.stop != NO_STOP:
             object.__setattr__(self, "stop", checked_number("a prompt's stop", self.stop, -MAX_WEIGHT, MAX_WEIGHT))
+        for name in ("since", "until"):
+            object.__setattr__(self, name, checked_number(f"a prompt's {name}", getattr(self, name), 0.0, 1.0))
+        if self.since >= self.until:
+            raise UsageError(f"a prompt must end after it begins, got {self.since:g} to {self.until:g}")
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The progress at which it begins to count, and that at which it ends."""
+        return self.since, self.until
 
     def __str__(self) -> str:
         """Return the shortest spelling that `parse_prompts` reads back as this prompt."""
@@ -62,21 +76,32 @@ class Prompt:
 def parse_prompts(text: str) -> tuple[Prompt, ...]:
     """Parse "a cat:2|fog:-0.5:-.2": texts separated by "|", each with an optional weight and stop.
 
-    Only numbers at the end are weight and stop; every other colon is part of the text, as is that of a time of day,
-    "12:05", and of a number that is no weight, "blade runner:2049". Raises UsageError.
+    Scenes separated by " ^ " follow each other in equal parts of the run: "a city ^ a forest|fog ^ the sea". Only
+    numbers at the end are weight and stop; every other colon is part of the text, as is that of a time of day, "12:05",
+    and of a number that is no weight, "blade runner:2049". Raises UsageError.
     """
-    _check_count(text.count("|") + 1)  # checked first: parsing takes time in proportion to the text
-    return tuple(Prompt(*_peel(piece)) for piece in text.split("|"))
+    _check_count(text.count("|") + text.count("^") + 1)  # first: parsing takes time in proportion to the text
+    scenes = _SCENES.split(text)
+    spans = [(place / len(scenes), (place + 1) / len(scenes)) for place in range(len(scenes))]
+    return tuple(
+        Prompt(*_peel(piece), *span) for scene, span in zip(scenes, spans, strict=True) for piece in scene.split("|")
+    )
+
+
+def spell_prompts(prompts: Sequence[Prompt]) -> str:
+    """Return the text that `parse_prompts` reads back as these prompts, if their scenes are equally long."""
+    return " ^ ".join("|".join(map(str, scene)) for _, scene in groupby(prompts, key=lambda prompt: prompt.span))
 
 
 def prompt_record(prompt: Prompt) -> dict[str, Any]:
     """Return plain JSON values; a missing stop is null, as JSON has no infinity."""
-    return {"text": prompt.text, "weight": prompt.weight, "stop": None if prompt.stop == NO_STOP else prompt.stop}
+    record = {"text": prompt.text, "weight": prompt.weight, "stop": None if prompt.stop == NO_STOP else prompt.stop}
+    return record if prompt.span == (0.0, 1.0) else {**record, "since": prompt.since, "until": prompt.until}
 
 
 def prompt_from_record(record: object) -> Prompt:
     """Return the prompt of a record that `prompt_record` made; raises UsageError for anything else."""
-    values = checked_record("prompt", record, {"text", "weight", "stop"})
+    values = checked_record("prompt", record, {"text", "weight", "stop", "since", "until"})
     if "text" not in values:
         raise UsageError("prompt: the key text is missing")
     if values.get("stop") is None:
@@ -89,6 +114,8 @@ def check_prompts(prompts: object) -> None:
     if not isinstance(prompts, tuple) or not all(isinstance(prompt, Prompt) for prompt in prompts):
         raise UsageError(f"prompts must be a tuple of Prompt (see parse_prompts), got {quoted(prompts)}")
     _check_count(len(prompts))
+    if gap := _gap(prompts):
+        raise UsageError(f"no text with a weight counts at {gap - 1:.0%} of the run; give its scene one")
     if all(prompt.weight == 0.0 for prompt in prompts):
         raise UsageError("every weight of the prompt is 0, so nothing would be drawn; give one text another weight")
     if (total := sum(abs(prompt.weight) for prompt in prompts)) < MIN_WEIGHT:
@@ -96,6 +123,16 @@ def check_prompts(prompts: object) -> None:
             f"the weights of the prompt are together {total:g}, less than {MIN_WEIGHT:g}, so nothing would be drawn; "
             "give one text a larger weight"
         )
+
+
+def _gap(prompts: Sequence[Prompt]) -> float:
+    """Return 1 plus the first progress at which no prompt with a weight counts; 0 if there is none."""
+    covered = 0.0
+    for prompt in sorted((one for one in prompts if one.weight), key=lambda one: one.since):
+        if prompt.since > covered:
+            break
+        covered = max(covered, prompt.until)
+    return 1 + covered if 0.0 < covered < 1.0 else 0.0
 
 
 def prompt_notes(prompts: Sequence[Prompt]) -> list[str]:

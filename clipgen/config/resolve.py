@@ -15,6 +15,7 @@ from clipgen.config.presets import (
     DEFAULT_BACKEND,
     DRAFT,
     INIT,
+    NOISE,
     PHOTO,
     PRESETS,
     STANDARD,
@@ -46,6 +47,8 @@ PURE_NOISE = 20.0
 """Standard deviation of noise, in units of that of the data, that hides all of these."""
 LR_SCHEDULE = Schedule("cosine", 1.0, 0.1)
 """Large steps compose the picture; small ones at the end refine its details."""
+STORY_LR_SCHEDULE = Schedule.constant(0.7)
+"""The last scene has to compose, too."""
 
 
 def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tuple[Plan, list[str]]:
@@ -69,7 +72,7 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
         prompts=job.prompts,
         seed=job.seed,
         size=size,
-        steps=defaults.steps if job.steps is None else job.steps,
+        steps=defaults.steps * scenes_of(job) if job.steps is None else job.steps,
         backend=backend,
         preset=name,
         generator=generator,
@@ -77,7 +80,7 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
         cutouts=defaults.cutouts if job.cutouts is None else job.cutouts,
         augmentations=guidance.augmentations,
         lr=defaults.lr if job.lr is None else job.lr,
-        lr_schedule=LR_SCHEDULE,
+        lr_schedule=LR_SCHEDULE if scenes_of(job) == 1 else STORY_LR_SCHEDULE,
         losses=steered((*_losses(job, preset, guides.perceptors), *defaults.losses), job.losses),
         start=start,
         init=job.init or "",
@@ -195,14 +198,26 @@ def refit(size: Size, stride: int, backend: str) -> tuple[Size, list[str]]:
 
 def _guidance(job: Job, preset: Preset) -> tuple[Guidance, str]:
     """Return the settings for where the latent begins, and that start, one of STARTS."""
-    start = job.start or (INIT if job.init is not None else preset.start)
+    scenes = scenes_of(job)
+    usual = NOISE if scenes > 1 else preset.start
+    start = job.start or (INIT if job.init is not None else usual)
     guidance = preset.guidance_from(start)
     if guidance is None:
         having = " or ".join(one.name for one in PRESETS.values() if start in one.guidance)
         raise UsageError(
             f"--start {start} goes with preset {having}, not with {preset.name}; use --start {preset.start}"
         )
+    if scenes > 1 and guidance.unclip:
+        raise UsageError(
+            f"the scenes of a story do not go with start {start} of preset {preset.name}, which proposes one picture; "
+            + ("leave --init out" if job.init else f"use --start {NOISE}")
+        )
     return guidance, start
+
+
+def scenes_of(job: Job) -> int:
+    """Return how many scenes follow each other."""
+    return len({prompt.span for prompt in job.prompts})
 
 
 def _backend(job: Job, preset: Preset) -> str:

@@ -35,12 +35,22 @@ class Targets:
     """(B, K); a cutout whose signed distance is below this no longer pulls."""
     counts: tuple[int, ...]
     """How many targets each picture has, without padding."""
+    spans: Tensor | None = None
+    """(B, K, 2): the progress from which to which each counts; None if all count all the time."""
 
     def of(self, rows: slice) -> "Targets":
         """Return the targets of some pictures with no more padding than they need, as it changes how sums round."""
         most = max(self.counts[rows])
         vectors, weights = (tuple(each[rows, :most] for each in one) for one in (self.vectors, self.weights))
-        return replace(self, vectors=vectors, weights=weights, stops=self.stops[rows, :most], counts=self.counts[rows])
+        stops, spans = self.stops[rows, :most], None if self.spans is None else self.spans[rows, :most]
+        return replace(self, vectors=vectors, weights=weights, stops=stops, spans=spans, counts=self.counts[rows])
+
+    def at(self, progress: float) -> "Targets":
+        """Return the targets with weight 0 for those that do not count at a progress in [0, 1]."""
+        if self.spans is None:
+            return self
+        counting = (self.spans[..., 0] <= progress) & ((progress < self.spans[..., 1]) | (self.spans[..., 1] == 1.0))
+        return replace(self, weights=tuple(each * counting for each in self.weights))
 
     def mean(self, values: Mapping[int, Tensor]) -> Tensor:
         """Return the mean of values, by index of the perceptor, in proportion to the shares of these perceptors."""
@@ -68,7 +78,9 @@ def encode_targets(
             pairs = [zip(row, texts, strict=True) for row, texts in zip(prompts, taken, strict=True)]
             weights.append(padded([[prompt.weight * bool(text) for prompt, text in pair] for pair in pairs]))
     stops = padded([[prompt.stop for prompt in row] for row in prompts])
-    return Targets(tuple(perceptors), tuple(shares), tuple(vectors), tuple(weights), stops, tuple(map(len, prompts)))
+    counts, timed = tuple(map(len, prompts)), any(one.span != (0.0, 1.0) for row in prompts for one in row)
+    spans = padded([torch.tensor([one.span for one in row]) for row in prompts]) if timed else None
+    return Targets(tuple(perceptors), tuple(shares), tuple(vectors), tuple(weights), stops, counts, spans)
 
 
 def _encode(perceptor: Perceptor, texts: Sequence[str]) -> Tensor:
@@ -101,7 +113,7 @@ def prompt_score(similarities: Tensor, weights: Tensor) -> Tensor:
 
 def _prompt_distance(targets: Targets, _images: Tensor | None) -> Loss:
     def distance(moment: Moment) -> Tensor:
-        own = targets.of(moment.rows)
+        own = targets.of(moment.rows).at(moment.progress)
         losses = {
             k: prompt_loss(own.perceptors[k].distances(seen, own.vectors[k]), own.weights[k], own.stops)
             for k, seen in moment.vectors.items()
@@ -138,7 +150,7 @@ LOSSES: dict[str, Callable[[Targets, Tensor | None], Loss]] = {
     "init": _distance_to_start,
     "layout": _distance_of_layout,
 }
-"""By name: builds the loss of a run with these targets and init images (B, 3, H, W); `clipgen.steering` has more."""
+"""By name: builds the loss of a run with these targets and init images (B, 3, H, W). `clipgen.steering` has more."""
 
 
 class Objective:
@@ -156,7 +168,7 @@ class Objective:
 
     def score(self, moment: Moment) -> Tensor:
         """Return the mean similarity (b,) of cutouts and targets, averaged over the perceptors that guide now."""
-        own = self._targets.of(moment.rows)
+        own = self._targets.of(moment.rows).at(moment.progress)
         scores = {
             k: prompt_score(own.perceptors[k].similarities(seen.detach(), own.vectors[k]), own.weights[k])
             for k, seen in moment.vectors.items()
