@@ -121,6 +121,7 @@ ADDED_LATER = {
     **{("perceptors", name): 1.0 for name in ("weight", "scale")},
     ("precision",): "fp32",
     ("init_noise",): 0.0,
+    ("tile",): False,
     ("losses", "detail"): "",
     ("unclip", "solver"): "heun",
     **{("unclip", name): 0.0 for name in ("init_img2img_noise", "layout_guidance", "layout_share")},
@@ -169,7 +170,7 @@ def test_a_value_of_the_wrong_kind_is_refused_wherever_it_is(place: tuple[Any, .
     for value in ({}, [[]], "\x1b[31m" * 999, math.nan, math.inf, -(10**400), True, None):
         fits = (
             value is True
-            if place[-1] in {"flip", "decorrelated"}
+            if place[-1] in {"flip", "decorrelated", "tile"}
             else value is None and (place[0], place[-1]) == ("prompts", "stop")
         )
         if not fits:

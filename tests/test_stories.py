@@ -111,7 +111,7 @@ def test_a_story_starts_from_noise_and_gets_as_many_steps_a_scene() -> None:
     three, _ = resolve(Job(parse_prompts("a cat ^ a dog ^ a fish"), preset="starter"))
     assert (three.start, three.unclip, three.steps) == ("noise", (), 3 * one.steps)
     assert three.lr_schedule.at(0.9) == three.lr_schedule.at(0.1)
-    with pytest.raises(UsageError, match=r"do not go with start unclip of preset starter.*use --start noise"):
+    with pytest.raises(UsageError, match=r"a story does not go with start unclip of preset starter.*use --start noise"):
         resolve(Job(parse_prompts("a cat ^ a dog"), preset="starter", start="unclip"))
     with pytest.raises(UsageError, match=r"start init of preset starter.*leave --init out"):
         resolve(Job(parse_prompts("a cat ^ a dog"), preset="starter", init="a.png"))

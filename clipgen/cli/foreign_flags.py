@@ -29,6 +29,13 @@ ADVICE: dict[str, str] = {
     "--silent": "use --quiet",
     "--style --artist": 'name the style in the prompt, as in "a city in the style of Van Gogh"',
     "--guidance --guidance-scale --cfg --cfg-scale --scale": 'weights are in the prompt, as in "a flower:2|fog:-0.5"',
+    "--palette --colors --colours": "use --loss palette:10:navy,gold or --loss palette:10:@FILE",
+    "--symmetry --saturation --smoothness --edges --tv --tv-weight --tv-loss --custom-loss": (
+        "use --loss NAME[:WEIGHT]; clipgen losses lists them"
+    ),
+    "--seamless --tiling --tileable": "use --tile",
+    "--story --scenes --change-prompt-every": 'scenes follow each other as in "a city ^ a forest ^ the sea"',
+    "--noise-init --noise": "use --start perlin, gradient or snow, or --init-noise NUMBER with --init",
     "-y --yes --force --overwrite": "nothing is ever overwritten, so there is nothing to confirm",
     "--upscale --hires": "use --size WIDTHxHEIGHT for a larger picture",
 }

@@ -28,6 +28,9 @@ class SteeringOptions:
         ),
     ] = None
 
+    tile: Annotated[
+        bool, Option("--tile", "Make a picture whose opposite edges fit together, to repeat it.", panel=STEERING)
+    ] = False
     init_noise: Annotated[
         float | None,
         Option("--init-noise", "Noise on the init image where the run begins, from 0 to 1.", "NUMBER", panel=PICTURE),
@@ -36,7 +39,7 @@ class SteeringOptions:
     def job_fields(self) -> dict[str, Any]:
         """Return the fields of a job that were given; raises UsageError for a picture that cannot be read."""
         losses = None if self.loss is None else tuple(map(with_colours, self.loss))
-        return typed(losses=losses, init_noise=self.init_noise)
+        return typed(losses=losses, init_noise=self.init_noise, tile=self.tile or None)
 
 
 def with_colours(loss: str) -> str:

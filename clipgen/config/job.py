@@ -22,7 +22,7 @@ MAX_SEED = 2**63 - 1
 MAX_LR = 100.0
 MAX_PERCEPTORS = 8
 
-_LATER = ("clips", "classifiers", "network", "start", "precision", "losses", "init_noise")
+_LATER = ("clips", "classifiers", "network", "start", "precision", "losses", "init_noise", "tile")
 """Fields that a record omits when they are unset, so that it reads the same with and without them."""
 
 
@@ -57,6 +57,8 @@ class Job:
     """One of PRECISIONS; None for the preset's, where the device computes in it."""
     init_noise: float | None = None
     """Standard deviation of the noise that is added to the init image where the latent begins, from 0 to 1."""
+    tile: bool = False
+    """Whether opposite edges are to fit together."""
     losses: tuple[str, ...] = ()
     """Losses beside the preset's, or in place of those of the same name, see `LossSettings.parse`."""
 
@@ -85,6 +87,8 @@ class Job:
         self._check_start()
         if self.precision is not None:
             check_choice("--precision", self.precision, PRECISIONS)
+        if not isinstance(self.tile, bool):
+            raise UsageError(f"--tile must be true or false, got {quoted(self.tile)}")
         object.__setattr__(self, "losses", _checked_losses(self.losses, has_init=self.init is not None))
 
     def _check_init_weight(self) -> None:

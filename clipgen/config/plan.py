@@ -64,6 +64,8 @@ class Plan:
     """For each perceptor, what it takes of the text of each prompt, "" for nothing; empty if all take whole texts."""
     init_noise: float = added_later(0.0)
     """Standard deviation of the noise that is added to the init image where the latent begins."""
+    tile: bool = added_later(False)
+    """Whether opposite edges are to fit together."""
     precision: str = added_later(FP32)
     """What the bulk of the networks computes in, one of PRECISIONS."""
 

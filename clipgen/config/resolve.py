@@ -85,6 +85,7 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
         start=start,
         init=job.init or "",
         init_noise=job.init_noise or 0.0,
+        tile=job.tile,
         unclip=held_unclips(guidance.unclip, init_weight(job, preset)),
         judges=tuple(name for name in preset.judges if name not in [row.weights for row in guides.perceptors]),
         models=(),
@@ -198,19 +199,18 @@ def refit(size: Size, stride: int, backend: str) -> tuple[Size, list[str]]:
 
 def _guidance(job: Job, preset: Preset) -> tuple[Guidance, str]:
     """Return the settings for where the latent begins, and that start, one of STARTS."""
-    scenes = scenes_of(job)
-    usual = NOISE if scenes > 1 else preset.start
-    start = job.start or (INIT if job.init is not None else usual)
+    alone = "a story" if scenes_of(job) > 1 else "--tile" if job.tile else ""
+    start = job.start or (INIT if job.init is not None else NOISE if alone else preset.start)
     guidance = preset.guidance_from(start)
     if guidance is None:
         having = " or ".join(one.name for one in PRESETS.values() if start in one.guidance)
         raise UsageError(
             f"--start {start} goes with preset {having}, not with {preset.name}; use --start {preset.start}"
         )
-    if scenes > 1 and guidance.unclip:
+    if alone and guidance.unclip:
+        way_out = "leave --init out" if job.init else f"use --start {NOISE}"
         raise UsageError(
-            f"the scenes of a story do not go with start {start} of preset {preset.name}, which proposes one picture; "
-            + ("leave --init out" if job.init else f"use --start {NOISE}")
+            f"{alone} does not go with start {start} of preset {preset.name}, which proposes one picture; {way_out}"
         )
     return guidance, start
 
@@ -232,7 +232,8 @@ def _losses(job: Job, preset: Preset, perceptors: Sequence[PerceptorSettings]) -
     prompt = sum(row.weight for row in perceptors if row.guides(0.0)) if preset.adds_up else 1.0
     hold = hold_weight(job, preset)
     held = [LossSettings(preset.hold, Schedule.constant(hold))] if hold else []
-    return LossSettings("prompt", Schedule.constant(prompt)), *held
+    seam = [LossSettings.parse("seam")] if job.tile else []
+    return LossSettings("prompt", Schedule.constant(prompt)), *held, *seam
 
 
 def steered(losses: Sequence[LossSettings], typed: Sequence[str]) -> tuple[LossSettings, ...]:

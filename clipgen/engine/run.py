@@ -26,6 +26,7 @@ from clipgen.engine.recovery import Recovery
 from clipgen.engine.snapshot import Snapshot, copy_rows, restore_, tensors_of
 from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
 from clipgen.steering.starts import PATTERNS, noisy, pattern_images
+from clipgen.steering.tiles import rolling
 from clipgen.util.devices import release_memory
 from clipgen.util.images import resized
 from clipgen.util.interrupts import Stop
@@ -212,7 +213,8 @@ class Run:
 
     def _apply(self, batches: MicroBatches, loop: Loop) -> None:
         self._batches = batches
-        loop.decode, loop.embed = decoding(batches), embedding(batches)
+        embed = embedding(batches)
+        loop.decode, loop.embed = decoding(batches), rolling(embed) if self._plan.tile else embed
 
     def _grow_if_due(self) -> None:
         """Continue at full size from the pictures so far, enlarged by the proposal; no change if memory runs out."""

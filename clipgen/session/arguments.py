@@ -42,6 +42,8 @@ class Settings(TypedDict, total=False):
     """How strongly the picture is held to the init image: 0 lets go of it, more keeps more of it."""
     init_noise: float | None
     """Noise that is added to the init image where the latent begins, from 0 to 1."""
+    tile: bool
+    """Whether opposite edges are to fit together."""
     clips: str | Sequence[str]
     """Guiding CLIPs instead of the preset's: names of `clipgen models list`, each with an optional ":WEIGHT"."""
     classifiers: str | Sequence[str]

@@ -68,7 +68,7 @@ def change_plan(
         changes = {"init": None, **changes}
     classifies = any(row.weights.startswith(CLASSIFIER) for row in plan.perceptors)
     shares_anew = "prompts" in changes and (classifies or PRESETS[plan.preset].adds_up)
-    if shares_anew or changes.keys() & {*MODELS, "start"} or bool(changes.get("init")) != bool(plan.init):
+    if shares_anew or changes.keys() & {*MODELS, "start", "tile"} or bool(changes.get("init")) != bool(plan.init):
         return plan_job(_changed_job(plan, changes), device, image)
     typed = Job(**{"prompts": plan.prompts, "init": plan.init or None, **changes})  # which checks what was typed
     init, notes = _load(typed.init, image)
@@ -111,6 +111,7 @@ def job_of(plan: Plan) -> Job:
         init=plan.init or None,
         init_weight=init_weight_of(plan) if plan.init else None,
         init_noise=plan.init_noise or None,
+        tile=plan.tile,
         clips=tuple(name for name in named if not name.startswith(CLASSIFIER)),
         classifiers=tuple(name for name in named if name.startswith(CLASSIFIER)),
         network=None if network and _is_starters(network) else network,
@@ -122,7 +123,7 @@ def job_of(plan: Plan) -> Job:
 
 def _steering(plan: Plan, usual: Sequence[LossSettings]) -> tuple[str, ...]:
     """Return the losses of a plan that were asked for, as they are typed, and with weight 0 those that were removed."""
-    own = ("prompt", PRESETS[plan.preset].hold)
+    own = ("prompt", PRESETS[plan.preset].hold, *(["seam"] if plan.tile else []))
     asked = [str(row) for row in plan.losses if row.name not in own and row not in usual]
     names = [row.name for row in plan.losses]
     return (*asked, *(f"{row.name}:0" for row in usual if row.name not in names))
