@@ -122,6 +122,7 @@ ADDED_LATER = {
     ("precision",): "fp32",
     ("init_noise",): 0.0,
     ("tile",): False,
+    ("cutout_schedule",): Schedule.constant(1.0),
     ("losses", "detail"): "",
     ("unclip", "solver"): "heun",
     **{("unclip", name): 0.0 for name in ("init_img2img_noise", "layout_guidance", "layout_share")},

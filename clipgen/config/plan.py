@@ -11,7 +11,7 @@ from clipgen.config.job import MAX_CUTOUTS, MAX_SEED, MAX_STEPS, checked_rate, c
 from clipgen.config.presets import BACKENDS, PRESETS, STARTS, Size
 from clipgen.config.prompts import Prompt, check_prompts, prompt_from_record, prompt_record, spell_prompts
 from clipgen.config.records import added_later, read_fields
-from clipgen.config.schedules import Schedule
+from clipgen.config.schedules import ALWAYS, Schedule
 from clipgen.config.settings import (
     FP32,
     PRECISIONS,
@@ -64,6 +64,8 @@ class Plan:
     """For each perceptor, what it takes of the text of each prompt, "" for nothing; empty if all take whole texts."""
     init_noise: float = added_later(0.0)
     """Standard deviation of the noise that is added to the init image where the latent begins."""
+    cutout_schedule: Schedule = added_later(ALWAYS)  # noqa: RUF009 - it returns a field
+    """Factor on the number of cutouts over the run, above 0 and at most 1."""
     tile: bool = added_later(False)
     """Whether opposite edges are to fit together."""
     precision: str = added_later(FP32)
@@ -92,8 +94,14 @@ class Plan:
                 raise UsageError(f"plan: {judge} cannot be both guide and judge")
         if (self.start == "init") != bool(self.init):
             raise UsageError("plan: a run starts at an init image if it has one, and only then")
+        for share in (self.cutout_schedule.start, self.cutout_schedule.end):
+            checked_number("plan: the share of the cutouts", share, 0.0, 1.0)
         self._check_parts()
         self._check_readings()
+
+    def cutouts_at(self, progress: float) -> int:
+        """Return the number of cutouts at a progress in [0, 1]."""
+        return max(round(self.cutouts * self.cutout_schedule.at(progress)), 1)
 
     def _check_parts(self) -> None:
         """Raise a UsageError unless there is something to go by in every step."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from clipgen.config.schedules import Schedule
+from clipgen.config.schedules import ALWAYS, Schedule
 from clipgen.config.settings import (
     BF16,
     FP32,
@@ -39,6 +39,8 @@ class GeneratorDefaults:
     steps: int
     lr: float
     cutouts: int
+    cutout_schedule: Schedule = ALWAYS
+    """Factor on the number of cutouts over the run."""
     losses: tuple[LossSettings, ...] = ()
     """The losses beside those of the prompt and of the init image."""
 

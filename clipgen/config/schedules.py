@@ -14,6 +14,7 @@ _SPELLED = re.compile(rf"({_NUMBER})(?:\.\.({_NUMBER}))?", re.IGNORECASE)
 
 SCHEDULES: dict[str, Callable[[float, float, float], float]] = {
     "constant": lambda start, _end, _progress: start,
+    "linear": lambda start, end, progress: start + (end - start) * progress,
     "cosine": lambda start, end, progress: end + (start - end) * 0.5 * (1 + math.cos(math.pi * progress)),
 }
 """By name: maps the start value, the end value and a progress in [0, 1] to the value there."""
@@ -59,3 +60,7 @@ class Schedule:
     def at(self, progress: float) -> float:
         """Return the value at a progress in [0, 1]."""
         return SCHEDULES[self.kind](self.start, self.end, progress)
+
+
+ALWAYS = Schedule.constant(1.0)
+"""The factor that changes nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -25,7 +26,7 @@ from clipgen.engine.objective import objective_of
 from clipgen.engine.recovery import Recovery
 from clipgen.engine.snapshot import Snapshot, copy_rows, restore_, tensors_of
 from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
-from clipgen.steering.starts import PATTERNS, noisy, pattern_images
+from clipgen.steering.starts import first_images
 from clipgen.steering.tiles import rolling
 from clipgen.util.devices import release_memory
 from clipgen.util.images import resized
@@ -116,6 +117,7 @@ class Run:
     def finish(self) -> list[Step]:
         """Decode and score the final pictures, however many updates were made."""
         self._settle()
+        self._set_cutouts()
         with torch.no_grad():
             measured = self.loop.measure(self.loop.generator.decode())
         for row, finite in enumerate(measured.losses.isfinite().tolist()):
@@ -171,12 +173,9 @@ class Run:
     def _start_(self, images: Tensor | None) -> None:
         """Start the latents from the init images, or from the proposed images, and from noise where there are none."""
         generator = self.loop.generator
-        if images is not None:
-            _encoder(generator).start_from_images_(noisy(images, self._plan.init_noise, self._seeds))
-            return
-        if self._plan.start in PATTERNS:
-            patterns = pattern_images(self._plan.start, self._size, self._seeds).to(self._models.device)
-            _encoder(generator).start_from_images_(patterns)
+        begun = first_images(self._plan, images, self._size, self._seeds)
+        if begun is not None:
+            _encoder(generator).start_from_images_(begun.to(self._models.device))
             return
         generator.start_from_noise_(self._seeds)
         if not self._proposal or not (proposed := self._proposal.images()):
@@ -199,6 +198,7 @@ class Run:
                 self._settle()
                 _encoder(self.loop.generator).reencode_()
                 self._reencodings = self._reencodings[1:]
+            self._set_cutouts()
             return self.loop.find_gradients()
         except (MemoryError, RuntimeError) as error:
             if not is_memory_error(error):
@@ -237,6 +237,10 @@ class Run:
     def _settle(self) -> None:
         """Make decoding deterministic, as at the end of the run."""
         self.loop.generator.set_step(self.total, self.total, self._seeds)
+
+    def _set_cutouts(self) -> None:
+        """Take as many cutouts as the plan has at this step."""
+        self.loop.cutouts = replace(self.loop.cutouts, count=self._plan.cutouts_at(self.loop.progress))
 
     def _affordable(self) -> MicroBatches:
         """Return micro-batches that fit into memory; raises OutOfMemoryError if none are small enough."""

@@ -9,13 +9,12 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import interpolate
 
+from clipgen.config.plan import Plan
+from clipgen.config.presets import Size
 from clipgen.util.randomness import generator_for
 
 COARSEST = 2  # cells a side of the first octave
 PERSISTENCE = 0.6  # amplitude of an octave relative to the one before, which is half as fine
-
-Size = tuple[int, int]
-"""Width and height."""
 
 
 def fractal(size: Size, numbers: Generator) -> Tensor:
@@ -47,6 +46,13 @@ def snow(size: Size, numbers: Generator) -> Tensor:
 
 PATTERNS: dict[str, Callable[[Size, Generator], Tensor]] = {"perlin": fractal, "gradient": gradient, "snow": snow}
 """By the name of the start."""
+
+
+def first_images(plan: Plan, images: Tensor | None, size: Size, seeds: Sequence[int]) -> Tensor | None:
+    """Return the images (B, 3, H, W) in [0, 1] that latents begin at: init images, or a pattern; None for neither."""
+    if images is not None:
+        return noisy(images, plan.init_noise, seeds)
+    return pattern_images(plan.start, size, seeds) if plan.start in PATTERNS else None
 
 
 def pattern_images(name: str, size: Size, seeds: Sequence[int]) -> Tensor:
