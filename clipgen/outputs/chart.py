@@ -21,7 +21,8 @@ def exponent(points: Points) -> float:
 
 def chart(panels: Mapping[str, Mapping[str, Points]]) -> str:
     """Return an SVG image of panels side by side, each with lines by name; all values are above 0."""
-    parts = [_panel(title, lines, place) for place, (title, lines) in enumerate(panels.items())]
+    paper = '<rect width="100%" height="100%" fill="white"/>'  # or the text vanishes on a dark page
+    parts = [paper, *(_panel(title, lines, place) for place, (title, lines) in enumerate(panels.items()))]
     size = f'width="{WIDTH * len(panels)}" height="{HEIGHT}"'
     style = 'font-family="sans-serif" font-size="11"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>\n' + "\n".join(parts) + "\n</svg>\n"
