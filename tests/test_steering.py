@@ -22,6 +22,7 @@ from clipgen.config.settings import LossSettings
 from clipgen.engine.optimise import optimise
 from clipgen.errors import UsageError
 from clipgen.outputs.metadata import read_recipe
+from clipgen.session.arguments import job_fields, named_after_parameters
 from clipgen.session.planning import job_of
 from clipgen.steering.losses import PICTURE_LOSSES
 
@@ -222,6 +223,15 @@ def test_colours_come_from_a_picture_that_can_be_read(cli: Cli) -> None:
         result = cli("red", "--loss", f"palette:5:@{file}")
         assert result.exit_code == 2
         assert result.stderr.startswith(f"error: --loss {file!r} ")
+
+
+@pytest.mark.usefixtures("own_folder")
+def test_losses_are_set_from_python() -> None:
+    Image.new("RGB", (8, 8), "#204060").save("sea.png")
+    fields, _ = job_fields({"losses": "palette:5:@sea.png"})
+    assert fields["losses"] == ("palette:5:#204060",)
+    with pytest.raises(UsageError, match=r"losses.*'no.png' does not exist"), named_after_parameters():
+        job_fields({"losses": ["symmetry", "palette:@no.png"]})
 
 
 def test_losses_are_listed(cli: Cli) -> None:

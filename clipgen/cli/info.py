@@ -50,11 +50,14 @@ def _planned(recipe: "Recipe") -> dict[str, str]:
         "precision": plan.precision,
         "models": ", ".join(plan.networks),
     }
+    if plan.tile:
+        rows["tile"] = "yes"
     if losses := ", ".join(str(row) for row in plan.losses if row.name != "prompt"):
         rows["losses"] = losses
     if plan.init:
         weight = f"{init_weight_of(plan):g}"
         rows |= {"init": plan.init, "init sha256": str(recipe.init_sha256), "init weight": weight}
+        rows |= {"init noise": f"{plan.init_noise:g}"} if plan.init_noise else {}
     return rows
 
 

@@ -7,10 +7,9 @@ from typing import Annotated, Any
 from clipgen.cli.option_groups import Option
 from clipgen.cli.options import PICTURE, typed
 from clipgen.cli.values import expanded
+from clipgen.config.losses import OF_PICTURE
 
 STEERING = "Steering"
-COLOURS = 8
-"""How many colours are taken from a picture."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +37,15 @@ class SteeringOptions:
 
     def job_fields(self) -> dict[str, Any]:
         """Return the fields of a job that were given; raises UsageError for a picture that cannot be read."""
-        losses = None if self.loss is None else tuple(map(with_colours, self.loss))
+        losses = None if self.loss is None else tuple(map(_with_colours, self.loss))
         return typed(losses=losses, init_noise=self.init_noise, tile=self.tile or None)
 
 
-def with_colours(loss: str) -> str:
-    """Return a loss with the colours of a picture in place of its name: "palette:5:@sunset.jpg". Raises UsageError."""
-    before, at, file = loss.partition(":@")
+def _with_colours(loss: str) -> str:
+    """Return a loss with the colours of the picture that it names, if it names one. Raises UsageError."""
+    before, at, file = loss.partition(OF_PICTURE)
     if not at:
         return loss
-    from clipgen.util.images import load_image, main_colours
+    from clipgen.session.arguments import with_colours
 
-    image, _ = load_image(expanded(Path(file), "--loss"), "--loss")
-    return f"{before}:{','.join(main_colours(image, COLOURS))}"
+    return with_colours(f"{before}{at}{expanded(Path(file), '--loss')}")

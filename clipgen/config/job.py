@@ -78,7 +78,7 @@ class Job:
             object.__setattr__(self, "lr", checked_rate(self.lr))
         if self.init is not None:
             object.__setattr__(self, "init", _checked_init(self.init))
-        self._check_init_weight()
+        self._check_init_numbers()
         object.__setattr__(self, "clips", _checked_perceptors("--clip", "clip", self.clips))
         object.__setattr__(self, "classifiers", _checked_perceptors("--perceptor", "classifier", self.classifiers))
         if self.network is not None:
@@ -91,16 +91,14 @@ class Job:
             raise UsageError(f"--tile must be true or false, got {quoted(self.tile)}")
         object.__setattr__(self, "losses", _checked_losses(self.losses, has_init=self.init is not None))
 
-    def _check_init_weight(self) -> None:
-        if self.init_noise is not None:
-            object.__setattr__(self, "init_noise", checked_number("--init-noise", self.init_noise, 0.0, 1.0))
-            if self.init_noise and self.init is None:
-                raise UsageError(f"--init-noise {self.init_noise:g} needs an init image; add --init FILE")
-        if self.init_weight is None:
-            return
-        object.__setattr__(self, "init_weight", checked_number("--init-weight", self.init_weight, 0.0, MAX_WEIGHT))
-        if self.init_weight and self.init is None:
-            raise UsageError(f"--init-weight {self.init_weight:g} needs an init image; add --init FILE")
+    def _check_init_numbers(self) -> None:
+        for name, most in (("init_weight", MAX_WEIGHT), ("init_noise", 1.0)):
+            value, flag = getattr(self, name), f"--{name.replace('_', '-')}"
+            if value is None:
+                continue
+            object.__setattr__(self, name, checked_number(flag, value, 0.0, most))
+            if value and self.init is None:
+                raise UsageError(f"{flag} {value:g} needs an init image; add --init FILE")
 
     def _check_start(self) -> None:
         if self.start is None:

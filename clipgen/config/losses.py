@@ -10,6 +10,8 @@ from clipgen.util.text import quoted
 
 SYMMETRIES = ("left-right", "top-bottom", "both")
 MAX_COLOURS = 32
+OF_PICTURE = ":@"
+"""Stands before the name of a picture whose colours are meant."""
 
 
 def _no_detail(text: str) -> str:

@@ -12,10 +12,12 @@ from typing import Any, TypedDict
 from PIL import Image
 
 from clipgen.config.job import Job, parse_size
+from clipgen.config.losses import OF_PICTURE
 from clipgen.config.plan import Plan
 from clipgen.config.presets import BACKENDS
 from clipgen.config.prompts import Prompt, parse_prompts
 from clipgen.errors import ClipgenError, UsageError, unknown_value
+from clipgen.util.images import load_image, main_colours
 from clipgen.util.text import quoted
 
 
@@ -60,6 +62,8 @@ class Settings(TypedDict, total=False):
     """Another prompt for a Job or a Plan."""
 
 
+COLOURS = 8
+"""How many colours are taken from a picture."""
 _OWN = ("device", "sinks", "stop", "progress")
 _SPELLED_OTHERWISE = {
     "clip": "clips",
@@ -84,10 +88,20 @@ def job_fields(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Image.Image
             fields[name] = (fields[name],)
     if isinstance(fields.get("prompts"), str):
         fields["prompts"] = parse_prompts(fields["prompts"])
+    fields |= {"losses": tuple(map(with_colours, fields["losses"]))} if fields.get("losses") else {}
     image = fields.get("init")
     if not isinstance(image, Image.Image):
         return fields, None
     return {**fields, "init": "image"}, image
+
+
+def with_colours(loss: str) -> str:
+    """Return a loss with the colours of a picture in place of its name: "palette:5:@sunset.jpg". Raises UsageError."""
+    before, at, file = loss.partition(OF_PICTURE)
+    if not at:
+        return loss
+    image, _ = load_image(file, "--loss")
+    return f"{before}:{','.join(main_colours(image, COLOURS))}"
 
 
 def check_prompt(prompt: object) -> None:
