@@ -13,6 +13,7 @@ from clipgen.cli.doctor import doctor
 from clipgen.cli.evaluate import evaluate
 from clipgen.cli.group import DEBUG_FLAG, DEFAULT_COMMAND, PromptOrCommand
 from clipgen.cli.info import info
+from clipgen.cli.job_files import job
 from clipgen.cli.losses import losses
 from clipgen.cli.models import models
 from clipgen.cli.replay import replay
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "replay": replay,
     "words": words,
     "losses": losses,
+    "job": job,
     "doctor": doctor,
     "eval": evaluate,
     "bench": bench,

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from clipgen.cli.failures import exit_code_of, signals_as_errors
+from clipgen.cli.job_files import args_of, is_job_file
 from clipgen.cli.prompt_text import STDIN, prompt_from_stdin
 from clipgen.cli.slips import HELP, check_typed, take_apart, unknown_flag
 from clipgen.errors import UsageError
@@ -99,6 +100,10 @@ class PromptOrCommand(TyperGroup):
             return args
         options = self._options_of_run()
         typed = args[1:] if named else args
+        if is_job_file(texts := take_apart(typed, options).texts):
+            others = [arg for arg in typed if arg != texts[0]]
+            from_file, prompt = args_of(texts[0], others, self._options_of_run(own=True))
+            return [DEFAULT_COMMAND, *from_file, *others, "--", prompt]
         before = typed[: typed.index("--")] if "--" in typed else typed
         if before == typed or take_apart(before, options).texts:
             check_typed(typed[: len(before)], options, self.commands, named=named)
@@ -106,16 +111,19 @@ class PromptOrCommand(TyperGroup):
             return [DEFAULT_COMMAND, *(arg for arg in typed if arg != STDIN), "--", prompt_from_stdin()]
         return args
 
-    def _options_of_run(self) -> dict[str, bool]:
-        """Return the options of the default command and of the program, and whether each takes a value."""
-        params = [*self.commands[DEFAULT_COMMAND].params, *self.params]
+    def _options_of_run(self, *, own: bool = False) -> dict[str, bool]:
+        """Return the options of the default command, and whether each takes a value.
+
+        own: whether to leave out those of the program.
+        """
+        params = [*self.commands[DEFAULT_COMMAND].params, *([] if own else self.params)]
         rows = [
             (name, not getattr(param, "is_flag", False))
             for param in params
             for name in param.opts
             if name.startswith("-")
         ]
-        return {**dict(rows), "--help": False, "-h": False}
+        return dict(rows) if own else {**dict(rows), "--help": False, "-h": False}
 
     def _explained(self, error: typer.TyperException, args: list[str]) -> Exception:
         """Return the error with what to type instead, if it is about the arguments of a command."""

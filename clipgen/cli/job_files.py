@@ -1,0 +1,93 @@
+"""Job files: `clipgen run job.toml` takes the prompt and the options of a run from a TOML file."""
+
+import re
+import textwrap
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from clipgen.errors import UsageError, unknown_value
+from clipgen.util.text import quoted
+
+SUFFIX = ".toml"
+PROMPT = "prompt"
+MAX_BYTES = 1_000_000
+WIDTH = 100
+
+_MARKUP = re.compile(r"\\?\[/?dim\]|\\(?=\[)")
+
+
+def is_job_file(texts: Sequence[str]) -> bool:
+    """Tell whether what was typed in place of a prompt is the name of a job file."""
+    return len(texts) == 1 and texts[0].lower().endswith(SUFFIX)
+
+
+def args_of(file: str, typed: Sequence[str], options: Mapping[str, bool]) -> tuple[list[str], str]:
+    """Return the arguments that a job file stands for, and its prompt. Raises UsageError.
+
+    typed: the other arguments; an option among them takes the place of that in the file. options: those of a run, and
+    whether each takes a value.
+    """
+    table = _read(file)
+    prompt = table.pop(PROMPT, None)
+    if not isinstance(prompt, str):
+        raise UsageError(f'{file}: prompt must be a text, as in prompt = "a cat", got {quoted(prompt)}')
+    given = {arg.partition("=")[0] for arg in typed}
+    names = {name.removeprefix("--"): takes for name, takes in options.items() if name.startswith("--")}
+    args: list[str] = []
+    for key, value in table.items():
+        if key not in names:
+            raise unknown_value(f"{file}: the key", key, {PROMPT, *names})
+        if f"--{key}" not in given:
+            args += _typed(file, key, value, takes_value=names[key])
+    return args, prompt
+
+
+def _typed(file: str, key: str, value: object, *, takes_value: bool) -> list[str]:
+    """Return an option as it is typed."""
+    if not takes_value:
+        if not isinstance(value, bool):
+            raise UsageError(f"{file}: {key} must be true or false, got {quoted(value)}")
+        return [f"--{key}"] if value else []
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(each, str | int | float) and not isinstance(each, bool) for each in values):
+        raise UsageError(f"{file}: {key} must be a text or a number, or a list of these, got {quoted(value)}")
+    return [f"--{key}={each}" for each in values]
+
+
+def _read(file: str) -> dict[str, Any]:
+    try:
+        with Path(file).open("rb") as opened:
+            content = opened.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise UsageError(f"the job file {file} is larger than {MAX_BYTES // 10**6} MB")
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except OSError as error:
+        raise UsageError(f"the job file {file} cannot be read ({error.strerror}); check the path") from error
+    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML
+        raise UsageError(f"the job file {file} is not TOML ({error})") from error
+
+
+def job(context: typer.Context) -> None:
+    """Print a job file with every option, to be filled in and made by `clipgen run FILE.toml`.
+
+    Options that are typed beside it take the place of those in the file.
+    """
+    parent = context.parent
+    commands: dict[str, Any] = getattr(parent.command, "commands", {}) if parent else {}
+    typer.echo('prompt = "a lighthouse at sunset"')
+    for param in commands["run"].params:
+        if param.opts[0].startswith("-"):
+            typer.echo("\n".join(_described(param)))
+
+
+def _described(param: Any) -> Iterator[str]:
+    """Yield the lines of an option: what it does, and an assignment that is commented out."""
+    name = next(opt for opt in param.opts if opt.startswith("--")).removeprefix("--")
+    yield ""
+    for line in textwrap.wrap(_MARKUP.sub("", param.help or ""), WIDTH):
+        yield f"# {line}"
+    yield f"# {name} = {'true' if getattr(param, 'is_flag', False) else param.metavar or ''}"
