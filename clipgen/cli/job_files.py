@@ -90,4 +90,6 @@ def _described(param: Any) -> Iterator[str]:
     yield ""
     for line in textwrap.wrap(_MARKUP.sub("", param.help or ""), WIDTH):
         yield f"# {line}"
-    yield f"# {name} = {'true' if getattr(param, 'is_flag', False) else param.metavar or ''}"
+    is_number = param.metavar in ("NUMBER", "SECONDS")
+    value = "true" if getattr(param, "is_flag", False) else param.metavar if is_number else f'"{param.metavar}"'
+    yield f"# {name} = {value}"
