@@ -201,7 +201,7 @@ def test_a_value_of_the_wrong_kind_is_refused_wherever_it_is(place: tuple[Any, .
         (("perceptors", 0, "until"), 1.1, "until"),
         (("perceptors",), [], "perceptors"),
         (("losses", 0, "name"), "promt", "did you mean prompt"),
-        (("losses", 0, "weight", "kind"), "linear", "the kind of a schedule"),
+        (("losses", 0, "weight", "kind"), "stepwise", "the kind of a schedule"),
         (("losses", 0, "weight", "start"), 1e7, "the start of a schedule"),
         (("unclip", 0, "candidates"), 257, "candidates"),
         (("backend",), "vqgn", "did you mean vqgan"),

@@ -13,7 +13,6 @@ from clipgen import generate, weights
 from clipgen.config.presets import PRESETS
 from clipgen.config.settings import CutoutSettings
 from clipgen.core.cutouts import draw_parameters
-from clipgen.core.losses import total_variation
 from clipgen.engine.memory import MicroBatches
 from clipgen.engine.microbatch import embedding
 from clipgen.generators.networks import VQGANNetwork, build_network
@@ -30,6 +29,7 @@ from clipgen.starter.unclip.decoder import build_decoder
 from clipgen.starter.unclip.prior import Prior, build_prior
 from clipgen.starter.unclip.sampler import Method
 from clipgen.starter.unclip.unclip import Unclip
+from clipgen.steering.losses import total_variation
 from clipgen.util.images import resized
 from clipgen.weights.loader import load
 

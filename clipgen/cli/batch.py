@@ -123,7 +123,7 @@ def _make_all(
     from clipgen.session.fleet import Fleet
 
     asked = [
-        Asked(line.number, line.text, f"[{place}/{len(lines)}]", line.settings)
+        Asked(line.number, line.text, f"[{place}/{len(lines)}]", tuple(line.settings.items()))
         for place, line in enumerate(lines, start=1)
     ]
     session, listener, written = opened.session, opened.listener, opened.written

@@ -39,10 +39,10 @@ class GeneratorDefaults:
     steps: int
     lr: float
     cutouts: int
-    cutout_schedule: Schedule = ALWAYS
-    """Factor on the number of cutouts over the run."""
     losses: tuple[LossSettings, ...] = ()
     """The losses beside those of the prompt and of the init image."""
+    cutout_schedule: Schedule = ALWAYS
+    """Factor on the number of cutouts over the run."""
 
     @property
     def weights(self) -> str:

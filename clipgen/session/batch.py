@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,8 +41,8 @@ class Asked(NamedTuple):
     text: str
     label: str
     """Its place among the lines of the batch, to be shown."""
-    settings: Mapping[str, Any] | None = None
-    """Fields of a job that differ from those of the batch, if any do."""
+    settings: tuple[tuple[str, Any], ...] = ()
+    """Names and values of the fields of a job that the line sets."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Batch:
             self._fail(asked.number, error)
 
     def _plan(self, asked: Asked) -> Plan:
-        job = replace(self._template, prompts=parse_prompts(asked.text), **(asked.settings or {}))
+        job = replace(self._template, prompts=parse_prompts(asked.text), **dict(asked.settings))
         plan, notes = resolve(job, self._init.size if self._init else None, self._device)
         for note in notes:
             self._listener.note(note)
