@@ -26,6 +26,12 @@ torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 settings.load_profile("ci")  # no deadlines, which a busy machine would miss; no examples shared with other runs
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _first_signals() -> None:
+    """Fixtures of a module, too, take signals as a program in a terminal does, whatever started the tests."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(autouse=True)
 def _signals() -> Iterator[None]:
     """Ctrl-C and SIGTERM act as in a terminal, in tests and in the processes that these start.
