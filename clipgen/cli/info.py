@@ -46,7 +46,7 @@ def _planned(recipe: "Recipe") -> dict[str, str]:
         "steps": str(plan.steps),
         "seed": str(plan.seed),
         "lr": str(plan.lr),
-        "cutouts": str(plan.cutouts),
+        "cutouts": f"{first}..{plan.cutouts}" if (first := plan.cutouts_at(0.0)) != plan.cutouts else str(first),
         "precision": plan.precision,
         "models": ", ".join(plan.networks),
     }

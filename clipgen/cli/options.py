@@ -12,7 +12,7 @@ import typer
 
 from clipgen.cli.option_groups import Option, only, redeclared
 from clipgen.cli.report import Notes, Results
-from clipgen.cli.values import expanded, parse_seed
+from clipgen.cli.values import expanded, parse_cutouts, parse_seed
 from clipgen.config.job import Job, parse_size
 from clipgen.config.presets import AUTO, DEFAULT_BACKEND, INIT, LOCAL, PHOTO, PRESETS, STARTS, GeneratorDefaults
 from clipgen.config.settings import BF16, PRECISIONS
@@ -183,10 +183,10 @@ class EngineOptions:
         ),
     ] = None
     cutouts: Annotated[
-        int | None,
+        str | None,
         Option(
             "--cutouts",
-            "Cutouts of the image that CLIP sees in each step.",
+            "Cutouts of the image that CLIP sees in each step; 4..16 rises from 4 to 16 over the run.",
             "NUMBER",
             panel=ENGINE,
             default=_by_preset(lambda row: row.cutouts),
@@ -223,8 +223,8 @@ class EngineOptions:
             start=self.start,
             steps=self.steps,
             lr=self.lr,
-            cutouts=self.cutouts,
             precision=self.precision,
+            **({} if self.cutouts is None else parse_cutouts(self.cutouts)),
         )
 
 

@@ -10,6 +10,7 @@ from clipgen.config.checks import check_choice, check_whole, checked_number, che
 from clipgen.config.losses import LOSS_KINDS, TYPED_LOSSES
 from clipgen.config.presets import AUTO, BACKENDS, DEFAULT_BACKEND, INIT, PRESETS, STARTS, Size
 from clipgen.config.prompts import MAX_WEIGHT, Prompt, check_prompts, prompt_from_record, prompt_record, spell_prompts
+from clipgen.config.schedules import ALWAYS, Schedule
 from clipgen.config.settings import PRECISIONS, LossSettings
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
@@ -22,7 +23,7 @@ MAX_SEED = 2**63 - 1
 MAX_LR = 100.0
 MAX_PERCEPTORS = 8
 
-_LATER = ("clips", "classifiers", "network", "start", "precision", "losses", "init_noise", "tile")
+_LATER = ("clips", "classifiers", "network", "start", "precision", "losses", "init_noise", "tile", "first_cutouts")
 """Fields that a record omits when they are unset, so that it reads the same with and without them."""
 
 
@@ -57,6 +58,8 @@ class Job:
     """One of PRECISIONS; None for the preset's, where the device computes in it."""
     init_noise: float | None = None
     """Standard deviation of the noise that is added to the init image where the latent begins, from 0 to 1."""
+    first_cutouts: int | None = None
+    """Cutouts in the first step, from which they rise to `cutouts`; None for always as many."""
     tile: bool = False
     """Whether opposite edges are to fit together."""
     losses: tuple[str, ...] = ()
@@ -74,6 +77,8 @@ class Job:
             check_whole("--steps", self.steps, 1, MAX_STEPS)
         if self.cutouts is not None:
             check_whole("--cutouts", self.cutouts, 1, MAX_CUTOUTS)
+        if self.first_cutouts is not None:
+            check_whole("the first number of --cutouts", self.first_cutouts, 1, self.cutouts or 1)
         if self.lr is not None:
             object.__setattr__(self, "lr", checked_rate(self.lr))
         if self.init is not None:
@@ -108,6 +113,13 @@ class Job:
             raise UsageError(f"--start {INIT} needs an init image; add --init FILE")
         if self.start != INIT and self.init is not None:
             raise UsageError(f"--start {self.start} and --init {quoted(self.init)} exclude each other; leave one out")
+
+    @property
+    def cutout_schedule(self) -> Schedule:
+        """The factor on the number of cutouts over the run."""
+        if not (self.first_cutouts and self.cutouts):
+            return ALWAYS
+        return Schedule("linear", self.first_cutouts / self.cutouts, 1.0)
 
     @property
     def text(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from clipgen.config.schedules import ALWAYS, Schedule
+from clipgen.config.schedules import Schedule
 from clipgen.config.settings import (
     BF16,
     FP32,
@@ -41,8 +41,6 @@ class GeneratorDefaults:
     cutouts: int
     losses: tuple[LossSettings, ...] = ()
     """The losses beside those of the prompt and of the init image."""
-    cutout_schedule: Schedule = ALWAYS
-    """Factor on the number of cutouts over the run."""
 
     @property
     def weights(self) -> str:
@@ -164,16 +162,10 @@ _STARTER_UNCLIP = Guidance(
         ),
     ),
 )
-RISING = Schedule("linear", 0.25, 1.0)
-"""A quarter of the cutouts at first: large steps need no exact gradient. As good in three quarters of the time."""
 _STARTER_CLASSIC = Guidance(
     {
-        "vqgan": GeneratorDefaults(
-            replace(_STARTER_VQGAN, small_until=0.0), steps=100, lr=0.06, cutouts=16, cutout_schedule=RISING
-        ),
-        "dvae": GeneratorDefaults(
-            replace(_STARTER_DVAE, small_until=0.0), steps=100, lr=0.4, cutouts=16, cutout_schedule=RISING
-        ),
+        "vqgan": GeneratorDefaults(replace(_STARTER_VQGAN, small_until=0.0), steps=100, lr=0.06, cutouts=16),
+        "dvae": GeneratorDefaults(replace(_STARTER_DVAE, small_until=0.0), steps=100, lr=0.4, cutouts=16),
         "pixels": GeneratorDefaults(_PIXELS, steps=100, lr=0.02, cutouts=16),
     }
 )

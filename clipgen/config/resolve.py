@@ -78,7 +78,7 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
         generator=generator,
         perceptors=guides.perceptors,
         cutouts=defaults.cutouts if job.cutouts is None else job.cutouts,
-        cutout_schedule=defaults.cutout_schedule,
+        cutout_schedule=job.cutout_schedule,
         augmentations=guidance.augmentations,
         lr=defaults.lr if job.lr is None else job.lr,
         lr_schedule=LR_SCHEDULE if scenes_of(job) == 1 else STORY_LR_SCHEDULE,

@@ -38,6 +38,8 @@ class Settings(TypedDict, total=False):
     """Learning rate: how far each step moves the latent."""
     cutouts: int | None
     """Cutouts of the image that CLIP sees in each step."""
+    first_cutouts: int | None
+    """Cutouts in the first step, from which they rise to `cutouts`."""
     init: str | os.PathLike[str] | Image.Image | None
     """Start from this image: a path, or an image of Pillow, which a recipe names "image"."""
     init_weight: float | None

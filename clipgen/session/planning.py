@@ -23,6 +23,7 @@ from clipgen.config.resolve import (
     with_hashes,
     with_precision,
 )
+from clipgen.config.schedules import ALWAYS
 from clipgen.config.settings import LossSettings, PerceptorSettings, UnclipSettings
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ MODELS = {"backend", "preset", "clips", "classifiers", "network"}
 """Fields of a job that choose models."""
 SUITING = ("steps", "lr", "cutouts")
 """Fields whose defaults depend on backend, preset and start."""
+DROPPED = (*SUITING, "first_cutouts")
+"""Those that belong to other models or another start."""
 
 
 _RANDOM_SEEDS = 2**32
@@ -77,6 +80,8 @@ def change_plan(
         fields["size"], size_notes = refit(typed.size, plan.generator.stride, plan.backend)
         notes += size_notes
     changed = replace(plan, **fields)
+    if "cutouts" in changes:
+        changed = replace(changed, cutout_schedule=typed.cutout_schedule)
     if "init_weight" in changes:
         preset = PRESETS[plan.preset]
         changed = changed.with_loss(preset.hold, hold_weight(typed, preset))
@@ -111,6 +116,7 @@ def job_of(plan: Plan) -> Job:
         init=plan.init or None,
         init_weight=init_weight_of(plan) if plan.init else None,
         init_noise=plan.init_noise or None,
+        first_cutouts=None if plan.cutout_schedule == ALWAYS else plan.cutouts_at(0.0),
         tile=plan.tile,
         clips=tuple(name for name in named if not name.startswith(CLASSIFIER)),
         classifiers=tuple(name for name in named if name.startswith(CLASSIFIER)),
@@ -162,10 +168,10 @@ def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
     other = replace(bare, **{name: changes[name] for name in ("backend", "preset") if name in changes})
     preset = chosen_preset(other)[0]
     if (other.backend, preset) != (job.backend, job.preset):
-        dropped |= {"network": None, "start": None, **dict.fromkeys(SUITING)}
+        dropped |= {"network": None, "start": None, **dict.fromkeys(DROPPED)}
         dropped |= {"clips": (), "classifiers": ()} if preset != job.preset else {}
     elif changes.get("start", plan.start) != plan.start:
-        dropped |= dict.fromkeys(SUITING)
+        dropped |= dict.fromkeys(DROPPED)
     return replace(job, **{**dropped, **changes})
 
 
