@@ -42,7 +42,7 @@ def measure(name: str, images: Tensor, detail: str = "") -> Tensor:
 @pytest.mark.parametrize(
     ("typed", "full"),
     [
-        ("seam", "seam:10"),
+        ("seam", "seam:30"),
         ("saturation:-2.50", "saturation:-2.5"),
         ("contrast:8..1", "contrast:8..1"),
         ("palette", "palette:10:#000000,#ffffff"),

@@ -84,7 +84,7 @@ LOSS_KINDS: dict[str, LossKind] = {
     ),
     "symmetry": LossKind("one half mirrors the other", 30.0, "|".join(SYMMETRIES), "left-right", _one_symmetry),
     "edges": LossKind("a margin of a tenth has this colour", 3.0, "COLOUR", "white", read=_one_colour),
-    "seam": LossKind("opposite edges of the picture fit together; --tile adds it", 10.0),
+    "seam": LossKind("opposite edges of the picture fit together; --tile adds it", 30.0),
 }
 """By name."""
 
