@@ -59,7 +59,7 @@ def test_what_is_typed_counts_more(cli: Cli, file: Path) -> None:
         ('prompt = "red"\nsize = "0x0"', "--size"),
         ("prompt = red", "the job file job.toml is not TOML"),
         ("a = " + "[" * 5000, "the job file job.toml is not TOML"),
-        ("\udcff", "the job file job.toml is not TOML"),
+        ("\udcff", "the job file job.toml is not UTF-8 text"),
     ],
 )
 def test_a_job_file_that_is_wrong_is_refused_in_one_line(cli: Cli, text: str, message: str) -> None:

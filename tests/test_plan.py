@@ -15,7 +15,7 @@ from clipgen.config.plan import MAX_PARTS, Plan
 from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
-from clipgen.config.schedules import Schedule
+from clipgen.config.schedules import ALWAYS, Schedule
 from clipgen.config.settings import LossSettings, PerceptorSettings
 from clipgen.errors import UsageError
 
@@ -114,15 +114,12 @@ def test_a_plan_does_not_change_with_the_presets(monkeypatch: pytest.MonkeyPatch
 RECORD = json.loads(made().to_json())
 PLACES = [place for place, _ in parts(RECORD) if place]
 LISTS = [place for place, value in parts(RECORD) if isinstance(value, list)]
+OWN_ADDED_LATER = {"readings": (), "precision": "fp32", "init_noise": 0.0, "tile": False, "cutout_schedule": ALWAYS}
 ADDED_LATER = {
-    ("readings",): (),
+    **{(name,): value for name, value in OWN_ADDED_LATER.items()},
     ("generator", "decorrelated"): False,
     ("generator", "fall"): 0.0,
     **{("perceptors", name): 1.0 for name in ("weight", "scale")},
-    ("precision",): "fp32",
-    ("init_noise",): 0.0,
-    ("tile",): False,
-    ("cutout_schedule",): Schedule.constant(1.0),
     ("losses", "detail"): "",
     ("unclip", "solver"): "heun",
     **{("unclip", name): 0.0 for name in ("init_img2img_noise", "layout_guidance", "layout_share")},

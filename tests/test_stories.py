@@ -49,6 +49,7 @@ def test_a_record_without_scenes_is_as_it_was() -> None:
     [
         ("red ^ ", "the prompt is empty"),
         (" ^ red", "the prompt is empty"),
+        ("red:0 ^ blue", "no text with a weight counts at 0% of the run"),
         ("red ^ blue:0 ^ green", "no text with a weight counts at 33% of the run"),
         ("red ^ blue ^ green:0", "no text with a weight counts at 67% of the run"),
         (" ^ ".join(["red"] * 65), "the prompt must have 1 to 64 texts, got 65"),

@@ -4,17 +4,16 @@ import re
 import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import typer
 
+from clipgen.cli.prompt_text import read_text
 from clipgen.errors import UsageError, unknown_value
 from clipgen.util.text import quoted
 
 SUFFIX = ".toml"
 PROMPT = "prompt"
-MAX_BYTES = 1_000_000
 WIDTH = 100
 
 _MARKUP = re.compile(r"\\?\[/?dim\]|\\(?=\[)")
@@ -59,16 +58,11 @@ def _typed(file: str, key: str, value: object, *, takes_value: bool) -> list[str
 
 
 def _read(file: str) -> dict[str, Any]:
+    name = f"the job file {file}"
     try:
-        with Path(file).open("rb") as opened:
-            content = opened.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise UsageError(f"the job file {file} is larger than {MAX_BYTES // 10**6} MB")
-        return tomllib.loads(content.decode("utf-8-sig"))
-    except OSError as error:
-        raise UsageError(f"the job file {file} cannot be read ({error.strerror}); check the path") from error
-    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML
-        raise UsageError(f"the job file {file} is not TOML ({error})") from error
+        return tomllib.loads(read_text(file, name))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{name} is not TOML ({error})") from error
 
 
 def job(context: typer.Context) -> None:

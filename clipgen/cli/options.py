@@ -55,7 +55,7 @@ Prompt = Annotated[
     typer.Argument(
         metavar="PROMPT",
         help='What to draw, in English; "-" reads it from standard input. Separate several prompts with "|" and weight '
-        'them as in "a cat:2|fog:-0.5"; TEXT:WEIGHT:STOP also sets a stop.',
+        'them as in "a cat:2|fog:-0.5"; TEXT:WEIGHT:STOP also sets a stop. Scenes are separated by " ^ ".',
         show_default=False,
     ),
 ]

@@ -22,7 +22,8 @@ def read_lines(file: str) -> list[tuple[int, str]]:
 
     Raises UsageError if it cannot be read, is too large or is not text.
     """
-    lines = [(number, line.strip()) for number, line in enumerate(_LINE_END.split(_text(file)), start=1)]
+    text = read_text(file, _name(file))
+    lines = [(number, line.strip()) for number, line in enumerate(_LINE_END.split(text), start=1)]
     return [(number, line) for number, line in lines if line]
 
 
@@ -40,9 +41,9 @@ def prompt_from_stdin() -> str:
     return lines[0][1]
 
 
-def _text(file: str) -> str:
-    """Return the text of a file."""
-    name, content = _name(file), _read(file)
+def read_text(file: str, name: str) -> str:
+    """Return the text of a file, or of standard input for "-"; raises UsageError, which gives it this name."""
+    content = _read(file, name)
     found = "UTF-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "not UTF-8"
     try:
         text = content.decode("utf-8-sig")
@@ -53,9 +54,8 @@ def _text(file: str) -> str:
     return text
 
 
-def _read(file: str) -> bytes:
+def _read(file: str, name: str) -> bytes:
     """Return the bytes of a file or of standard input; raises UsageError if it is too large or cannot be read."""
-    name = _name(file)
     try:
         if file == STDIN and sys.stdin is None:
             raise UsageError("standard input is closed; name a file with prompts")

@@ -114,10 +114,10 @@ def check_prompts(prompts: object) -> None:
     if not isinstance(prompts, tuple) or not all(isinstance(prompt, Prompt) for prompt in prompts):
         raise UsageError(f"prompts must be a tuple of Prompt (see parse_prompts), got {quoted(prompts)}")
     _check_count(len(prompts))
-    if gap := _gap(prompts):
-        raise UsageError(f"no text with a weight counts at {gap - 1:.0%} of the run; give its scene one")
     if all(prompt.weight == 0.0 for prompt in prompts):
         raise UsageError("every weight of the prompt is 0, so nothing would be drawn; give one text another weight")
+    if (gap := _counted_until(prompts)) < 1.0:
+        raise UsageError(f"no text with a weight counts at {gap:.0%} of the run; give its scene one")
     if (total := sum(abs(prompt.weight) for prompt in prompts)) < MIN_WEIGHT:
         raise UsageError(
             f"the weights of the prompt are together {total:g}, less than {MIN_WEIGHT:g}, so nothing would be drawn; "
@@ -125,14 +125,13 @@ def check_prompts(prompts: object) -> None:
         )
 
 
-def _gap(prompts: Sequence[Prompt]) -> float:
-    """Return 1 plus the first progress at which no prompt with a weight counts; 0 if there is none."""
-    covered = 0.0
+def _counted_until(prompts: Sequence[Prompt]) -> float:
+    """Return the first progress at which no prompt with a weight counts; 1 if there always is one."""
+    reached = 0.0
     for prompt in sorted((one for one in prompts if one.weight), key=lambda one: one.since):
-        if prompt.since > covered:
-            break
-        covered = max(covered, prompt.until)
-    return 1 + covered if 0.0 < covered < 1.0 else 0.0
+        if prompt.since <= reached:
+            reached = max(reached, prompt.until)
+    return reached
 
 
 def prompt_notes(prompts: Sequence[Prompt]) -> list[str]:

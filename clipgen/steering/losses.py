@@ -23,13 +23,17 @@ NEAR = 0.05  # how far from black and white colours may be before `colour_range`
 
 def total_variation(images: Tensor) -> Tensor:
     """Return the mean absolute differences of neighbouring pixels (Rudin, Osher and Fatemi, 1992)."""
-    axes = [mean_of_each(images.diff(dim=axis).abs()) for axis in (3, 2) if images.shape[axis] > 1]
-    return torch.stack([images.new_zeros(len(images)), *axes]).sum(0)
+    return _of_differences(images, torch.abs)
 
 
 def smoothness(images: Tensor) -> Tensor:
     """Return the mean squared differences of neighbouring pixels, which spread an edge over several."""
-    axes = [mean_of_each(images.diff(dim=axis).square()) for axis in (3, 2) if images.shape[axis] > 1]
+    return _of_differences(images, torch.square)
+
+
+def _of_differences(images: Tensor, size: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return the mean size (B,) of the differences of neighbouring pixels, added up over the axes."""
+    axes = [mean_of_each(size(images.diff(dim=axis))) for axis in (3, 2) if images.shape[axis] > 1]
     return torch.stack([images.new_zeros(len(images)), *axes]).sum(0)
 
 
