@@ -1,5 +1,6 @@
 """Stories: scenes that follow each other in one run."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from clipgen.engine.optimise import optimise
 from clipgen.engine.run import Run
 from clipgen.errors import UsageError
 from clipgen.outputs.metadata import read_recipe
+from clipgen.session.planning import change_plan
 
 SMALL = ("--size", "32x32", "--steps", "9", "--cutouts", "2", "--seed", "1")
 STORY = "red ^ green:2|blue:-0.5 ^ blue"
@@ -128,3 +130,14 @@ def test_a_story_is_recorded_replayed_and_resumed(cli: Cli) -> None:
     assert np.array_equal(Image.open(again), Image.open(picture))
     assert cli("resume", str(picture), "--steps", "+3").exit_code == 0
     assert read_recipe(picture).steps_done == 12
+
+
+def test_a_replay_as_a_story_or_as_no_story_is_planned_anew() -> None:
+    one, _ = resolve(Job(parse_prompts("red"), preset="starter"), device="cpu")
+    story, _, _ = change_plan(one, {"prompts": parse_prompts("red ^ blue")}, "cpu")
+    assert story == replace(resolve(Job(parse_prompts("red ^ blue"), preset="starter"), device="cpu")[0], size=one.size)
+    again, _, _ = change_plan(story, {"prompts": parse_prompts("red")}, "cpu")
+    assert (again.text, len({prompt.span for prompt in again.prompts})) == ("red", 1)
+    assert again.lr_schedule == one.lr_schedule
+    same, _, _ = change_plan(story, {"prompts": parse_prompts("blue ^ red")}, "cpu")
+    assert same == replace(story, prompts=same.prompts)

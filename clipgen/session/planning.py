@@ -71,6 +71,7 @@ def change_plan(
         changes = {"init": None, **changes}
     classifies = any(row.weights.startswith(CLASSIFIER) for row in plan.perceptors)
     shares_anew = "prompts" in changes and (classifies or PRESETS[plan.preset].adds_up)
+    shares_anew = shares_anew or _scenes_change(plan, changes)
     if shares_anew or changes.keys() & {*MODELS, "start", "tile"} or bool(changes.get("init")) != bool(plan.init):
         return plan_job(_changed_job(plan, changes), device, image)
     typed = Job(**{"prompts": plan.prompts, "init": plan.init or None, **changes})  # which checks what was typed
@@ -170,9 +171,15 @@ def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
     if (other.backend, preset) != (job.backend, job.preset):
         dropped |= {"network": None, "start": None, **dict.fromkeys(DROPPED)}
         dropped |= {"clips": (), "classifiers": ()} if preset != job.preset else {}
-    elif changes.get("start", plan.start) != plan.start:
+    elif changes.get("start", plan.start) != plan.start or _scenes_change(plan, changes):
         dropped |= dict.fromkeys(DROPPED)
     return replace(job, **{**dropped, **changes})
+
+
+def _scenes_change(plan: Plan, changes: Mapping[str, Any]) -> bool:
+    """Tell whether another prompt has another number of scenes, on which start, steps and learning rate depend."""
+    before, after = ({one.span for one in prompts} for prompts in (plan.prompts, changes.get("prompts", plan.prompts)))
+    return len(before) != len(after)
 
 
 def _weight_warnings(recorded: Plan, here: Plan) -> list[str]:
