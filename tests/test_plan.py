@@ -114,7 +114,17 @@ def test_a_plan_does_not_change_with_the_presets(monkeypatch: pytest.MonkeyPatch
 RECORD = json.loads(made().to_json())
 PLACES = [place for place, _ in parts(RECORD) if place]
 LISTS = [place for place, value in parts(RECORD) if isinstance(value, list)]
-OWN_ADDED_LATER = {"readings": (), "precision": "fp32", "init_noise": 0.0, "tile": False, "cutout_schedule": ALWAYS}
+OWN_ADDED_LATER = {
+    "readings": (),
+    "precision": "fp32",
+    "init_noise": 0.0,
+    "tile": False,
+    "cutout_schedule": ALWAYS,
+    "targets": (),
+    "blend": "apart",
+    "templates": False,
+    "edit": (),
+}
 ADDED_LATER = {
     **{(name,): value for name, value in OWN_ADDED_LATER.items()},
     ("generator", "decorrelated"): False,
@@ -168,7 +178,7 @@ def test_a_value_of_the_wrong_kind_is_refused_wherever_it_is(place: tuple[Any, .
     for value in ({}, [[]], "\x1b[31m" * 999, math.nan, math.inf, -(10**400), True, None):
         fits = (
             value is True
-            if place[-1] in {"flip", "decorrelated", "tile"}
+            if place[-1] in {"flip", "decorrelated", "tile", "templates"}
             else value is None and (place[0], place[-1]) == ("prompts", "stop")
         )
         if not fits:

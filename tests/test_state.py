@@ -59,7 +59,7 @@ def test_the_init_image_is_kept_as_the_run_uses_it_and_its_path_is_not(tmp_path:
     again = Workspace.open(workspace.folder)
     assert again.order.plan.init == "face.png"
     assert (
-        optimise(again.order.plan, fake_models(), init=again.init).image
+        optimise(again.order.plan, fake_models(), init=again.inputs).image
         == optimise(asked, fake_models(), init=photo).image
     )
     again.release()

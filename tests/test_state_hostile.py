@@ -59,7 +59,7 @@ def open_and_read(folder: Path) -> tuple[object, object]:
         snapshot = workspace.snapshot()
         assert snapshot is not None
         tensors = {name: tensor.numpy().tobytes() for name, tensor in snapshot.tensors.items()}
-        init = workspace.init.tobytes() if workspace.init else None
+        init = workspace.inputs.init.tobytes() if workspace.inputs.init else None
         return (workspace.order, snapshot.done, snapshot.grown, snapshot.lr, tensors, init), workspace.digests
     finally:
         workspace.release()

@@ -116,8 +116,8 @@ def test_a_story_starts_from_noise_and_gets_as_many_steps_a_scene() -> None:
     assert three.lr_schedule.at(0.9) == three.lr_schedule.at(0.1)
     with pytest.raises(UsageError, match=r"a story does not go with start unclip of preset starter.*use --start noise"):
         resolve(Job(parse_prompts("a cat ^ a dog"), preset="starter", start="unclip"))
-    with pytest.raises(UsageError, match=r"start init of preset starter.*leave --init out"):
-        resolve(Job(parse_prompts("a cat ^ a dog"), preset="starter", init="a.png"))
+    over, _ = resolve(Job(parse_prompts("a cat ^ a dog"), preset="starter", init="photo.png"))
+    assert (over.start, over.unclip, over.cutouts) == ("init", (), one.cutouts)
 
 
 def test_a_story_is_recorded_replayed_and_resumed(cli: Cli) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from clipgen.cli.edit_options import EditOptions
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option, flat, only, redeclared
 from clipgen.cli.options import ENGINE, EngineOptions, OutputOptions, PictureOptions
@@ -14,6 +15,7 @@ from clipgen.cli.prompt_lines import PromptLine, prompt_lines
 from clipgen.cli.sessions import Opened, job_fields, open_for_job
 from clipgen.cli.sharing import SharingOptions
 from clipgen.cli.steering_options import SteeringOptions
+from clipgen.cli.target_options import TargetOptions
 from clipgen.config.checks import check_whole
 from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts
@@ -62,6 +64,10 @@ BatchPicture = Annotated[
         }
     ),
 ]
+BatchTargets = Annotated[
+    TargetOptions,
+    only("image_prompt", "target_image", "noise_prompt", "embedding", "region", "templates", "as_sum"),
+]
 BatchOutput = Annotated[
     OutputOptions,
     only("out", "video", "mp4", "gif", "as_json", "quiet", "no_metadata", "save_every"),
@@ -87,6 +93,8 @@ def batch(
     sharing: SharingOptions,
     picture: BatchPicture,
     steering: SteeringOptions,
+    targets: BatchTargets,
+    editing: EditOptions,
     engine: EngineOptions,
     models: ModelOptions,
     output: BatchOutput,
@@ -97,7 +105,7 @@ def batch(
     """
     check_whole("--together", together, 1, MAX_TOGETHER)
     check_folder(output.out)
-    fields = job_fields(picture, steering, engine, models)
+    fields = job_fields(picture, steering, engine, models) | targets.job_fields() | editing.job_fields()
     lines = prompt_lines(file)
     job = _first_job(lines, fields, engine.device)
     lines = share_of(lines, shard)
@@ -132,7 +140,7 @@ def _make_all(
         made = Fleet(sharing.executor(opened, job, folder, device, together), listener, session.stop)
     else:
         made = Batch(
-            session, opened.job or job, opened.init, folder, written, listener, device=device, together=together
+            session, opened.job or job, opened.inputs, folder, written, listener, device=device, together=together
         )
     try:
         made.make_all(asked)

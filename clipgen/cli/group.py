@@ -103,7 +103,7 @@ class PromptOrCommand(TyperGroup):
         if is_job_file(texts := take_apart(typed, options).texts):
             others = [arg for arg in typed if arg != texts[0]]
             from_file, prompt = args_of(texts[0], others, self._options_of_run(own=True))
-            return [DEFAULT_COMMAND, *from_file, *others, "--", prompt]
+            return [DEFAULT_COMMAND, *from_file, *others, *([] if prompt is None else ["--", prompt])]
         before = typed[: typed.index("--")] if "--" in typed else typed
         if before == typed or take_apart(before, options).texts:
             check_typed(typed[: len(before)], options, self.commands, named=named)
@@ -111,19 +111,19 @@ class PromptOrCommand(TyperGroup):
             return [DEFAULT_COMMAND, *(arg for arg in typed if arg != STDIN), "--", prompt_from_stdin()]
         return args
 
-    def _options_of_run(self, *, own: bool = False) -> dict[str, bool]:
-        """Return the options of the default command, and whether each takes a value.
+    def _options_of_run(self, *, own: bool = False) -> dict[str, int]:
+        """Return the options of the default command, and how many values each takes.
 
         own: whether to leave out those of the program.
         """
         params = [*self.commands[DEFAULT_COMMAND].params, *([] if own else self.params)]
         rows = [
-            (name, not getattr(param, "is_flag", False))
+            (name, 0 if getattr(param, "is_flag", False) else param.nargs)
             for param in params
             for name in param.opts
             if name.startswith("-")
         ]
-        return dict(rows) if own else {**dict(rows), "--help": False, "-h": False}
+        return dict(rows) if own else {**dict(rows), "--help": 0, "-h": 0}
 
     def _explained(self, error: typer.TyperException, args: list[str]) -> Exception:
         """Return the error with what to type instead, if it is about the arguments of a command."""

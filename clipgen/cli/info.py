@@ -10,6 +10,7 @@ import typer
 from clipgen.cli.option_groups import flat
 from clipgen.cli.options import JsonOnly, Picture
 from clipgen.config.plan import spell
+from clipgen.config.targets import APART
 from clipgen.session.planning import init_weight_of
 from clipgen.util.text import visible
 
@@ -54,6 +55,13 @@ def _planned(recipe: "Recipe") -> dict[str, str]:
         rows["tile"] = "yes"
     if losses := ", ".join(str(row) for row in plan.losses if row.name != "prompt"):
         rows["losses"] = losses
+    if plan.targets:
+        rows["targets"] = ", ".join(row.typed for row in plan.targets)
+    if plan.blend != APART:
+        rows["blend"] = plan.blend
+    for edit in plan.edit:
+        rows["mask"] = f"{edit.mask or 'what is added'}, feather {edit.feather:g}, inside {edit.inside}"
+        rows |= {"extend": ",".join(map(str, edit.extend))} if any(edit.extend) else {}
     if plan.init:
         weight = f"{init_weight_of(plan):g}"
         rows |= {"init": plan.init, "init sha256": str(recipe.init_sha256), "init weight": weight}

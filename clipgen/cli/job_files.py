@@ -14,6 +14,8 @@ from clipgen.util.text import quoted
 
 SUFFIX = ".toml"
 PROMPT = "prompt"
+IN_PLACE = ("mix", "change", "variations-of")
+"""Options in place of a prompt."""
 WIDTH = 100
 
 _MARKUP = re.compile(r"\\?\[/?dim\]|\\(?=\[)")
@@ -24,15 +26,16 @@ def is_job_file(texts: Sequence[str]) -> bool:
     return len(texts) == 1 and texts[0].lower().endswith(SUFFIX)
 
 
-def args_of(file: str, typed: Sequence[str], options: Mapping[str, bool]) -> tuple[list[str], str]:
+def args_of(file: str, typed: Sequence[str], options: Mapping[str, int]) -> tuple[list[str], str | None]:
     """Return the arguments that a job file stands for, and its prompt. Raises UsageError.
 
     typed: the other arguments; an option among them takes the place of that in the file. options: those of a run, and
-    whether each takes a value.
+    how many values each takes.
     """
     table = _read(file)
     prompt = table.pop(PROMPT, None)
-    if not isinstance(prompt, str):
+    stands_for_prompt = any(key in table or f"--{key}" in typed for key in IN_PLACE)
+    if not isinstance(prompt, str) and not (prompt is None and stands_for_prompt):
         raise UsageError(f'{file}: prompt must be a text, as in prompt = "a cat", got {quoted(prompt)}')
     given = {arg.partition("=")[0] for arg in typed}
     names = {name.removeprefix("--"): takes for name, takes in options.items() if name.startswith("--")}
@@ -41,20 +44,24 @@ def args_of(file: str, typed: Sequence[str], options: Mapping[str, bool]) -> tup
         if key not in names:
             raise unknown_value(f"{file}: the key", key, {PROMPT, *names})
         if f"--{key}" not in given:
-            args += _typed(file, key, value, takes_value=names[key])
+            args += _typed(file, key, value, names[key])
     return args, prompt
 
 
-def _typed(file: str, key: str, value: object, *, takes_value: bool) -> list[str]:
-    """Return an option as it is typed."""
-    if not takes_value:
+def _typed(file: str, key: str, value: object, count: int) -> list[str]:
+    """Return an option as it is typed, which takes so many values."""
+    if not count:
         if not isinstance(value, bool):
             raise UsageError(f"{file}: {key} must be true or false, got {quoted(value)}")
         return [f"--{key}"] if value else []
     values = value if isinstance(value, list) else [value]
     if not all(isinstance(each, str | int | float) and not isinstance(each, bool) for each in values):
         raise UsageError(f"{file}: {key} must be a text or a number, or a list of these, got {quoted(value)}")
-    return [f"--{key}={each}" for each in values]
+    if count == 1:
+        return [f"--{key}={each}" for each in values]
+    if len(values) != count:
+        raise UsageError(f"{file}: {key} must be a list of {count} values, got {quoted(value)}")
+    return [f"--{key}", *map(str, values)]
 
 
 def _read(file: str) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def typed(**values: object) -> dict[str, Any]:
 
 
 Prompt = Annotated[
-    str,
+    str | None,
     typer.Argument(
         metavar="PROMPT",
         help='What to draw, in English; "-" reads it from standard input. Separate several prompts with "|" and weight '

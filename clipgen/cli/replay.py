@@ -1,16 +1,19 @@
 """`clipgen replay PICTURE.png`: repeats the run of an earlier picture, unchanged or with some settings changed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from clipgen import __version__
+from clipgen.cli.edit_options import EditOptions
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option, flat, redeclared
 from clipgen.cli.options import PICTURE, EngineOptions, OutputOptions, Picture, PictureOptions, typed
 from clipgen.cli.sessions import job_fields, open_for_plan
 from clipgen.cli.steering_options import SteeringOptions
+from clipgen.cli.target_options import TargetOptions
 from clipgen.config.job import Job
+from clipgen.config.plan import Plan
 from clipgen.config.presets import INIT
 from clipgen.config.prompts import parse_prompts
 from clipgen.errors import UsageError
@@ -53,6 +56,8 @@ def replay(
     prompt: NewPrompt = None,
     parts: ReplayPicture,
     steering: SteeringOptions,
+    targets: TargetOptions,
+    editing: EditOptions,
     engine: ReplayEngine,
     models: ModelOptions,
     output: OutputOptions,
@@ -62,6 +67,8 @@ def replay(
     recipe = _recipe_of(picture, needs_init=parts.init is None and engine.start in (None, INIT))
     changes = typed(prompts=None if prompt is None else parse_prompts(prompt))
     changes |= job_fields(parts, steering, engine, models, recipe.plan.backend)
+    changes |= {**targets.job_fields(), **changes} | editing.job_fields()
+    _check_files(recipe.plan, changes)
     planned = change_plan(recipe.plan, changes, engine.device)
     output.notes().say(models.notes)
     named = {name: value for name, value in changes.items() if name in ("preset", "clips", "classifiers", "network")}
@@ -75,7 +82,7 @@ def replay(
     for doubt in _doubts(recipe, parts.init):
         opened.listener.note(doubt)
     try:
-        opened.session.make_alone(opened.plan, opened.init, output.out)
+        opened.session.make_alone(opened.plan, opened.inputs, output.out)
     finally:
         opened.results.print_made()
 
@@ -91,6 +98,16 @@ def _recipe_of(picture: Path, *, needs_init: bool) -> "Recipe":
             f"sha256 {recipe.init_sha256[:HASH_DIGITS]}..., which is not inside it; add --init FILE"
         )
     return recipe
+
+
+def _check_files(plan: Plan, changes: Mapping[str, Any]) -> None:
+    """Raise a UsageError unless the files that a recipe needs are given, as no path in it is followed."""
+    if any(row.is_file for row in plan.targets) and "targets" not in changes:
+        needed = " ".join(row.typed for row in plan.targets)
+        raise UsageError(f"the recipe has target images, which are not inside it; add, with their paths: {needed}")
+    edit = next(iter(plan.edit), None)
+    if edit and edit.is_file and "mask" not in changes and changes.get("init"):
+        raise UsageError(f"the recipe has the mask {quoted(edit.mask)}, which is not inside it; add --mask FILE")
 
 
 def _doubts(recipe: "Recipe", init: Path | None) -> Iterator[str]:

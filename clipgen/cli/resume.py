@@ -52,7 +52,7 @@ def resume(
         snapshot, order = workspace.snapshot(), workspace.order
         changed = with_more_steps(order, steps, snapshot.done if snapshot else 0)
         paths = own_paths(workspace)
-        opened = open_for_plan(changed.plan, workspace.init, [], output, device=engine.device, offline=models.offline)
+        opened = open_for_plan(changed.plan, workspace.inputs, [], output, device=engine.device, offline=models.offline)
         if changed != order:
             change_order(workspace, changed)
         with unfinished_picture(workspace, paths, order.plan.text) as unfinished:

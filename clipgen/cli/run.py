@@ -1,24 +1,34 @@
 """`clipgen run "prompt"`, which is also plain `clipgen "prompt"`."""
 
+from clipgen.cli.edit_options import EditOptions
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import flat
 from clipgen.cli.options import CandidateOptions, EngineOptions, OutputOptions, PictureOptions, Prompt
 from clipgen.cli.sessions import job_fields, open_for_job
 from clipgen.cli.slips import oddities
 from clipgen.cli.steering_options import SteeringOptions
+from clipgen.cli.target_options import TargetOptions
 from clipgen.config.job import Job
+from clipgen.config.prompts import Prompt as Parsed
 from clipgen.config.prompts import parse_prompts
+from clipgen.errors import UsageError
 from clipgen.session.naming import check_out
 from clipgen.session.options import check_candidates
 from clipgen.session.planning import random_seed
+from clipgen.util.text import quoted
+
+SAY = 'say what to draw, as in clipgen "a cat"'
 
 
 @flat
 def run(
-    prompt: Prompt,
+    prompt: Prompt = None,
+    *,
     picture: PictureOptions,
     among: CandidateOptions,
     steering: SteeringOptions,
+    targets: TargetOptions,
+    editing: EditOptions,
     engine: EngineOptions,
     models: ModelOptions,
     output: OutputOptions,
@@ -27,14 +37,22 @@ def run(
 
     Prints the path of the picture, and those of its films, on stdout.
     """
-    prompts = parse_prompts(prompt)
     check_out(output.out)
     check_candidates(among.candidates, among.keep)
-    fields = {"seed": random_seed(), **job_fields(picture, steering, engine, models)}
-    job = Job(prompts, **fields)
-    output.notes().say(oddities(prompt))
+    fields = job_fields(picture, steering, engine, models) | targets.job_fields() | editing.job_fields()
+    job = Job(**{"seed": random_seed(), **fields, "prompts": _prompts(prompt, fields.get("prompts"))})
+    output.notes().say(oddities(prompt or ""))
     opened = open_for_job(job, engine, models, output, asks=True)
     try:
-        opened.session.make_best(opened.plan, opened.init, output.out, among.candidates, among.keep)
+        opened.session.make_best(opened.plan, opened.inputs, output.out, among.candidates, among.keep)
     finally:
         opened.results.print_made(several=among.candidates > 1)
+
+
+def _prompts(prompt: str | None, meant: tuple[Parsed, ...] | None) -> tuple[Parsed, ...]:
+    """Return the prompts that were typed, or that options stand for; raises UsageError for both, and for none."""
+    if prompt is None and meant is None:
+        raise UsageError(f"Missing argument PROMPT; {SAY}")
+    if prompt is not None and meant is not None and any(one.weight for one in meant):
+        raise UsageError(f"--mix and --change stand for the prompt {quoted(prompt)}; leave one out")
+    return meant if prompt is None and meant is not None else parse_prompts(prompt or "")

@@ -18,6 +18,7 @@ from clipgen.cli.steering_options import SteeringOptions
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.presets import AUTO, DEFAULT_BACKEND, LOCAL
+from clipgen.engine.inputs import Inputs
 from clipgen.session.naming import film_suffixes
 from clipgen.session.notices import warnings_of
 from clipgen.session.options import Listener
@@ -27,8 +28,6 @@ from clipgen.util.devices import pick_device
 from clipgen.util.lean import without_compiler
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from clipgen.outputs.tracker import Tracker
     from clipgen.session.session import Session
 
@@ -44,7 +43,7 @@ class Opened:
     job: Job | None
     """What was asked for, if it is to be planned anew for other prompts."""
     plan: Plan
-    init: Image | None
+    inputs: Inputs
     written: Written
     listener: Listener
     results: Results
@@ -87,7 +86,7 @@ def open_for_job(
 
 def open_for_plan(
     plan: Plan,
-    init: Image | None,
+    inputs: Inputs,
     decided: Sequence[str],
     output: OutputOptions,
     *,
@@ -118,7 +117,7 @@ def open_for_plan(
 
     listener = _listener(notes, results, progress)
     session = Session(device, options=written, listener=listener)
-    return Opened(session, typed, plan, init, written, listener, results)
+    return Opened(session, typed, plan, inputs, written, listener, results)
 
 
 def _progress(notes: Notes) -> Tracker:

@@ -61,7 +61,7 @@ class SharingOptions:
         """
         from clipgen.session.workers import Setup
 
-        setup = Setup((opened.job or job).to_json(), opened.init, folder, opened.written, together, threads=0)
+        setup = Setup((opened.job or job).to_json(), opened.inputs, folder, opened.written, together, threads=0)
         if self.ray is not None:
             from clipgen.session.cluster import Cluster, connect
 

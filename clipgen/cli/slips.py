@@ -59,16 +59,16 @@ class Typed:
     """Whether some option does not exist."""
 
 
-def take_apart(args: Sequence[str], options: Mapping[str, bool]) -> Typed:
-    """Take arguments apart; `options` tells of each option whether a value follows it."""
+def take_apart(args: Sequence[str], options: Mapping[str, int]) -> Typed:
+    """Take arguments apart; `options` tells of each option how many values follow it."""
     texts: list[str] = []
     rest: list[str] = []
-    awaits = has_unknown = False
+    awaited, has_unknown = 0, False
     for arg in args:
-        is_option = not awaits and arg.startswith("-") and arg != "-"
-        (rest if awaits or is_option else texts).append(arg)
+        is_option = not awaited and arg.startswith("-") and arg != "-"
+        (rest if awaited or is_option else texts).append(arg)
         has_unknown = has_unknown or (is_option and _flag(arg) not in options)
-        awaits = is_option and options.get(arg, False)
+        awaited = options.get(arg, 0) if is_option else max(awaited - 1, 0)
     return Typed(tuple(texts), tuple(rest), has_unknown)
 
 
@@ -77,7 +77,7 @@ def _flag(arg: str) -> str:
     return arg.partition("=")[0] if arg.startswith("--") else arg[:2]
 
 
-def check_typed(args: Sequence[str], options: Mapping[str, bool], commands: Iterable[str], *, named: bool) -> None:
+def check_typed(args: Sequence[str], options: Mapping[str, int], commands: Iterable[str], *, named: bool) -> None:
     """Raise a UsageError, which shows what to type, for arguments of a run that cannot be meant as they are.
 
     named: whether the command `run` was typed, so that no word can be another command.
@@ -131,24 +131,24 @@ def shown(*words: str) -> str:
     )
 
 
-def _check_hyphens(args: Sequence[str], options: Mapping[str, bool]) -> None:
+def _check_hyphens(args: Sequence[str], options: Mapping[str, int]) -> None:
     """Refuse options with dashes or blanks that a word processor put there, and prompts that look like options."""
-    awaits = False
+    awaited = 0
     for arg in args:
         dashed = _DASHED.fullmatch(arg)
-        if dashed and not awaits:
+        if dashed and not awaited:
             flags = [f"{hyphens}{dashed[1]}" for hyphens in ("--", "-")]
             for flag in flags:
                 if flag in options:
                     raise UsageError(f'"{arg}" begins with a dash that is not a hyphen; type {flag}')
-        if arg.startswith("-") and not awaits and len(arg.split()) > 1:
+        if arg.startswith("-") and not awaited and len(arg.split()) > 1:
             if arg.split()[0] in options:
                 raise UsageError(
                     f'"{arg}" is one word to the shell; type {" ".join(arg.split())} outside quotes, with a plain space'
                 )
             if arg.partition("=")[0] not in options:
                 raise UsageError(f'a prompt that begins with "-" goes after "--": clipgen -- {shown(arg)}')
-        awaits = not awaits and options.get(arg, False)
+        awaited = max(awaited - 1, 0) if awaited else options.get(arg, 0)
 
 
 def _check_command(typed: Typed, commands: Iterable[str]) -> None:
@@ -211,7 +211,7 @@ def _check_file(text: str) -> None:
         )
 
 
-def _check_inner_flags(text: str, options: Mapping[str, bool]) -> None:
+def _check_inner_flags(text: str, options: Mapping[str, int]) -> None:
     """Refuse a prompt in whose quotes an option was caught."""
     for match in _INNER_FLAG.finditer(text):
         if match.start() and match[1] in options:

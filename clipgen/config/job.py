@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from clipgen.config.checks import check_choice, check_whole, checked_number, checked_record, load_json
+from clipgen.config.edits import AROUND, FEATHER, NOWHERE, EditSettings, parse_extension
 from clipgen.config.losses import LOSS_KINDS, TYPED_LOSSES
 from clipgen.config.presets import AUTO, BACKENDS, DEFAULT_BACKEND, INIT, PRESETS, STARTS, Size
 from clipgen.config.prompts import MAX_WEIGHT, Prompt, check_prompts, prompt_from_record, prompt_record, spell_prompts
 from clipgen.config.schedules import ALWAYS, Schedule
 from clipgen.config.settings import PRECISIONS, LossSettings
+from clipgen.config.targets import APART, TargetSettings, check_blend, checked_targets
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 from clipgen.weights.registry import check_name
@@ -23,7 +25,12 @@ MAX_SEED = 2**63 - 1
 MAX_LR = 100.0
 MAX_PERCEPTORS = 8
 
-_LATER = ("clips", "classifiers", "network", "start", "precision", "losses", "init_noise", "tile", "first_cutouts")
+_LISTS = ("clips", "classifiers", "losses", "targets")
+_LATER = (
+    *_LISTS,
+    *("network", "start", "precision", "init_noise", "tile", "first_cutouts"),
+    *("blend", "templates", "mask", "extend", "feather", "inside"),
+)
 """Fields that a record omits when they are unset, so that it reads the same with and without them."""
 
 
@@ -64,9 +71,23 @@ class Job:
     """Whether opposite edges are to fit together."""
     losses: tuple[str, ...] = ()
     """Losses beside the preset's, or in place of those of the same name, see `LossSettings.parse`."""
+    targets: tuple[str, ...] = ()
+    """What the picture is compared with beside the texts, see `TargetSettings.parse`."""
+    blend: str | None = None
+    """How the texts are joined, one of BLENDS; None for each being a target of its own."""
+    templates: bool = False
+    """Whether each text is a label, whose target is its mean over the templates of zero-shot classification."""
+    mask: str | None = None
+    """The part of the init image that may change: an image file, white there, or one of PLACES."""
+    extend: str | None = None
+    """Pixels that are added to the init image: "LEFT,TOP,RIGHT,BOTTOM"."""
+    feather: float | None = None
+    """Width of the soft edge of that part, as a fraction of the shorter side."""
+    inside: str | None = None
+    """What the run begins with there, one of INSIDE."""
 
     def __post_init__(self) -> None:
-        check_prompts(self.prompts)
+        check_prompts(self.prompts, alone=not self.targets)
         if self.backend is not None:
             check_choice("--backend", self.backend, BACKENDS)
         check_choice("--preset", self.preset, (AUTO, *PRESETS))
@@ -92,9 +113,34 @@ class Job:
         self._check_start()
         if self.precision is not None:
             check_choice("--precision", self.precision, PRECISIONS)
-        if not isinstance(self.tile, bool):
-            raise UsageError(f"--tile must be true or false, got {quoted(self.tile)}")
+        for name in ("tile", "templates"):
+            if not isinstance(getattr(self, name), bool):
+                raise UsageError(f"--{name} must be true or false, got {quoted(getattr(self, name))}")
         object.__setattr__(self, "losses", _checked_losses(self.losses, has_init=self.init is not None))
+        object.__setattr__(self, "targets", checked_targets(self.targets))
+        check_blend(self.blend or APART, self.prompts, self.target_rows, has_init=self.init is not None)
+        self._check_edit()
+
+    def _check_edit(self) -> None:
+        given = [f"--{name}" for name in ("mask", "extend", "feather", "inside") if getattr(self, name) is not None]
+        if given and self.init is None:
+            raise UsageError(f"{given[0]} needs an init image; add --init FILE")
+        if self.edit is None and given:
+            raise UsageError(f"{given[0]} is about a mask; add --mask FILE")
+
+    @property
+    def edit(self) -> EditSettings | None:
+        """The edit of the init image; None for none. Raises UsageError."""
+        if self.mask is None and self.extend is None:
+            return None
+        sides = NOWHERE if self.extend is None else parse_extension(self.extend)
+        feather = FEATHER if self.feather is None else self.feather
+        return EditSettings(self.mask or "", "", sides, feather, self.inside or AROUND)
+
+    @property
+    def target_rows(self) -> tuple[TargetSettings, ...]:
+        """The targets beside the texts."""
+        return tuple(map(TargetSettings.parse, self.targets))
 
     def _check_init_numbers(self) -> None:
         for name, most in (("init_weight", MAX_WEIGHT), ("init_noise", 1.0)):
@@ -131,7 +177,7 @@ class Job:
         record = asdict(self)
         record["size"] = None if self.size is None else list(self.size)
         record["prompts"] = list(map(prompt_record, self.prompts))
-        record |= {"clips": list(self.clips), "classifiers": list(self.classifiers), "losses": list(self.losses)}
+        record |= {name: list(record[name]) for name in _LISTS}
         return {name: value for name, value in record.items() if value or name not in _LATER}
 
     @classmethod

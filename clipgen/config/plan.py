@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Self
 
 from clipgen.config.checks import check_choice, check_whole, checked_number, load_json
+from clipgen.config.edits import EditSettings
 from clipgen.config.job import MAX_CUTOUTS, MAX_SEED, MAX_STEPS, checked_rate, checked_size
 from clipgen.config.presets import BACKENDS, PRESETS, STARTS, Size
 from clipgen.config.prompts import Prompt, check_prompts, prompt_from_record, prompt_record, spell_prompts
@@ -23,6 +25,7 @@ from clipgen.config.settings import (
     UnclipSettings,
     check_model,
 )
+from clipgen.config.targets import APART, MAX_TARGETS, TargetSettings, check_blend
 from clipgen.errors import UsageError
 
 MAX_PIXELS = 2048 * 2048
@@ -70,9 +73,17 @@ class Plan:
     """Whether opposite edges are to fit together."""
     precision: str = added_later(FP32)
     """What the bulk of the networks computes in, one of PRECISIONS."""
+    targets: tuple[TargetSettings, ...] = added_later(())
+    """What the picture is compared with beside the texts."""
+    blend: str = added_later(APART)
+    """How the texts are joined, one of BLENDS."""
+    templates: bool = added_later(False)
+    """Whether each text is a label, whose target is its mean over the templates of zero-shot classification."""
+    edit: tuple[EditSettings, ...] = added_later(())
+    """Which part of the init image may change; at most one, and the whole picture without one."""
 
     def __post_init__(self) -> None:
-        check_prompts(self.prompts)
+        check_prompts(self.prompts, alone=not self.targets)
         check_whole("--seed", self.seed, 0, MAX_SEED)
         check_whole("--steps", self.steps, 1, MAX_STEPS)
         check_whole("--cutouts", self.cutouts, 1, MAX_CUTOUTS)
@@ -87,6 +98,9 @@ class Plan:
         for name in ("perceptors", "losses", "judges", "models"):
             check_whole(f"plan: the number of {name}", len(getattr(self, name)), 0, MAX_PARTS)
         check_whole("plan: the number of unclip", len(self.unclip), 0, 1)
+        check_whole("plan: the number of edits", len(self.edit), 0, 1)
+        check_whole("plan: the number of targets", len(self.targets), 0, MAX_TARGETS)
+        check_blend(self.blend, self.prompts, self.targets, has_init=bool(self.init))
         check_whole("plan: the number of perceptors", len(self.perceptors), 1, MAX_PARTS)
         for judge in self.judges:
             check_model("a judge", judge)
@@ -94,6 +108,8 @@ class Plan:
                 raise UsageError(f"plan: {judge} cannot be both guide and judge")
         if (self.start == "init") != bool(self.init):
             raise UsageError("plan: a run starts at an init image if it has one, and only then")
+        if self.edit and not self.init:
+            raise UsageError("plan: an edit needs an init image")
         for share in (self.cutout_schedule.start, self.cutout_schedule.end):
             checked_number("plan: the share of the cutouts", share, 0.0, 1.0)
         self._check_parts()
@@ -136,6 +152,13 @@ class Plan:
     def text(self) -> str:
         """The prompt as it is typed: `parse_prompts(plan.text) == plan.prompts`."""
         return spell_prompts(self.prompts)
+
+    @property
+    def published(self) -> Self:
+        """The plan with the names of its files alone, without their folders."""
+        targets = tuple(row.published for row in self.targets)
+        edit = tuple(row.published for row in self.edit)
+        return replace(self, init=Path(self.init).name, targets=targets, edit=edit)
 
     @property
     def networks(self) -> tuple[str, ...]:

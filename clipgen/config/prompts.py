@@ -109,12 +109,17 @@ def prompt_from_record(record: object) -> Prompt:
     return Prompt(**values)
 
 
-def check_prompts(prompts: object) -> None:
-    """Raise a UsageError unless these are prompts whose weights are enough to move a picture."""
+def check_prompts(prompts: object, *, alone: bool = True) -> None:
+    """Raise a UsageError unless these are prompts whose weights are enough to move a picture.
+
+    alone: whether nothing else moves it; otherwise the weights may all be 0.
+    """
     if not isinstance(prompts, tuple) or not all(isinstance(prompt, Prompt) for prompt in prompts):
         raise UsageError(f"prompts must be a tuple of Prompt (see parse_prompts), got {quoted(prompts)}")
     _check_count(len(prompts))
     if all(prompt.weight == 0.0 for prompt in prompts):
+        if not alone:
+            return
         raise UsageError("every weight of the prompt is 0, so nothing would be drawn; give one text another weight")
     if (gap := _counted_until(prompts)) < 1.0:
         raise UsageError(f"no text with a weight counts at {gap:.0%} of the run; give its scene one")

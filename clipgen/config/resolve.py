@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from clipgen.config.beginnings import guidance_of, scenes_of
 from clipgen.config.classes import things_in
+from clipgen.config.edits import AROUND
 from clipgen.config.guides import shared
 from clipgen.config.job import Job, weighted
 from clipgen.config.plan import MAX_PIXELS, Plan, spell
@@ -14,14 +16,11 @@ from clipgen.config.presets import (
     AUTO,
     DEFAULT_BACKEND,
     DRAFT,
-    INIT,
-    NOISE,
     PHOTO,
     PRESETS,
     STANDARD,
     STARTER,
     UNCLIP,
-    Guidance,
     Preset,
     Size,
 )
@@ -36,6 +35,7 @@ from clipgen.config.settings import (
     PerceptorSettings,
     UnclipSettings,
 )
+from clipgen.config.targets import APART
 from clipgen.config.unknown import unknown_in
 from clipgen.errors import UsageError, unknown_value
 from clipgen.util.devices import computes_bf16, gpu_count, pick_device
@@ -43,6 +43,8 @@ from clipgen.weights import registry
 
 MAX_ASPECT = 8.0
 """Largest aspect ratio that is taken over from an init image."""
+HOLD_AROUND = 0.4
+"""How much less a picture is held to the colours around a mask than to an init image."""
 PURE_NOISE = 20.0
 """Standard deviation of noise, in units of that of the data, that hides all of these."""
 LR_SCHEDULE = Schedule("cosine", 1.0, 0.1)
@@ -60,7 +62,7 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
     """
     name, reason = chosen_preset(job, device)
     preset = PRESETS[name]
-    guidance, start = _guidance(job, preset)
+    guidance, start = guidance_of(job, preset)
     backend = _backend(job, preset)
     if backend not in guidance.generators:
         raise unknown_value(f"--backend of preset {name}", backend, guidance.generators)
@@ -92,6 +94,10 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
         models=(),
         readings=guides.readings,
         precision=job.precision or preset.precision,
+        targets=job.target_rows,
+        blend=job.blend or APART,
+        templates=job.templates,
+        edit=(job.edit,) if job.edit else (),
     )
     plan, precision_notes = with_precision(plan, device)
     doubts = [*prompt_notes(job.prompts), *unknown_in(plan).notes()]
@@ -123,7 +129,7 @@ def requested_networks(job: Job) -> tuple[str, ...]:
 def networks_of(job: Job) -> tuple[str, ...]:
     """Return the names of all networks that a job needs."""
     preset = PRESETS[chosen_preset(job)[0]]
-    guidance, _ = _guidance(job, preset)
+    guidance, _ = guidance_of(job, preset)
     generator = job.network or guidance.generators[_backend(job, preset)].weights
     unclip = (name for row in guidance.unclip for name in row.networks)
     names = (generator, *(row.weights for row in shared(job, preset).perceptors), *unclip)
@@ -198,29 +204,6 @@ def refit(size: Size, stride: int, backend: str) -> tuple[Size, list[str]]:
     return fitted, [note]
 
 
-def _guidance(job: Job, preset: Preset) -> tuple[Guidance, str]:
-    """Return the settings for where the latent begins, and that start, one of STARTS."""
-    alone = "a story" if scenes_of(job) > 1 else "--tile" if job.tile else ""
-    start = job.start or (INIT if job.init is not None else NOISE if alone else preset.start)
-    guidance = preset.guidance_from(start)
-    if guidance is None:
-        having = " or ".join(one.name for one in PRESETS.values() if start in one.guidance)
-        raise UsageError(
-            f"--start {start} goes with preset {having}, not with {preset.name}; use --start {preset.start}"
-        )
-    if alone and guidance.unclip:
-        way_out = "leave --init out" if job.init else f"use --start {NOISE}"
-        raise UsageError(
-            f"{alone} does not go with start {start} of preset {preset.name}, which proposes one picture; {way_out}"
-        )
-    return guidance, start
-
-
-def scenes_of(job: Job) -> int:
-    """Return how many scenes follow each other."""
-    return len({prompt.span for prompt in job.prompts})
-
-
 def _backend(job: Job, preset: Preset) -> str:
     return job.backend or (DEFAULT_BACKEND if job.network else preset.backend)
 
@@ -246,8 +229,9 @@ def steered(losses: Sequence[LossSettings], typed: Sequence[str]) -> tuple[LossS
 
 
 def init_weight(job: Job, preset: Preset) -> float:
-    """Return how strongly a picture is held to its init image."""
-    return preset.init_weight if job.init_weight is None else job.init_weight
+    """Return how strongly a picture is held to its init image; less by default to mere colours inside a mask."""
+    usual = preset.init_weight * (HOLD_AROUND if job.edit and job.edit.inside == AROUND else 1.0)
+    return usual if job.init_weight is None else job.init_weight
 
 
 def hold_weight(job: Job, preset: Preset) -> float:

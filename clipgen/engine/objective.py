@@ -1,27 +1,87 @@
-"""From a plan to what its run minimises."""
+"""From the losses and targets of a plan to the objective of its run."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import cast
 
 from torch import Tensor
 
 from clipgen.config.plan import Plan
-from clipgen.core.contracts import Proposal
-from clipgen.core.losses import Objective, Targets
+from clipgen.config.targets import APART, REGION, SUM, WHOLE, TargetSettings
+from clipgen.core.contracts import Loss, Moment, Perceptor, Proposal
+from clipgen.core.losses import Objective, Targets, encode_targets
+from clipgen.engine.models import Models
+from clipgen.errors import UsageError
+from clipgen.steering.given import Given
 from clipgen.steering.losses import make_loss
+from clipgen.steering.regions import region
+from clipgen.steering.targets import Encoded, encoded, joined, scored
+from clipgen.steering.vectors import Templated
 
 
-def objective_of(plan: Plan, targets: Targets, images: Tensor | None, proposal: Proposal | None) -> Objective:
-    """Return the weighted losses: that of the prompt, then those of the proposal, then the others.
+def objective_of(plans: Sequence[Plan], models: Models, given: Given, proposal: Proposal | None) -> Objective:
+    """Return the weighted losses: that of the prompt, then those of the proposal, of other targets, and the others."""
+    plan = plans[0]
+    files = _files(plan, given)
+    own = [(row, image) for row, image in files if not (plan.blend == SUM and row.kind == WHOLE)]
+    targets = _of_texts(plans, models, given, [(row, image) for row, image in files if row.kind == WHOLE])
+    extras = [(row, encoded(row, image, targets)) for row, image in own if row.kind != REGION]
+    regions = [(row, image) for row, image in own if row.kind == REGION]
+    seeds = [each.seed for each in plans]
 
-    images (B, 3, H, W) in [0, 1]: the init images, if there are any.
-    """
     weights = {row.name: row.weight for row in plan.losses}
     pulling, added = targets, {}
     if proposal:
         pulling = replace(targets, weights=tuple(map(proposal.target_weights, targets.weights)))
         added = {name: (loss, weights["prompt"]) for name, loss in proposal.losses().items()}
-    losses = {row.name: (make_loss(row, pulling, images), row.weight) for row in plan.losses}
+    losses = {row.name: (make_loss(row, pulling, given.init), row.weight) for row in plan.losses}
     first = {"prompt": losses.pop("prompt")} if "prompt" in losses else {}
-    return Objective({**first, **added, **losses}, targets, needs_maps=bool(added))
+    strength = weights["prompt"].start if "prompt" in weights else 1.0
+    others = {f"{row.kind} {n}": (_Scaled(each, strength), row.weight) for n, (row, each) in enumerate(extras, 1)}
+    for n, (row, mask) in enumerate(regions, 1):
+        others[f"region {n}"] = _Scaled(region(row, mask, plan, seeds, targets, n), strength), row.weight
+    return Objective({**first, **added, **others, **losses}, _by_score(targets, extras), needs_maps=bool(added))
+
+
+@dataclass(frozen=True)
+class _Scaled:
+    """A loss times the weight that the preset gives to a prompt."""
+
+    loss: Loss
+    strength: float
+
+    def __call__(self, moment: Moment) -> Tensor:
+        return self.strength * self.loss(moment)
+
+
+def _files(plan: Plan, given: Given) -> list[tuple[TargetSettings, Tensor | None]]:
+    """Return the targets of a plan, each with its image if it is a file."""
+    if len(given.targets) != sum(row.is_file for row in plan.targets):
+        raise UsageError("a plan that names target images must come with them")
+    images = iter(given.targets)
+    return [(row, next(images) if row.is_file else None) for row in plan.targets]
+
+
+def _of_texts(
+    plans: Sequence[Plan], models: Models, given: Given, images: Sequence[tuple[TargetSettings, Tensor | None]]
+) -> Targets:
+    """Return the targets of the texts, joined as the plans have it."""
+    plan = plans[0]
+    perceptors, shares = zip(*((guide.perceptor, guide.settings.weight) for guide in models.guides), strict=True)
+    able = [plan.templates and getattr(each, "takes_images", True) for each in perceptors]
+    encoders = [Templated(each) if use else each for each, use in zip(perceptors, able, strict=True)]
+    readings = [[each.texts_of(k) for k in range(len(perceptors))] for each in plans]
+    targets = encode_targets(
+        cast(Sequence[Perceptor], encoders), shares, [each.prompts for each in plans], readings, models.device
+    )
+    targets = replace(targets, perceptors=perceptors)
+    if plan.blend == APART:
+        return targets
+    return joined(targets, plan, given, [(row, image) for row, image in images if image is not None])
+
+
+def _by_score(targets: Targets, extras: Sequence[tuple[TargetSettings, Encoded]]) -> Targets:
+    """Return the targets that pictures are scored by: the texts alone, unless they weigh nothing."""
+    return targets if any((each > 0).any() for each in targets.weights) else scored(targets, extras)

@@ -9,16 +9,17 @@ from typing import Protocol
 
 import torch
 from PIL import Image
-from torch import Tensor
 
 from clipgen.config.plan import Plan
 from clipgen.core.contracts import Outcome, Sink, Step
+from clipgen.engine.inputs import Inputs, given_by
 from clipgen.engine.models import Models, memory_errors
 from clipgen.engine.modes import usual_modes
 from clipgen.engine.run import Run
 from clipgen.engine.snapshot import Snapshot
 from clipgen.errors import ClipgenError, Interrupted, UsageError
-from clipgen.util.images import to_pil, to_tensor
+from clipgen.steering.given import Given
+from clipgen.util.images import to_pil
 from clipgen.util.interrupts import STOPPING, Abandoned, Stop, held_back
 
 KEEPING = "stopping with the picture so far; Ctrl-C again ends at once"
@@ -78,8 +79,8 @@ class Task:
     """One picture to make, and who observes it."""
 
     plan: Plan
-    init: Image.Image | None = None
-    """The loaded init image, if the plan has one."""
+    inputs: Inputs | Image.Image | None = None
+    """The loaded images that the plan names; an image alone is its init image."""
     sinks: Sequence[Sink] = ()
     keeper: Keeper | None = None
     snapshot: Snapshot | None = None
@@ -104,10 +105,13 @@ def optimise(
     models: Models,
     sinks: Sequence[Sink] = (),
     *,
-    init: Image.Image | None = None,
+    init: Inputs | Image.Image | None = None,
     stop: Stop | None = None,
 ) -> Result:
-    """Make the picture of one plan. Raises ClipgenError if that fails."""
+    """Make the picture of one plan. Raises ClipgenError if that fails.
+
+    init: the init image, or all images that the plan names.
+    """
     [made] = optimise_together([Task(plan, init, sinks)], models, stop=stop)
     if isinstance(made, ClipgenError):
         raise made
@@ -157,9 +161,9 @@ def optimise_together(
 
 
 def _begin(tasks: Sequence[Task], models: Models, stop: Stop, on_stage: Callable[[str], None]) -> Run:
-    plans, images = [task.plan for task in tasks], _init_images(tasks, models.device)
+    plans, given = [task.plan for task in tasks], _given(tasks, models.device)
     try:
-        return Run(plans, models, images, [task.snapshot for task in tasks if task.snapshot], on_stage, stop)
+        return Run(plans, models, given, [task.snapshot for task in tasks if task.snapshot], on_stage, stop)
     except Abandoned as error:
         raise Interrupted("stopped before the first step") from error
 
@@ -202,12 +206,13 @@ def _result(plan: Plan, step: Step, outcome: Outcome, notes: Sequence[str]) -> R
     return Result(to_pil(step.image), plan, float(step.score), outcome, tuple(notes))
 
 
-def _init_images(tasks: Sequence[Task], device: torch.device) -> Tensor | None:
-    """Return the init images (B, 3, H, W) in [0, 1] at the size of the pictures; None if there are none."""
-    images = [to_tensor(task.init, task.plan.size) for task in tasks if task.init]
-    if len(images) != sum(bool(task.plan.init) for task in tasks) or len(images) not in (0, len(tasks)):
+def _given(tasks: Sequence[Task], device: torch.device) -> Given:
+    """Return the images of pictures that are made together. Raises UsageError unless they are all there."""
+    inputs = [Inputs.of(task.inputs) for task in tasks]
+    count = sum(each.init is not None for each in inputs)
+    if count != sum(bool(task.plan.init) for task in tasks) or count not in (0, len(tasks)):
         raise UsageError("a plan that names an init image must come with it, and of plans made together all or none do")
-    return torch.cat(images).to(device) if images else None
+    return given_by(inputs, tasks[0].plan.size, device)
 
 
 def fit_together(first: Plan, other: Plan) -> bool:

@@ -16,7 +16,7 @@ from clipgen.config.presets import Size
 from clipgen.config.resolve import half, square
 from clipgen.core.contracts import Encoder, Generator, Growable, Proposal, Step
 from clipgen.core.loop import CutoutPlan, Loop, Measured
-from clipgen.core.losses import Objective, encode_targets
+from clipgen.core.losses import Objective
 from clipgen.core.optim import LatentOptimizer
 from clipgen.engine.cost import CostEstimate
 from clipgen.engine.memory import MicroBatches, is_memory_error, room
@@ -26,6 +26,8 @@ from clipgen.engine.objective import objective_of
 from clipgen.engine.recovery import Recovery
 from clipgen.engine.snapshot import Snapshot, copy_rows, restore_, tensors_of
 from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
+from clipgen.steering.given import Given
+from clipgen.steering.masks import SHARE_OF_WINDOW, edit_of_plan, erased
 from clipgen.steering.starts import first_images
 from clipgen.steering.tiles import rolling
 from clipgen.util.devices import release_memory
@@ -40,7 +42,7 @@ CHECKED = 5
 class Run:
     """The run of plans that differ in prompt, seed and init image only.
 
-    images (B, 3, H, W) in [0, 1]: the init images at full size, if the pictures start from any.
+    given: the images that they name.
     snapshots: one for each picture, all after the same number of updates, to continue from.
     on_stage: called with a few words on each stage before the first step, and on those of the enlargement.
     stop: raises Abandoned out of either once it was asked for; what was reached can still be kept.
@@ -50,7 +52,7 @@ class Run:
         self,
         plans: Sequence[Plan],
         models: Models,
-        images: Tensor | None = None,
+        given: Given | None = None,
         snapshots: Sequence[Snapshot] = (),
         on_stage: Callable[[str], None] = lambda _stage: None,
         stop: Stop | None = None,
@@ -58,20 +60,20 @@ class Run:
         self._plan, self._models = plans[0], models
         self._stop = stop or Stop()
         self._seeds = [plan.seed for plan in plans]
+        given = erased(self._plan, given or Given())
+        self._edit = edit_of_plan(self._plan, given)
         prompts = [plan.prompts for plan in plans]
-        self._proposal = self._propose(prompts, images, partial(self._enter, on_stage))
-        perceptors, shares = zip(*((guide.perceptor, guide.settings.weight) for guide in models.guides), strict=True)
-        readings = [[plan.texts_of(k) for k in range(len(perceptors))] for plan in plans]
-        targets = encode_targets(perceptors, shares, prompts, readings, models.device)
+        shown = self._edit.shown if self._edit else given.init
+        self._proposal = self._propose(prompts, shown, partial(self._enter, on_stage))
         self._batches = self._affordable()
-        self.loop = self._make_loop(objective_of(self._plan, targets, images, self._proposal), images, snapshots)
+        self.loop = self._make_loop(objective_of(plans, models, given, self._proposal), given.init, snapshots)
         self._recovery = Recovery(len(plans))
         self._finite: dict[int, Tensor] = {}
         if snapshots:
             for row, snapshot in enumerate(snapshots):
                 restore_(self.loop, row, snapshot.tensors)
         else:
-            self._start_(images)
+            self._start_(given)
         self._recovery.remember(self.loop)
 
     @property
@@ -119,7 +121,7 @@ class Run:
         self._settle()
         self._set_cutouts()
         with torch.no_grad():
-            measured = self.loop.measure(self.loop.generator.decode())
+            measured = self.loop.measure(self.loop.decode(self.loop.generator))
         for row, finite in enumerate(measured.losses.isfinite().tolist()):
             if not finite:
                 self._recovery.give_up(self.loop, row, self._plan.lr)
@@ -133,7 +135,7 @@ class Run:
             propose = partial(proposal_module("unclip").propose, self._models.unclip, settings, prompts, self._seeds)
             with self._stop.abandoning():
                 proposal: Proposal = propose(perceptors, images, self._plan.size, device, on_stage=on_stage)
-            return proposal
+            return self._edit.proposing(proposal) if self._edit else proposal
         return None
 
     def _enter(self, on_stage: Callable[[str], None], name: str) -> None:
@@ -163,6 +165,8 @@ class Run:
             done=done,
         )
         self._apply(self._batches, loop)
+        if self._edit:
+            self._edit.hold_(generator)
         return loop
 
     @property
@@ -170,10 +174,10 @@ class Run:
         """Width and height of the pictures now."""
         return half(self._plan.size, self._plan.generator.stride) if self._growth else self._plan.size
 
-    def _start_(self, images: Tensor | None) -> None:
+    def _start_(self, given: Given) -> None:
         """Start the latents from the init images, or from the proposed images, and from noise where there are none."""
         generator = self.loop.generator
-        begun = first_images(self._plan, images, self._size, self._seeds)
+        begun = first_images(self._plan, given, self._size, self._seeds)
         if begun is not None:
             _encoder(generator).start_from_images_(begun.to(self._models.device))
             return
@@ -215,6 +219,11 @@ class Run:
         self._batches = batches
         embed = embedding(batches)
         loop.decode, loop.embed = decoding(batches), rolling(embed) if self._plan.tile else embed
+        if self._edit:
+            loop.decode, loop.embed = (
+                self._edit.composing(loop.decode),
+                self._edit.leaning(loop.embed, 1.0 if self._proposal else SHARE_OF_WINDOW),
+            )
 
     def _grow_if_due(self) -> None:
         """Continue at full size from the pictures so far, enlarged by the proposal; no change if memory runs out."""

@@ -93,9 +93,7 @@ def describe_plan(plan: Plan, init_sha256: str | None = None) -> dict[str, Any]:
 
     init_sha256: of the init image, if it is known; otherwise the file that the plan names is read. Raises UsageError.
     """
-    if not plan.init:
-        return described_as(plan, None)
-    return described_as(replace(plan, init=Path(plan.init).name), init_sha256 or hash_file(plan.init))
+    return described_as(plan.published, (init_sha256 or hash_file(plan.init)) if plan.init else None)
 
 
 def read_plan(record: Mapping[str, Any]) -> Plan:
@@ -111,13 +109,13 @@ def described_as(plan: Plan, init_sha256: str | None) -> dict[str, Any]:
     return {"plan": record} | ({"init_sha256": init_sha256} if init_sha256 else {})
 
 
-def hash_file(init: str) -> str:
-    """Return the SHA-256 of the init image, in hexadecimal; raises UsageError if it cannot be read."""
+def hash_file(path: str, flag: str = "--init") -> str:
+    """Return the SHA-256 of the image of a flag, in hexadecimal; raises UsageError if it cannot be read."""
     try:
-        with Path(init).open("rb") as file:
+        with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise UsageError(f"--init {init} can no longer be read ({error.strerror}); put it back") from error
+        raise UsageError(f"{flag} {path} can no longer be read ({error.strerror}); put it back") from error
 
 
 def hash_image(image: Image.Image) -> str:
@@ -219,6 +217,8 @@ def _checked_keys(record: object) -> dict[str, Any]:
 
 def _checked_hash(plan: Plan, value: object) -> str | None:
     """Return the hash of the init image, which is required if the plan has one, under a plain file name."""
+    if replace(plan, init="").published != replace(plan, init=""):
+        raise UsageError("recipe: files must be named without a folder")
     if not plan.init and value is None:
         return None
     if not plan.init or Path(plan.init).name != plan.init:

@@ -59,6 +59,9 @@ class ClassifierPerceptor(nn.Module):
         """
         return torch.stack([_labels(text) for text in texts]).to(self.mean.device)
 
+    takes_images = False
+    """A target says which classes are to be seen, so that no image can be one."""
+
     def encode_images(self, cutouts: Tensor) -> Tensor:
         """Return the logits (N, C) of cutouts (N, 3, size, size), RGB in [0, 1]."""
         normalised = ((cutouts - self.mean) / self.std).contiguous(memory_format=torch.channels_last)

@@ -11,19 +11,20 @@ from threading import Lock
 from typing import Any, TextIO, Unpack, cast
 
 import torch
-from PIL import Image
 
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
 from clipgen.core.contracts import Outcome, Sink, Step
+from clipgen.engine.inputs import Inputs
 from clipgen.engine.optimise import optimise
 from clipgen.outputs.metadata import describe_plan, described_as, hash_image
 from clipgen.outputs.png import record_of
 from clipgen.outputs.progress import progress_sink
 from clipgen.session.arguments import Settings, as_parameters, check_prompt, job_fields, named_after_parameters
+from clipgen.session.inputs import file_digest
 from clipgen.session.notices import warnings_of
-from clipgen.session.planning import change_plan, file_digest, plan_job, random_seed
+from clipgen.session.planning import change_plan, plan_job, random_seed
 from clipgen.session.result import Result
 from clipgen.session.session import Session
 from clipgen.util.devices import pick_device
@@ -58,34 +59,36 @@ def generate(
     """
     with named_after_parameters():
         check_prompt(prompt)
-        plan, init, notes, described = _planned(prompt, settings, str(device))
+        plan, inputs, notes, described = _planned(prompt, settings, str(device))
         with _opening:
             session = _session(pick_device(str(device)))
         models = session.models(plan)
         said = list(dict.fromkeys(map(as_parameters, (*notes, *warnings_of(plan, models)))))
         last = _LastStep()
         with _display(plan, said, progress) as display:
-            made = optimise(plan, models, [*display, *sinks, last], init=init, stop=stop)
+            made = optimise(plan, models, [*display, *sinks, last], init=inputs, stop=stop)
         record = record_of(described, plan, last.step, made.outcome)
         return Result(made.image, plan, made.score, made.outcome, (*said, *made.notes), record)
 
 
 def _planned(
     prompt: str | Job | Plan, settings: Mapping[str, Any], device: str
-) -> tuple[Plan, Image.Image | None, list[str], dict[str, Any]]:
-    """Return the plan, its init image, notes, and the part of the record that describes the plan."""
+) -> tuple[Plan, Inputs, list[str], dict[str, Any]]:
+    """Return the plan, its images, notes, and the part of the record that describes the plan."""
     fields, given = job_fields(settings)
     given = None if given is None else upright_rgb(given)
     if isinstance(prompt, Plan):
         same = {"init": prompt.init} if prompt.init and "start" not in fields else {}
-        plan, init, notes = change_plan(prompt, same | fields, device, given)
+        plan, inputs, notes = change_plan(prompt, same | fields, device, given)
     elif isinstance(prompt, Job):
-        plan, init, notes = plan_job(replace(prompt, **fields), device, given)
+        plan, inputs, notes = plan_job(replace(prompt, **fields), device, given)
     else:
         job = Job(**{"prompts": parse_prompts(prompt), "seed": random_seed(), **fields})
-        plan, init, notes = plan_job(job, device, given)
-    described = describe_plan(plan, file_digest(init)) if given is None else described_as(plan, hash_image(given))
-    return plan, init, notes, described
+        plan, inputs, notes = plan_job(job, device, given)
+    described = (
+        describe_plan(plan, file_digest(inputs.init)) if given is None else described_as(plan, hash_image(given))
+    )
+    return plan, inputs, notes, described
 
 
 @cache

@@ -60,6 +60,21 @@ class Settings(TypedDict, total=False):
     """What the bulk of the networks computes in: "fp32", or "bf16" where the device computes in it."""
     losses: str | Sequence[str]
     """What the picture is to have beside the prompt: "palette:5:navy,gold", or several; see `clipgen losses`."""
+    targets: Sequence[str]
+    """What the picture is compared with beside the texts: "image:photo.jpg:0.5", "whole-image:...", "noise:7:0.1",
+    "embedding:..." as `clipgen.session.embeddings.with_embedding` returns it, or "region:left:a tree"."""
+    blend: str | None
+    """How texts are joined: "mix" and "change" take two texts, "sum" several; left out, each is a target."""
+    templates: bool
+    """Whether texts are labels, to be averaged over templates."""
+    mask: str | None
+    """The part of the init image that may change: "left", "right", "top", "bottom", "centre" or an image file."""
+    extend: str | None
+    """Pixels to add to the init image: "LEFT,TOP,RIGHT,BOTTOM"."""
+    feather: float | None
+    """Width of the mask's soft edge, as a fraction of the shorter side."""
+    inside: str | None
+    """What the run begins with inside the mask: "around" or "init"."""
     prompts: str | tuple[Prompt, ...]
     """Another prompt for a Job or a Plan."""
 
@@ -85,7 +100,7 @@ def job_fields(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Image.Image
     size = fields.get("size")
     if isinstance(size, str | int) and not isinstance(size, bool):
         fields["size"] = parse_size(str(size))
-    for name in ("clips", "classifiers", "losses"):
+    for name in ("clips", "classifiers", "losses", "targets"):
         if isinstance(fields.get(name), str):
             fields[name] = (fields[name],)
     if isinstance(fields.get("prompts"), str):

@@ -9,21 +9,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from PIL import Image
-
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
+from clipgen.engine.inputs import Inputs
 from clipgen.engine.optimise import fit_together
 from clipgen.errors import ClipgenError, OutOfMemoryError
 from clipgen.outputs.metadata import describe_plan, is_done
 from clipgen.outputs.png import reason_of
 from clipgen.outputs.whole import is_whole_film
+from clipgen.session.inputs import file_digest, with_digests
 from clipgen.session.naming import default_stem
 from clipgen.session.options import Listener, OutputOptions
 from clipgen.session.picture import Picture
-from clipgen.session.planning import file_digest
 from clipgen.session.resume import own_paths, unfinished_picture
 from clipgen.session.session import Session
 from clipgen.session.state import PATIENCE, BusyError, Workspace, read_order, workspaces
@@ -57,7 +56,7 @@ class Line:
 class Batch:
     """Makes the pictures of many prompts, and records which were skipped and which failed.
 
-    template: the job of every picture, except for the prompt; init: its init image.
+    template: the job of every picture, except for the prompt; inputs: its images.
     device: where it will run, as for `--device`.
     together: maximum number of pictures made in lockstep.
     """
@@ -66,7 +65,7 @@ class Batch:
         self,
         session: Session,
         template: Job,
-        init: Image.Image | None,
+        inputs: Inputs | None,
         folder: Path,
         options: OutputOptions,
         listener: Listener,
@@ -76,7 +75,7 @@ class Batch:
     ) -> None:
         self.skipped: list[str] = []
         self.failed: list[dict[str, object]] = []
-        self._session, self._template, self._init = session, template, init
+        self._session, self._template, self._inputs = session, template, Inputs.of(inputs)
         self._folder, self._films, self._listener = folder, options.films, listener
         self._device, self._together = device, together
         self._size = 0
@@ -104,10 +103,10 @@ class Batch:
 
     def _plan(self, asked: Asked) -> Plan:
         job = replace(self._template, prompts=parse_prompts(asked.text), **dict(asked.settings))
-        plan, notes = resolve(job, self._init.size if self._init else None, self._device)
+        plan, notes = resolve(job, self._inputs.size, self._device)
         for note in notes:
             self._listener.note(note)
-        return plan
+        return with_digests(plan, self._inputs)
 
     def _prepare(self, line: Line) -> None:
         """Skip a finished picture, resume a stopped one, or queue a new one."""
@@ -134,7 +133,7 @@ class Batch:
             self._make_waiting()
         if not self._waiting:
             self._size = self._session.pictures_together(plan, self._together)
-        claim = self._session.claimed(plan, self._init, self._folder, default_stem(plan))
+        claim = self._session.claimed(plan, self._inputs, self._folder, default_stem(plan))
         with ExitStack() as on_error:
             workspace, paths = on_error.enter_context(claim)
             self._check_rivals(workspace)
@@ -214,7 +213,7 @@ class Batch:
         ]
 
     def _described(self, plan: Plan) -> dict[str, object]:
-        return describe_plan(plan, file_digest(self._init))
+        return describe_plan(plan, file_digest(self._inputs.init))
 
 
 def _is_stop(error: BaseException | None) -> bool:

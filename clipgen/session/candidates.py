@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from PIL import Image
-
 from clipgen.config.job import MAX_SEED
 from clipgen.config.plan import Plan
 from clipgen.config.readings import share
 from clipgen.core.contracts import Sink
 from clipgen.engine.forecast import JUDGING, Cost, Phase, phases_of
+from clipgen.engine.inputs import Inputs
 from clipgen.engine.models import Models, load_judges
 from clipgen.engine.optimise import Task, optimise_together
 from clipgen.errors import ClipgenError, Interrupted
@@ -64,7 +63,7 @@ def best_seeds(
     models: Models,
     progress: Callable[[str], Sequence[Sink]] = lambda _label: (),
     *,
-    init: Image.Image | None = None,
+    inputs: Inputs | None = None,
     stop: Stop | None = None,
     on_stage: Callable[[str], None] = lambda _stage: None,
 ) -> list[Candidate]:
@@ -80,7 +79,7 @@ def best_seeds(
     found: list[Candidate] = []
     for start in range(0, count, TOGETHER):
         group = plans[start : start + TOGETHER]
-        tasks = [Task(short(each), init) for each in group]
+        tasks = [Task(short(each), inputs) for each in group]
         label = f"candidates {start + 1} to {start + len(group)} of {count}"
         tasks[0] = replace(tasks[0], sinks=progress(label))
         made = optimise_together(tasks, models, stop=stop, on_stage=on_stage)

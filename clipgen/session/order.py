@@ -18,8 +18,8 @@ SCHEMA = 2
 FILMS = (".mp4", ".gif")
 MAX_VERSION = 40
 
-_KEYS = {"schema", "version", "plan", "asked", "init_sha256", "films", "metadata", "run", "init_png", FIELD}
-_CHECKED = {"run", "init_png", FIELD}
+_KEYS = {"schema", "version", "plan", "asked", "init_sha256", "films", "metadata", "run", "init_png", "pngs", FIELD}
+_CHECKED = {"run", "init_png", "pngs", FIELD}
 """Keys that a record of an earlier version has not."""
 
 
@@ -38,6 +38,8 @@ class Order:
     """Names the run in all files of its state; empty for a state of an earlier version, which has no checksums."""
     init_png: str = field(default="", compare=False)
     """SHA-256 of the init image as the state has it; empty without one."""
+    pngs: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    """Names of the other images in the state, and their SHA-256."""
 
     @classmethod
     def of(
@@ -54,6 +56,7 @@ class Order:
         if not self.run:
             return record
         record |= {"run": self.run} | ({"init_png": self.init_png} if self.init_png else {})
+        record |= {"pngs": dict(self.pngs)} if self.pngs else {}
         return {**record, FIELD: record_digest(record)}
 
     @classmethod
@@ -65,8 +68,9 @@ class Order:
         plan, digest = read_plan(asked), asked.get("init_sha256")
         if bool(plan.init) != bool(digest) or not (digest is None or _is_digest(digest)):
             raise ValueError("not the hash of an init image")
-        films, run, init_png = record["films"], record.get("run", ""), record.get("init_png", "")
-        return cls(plan, described_as(plan, digest), tuple(films), record["metadata"], run, init_png)
+        run, init_png, pngs = record.get("run", ""), record.get("init_png", ""), record.get("pngs", {})
+        made = plan, described_as(plan, digest), tuple(record["films"]), record["metadata"]
+        return cls(*made, run, init_png, tuple(pngs.items()))
 
     def with_steps(self, steps: int) -> Self:
         """Return the order with this number of steps."""
@@ -89,8 +93,8 @@ def _check_record(record: Any) -> None:
         return
     if record[FIELD] != record_digest(record) or not re.fullmatch("[0-9a-f]{16}", record["run"]):
         raise ValueError("its checksum is wrong")
-    if "init_png" in record and not _is_digest(record["init_png"]):
-        raise ValueError("not the hash of an init image")
+    if not all(map(_is_digest, [*record.get("pngs", {}).values(), record.get("init_png", "0" * 64)])):
+        raise ValueError("not the hash of an image")
 
 
 def _is_digest(value: object) -> bool:

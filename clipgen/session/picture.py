@@ -52,7 +52,7 @@ class Picture:
         before = [*(film.keep for film in self._films), self._keep_picture]
         self._keeper = PeriodicKeeper(self.workspace, options.save_every, before, last=options.keep_state)
         watching: list[Sink] = [self._png, *self._films, *sinks]
-        return Task(self.plan, self.workspace.init, watching, self._keeper, snapshot)
+        return Task(self.plan, self.workspace.inputs, watching, self._keeper, snapshot)
 
     def _keep_picture(self, done: int) -> None:
         """Write the picture so far; if that fails the state is saved all the same, and the last save says why."""

@@ -25,16 +25,21 @@ from clipgen.config.resolve import (
 )
 from clipgen.config.schedules import ALWAYS
 from clipgen.config.settings import LossSettings, PerceptorSettings, UnclipSettings
+from clipgen.config.targets import APART, REGION, TargetSettings
+from clipgen.engine.inputs import Inputs
+from clipgen.session.inputs import load_inputs, with_digests
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-DIGEST = "clipgen_sha256"
-"""Key of `Image.info`."""
 MODELS = {"backend", "preset", "clips", "classifiers", "network"}
 """Fields of a job that choose models."""
 SUITING = ("steps", "lr", "cutouts")
 """Fields whose defaults depend on backend, preset and start."""
+STEERED = ("targets", "blend", "templates", "mask", "extend", "feather", "inside")
+"""Fields beside the texts and the init image that say what the picture is to be."""
+UNEDITED = dict.fromkeys(("init_weight", "init_noise", "mask", "extend", "feather", "inside"))
+"""What goes with an init image."""
 DROPPED = (*SUITING, "first_cutouts")
 """Those that belong to other models or another start."""
 
@@ -48,20 +53,20 @@ def random_seed() -> int:
     return secrets.randbelow(_RANDOM_SEEDS)
 
 
-def plan_job(job: Job, device: str, image: Image | None = None) -> tuple[Plan, Image | None, list[str]]:
-    """Return the plan of a job, its init image, and a line for each decision made. Raises UsageError.
+def plan_job(job: Job, device: str, image: Image | None = None) -> tuple[Plan, Inputs, list[str]]:
+    """Return the plan of a job, its images, and a line for each decision made. Raises UsageError.
 
     image: the init image that the job names, if it is loaded already.
     """
-    init, init_notes = _load(job.init, image)
-    plan, notes = resolve(job, init.size if init else None, device)
-    return plan, init, [*init_notes, *notes]
+    inputs, input_notes = load_inputs(job.init, job.edit, job.target_rows, image)
+    plan, notes = resolve(job, inputs.size, device)
+    return with_digests(plan, inputs), inputs, [*input_notes, *notes]
 
 
 def change_plan(
     plan: Plan, changes: Mapping[str, Any], device: str, image: Image | None = None
-) -> tuple[Plan, Image | None, list[str]]:
-    """Return the plan of an earlier picture with some settings changed, its init image, and notes. Raises UsageError.
+) -> tuple[Plan, Inputs, list[str]]:
+    """Return the plan of an earlier picture with some settings changed, its images, and notes. Raises UsageError.
 
     changes: fields of a job. If they change the models, the start, or whether there is an init image, the settings that
     depend on these come from the current presets; everything else stays as in the plan. They must name the init image
@@ -72,14 +77,22 @@ def change_plan(
     classifies = any(row.weights.startswith(CLASSIFIER) for row in plan.perceptors)
     shares_anew = "prompts" in changes and (classifies or PRESETS[plan.preset].adds_up)
     shares_anew = shares_anew or _scenes_change(plan, changes)
-    if shares_anew or changes.keys() & {*MODELS, "start", "tile"} or bool(changes.get("init")) != bool(plan.init):
+    typed = _typed(plan, changes)
+    starts_anew = bool(typed.edit) != bool(plan.edit) or _has_region(typed.target_rows) != _has_region(plan.targets)
+    if (
+        shares_anew
+        or starts_anew
+        or changes.keys() & {*MODELS, "start", "tile", "blend"}
+        or bool(changes.get("init")) != bool(plan.init)
+    ):
         return plan_job(_changed_job(plan, changes), device, image)
-    typed = Job(**{"prompts": plan.prompts, "init": plan.init or None, **changes})  # which checks what was typed
-    init, notes = _load(typed.init, image)
+    inputs, notes = load_inputs(typed.init, typed.edit, typed.target_rows, image)
     fields = {name: changes[name] for name in ("prompts", "seed", *SUITING, "init", "init_noise") if name in changes}
     if typed.size:
         fields["size"], size_notes = refit(typed.size, plan.generator.stride, plan.backend)
         notes += size_notes
+    edit = (typed.edit,) if typed.edit else ()
+    fields |= {"targets": typed.target_rows, "edit": edit, "templates": typed.templates}
     changed = replace(plan, **fields)
     if "cutouts" in changes:
         changed = replace(changed, cutout_schedule=typed.cutout_schedule)
@@ -92,8 +105,19 @@ def change_plan(
         changed = replace(changed, losses=steered(changed.losses, typed.losses))
     if typed.precision:
         changed = replace(changed, precision=typed.precision)
-    fresh, precision_notes = with_precision(with_hashes(changed), device)
-    return fresh, init, [*notes, *precision_notes, *_weight_warnings(changed, fresh)]
+    fresh, precision_notes = with_precision(with_hashes(with_digests(changed, inputs)), device)
+    return fresh, inputs, [*notes, *precision_notes, *_weight_warnings(changed, fresh)]
+
+
+def _typed(plan: Plan, changes: Mapping[str, Any]) -> Job:
+    """Return a job of the changes, which checks them, with the images and the texts of the plan where they are kept."""
+    job = job_of(plan)
+    kept = {name: getattr(job, name) for name in ("prompts", "init", *STEERED)}
+    return Job(**{**kept, **({} if changes.get("init", True) else UNEDITED), **changes})
+
+
+def _has_region(rows: Sequence[TargetSettings]) -> bool:
+    return any(row.kind == REGION for row in rows)
 
 
 def job_of(plan: Plan) -> Job:
@@ -124,8 +148,20 @@ def job_of(plan: Plan) -> Job:
         network=None if network and _is_starters(network) else network,
         start=None if plan.init or plan.start == preset.start else plan.start,
         precision=None if plan.precision == preset.precision else plan.precision,
+        targets=tuple(map(str, plan.targets)),
+        blend=None if plan.blend == APART else plan.blend,
+        templates=plan.templates,
+        **_edit_fields(plan),
         losses=_steering(plan, guidance.generators[plan.backend].losses if usual is not None else ()),
     )
+
+
+def _edit_fields(plan: Plan) -> dict[str, Any]:
+    """Return the fields of a job that ask for the edit of a plan."""
+    for row in plan.edit:
+        extend = ",".join(map(str, row.extend)) if any(row.extend) else None
+        return {"mask": row.mask or None, "extend": extend, "feather": row.feather, "inside": row.inside}
+    return {}
 
 
 def _steering(plan: Plan, usual: Sequence[LossSettings]) -> tuple[str, ...]:
@@ -164,7 +200,7 @@ def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
     job = job_of(plan)
     dropped: dict[str, Any] = {}
     if "init" in changes:
-        dropped = {"start": None} if changes["init"] else {"start": None, "init_weight": None, "init_noise": None}
+        dropped = {"start": None} if changes["init"] else {"start": None, **UNEDITED}
     bare = replace(job, clips=(), classifiers=(), network=None, start=None)
     other = replace(bare, **{name: changes[name] for name in ("backend", "preset") if name in changes})
     preset = chosen_preset(other)[0]
@@ -190,20 +226,3 @@ def _weight_warnings(recorded: Plan, here: Plan) -> list[str]:
         for row in recorded.models
         if row.sha256 and known.get(row.name) and known[row.name] != row.sha256
     ]
-
-
-def file_digest(image: Image | None) -> str | None:
-    """Return the SHA-256 of the file of an init image as it was when it was loaded; None if it came from no file."""
-    return image.info.get(DIGEST) if image else None
-
-
-def _load(path: str | None, image: Image | None) -> tuple[Image | None, list[str]]:
-    """Load an init image with the digest of its file: by the time of the run another one may have its name."""
-    if not path or image:
-        return image, []
-    from clipgen.outputs.metadata import hash_file
-    from clipgen.util.images import load_image
-
-    loaded, notes = load_image(path)
-    loaded.info[DIGEST] = hash_file(path)
-    return loaded, notes

@@ -16,15 +16,18 @@ from torch import Tensor
 
 from clipgen.config.checks import check_whole, checked_number
 from clipgen.config.job import MAX_LR
+from clipgen.config.targets import REGION
+from clipgen.engine.inputs import Inputs
 from clipgen.engine.snapshot import GENERATOR, Snapshot
 from clipgen.errors import UsageError
 from clipgen.outputs.film import lost_mark
 from clipgen.outputs.footage import SEGMENT
 from clipgen.session.checksum import BLANK, FIELD, check_seal
 from clipgen.session.order import FILMS, Order
-from clipgen.util.images import MAX_BYTES, load_image
+from clipgen.util.images import MAX_BYTES, load_image, load_mask
 from clipgen.util.regular import open_regular, sha256_of
 
+INIT, MASK = "init.png", "mask.png"
 SNAPSHOT = "snapshot"
 """The key of a snapshot's header in the metadata of its file."""
 MAX_BASE, MAX_PER_PIXEL = 1 << 24, 1 << 14
@@ -114,15 +117,31 @@ def _check_tensors(tensors: Mapping[str, Tensor], done: int) -> None:
         raise ValueError(f"{float(count):g} of {done} steps were made by the optimiser")
 
 
-def read_init(path: Path, order: Order) -> Image.Image | None:
-    """Return the init image of a state, if its plan has one; raises UsageError if it is missing or damaged."""
-    if not order.plan.init:
-        return None
+def read_inputs(folder: Path, order: Order) -> Inputs:
+    """Return the images of a state that its plan needs; raises UsageError if one is missing or damaged."""
+    plan, known = order.plan, {INIT: order.init_png, **dict(order.pngs)}
+    names = {INIT: bool(plan.init), MASK: bool(plan.edit)}
+    init, mask = (_image(folder / name, order, known.get(name, "")) if has else None for name, has in names.items())
+    files = [row for row in plan.targets if row.is_file]
+    targets = [
+        _image(folder / name, order, known.get(name, ""), grey=row.kind == REGION)
+        for row, name in zip(files, target_names(len(files)), strict=True)
+    ]
+    return Inputs(init, mask, tuple(targets))
+
+
+def target_names(count: int) -> list[str]:
+    """Return the names of the files of target images in a state."""
+    return [f"target-{number:02d}.png" for number in range(1, count + 1)]
+
+
+def _image(path: Path, order: Order, digest: str, *, grey: bool = False) -> Image.Image:
+    """Read an image of a state; raises UsageError if it is missing or not as it was."""
     try:
-        digest = sha256_of(path, MAX_BYTES)
-        if order.run and digest != order.init_png:
+        found = sha256_of(path, MAX_BYTES)
+        if order.run and found != digest:
             raise UsageError("its checksum is wrong")
-        return load_image(path)[0]
+        return load_mask(path) if grey or path.name == MASK else load_image(path)[0]
     except (OSError, UsageError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise UsageError(f"{path} is damaged ({reason}); make the picture again") from error

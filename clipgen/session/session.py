@@ -1,8 +1,8 @@
 """A session: plans to files, with the models kept between calls. Independent of the command line.
 
     session = Session(device="auto")
-    plan, init = session.plan(Job(parse_prompts("a cat")))
-    session.make_alone(plan, init, Path("outputs"))
+    plan, inputs = session.plan(Job(parse_prompts("a cat")))
+    session.make_alone(plan, inputs, Path("outputs"))
 
 `session.stop.ask()` stops it from any thread: the current picture is kept as it is, and no more are made; asked for
 another, it raises Interrupted.
@@ -16,23 +16,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
-from PIL import Image
-
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan, spell
 from clipgen.config.presets import LOCAL, STARTER
 from clipgen.engine.cost import CostEstimate
 from clipgen.engine.forecast import GUIDING, Cost, Phase, phases_of
+from clipgen.engine.inputs import Inputs
 from clipgen.engine.memory import is_memory_error
 from clipgen.engine.models import Models, load_models
 from clipgen.engine.optimise import Result, fit_together, optimise_together
 from clipgen.errors import ClipgenError, Interrupted
 from clipgen.session.candidates import best_seeds, candidate_phases
+from clipgen.session.inputs import file_digest
 from clipgen.session.naming import destination
 from clipgen.session.options import MAX_TOGETHER, Listener, OutputOptions, check_candidates
 from clipgen.session.order import Order
 from clipgen.session.picture import Picture
-from clipgen.session.planning import file_digest, plan_job
+from clipgen.session.planning import plan_job
 from clipgen.session.state import SUFFIX, Workspace
 from clipgen.util.files import reserved
 from clipgen.util.interrupts import Stop, at_the_latest
@@ -56,12 +56,12 @@ class Session:
         self._is_announced = False
         self._expected = 0  # how many of the next runs the listener already expects
 
-    def plan(self, job: Job) -> tuple[Plan, Image.Image | None]:
-        """Return the plan of a job and its init image; the listener receives the notes. Raises UsageError."""
-        plan, init, notes = plan_job(job, self._device)
+    def plan(self, job: Job) -> tuple[Plan, Inputs]:
+        """Return the plan of a job and its images; the listener receives the notes. Raises UsageError."""
+        plan, inputs, notes = plan_job(job, self._device)
         for note in notes:
             self._listener.note(note)
-        return plan, init
+        return plan, inputs
 
     def models(self, plan: Plan) -> Models:
         """Return the models of a plan, loading them if necessary."""
@@ -73,21 +73,21 @@ class Session:
                 self._kept = key, load_models(plan, self._device, self._listener.note)
             return self._kept[1]
 
-    def make_alone(self, plan: Plan, init: Image.Image | None, out: Path, label: str = "") -> Path:
+    def make_alone(self, plan: Plan, inputs: Inputs | None, out: Path, label: str = "") -> Path:
         """Make one picture at `out`: a PNG file, or a folder, in which it gets the default name.
 
         Returns its path. Raises ClipgenError if any part of this failed.
         """
         folder, stem = destination(out, plan)
-        with self.claimed(plan, init, folder, stem) as (workspace, paths):
+        with self.claimed(plan, inputs, folder, stem) as (workspace, paths):
             self.make(Picture(workspace, paths, label or plan.text))
             return paths[".png"]
 
-    def make_best(self, plan: Plan, init: Image.Image | None, out: Path, candidates: int, keep: int) -> None:
+    def make_best(self, plan: Plan, inputs: Inputs | None, out: Path, candidates: int, keep: int) -> None:
         """Make the pictures of the best seeds among some candidates, best first."""
         check_candidates(candidates, keep)
         if candidates == 1:
-            self.make_alone(plan, init, out)
+            self.make_alone(plan, inputs, out)
             return
         listener = self._listener
         try:
@@ -98,24 +98,25 @@ class Session:
                 listener.expect([*candidate_phases(plan, candidates, cost), *(each * keep)])
                 self._expected = keep
             best = best_seeds(
-                plan, candidates, models, listener.progress, init=init, stop=self.stop, on_stage=listener.stage
+                plan, candidates, models, listener.progress, inputs=inputs, stop=self.stop, on_stage=listener.stage
             )
         finally:
             listener.idle()
         for one in best:
             listener.note(f"seed {one.plan.seed}: {one.score:.3f} by the judge")
         for place, one in enumerate(best[:keep], start=1):
-            self.make_alone(one.plan, init, out, f"[{place}/{keep}] {plan.text}" if keep > 1 else "")
+            self.make_alone(one.plan, inputs, out, f"[{place}/{keep}] {plan.text}" if keep > 1 else "")
 
     @contextmanager
     def claimed(
-        self, plan: Plan, init: Image.Image | None, folder: Path, stem: str
+        self, plan: Plan, inputs: Inputs | None, folder: Path, stem: str
     ) -> Iterator[tuple[Workspace, dict[str, Path]]]:
         """Reserve free names for the files of a plan, and a folder for its state."""
-        digest = file_digest(init)
+        inputs = inputs or Inputs()
+        digest = file_digest(inputs.init)
         order = Order.of(plan, self._options.films, metadata=self._options.metadata, init_sha256=digest)
         with reserved(folder, stem, (".png", *order.films), avoid=SUFFIX) as paths:
-            workspace = Workspace.create(paths[".png"].with_suffix(SUFFIX), order, init)
+            workspace = Workspace.create(paths[".png"].with_suffix(SUFFIX), order, inputs)
 
             def clear() -> None:
                 if workspace.is_held and not workspace.has_snapshot:  # stopped before there was anything to resume

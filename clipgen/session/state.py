@@ -3,13 +3,13 @@
 For `a-cat-7.png` it is the folder `a-cat-7.clipgen` beside it, which exists while the picture is unfinished:
 
     job.json            what to make: the plan, the films
-    init.png            the init image, as the run uses it
+    init.png ...        the init image, the mask and target images, as the run uses them
     state.safetensors   the last snapshot, replaced atomically
     files.json          what the run has written under its names, see `ownership`
     lock                held by the run that makes the picture
     mp4-000000.pngs ... the frames of a film so far
 
-job.json names the run and has the SHA-256 of itself and of init.png; the snapshot names the same run, and has that of
+job.json names the run and has the SHA-256 of itself and of the images; the snapshot names the same run, and has that of
 itself and of all frames. A folder whose job.json names no run is of an earlier version, which had none of these.
 Everything in it is read as untrusted data, with the checks of a job file.
 """
@@ -33,18 +33,19 @@ from PIL import Image, ImageOps
 from safetensors.torch import save_file
 
 from clipgen.config.checks import MAX_JSON, load_json
+from clipgen.engine.inputs import Inputs
 from clipgen.engine.snapshot import Snapshot
 from clipgen.errors import UsageError
 from clipgen.session.checksum import seal
 from clipgen.session.order import Order
 from clipgen.session.ownership import OwnFiles
-from clipgen.session.saved import metadata_of, read_init, read_snapshot
+from clipgen.session.saved import INIT, MASK, metadata_of, read_inputs, read_snapshot, target_names
 from clipgen.util.files import replacing
 from clipgen.util.images import MAX_BYTES
 from clipgen.util.regular import read_regular, sha256_of
 
 SUFFIX = ".clipgen"
-JOB, INIT, STATE, LOCK = "job.json", "init.png", "state.safetensors", "lock"
+JOB, STATE, LOCK = "job.json", "state.safetensors", "lock"
 PATIENCE = 2.0
 """Seconds that a folder may lack its job, because another process has only just created it."""
 
@@ -56,9 +57,9 @@ class BusyError(UsageError):
 class Workspace:
     """The folder of one unfinished picture, locked while it is open."""
 
-    def __init__(self, folder: Path, order: Order, init: Image.Image | None) -> None:
+    def __init__(self, folder: Path, order: Order, inputs: Inputs) -> None:
         self.folder = folder
-        self.init = init
+        self.inputs = inputs
         self.order = order
         self.own = OwnFiles(folder)
         """What the run has written under its names."""
@@ -67,10 +68,9 @@ class Workspace:
         self._lock = FileLock(folder / LOCK)
 
     @classmethod
-    def create(cls, folder: Path, order: Order, init: Image.Image | None = None) -> Self:
+    def create(cls, folder: Path, order: Order, inputs: Inputs | Image.Image | None = None) -> Self:
         """Create the folder for a picture; raises UsageError if it exists or cannot be created."""
-        fitted = init and ImageOps.fit(init, order.plan.size, Image.Resampling.LANCZOS)
-        workspace = cls(folder, replace(order, run=secrets.token_hex(8)), fitted)
+        workspace = cls(folder, replace(order, run=secrets.token_hex(8)), _fitted(Inputs.of(inputs), order.plan.size))
         try:
             folder.mkdir()
             workspace._fill()
@@ -82,14 +82,18 @@ class Workspace:
     def _fill(self) -> None:
         try:
             self._lock.acquire(blocking=False)
-            if self.init:
-                path = self.folder / INIT
-                self.init.save(path)
-                self.order = replace(self.order, init_png=sha256_of(path, MAX_BYTES))
-            self.change(self.order)
+            known = {name: self._save(name, image) for name, image in _named(self.inputs)}
+            init_png = known.pop(INIT, "")
+            self.change(replace(self.order, init_png=init_png, pngs=tuple(known.items())))
         except BaseException:  # including Ctrl-C: nothing useless is left behind
             self.discard()
             raise
+
+    def _save(self, name: str, image: Image.Image) -> str:
+        """Save an image; returns the SHA-256 of its file."""
+        path = self.folder / name
+        image.save(path)
+        return sha256_of(path, MAX_BYTES)
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -97,10 +101,10 @@ class Workspace:
         order = read_order(folder)
         if order is None:
             raise UsageError(f"{folder} is not the state of a clipgen run, or is damaged; make the picture again")
-        workspace = cls(folder, order, None)
+        workspace = cls(folder, order, Inputs())
         workspace._hold()
         try:
-            workspace.init = read_init(folder / INIT, order)
+            workspace.inputs = read_inputs(folder, order)
         except BaseException:
             workspace.release()
             raise
@@ -210,6 +214,19 @@ def read_order(folder: Path, patience: float = 0.0) -> Order | None:
         return Order.from_dict(load_json(JOB, read_regular(path, MAX_JSON).decode()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError):
         return None
+
+
+def _fitted(inputs: Inputs, size: tuple[int, int]) -> Inputs:
+    """Return inputs whose init image and mask have the size of the picture."""
+    init, mask = (each and ImageOps.fit(each, size, Image.Resampling.LANCZOS) for each in (inputs.init, inputs.mask))
+    return replace(inputs, init=init, mask=mask)
+
+
+def _named(inputs: Inputs) -> list[tuple[str, Image.Image]]:
+    """Return the images of a run with the names that they have in its state."""
+    pairs = [(INIT, inputs.init), (MASK, inputs.mask)]
+    pairs += zip(target_names(len(inputs.targets)), inputs.targets, strict=True)
+    return [(name, image) for name, image in pairs if image]
 
 
 def _age(folder: Path) -> float:

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from PIL import Image
-
 from clipgen.config.job import Job
+from clipgen.engine.inputs import Inputs
 from clipgen.session.batch import Asked, Batch
 from clipgen.session.options import Listener, OutputOptions
 
@@ -27,7 +26,7 @@ class Setup:
 
     job: str
     """As JSON: what is the same for all lines."""
-    init: Image.Image | None
+    inputs: Inputs
     folder: Path
     options: OutputOptions
     together: int
@@ -97,7 +96,7 @@ class Worker:
         batch = Batch(
             self._session,
             Job.from_json(setup.job),
-            setup.init,
+            setup.inputs,
             setup.folder,
             setup.options,
             self._listener,

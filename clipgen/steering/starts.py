@@ -11,6 +11,7 @@ from torch.nn.functional import interpolate
 
 from clipgen.config.plan import Plan
 from clipgen.config.presets import Size
+from clipgen.steering.given import Given
 from clipgen.util.randomness import generator_for
 
 COARSEST = 2  # cells a side of the first octave
@@ -48,10 +49,10 @@ PATTERNS: dict[str, Callable[[Size, Generator], Tensor]] = {"perlin": fractal, "
 """By the name of the start."""
 
 
-def first_images(plan: Plan, images: Tensor | None, size: Size, seeds: Sequence[int]) -> Tensor | None:
+def first_images(plan: Plan, given: Given, size: Size, seeds: Sequence[int]) -> Tensor | None:
     """Return the images (B, 3, H, W) in [0, 1] that latents begin at: init images, or a pattern; None for neither."""
-    if images is not None:
-        return noisy(images, plan.init_noise, seeds)
+    if given.init is not None:
+        return noisy(given.init, plan.init_noise, seeds)
     return pattern_images(plan.start, size, seeds) if plan.start in PATTERNS else None
 
 

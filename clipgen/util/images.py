@@ -4,7 +4,7 @@ import contextlib
 import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from threading import Lock
@@ -65,13 +65,27 @@ def load_image(path: str | Path, flag: str = "--init") -> tuple[Image.Image, lis
     return image, [note.replace("--init", flag, 1) for note in notes]
 
 
+def load_mask(path: str | Path, flag: str = "--mask") -> Image.Image:
+    """Read the image of a flag as a mask, grey (mode L): white is chosen, or what is transparent if anything is.
+
+    Raises UsageError as `load_image` does.
+    """
+    try:
+        return _load_image(path, _to_mask)[0]
+    except UsageError as error:
+        raise UsageError(str(error).replace("--init", flag, 1)) from error
+
+
 def main_colours(image: Image.Image, count: int) -> list[str]:
     """Return up to so many colours of an RGB image, "#rrggbb", that stand for most of it (median cut)."""
     palette = image.quantize(count, Image.Quantize.MEDIANCUT).getpalette() or []
     return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in zip(*[iter(palette)] * 3, strict=True)]
 
 
-def _load_image(path: str | Path) -> tuple[Image.Image, list[str]]:
+def _load_image(
+    path: str | Path, convert: Callable[[Image.Image], Image.Image] | None = None
+) -> tuple[Image.Image, list[str]]:
+    """Load a file; convert: from an image as it is in its file, by default to upright RGB."""
     _check_file(path)
     try:
         with _decoding, warnings.catch_warnings():
@@ -83,7 +97,7 @@ def _load_image(path: str | Path) -> tuple[Image.Image, list[str]]:
                 notes = _frame_notes(path, opened)
                 with _silent_decoder(opened):
                     opened.load()
-                return _to_rgb(opened), notes
+                return (convert or _to_rgb)(opened), notes
     except UsageError:
         raise
     except UnidentifiedImageError as error:
@@ -107,9 +121,14 @@ def upright_rgb(image: Image.Image) -> Image.Image:
 
 
 def to_tensor(image: Image.Image, size: tuple[int, int]) -> Tensor:
-    """Resize and centre-crop an RGB image to `size` (width, height); returns (1, 3, H, W) in [0, 1]."""
-    fitted = ImageOps.fit(image, size, Image.Resampling.LANCZOS)
-    return torch.from_numpy(np.array(fitted)).permute(2, 0, 1)[None].float() / 255
+    """Resize and centre-crop an RGB or grey image to `size` (width, height); returns (1, 3 or 1, H, W) in [0, 1]."""
+    return as_tensor(ImageOps.fit(image, size, Image.Resampling.LANCZOS))
+
+
+def as_tensor(image: Image.Image) -> Tensor:
+    """Convert an RGB or grey image to (1, 3 or 1, H, W) in [0, 1]."""
+    pixels = torch.from_numpy(np.array(image))
+    return (pixels.permute(2, 0, 1) if pixels.dim() == 3 else pixels[None])[None].float() / 255
 
 
 def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
@@ -216,6 +235,15 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "LAB":  # its values are CIELAB, whatever profile is embedded
         profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     return _to_srgb(image, profile) if profile else image.convert("RGB")
+
+
+def _to_mask(image: Image.Image) -> Image.Image:
+    """Return a loaded image as a mask: how transparent it is if any of it is, else how bright."""
+    if image.has_transparency_data:
+        alpha = _upright(image).convert("RGBA").getchannel("A")
+        if np.asarray(alpha).min() < 255:
+            return ImageOps.invert(alpha)
+    return _to_rgb(image).convert("L")
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -1,0 +1,43 @@
+"""Where the latent of a job begins, and the settings for runs that begin there. Torch-free."""
+
+from __future__ import annotations
+
+from clipgen.config.job import Job
+from clipgen.config.presets import INIT, NOISE, PRESETS, Guidance, Preset
+from clipgen.config.targets import MIX, REGION, SUM
+from clipgen.errors import UsageError
+
+
+def guidance_of(job: Job, preset: Preset) -> tuple[Guidance, str]:
+    """Return the settings for where the latent begins, and that start, one of STARTS. Raises UsageError."""
+    alone = _without_unclip(job)
+    start = job.start or (INIT if job.init is not None else NOISE if alone else preset.start)
+    guidance = preset.guidance_from(NOISE if alone and start == INIT else start)
+    if guidance is None:
+        having = " or ".join(one.name for one in PRESETS.values() if start in one.guidance)
+        raise UsageError(
+            f"--start {start} goes with preset {having}, not with {preset.name}; use --start {preset.start}"
+        )
+    if alone and guidance.unclip:
+        raise UsageError(
+            f"{alone} does not go with start {start} of preset {preset.name}, which proposes one picture of the whole "
+            f"prompt; use --start {NOISE}"
+        )
+    return guidance, start
+
+
+def _without_unclip(job: Job) -> str:
+    """Return what a job asks for that no unCLIP can propose a picture of; empty for nothing."""
+    reasons = {
+        "a story": scenes_of(job) > 1,
+        "--tile": job.tile,
+        "--region": any(row.kind == REGION for row in job.target_rows),
+        f"--{job.blend}": job.blend in (MIX, SUM),
+        "a prompt without texts": not any(prompt.weight for prompt in job.prompts),
+    }
+    return next((name for name, holds in reasons.items() if holds), "")
+
+
+def scenes_of(job: Job) -> int:
+    """Return how many scenes follow each other."""
+    return len({prompt.span for prompt in job.prompts})

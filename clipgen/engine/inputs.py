@@ -1,0 +1,50 @@
+"""The images that a run is given, loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from clipgen.steering.given import Given
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import device
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The loaded images of one plan."""
+
+    init: Image | None = None
+    """RGB, already extended."""
+    mask: Image | None = None
+    """Grey (mode L), of the size of `init`: what is white there may change."""
+    targets: tuple[Image, ...] = ()
+    """RGB, for each target of the plan that is a file, in their order; masks of regions are grey."""
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of the init image; None without one."""
+        return self.init.size if self.init else None
+
+    @classmethod
+    def of(cls, given: Inputs | Image | None) -> Inputs:
+        """Return inputs as they are; an image alone is an init image."""
+        return given if isinstance(given, Inputs) else cls(given)
+
+
+def given_by(inputs: Sequence[Inputs], size: tuple[int, int], on: device) -> Given:
+    """Return the images of pictures of `size` (width, height) that are made together; all or none have an init image.
+
+    They have the same targets.
+    """
+    import torch
+
+    from clipgen.util.images import as_tensor, to_tensor
+
+    inits = [to_tensor(each.init, size).to(on) for each in inputs if each.init]
+    masks = [to_tensor(each.mask, size).to(on) for each in inputs if each.mask]
+    targets = tuple(as_tensor(image).to(on) for image in inputs[0].targets)
+    return Given(torch.cat(inits) if inits else None, torch.cat(masks) if masks else None, targets)

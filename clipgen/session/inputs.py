@@ -1,0 +1,135 @@
+"""The image files that a job names, read and made ready: extended, masked, and with the hashes of their files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from clipgen.config.edits import EditSettings, Sides
+from clipgen.config.plan import Plan
+from clipgen.config.targets import PLACES, REGION, TARGET_KINDS, TargetSettings
+from clipgen.engine.inputs import Inputs
+from clipgen.errors import UsageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+DIGEST = "clipgen_sha256"
+"""Key of `Image.info`."""
+TARGET_SIDE = 512
+"""Perceptors see target images at less than this."""
+
+
+def load_inputs(
+    init: str | None, edit: EditSettings | None, targets: Sequence[TargetSettings], image: Image | None = None
+) -> tuple[Inputs, list[str]]:
+    """Load the images that a job names, with a note on what was ignored in the files. Raises UsageError.
+
+    image: the init image, if it is loaded already.
+    """
+    base, notes = _loaded(init, "--init", image) if init else (None, [])
+    mask = None
+    if base is not None and edit is not None:
+        mask = _mask(edit, base)
+        base = extended(base, edit.extend)
+    pictures = []
+    for row in targets:
+        if row.is_file:
+            picture, said = _target(row)
+            pictures.append(picture)
+            notes += said
+    return Inputs(base, mask, tuple(pictures)), notes
+
+
+def with_digests(plan: Plan, inputs: Inputs) -> Plan:
+    """Return the plan with the hashes of the files of its mask and targets."""
+    digests = iter([file_digest(image) or "" for image in inputs.targets])
+    targets = tuple(replace(row, sha256=next(digests)) if row.is_file else row for row in plan.targets)
+    edit = tuple(replace(row, sha256=file_digest(inputs.mask) or "") if row.is_file else row for row in plan.edit)
+    return replace(plan, targets=targets, edit=edit)
+
+
+def file_digest(image: Image | None) -> str | None:
+    """Return the SHA-256 of the file of an image as it was when it was loaded; None if it came from no file."""
+    return image.info.get(DIGEST) if image else None
+
+
+def extended(image: Image, sides: Sides) -> Image:
+    """Return an image with more pixels on its left, top, right and bottom, which repeat its edge."""
+    if not any(sides):
+        return image
+    import numpy as np
+    from PIL import Image as Pillow
+
+    left, top, right, bottom = sides
+    wide = np.pad(np.asarray(image), ((top, bottom), (left, right), (0, 0)), mode="edge")
+    result = Pillow.fromarray(wide)
+    result.info |= image.info
+    return result
+
+
+def _mask(edit: EditSettings, image: Image) -> Image:
+    """Return the mask (mode L) of an image that is to be extended; raises UsageError if it is all black or white."""
+    from PIL import Image as Pillow
+
+    left, top, right, bottom = edit.extend
+    drawn = Pillow.new("L", image.size, 0)
+    if edit.is_file:
+        drawn = _read_mask(edit.mask, "--mask")
+        if drawn.size != image.size:
+            raise UsageError(
+                f"--mask {edit.mask!r} has {drawn.width}x{drawn.height} pixels, the init image {image.width}x"
+                f"{image.height}; give a mask of the same size"
+            )
+    elif edit.mask:
+        width, height = image.size
+        box = [round(part * side) for part, side in zip(PLACES[edit.mask], (width, height) * 2, strict=True)]
+        drawn.paste(255, (box[0], box[1], box[2], box[3]))
+    whole = Pillow.new("L", (image.width + left + right, image.height + top + bottom), 255)
+    whole.paste(drawn, (left, top))
+    whole.info |= drawn.info
+    _check_mask(whole, f"--mask {edit.mask!r}")
+    return whole
+
+
+def _check_mask(mask: Image, what: str) -> None:
+    """Raise a UsageError if a mask says nothing."""
+    darkest, brightest = mask.getextrema()
+    if brightest == 0:
+        raise UsageError(f"{what} is all black, so nothing would change; paint the part that may change white")
+    if darkest == 255:
+        raise UsageError(f"{what} is all white, so everything would change; leave it out, or paint what stays black")
+
+
+def _target(row: TargetSettings) -> tuple[Image, list[str]]:
+    """Load the image of a target, or the mask of a region."""
+    flag = TARGET_KINDS[row.kind].flag
+    if row.kind == REGION:
+        mask = _read_mask(row.detail, flag)
+        _check_mask(mask, f"{flag} {row.detail!r}")
+        return mask, []
+    image, notes = _loaded(row.detail, flag)
+    image.thumbnail((TARGET_SIDE, TARGET_SIDE))
+    return image, notes
+
+
+def _read_mask(path: str, flag: str) -> Image:
+    from clipgen.outputs.metadata import hash_file
+    from clipgen.util.images import load_mask
+
+    mask = load_mask(path, flag)
+    mask.info[DIGEST] = hash_file(path, flag)
+    return mask
+
+
+def _loaded(path: str, flag: str, image: Image | None = None) -> tuple[Image, list[str]]:
+    """Load an image with the digest of its file: by the time of the run another one may have its name."""
+    if image is not None:
+        return image, []
+    from clipgen.outputs.metadata import hash_file
+    from clipgen.util.images import load_image
+
+    loaded, notes = load_image(path, flag)
+    loaded.info[DIGEST] = hash_file(path, flag)
+    return loaded, notes

@@ -1,0 +1,47 @@
+"""Unit vectors (..., D) as directions: interpolation along great circles, and means over templates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from clipgen.core.contracts import Perceptor
+
+TEMPLATES = (
+    "itap of a {}.",
+    "a bad photo of the {}.",
+    "a origami {}.",
+    "a photo of the large {}.",
+    "a {} in a video game.",
+    "art of the {}.",
+    "a photo of the small {}.",
+)
+"""The seven that do best together for ImageNet, of the 80 of CLIP (Radford et al., 2021, arXiv 2103.00020)."""
+PARALLEL = 1e-6
+
+
+def great_circle(first: Tensor, second: Tensor, share: float) -> Tensor:
+    """Return unit vectors (..., D) on the way from `first` to `second`, which are unit vectors (..., D).
+
+    share: of the angle between them, from 0 to 1. Opposite vectors have no shortest way; the result is then undefined.
+    """
+    cosine = (first * second).sum(-1, keepdim=True).clamp(-1, 1)
+    angle = cosine.acos()
+    sine = angle.sin()
+    along = (((1 - share) * angle).sin() * first + (share * angle).sin() * second) / sine.clamp_min(PARALLEL)
+    return normalize(torch.where(sine > PARALLEL, along, torch.lerp(first, second, share)), dim=-1)
+
+
+class Templated:
+    """Encodes labels such as "cat" as the mean direction of all TEMPLATES."""
+
+    def __init__(self, perceptor: Perceptor) -> None:
+        self._perceptor = perceptor
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Return the unit vectors (N, D) of N labels."""
+        each = [self._perceptor.encode_texts([template.format(text) for template in TEMPLATES]) for text in texts]
+        return normalize(torch.stack([vectors.mean(0) for vectors in each]), dim=1)
