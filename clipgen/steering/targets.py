@@ -37,8 +37,8 @@ IMAGE_CUTOUTS = 16
 CHANGE_SHARE = 0.5
 """How far `--change` turns an image towards the difference of the texts, as a share of the angle between them."""
 
-Make = Callable[[Perceptor, str, Tensor | None], Tensor | None]
-"""From a perceptor, a detail and an image (1, 3, h, w) to targets (K, D); None if the perceptor takes none."""
+Make = Callable[[Perceptor, str, Tensor | None, Tensor], Tensor | None]
+"""From a perceptor, a detail, an image (1, 3, h, w) and another target (1, D) to targets (K, D); None for none."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def encoded(row: TargetSettings, image: Tensor | None, targets: Targets) -> Enco
     """Encode a target, whose image is (1, 3, h, w) in [0, 1]. Raises UsageError if no perceptor takes it."""
     able = [k for k, each in enumerate(targets.perceptors) if getattr(each, "takes_images", True)]
     with torch.no_grad():
-        made = {k: MAKERS[row.kind](targets.perceptors[k], row.detail, image) for k in able}
+        made = {k: MAKERS[row.kind](targets.perceptors[k], row.detail, image, targets.vectors[k][0, :1]) for k in able}
     vectors = {k: value for k, value in made.items() if value is not None}
     if not vectors:
         flag = TARGET_KINDS[row.kind].flag
@@ -77,7 +77,7 @@ def encoded(row: TargetSettings, image: Tensor | None, targets: Targets) -> Enco
     return Encoded(targets, vectors, row.stop)
 
 
-def _of_cutouts(perceptor: Perceptor, _detail: str, image: Tensor | None) -> Tensor:
+def _of_cutouts(perceptor: Perceptor, _detail: str, image: Tensor | None, _like: Tensor) -> Tensor:
     picture = _needed(image)
     size = picture.shape[3], picture.shape[2]
     parameters = draw_parameters([0], 0, IMAGE_CUTOUTS, size, CutoutSettings())
@@ -89,14 +89,12 @@ def whole_vector(perceptor: Perceptor, images: Tensor) -> Tensor:
     return torch.cat([perceptor.encode_images(perceptor.whole(image[None])) for image in images])
 
 
-def _of_noise(perceptor: Perceptor, seed: str, _image: Tensor | None) -> Tensor:
-    like = perceptor.encode_texts(["noise"])
+def _of_noise(_perceptor: Perceptor, seed: str, _image: Tensor | None, like: Tensor) -> Tensor:
     drawn = torch.randn(like.shape, generator=generator_for(int(seed), 0, "noise prompt"))
     return normalize(drawn.to(like), dim=1)
 
 
-def _of_numbers(perceptor: Perceptor, detail: str, _image: Tensor | None) -> Tensor | None:
-    like = perceptor.encode_texts(["numbers"])
+def _of_numbers(_perceptor: Perceptor, detail: str, _image: Tensor | None, like: Tensor) -> Tensor | None:
     numbers = torch.tensor([embedding_of(detail)]).to(like)
     return normalize(numbers, dim=1) if numbers.shape == like.shape else None
 
@@ -109,7 +107,7 @@ def _needed(image: Tensor | None) -> Tensor:
 
 MAKERS: dict[str, Make] = {
     IMAGE: _of_cutouts,
-    WHOLE: lambda perceptor, _detail, image: whole_vector(perceptor, _needed(image)),
+    WHOLE: lambda perceptor, _detail, image, _like: whole_vector(perceptor, _needed(image)),
     NOISE: _of_noise,
     EMBEDDING: _of_numbers,
 }
