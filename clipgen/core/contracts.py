@@ -48,8 +48,8 @@ class Encoder(Protocol):
     def start_from_images_(self, images: Tensor) -> None:
         """Start at the latents of images (B, 3, H, W) in [0, 1]."""
 
-    def reencode_(self) -> None:
-        """Replace the latents by the encodings of the images they decode to; the start itself is kept."""
+    def reencode_(self, images: Tensor) -> None:
+        """Continue at the latents of images (B, 3, H, W) in [0, 1]; the start itself is kept."""
 
     def distance_to_start(self) -> Tensor:
         """Return the mean squared distances (B,) of the latents from where they started."""

@@ -71,9 +71,9 @@ class DVAEGenerator:
         with torch.no_grad():
             self._start_from_(picture_by_picture(self._standardised, images))
 
-    def reencode_(self) -> None:
+    def reencode_(self, images: Tensor) -> None:
         with torch.no_grad():
-            self._logits.set_(picture_by_picture(self._standardised, self.decode()))
+            self._logits.set_(picture_by_picture(self._standardised, images))
 
     def set_step(self, step: int, total: int, seeds: Sequence[int]) -> None:
         progress = step / total

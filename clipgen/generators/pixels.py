@@ -57,8 +57,8 @@ class PixelGenerator:
         self._image.set_(self._encode(images))
         self._start = self._image.value().detach()
 
-    def reencode_(self) -> None:
-        """Do nothing: the latent is the picture."""
+    def reencode_(self, images: Tensor) -> None:
+        self._image.set_(self._encode(images))
 
     def set_step(self, step: int, total: int, seeds: Sequence[int]) -> None:
         """Do nothing: decoding is deterministic."""

@@ -68,9 +68,9 @@ class VQGANGenerator:
         with torch.no_grad():
             self._start_from_(picture_by_picture(self._network.encode, images))
 
-    def reencode_(self) -> None:
+    def reencode_(self, images: Tensor) -> None:
         with torch.no_grad():
-            self._latent.set_(picture_by_picture(self._network.encode, self.decode()))
+            self._latent.set_(picture_by_picture(self._network.encode, images))
         self.project_()
 
     def set_step(self, step: int, total: int, seeds: Sequence[int]) -> None:
