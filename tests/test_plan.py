@@ -114,7 +114,13 @@ def test_a_plan_does_not_change_with_the_presets(monkeypatch: pytest.MonkeyPatch
 RECORD = json.loads(made().to_json())
 PLACES = [place for place, _ in parts(RECORD) if place]
 LISTS = [place for place, value in parts(RECORD) if isinstance(value, list)]
-OWN_ADDED_LATER = {"readings": (), "precision": "fp32", "init_noise": 0.0, "tile": False, "cutout_schedule": ALWAYS}
+OWN_ADDED_LATER = {
+    **dict.fromkeys(("readings", "motion"), ()),
+    "precision": "fp32",
+    "init_noise": 0.0,
+    "tile": False,
+    "cutout_schedule": ALWAYS,
+}
 ADDED_LATER = {
     **{(name,): value for name, value in OWN_ADDED_LATER.items()},
     ("generator", "decorrelated"): False,

@@ -23,10 +23,12 @@ from clipgen.cli.run import run
 from clipgen.cli.train import train
 from clipgen.cli.words import words
 from clipgen.cli.world import world
+from clipgen.cli.zoom import zoom
 from clipgen.util.streams import forgive_standard_streams, let_go_of_standard_streams
 
 COMMANDS: dict[str, Callable[..., None]] = {
     DEFAULT_COMMAND: run,
+    "zoom": zoom,
     "batch": batch,
     "resume": resume,
     "info": info,

@@ -23,6 +23,7 @@ MAX_HELP = 3
 _PICTURE = "name a picture that clipgen made, as in clipgen {} outputs/a-cat-7.png"
 MISSING = {
     DEFAULT_COMMAND: 'say what to draw, as in clipgen "a cat"',
+    "zoom": 'say what to draw, as in clipgen zoom "a tunnel of flowers"',
     "batch": "name a text file with a prompt on each line, as in clipgen batch prompts.txt",
     "train": "name one of these",
     **{name: _PICTURE.format(name) for name in ("resume", "info", "replay")},

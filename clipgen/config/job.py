@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from clipgen.config.checks import check_choice, check_whole, checked_number, checked_record, load_json
 from clipgen.config.losses import LOSS_KINDS, TYPED_LOSSES
+from clipgen.config.motion import MotionSettings
 from clipgen.config.presets import AUTO, BACKENDS, DEFAULT_BACKEND, INIT, PRESETS, STARTS, Size
 from clipgen.config.prompts import MAX_WEIGHT, Prompt, check_prompts, prompt_from_record, prompt_record, spell_prompts
 from clipgen.config.schedules import ALWAYS, Schedule
@@ -23,7 +24,18 @@ MAX_SEED = 2**63 - 1
 MAX_LR = 100.0
 MAX_PERCEPTORS = 8
 
-_LATER = ("clips", "classifiers", "network", "start", "precision", "losses", "init_noise", "tile", "first_cutouts")
+_LATER = (
+    "clips",
+    "classifiers",
+    "network",
+    "start",
+    "precision",
+    "losses",
+    "init_noise",
+    "tile",
+    "first_cutouts",
+    "motion",
+)
 """Fields that a record omits when they are unset, so that it reads the same with and without them."""
 
 
@@ -62,6 +74,8 @@ class Job:
     """Cutouts in the first step, from which they rise to `cutouts`; None for always as many."""
     tile: bool = False
     """Whether opposite edges are to fit together."""
+    motion: MotionSettings | None = None
+    """How the picture moves during the run; a mapping of its fields is taken, too."""
     losses: tuple[str, ...] = ()
     """Losses beside the preset's, or in place of those of the same name, see `LossSettings.parse`."""
 
@@ -94,6 +108,7 @@ class Job:
             check_choice("--precision", self.precision, PRECISIONS)
         if not isinstance(self.tile, bool):
             raise UsageError(f"--tile must be true or false, got {quoted(self.tile)}")
+        object.__setattr__(self, "motion", MotionSettings.of(self.motion))
         object.__setattr__(self, "losses", _checked_losses(self.losses, has_init=self.init is not None))
 
     def _check_init_numbers(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from clipgen.config.checks import check_choice, check_whole, checked_number, load_json
 from clipgen.config.job import MAX_CUTOUTS, MAX_SEED, MAX_STEPS, checked_rate, checked_size
+from clipgen.config.motion import MotionSettings
 from clipgen.config.presets import BACKENDS, PRESETS, STARTS, Size
 from clipgen.config.prompts import Prompt, check_prompts, prompt_from_record, prompt_record, spell_prompts
 from clipgen.config.records import added_later, read_fields
@@ -70,6 +71,8 @@ class Plan:
     """Whether opposite edges are to fit together."""
     precision: str = added_later(FP32)
     """What the bulk of the networks computes in, one of PRECISIONS."""
+    motion: tuple[MotionSettings, ...] = added_later(())
+    """How the picture moves during the run; at most one, and none with an unCLIP, which enlarges a still picture."""
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts)
@@ -86,7 +89,8 @@ class Plan:
         check_size(self.size, self.generator.stride, self.backend)
         for name in ("perceptors", "losses", "judges", "models"):
             check_whole(f"plan: the number of {name}", len(getattr(self, name)), 0, MAX_PARTS)
-        check_whole("plan: the number of unclip", len(self.unclip), 0, 1)
+        check_whole("plan: the number of unclip", len(self.unclip), 0, 0 if self.motion else 1)
+        check_whole("plan: the number of motion", len(self.motion), 0, 1)
         check_whole("plan: the number of perceptors", len(self.perceptors), 1, MAX_PARTS)
         for judge in self.judges:
             check_model("a judge", judge)

@@ -1,4 +1,4 @@
-"""What happens to the pictures of a run between its steps: they grow to full size, or are encoded again."""
+"""What happens to the pictures of a run between its steps: they grow to full size, are encoded again, or move."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from clipgen.config.motion import MotionSettings
 from clipgen.config.plan import Plan
 from clipgen.config.presets import Size
 from clipgen.config.resolve import half
@@ -14,6 +15,7 @@ from clipgen.core.loop import Loop
 from clipgen.core.optim import LatentOptimizer
 from clipgen.engine.recovery import Recovery
 from clipgen.errors import UsageError
+from clipgen.steering.camera import moved
 from clipgen.util.images import resized
 from clipgen.util.interrupts import Stop
 
@@ -30,6 +32,7 @@ class Between:
         self._growth = 0 if grown else min(int(plan.steps * plan.generator.small_until), plan.steps - 1)
         moments = [int(plan.steps * share) for share in plan.generator.reencode_at]
         self._reencodings = [moment for moment in moments if moment >= max(done, 1)]
+        self._moved = 0  # the step before which the pictures moved last
 
     @property
     def grown(self) -> bool:
@@ -52,6 +55,10 @@ class Between:
             with torch.no_grad():
                 encoder_of(loop.generator).reencode_(loop.generator.decode())
             self._reencodings = self._reencodings[1:]
+        for motion in self._plan.motion:
+            if loop.done > self._moved and loop.done % motion.every == 0:
+                _move_(loop, motion)
+                self._moved = loop.done
 
     def _grow_(self, loop: Loop) -> None:
         """Continue at full size from the pictures so far, enlarged by the proposal; no change if memory runs out."""
@@ -66,6 +73,20 @@ class Between:
         encoder_of(large).start_from_images_(images)
         rates = [rate * plan.generator.full_lr_share for rate in loop.optimizer.rates]
         loop.generator, loop.optimizer = large, optimizer_of(plan, large, rates)
+
+
+def _move_(loop: Loop, motion: MotionSettings) -> None:
+    """Continue at the encodings of the moved pictures; the optimiser keeps its moments.
+
+    What the encoder does not find in a picture moves along: without it, colours would flicker with every move.
+    """
+    settle_(loop)
+    encoder = encoder_of(loop.generator)
+    with torch.no_grad():
+        images = loop.generator.decode()
+        rest = encoder.reencode_(images)
+        cell = images.shape[3] / rest.shape[3]
+        encoder.reencode_(moved(images, motion).clamp(0, 1), moved(rest, motion, cell))
 
 
 def settle_(loop: Loop) -> None:

@@ -148,6 +148,8 @@ class Run:
         generator = generators.create(
             plan.backend, self._models.network, device, len(self._seeds), size, plan.generator
         )
+        if plan.motion:
+            encoder_of(generator)  # raises what the first move would
         rates = [snapshot.lr for snapshot in snapshots] or [plan.lr] * len(self._seeds)
         loop = Loop(
             generator=generator,
