@@ -84,6 +84,8 @@ class Task:
     keeper: Keeper | None = None
     snapshot: Snapshot | None = None
     """What a keeper has saved: the run continues from there."""
+    begun: Image.Image | None = None
+    """The image from which the latent begins, if not from the init image, to which the picture is then held."""
 
 
 @dataclass(frozen=True)
@@ -158,8 +160,10 @@ def optimise_together(
 
 def _begin(tasks: Sequence[Task], models: Models, stop: Stop, on_stage: Callable[[str], None]) -> Run:
     plans, images = [task.plan for task in tasks], _init_images(tasks, models.device)
+    begun = _images([task.begun or task.init for task in tasks], tasks, models.device)
     try:
-        return Run(plans, models, images, [task.snapshot for task in tasks if task.snapshot], on_stage, stop)
+        snapshots = [task.snapshot for task in tasks if task.snapshot]
+        return Run(plans, models, images, snapshots, on_stage, stop, begun)
     except Abandoned as error:
         raise Interrupted("stopped before the first step") from error
 
@@ -204,10 +208,16 @@ def _result(plan: Plan, step: Step, outcome: Outcome, notes: Sequence[str]) -> R
 
 def _init_images(tasks: Sequence[Task], device: torch.device) -> Tensor | None:
     """Return the init images (B, 3, H, W) in [0, 1] at the size of the pictures; None if there are none."""
-    images = [to_tensor(task.init, task.plan.size) for task in tasks if task.init]
-    if len(images) != sum(bool(task.plan.init) for task in tasks) or len(images) not in (0, len(tasks)):
+    found = sum(bool(task.init) for task in tasks)
+    if found != sum(bool(task.plan.init) for task in tasks) or found not in (0, len(tasks)):
         raise UsageError("a plan that names an init image must come with it, and of plans made together all or none do")
-    return torch.cat(images).to(device) if images else None
+    return _images([task.init for task in tasks], tasks, device)
+
+
+def _images(images: Sequence[Image.Image | None], tasks: Sequence[Task], device: torch.device) -> Tensor | None:
+    """Return images (B, 3, H, W) in [0, 1] at the size of the pictures; None if there are none."""
+    pairs = [to_tensor(image, task.plan.size) for image, task in zip(images, tasks, strict=True) if image]
+    return torch.cat(pairs).to(device) if pairs else None
 
 
 def fit_together(first: Plan, other: Plan) -> bool:

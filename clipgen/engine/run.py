@@ -40,6 +40,7 @@ class Run:
     """The run of plans that differ in prompt, seed and init image only.
 
     images (B, 3, H, W) in [0, 1]: the init images at full size, if the pictures start from any.
+    begun: likewise, the images from which latents begin, if not from those that the pictures are held to.
     snapshots: one for each picture, all after the same number of updates, to continue from.
     on_stage: called with a few words on each stage before the first step, and on those of the enlargement.
     stop: raises Abandoned out of either once it was asked for; what was reached can still be kept.
@@ -53,6 +54,7 @@ class Run:
         snapshots: Sequence[Snapshot] = (),
         on_stage: Callable[[str], None] = lambda _stage: None,
         stop: Stop | None = None,
+        begun: Tensor | None = None,
     ) -> None:
         self._plan, self._models = plans[0], models
         self._stop = stop or Stop()
@@ -70,7 +72,7 @@ class Run:
             for row, snapshot in enumerate(snapshots):
                 restore_(self.loop, row, snapshot.tensors)
         else:
-            self._start_(images)
+            self._start_(images if begun is None else begun)
         self._recovery.remember(self.loop)
 
     @property
