@@ -42,7 +42,7 @@ def target(prompts: str, blend: str, init: torch.Tensor | None = None, *targets:
     asked = replace(asked, prompts=parse_prompts(prompts), blend="apart", targets=rows)
     object.__setattr__(asked, "blend", blend)  # a change needs an init image, which fakes need not name
     images = tuple(torch.ones(1, 3, 8, 8) * torch.tensor([0, 0, 1.0]).view(3, 1, 1) for _ in rows)
-    made: Targets = _of_texts([asked], fake_models(), Given(init, None, images), list(zip(rows, images, strict=True)))
+    made: Targets = _of_texts([asked], fake_models(), Given(init, targets=images), list(zip(rows, images, strict=True)))
     assert made.weights[0][0].tolist() == [1.0] + [0.0] * len(asked.prompts)
     return made.vectors[0][0, 0]
 
@@ -106,4 +106,5 @@ def test_a_mixture_is_typed_in_place_of_a_prompt_recorded_and_replayed(cli: Cli)
     from_file = cli("run", "job.toml", *SMALL)
     assert Image.open(from_file.stdout.strip()).tobytes() == Image.open(picture).tobytes()
     both = cli("--mix", "red", "blue", "0.25", "--sum", *SMALL)
-    assert both.exit_code == 2 and "--sum and --mix exclude each other" in both.stderr
+    assert both.exit_code == 2
+    assert "--sum and --mix exclude each other" in both.stderr

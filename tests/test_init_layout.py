@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from clipgen.config.holding import PURE_NOISE
 from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts
-from clipgen.config.resolve import PURE_NOISE, resolve
+from clipgen.config.resolve import resolve
 from clipgen.config.settings import UnclipSettings
 from clipgen.core.contracts import Moment
 from clipgen.session.planning import change_plan

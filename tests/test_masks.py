@@ -55,9 +55,8 @@ def test_an_edit_is_recorded_replayed_and_resumed(cli: Cli) -> None:
     [edit] = read_recipe(picture).plan.edit
     assert (edit.mask, len(edit.sha256), edit.feather) == ("mask.png", 64, 0.1)
     refused = cli("replay", str(picture), "--init", "photo.png")
-    assert (
-        refused.exit_code == 2 and "has the mask 'mask.png', which is not inside it; add --mask FILE" in refused.stderr
-    )
+    assert refused.exit_code == 2
+    assert "has the mask 'mask.png', which is not inside it; add --mask FILE" in refused.stderr
     again = cli("replay", str(picture), "--init", "photo.png", "--mask", "mask.png")
     assert Image.open(again.stdout.strip()).tobytes() == Image.open(picture).tobytes()
     longer = cli("resume", str(picture), "--steps", "9")
@@ -109,7 +108,8 @@ def test_an_edit_that_makes_no_sense_is_refused_in_one_line(cli: Cli, args: tupl
     assert said in result.stderr
     assert not Path("outputs").exists()
     alone = cli("red", *SMALL, "--mask", "left")
-    assert alone.exit_code == 2 and "--mask needs an init image; add --init FILE" in alone.stderr
+    assert alone.exit_code == 2
+    assert "--mask needs an init image; add --init FILE" in alone.stderr
 
 
 def test_what_is_transparent_may_change(tmp_path: Path) -> None:
@@ -120,7 +120,8 @@ def test_what_is_transparent_may_change(tmp_path: Path) -> None:
     inputs, _ = load_inputs(str(tmp_path / "photo.png"), EditSettings(str(tmp_path / "mask.png")), ())
     assert inputs.mask is not None
     found = np.asarray(inputs.mask)
-    assert found[1, 2] == 255 and found.sum() == 255
+    assert found[1, 2] == 255
+    assert found.sum() == 255
 
 
 def test_the_edge_is_soft_inside_and_hard_outside() -> None:
@@ -129,7 +130,8 @@ def test_the_edge_is_soft_inside_and_hard_outside() -> None:
     soft = feathered(chosen, 4)
     assert soft[~chosen].max() == 0
     assert soft[chosen].min() > 0
-    assert soft[0, 0, 20, 20] == 1 and soft[0, 0, 20, 39] == 1  # the border of the picture is no edge
+    assert soft[0, 0, 20, 20] == 1
+    assert soft[0, 0, 20, 39] == 1
     assert soft[0, 0, 10, 25] < soft[0, 0, 12, 25] < soft[0, 0, 14, 25] == 1
     assert torch.equal(feathered(chosen, 0), chosen.float())
 
@@ -149,7 +151,11 @@ def test_the_window_has_the_shape_of_the_picture_and_holds_the_mask() -> None:
     chosen = torch.zeros(32, 48, dtype=torch.bool)
     chosen[4:10, 40:47] = True
     left, top, right, bottom = window(chosen)
-    assert left <= 40 and right >= 47 and top <= 4 and bottom >= 10 and right <= 48
+    assert left <= 40
+    assert right >= 47
+    assert top <= 4
+    assert bottom >= 10
+    assert right <= 48
     assert abs((right - left) / (bottom - top) - 1.5) < 0.2
     assert window(torch.ones(32, 48, dtype=torch.bool)) == (0, 0, 48, 32)
 

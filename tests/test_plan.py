@@ -115,15 +115,13 @@ RECORD = json.loads(made().to_json())
 PLACES = [place for place, _ in parts(RECORD) if place]
 LISTS = [place for place, value in parts(RECORD) if isinstance(value, list)]
 OWN_ADDED_LATER = {
-    "readings": (),
+    **dict.fromkeys(("readings", "motion", "targets", "edit"), ()),
     "precision": "fp32",
     "init_noise": 0.0,
     "tile": False,
     "cutout_schedule": ALWAYS,
-    "targets": (),
     "blend": "apart",
     "templates": False,
-    "edit": (),
 }
 ADDED_LATER = {
     **{(name,): value for name, value in OWN_ADDED_LATER.items()},

@@ -11,10 +11,10 @@ from PIL import Image
 from recipes import RECIPE, assert_refused, png_with, recipe_with
 from test_recipe import SMALL, made, pixels, replayed
 
+from clipgen.config.holding import held_unclips
 from clipgen.config.plan import Plan
 from clipgen.config.presets import INIT, NOISE, PRESETS, UNCLIP, GeneratorDefaults, Guidance, Preset
 from clipgen.config.prompts import Prompt
-from clipgen.config.resolve import held_unclips
 from clipgen.config.schedules import Schedule
 from clipgen.config.settings import CutoutSettings, LossSettings, PerceptorSettings
 from clipgen.outputs.metadata import read_recipe

@@ -100,9 +100,9 @@ def test_a_picture_that_goes_on_is_encoded_again_only_at_the_moments_to_come(mon
     snapshot, _ = stopped(asked, 7)
 
     class Watched(VQGANGenerator):
-        def reencode_(self) -> None:
+        def reencode_(self, images: Tensor, rest: Tensor | float = 0.0) -> Tensor:
             seen.append(len(recorder.steps))
-            super().reencode_()
+            return super().reencode_(images, rest)
 
     monkeypatch.setattr("clipgen.generators.vqgan.VQGANGenerator", Watched)
     made(asked, recorder, snapshot=snapshot)
@@ -117,7 +117,7 @@ def test_steps_are_shorter_from_when_a_picture_grows(monkeypatch: pytest.MonkeyP
             rates.extend(self.rates)
             super().step(scale)
 
-    monkeypatch.setattr("clipgen.engine.run.LatentOptimizer", Watched)
+    monkeypatch.setattr("clipgen.engine.between.LatentOptimizer", Watched)
     made(growing())
     assert rates == pytest.approx([0.4] * 6 + [0.1] * 6)
 

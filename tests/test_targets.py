@@ -97,7 +97,8 @@ def test_the_weight_of_a_target_scales_its_gradient_and_0_and_a_stop_silence_it(
     none = gradient(losses_of())
     one, two, off = (gradient(losses_of(f"image:x.png:{weight}", images=1)) - none for weight in (1, 2, 0))
     torch.testing.assert_close(two, 2 * one, rtol=1e-3, atol=1e-7)
-    assert one.abs().max() > 0 and off.abs().max() == 0
+    assert one.abs().max() > 0
+    assert off.abs().max() == 0
     stopped = gradient(losses_of("image:x.png:1:900", images=1)) - none
     torch.testing.assert_close(stopped, torch.zeros_like(stopped), atol=1e-7, rtol=0)
 
@@ -109,13 +110,15 @@ def test_an_image_prompt_pulls_towards_the_picture(kind: str) -> None:
     recorder = Recorder()
     made = optimise(asked, fake_models(), [recorder], init=Inputs(targets=(blue,)))
     red, green, shown = colour(made)
-    assert shown > red + 50 and shown > green + 50
+    assert shown > red + 50
+    assert shown > green + 50
     assert float(recorder.steps[-1].score) > 0.7  # texts without weight: it is scored by the picture
 
 
 def test_noise_prompts_differ_by_seed_and_embeddings_must_fit() -> None:
     first, again, other = (gradient(losses_of(f"noise:{seed}:1")) for seed in (1, 1, 2))
-    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
     with pytest.raises(UsageError, match=r"--embedding goes with none of the guiding models; .* take 12 numbers"):
         losses_of(f"embedding:{embedding_text([1.0, 2.0])}")
     assert losses_of(f"embedding:{embedding_text([1.0] * 12)}").find_gradients()
@@ -146,7 +149,8 @@ def test_a_run_with_targets_is_recorded_and_replayed(cli: Cli) -> None:
         ("noise", "3", False),
     ]
     refused = cli("replay", str(picture))
-    assert refused.exit_code == 2 and "add, with their paths: --image-prompt 'blue.png:0.5'" in refused.stderr
+    assert refused.exit_code == 2
+    assert "add, with their paths: --image-prompt 'blue.png:0.5'" in refused.stderr
     again = cli("replay", str(picture), *args[:4])
     assert Image.open(again.stdout.strip()).tobytes() == Image.open(picture).tobytes()
     assert "--image-prompt 'blue.png:0.5'" in cli("info", str(picture)).stdout
@@ -158,4 +162,5 @@ def test_a_picture_alone_can_be_the_prompt(cli: Cli) -> None:
     assert made.exit_code == 0, made.stderr
     assert made.stdout.strip() == "outputs/blue-1.png"
     refused = cli(*SMALL)
-    assert refused.exit_code == 2 and "say what to draw" in refused.stderr
+    assert refused.exit_code == 2
+    assert "say what to draw" in refused.stderr

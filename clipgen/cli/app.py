@@ -18,15 +18,19 @@ from clipgen.cli.losses import losses
 from clipgen.cli.models import models
 from clipgen.cli.replay import replay
 from clipgen.cli.report import escape_what_cannot_be_shown
+from clipgen.cli.restyle import restyle
 from clipgen.cli.resume import resume
 from clipgen.cli.run import run
 from clipgen.cli.train import train
 from clipgen.cli.words import words
 from clipgen.cli.world import world
+from clipgen.cli.zoom import zoom
 from clipgen.util.streams import forgive_standard_streams, let_go_of_standard_streams
 
 COMMANDS: dict[str, Callable[..., None]] = {
     DEFAULT_COMMAND: run,
+    "zoom": zoom,
+    "restyle": restyle,
     "batch": batch,
     "resume": resume,
     "info": info,

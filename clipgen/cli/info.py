@@ -53,6 +53,8 @@ def _planned(recipe: "Recipe") -> dict[str, str]:
     }
     if plan.tile:
         rows["tile"] = "yes"
+    if plan.motion:
+        rows["motion"] = str(plan.motion[0])
     if losses := ", ".join(str(row) for row in plan.losses if row.name != "prompt"):
         rows["losses"] = losses
     if plan.targets:

@@ -50,15 +50,15 @@ def typed(**values: object) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-Prompt = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="PROMPT",
-        help='What to draw, in English; "-" reads it from standard input. Separate several prompts with "|" and weight '
-        'them as in "a cat:2|fog:-0.5"; TEXT:WEIGHT:STOP also sets a stop. Scenes are separated by " ^ ".',
-        show_default=False,
-    ),
-]
+_PROMPT = typer.Argument(
+    metavar="PROMPT",
+    help='What to draw, in English; "-" reads it from standard input. Separate several prompts with "|" and weight '
+    'them as in "a cat:2|fog:-0.5"; TEXT:WEIGHT:STOP also sets a stop. Scenes are separated by " ^ ".',
+    show_default=False,
+)
+Prompt = Annotated[str, _PROMPT]
+PromptUnlessImplied = Annotated[str | None, _PROMPT]
+"""Options may stand for the prompt."""
 Picture = Annotated[
     Path, typer.Argument(metavar="PICTURE.png", help="A picture that clipgen made.", show_default=False)
 ]

@@ -3,7 +3,7 @@
 from clipgen.cli.edit_options import EditOptions
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import flat
-from clipgen.cli.options import CandidateOptions, EngineOptions, OutputOptions, PictureOptions, Prompt
+from clipgen.cli.options import CandidateOptions, EngineOptions, OutputOptions, PictureOptions, PromptUnlessImplied
 from clipgen.cli.sessions import job_fields, open_for_job
 from clipgen.cli.slips import oddities
 from clipgen.cli.steering_options import SteeringOptions
@@ -22,7 +22,7 @@ SAY = 'say what to draw, as in clipgen "a cat"'
 
 @flat
 def run(
-    prompt: Prompt = None,
+    prompt: PromptUnlessImplied = None,
     *,
     picture: PictureOptions,
     among: CandidateOptions,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clipgen.config.job import Job
-from clipgen.config.presets import INIT, NOISE, PRESETS, Guidance, Preset
+from clipgen.config.presets import INIT, NOISE, PRESETS, UNCLIP, Guidance, Preset
 from clipgen.config.targets import MIX, REGION, SUM
 from clipgen.errors import UsageError
 
@@ -12,7 +12,8 @@ def guidance_of(job: Job, preset: Preset) -> tuple[Guidance, str]:
     """Return the settings for where the latent begins, and that start, one of STARTS. Raises UsageError."""
     alone = _without_unclip(job)
     start = job.start or (INIT if job.init is not None else NOISE if alone else preset.start)
-    guidance = preset.guidance_from(NOISE if alone and start == INIT else start)
+    moves = job.motion is not None and start != UNCLIP
+    guidance = preset.moving_guidance if moves else preset.guidance_from(NOISE if alone and start == INIT else start)
     if guidance is None:
         having = " or ".join(one.name for one in PRESETS.values() if start in one.guidance)
         raise UsageError(
@@ -31,6 +32,7 @@ def _without_unclip(job: Job) -> str:
     reasons = {
         "a story": scenes_of(job) > 1,
         "--tile": job.tile,
+        "a camera": job.motion is not None,
         "--region": any(row.kind == REGION for row in job.target_rows),
         f"--{job.blend}": job.blend in (MIX, SUM),
         "a prompt without texts": not any(prompt.weight for prompt in job.prompts),

@@ -9,6 +9,7 @@ from typing import Any, Self
 from clipgen.config.checks import check_choice, check_whole, checked_number, checked_record, load_json
 from clipgen.config.edits import AROUND, FEATHER, NOWHERE, EditSettings, parse_extension
 from clipgen.config.losses import LOSS_KINDS, TYPED_LOSSES
+from clipgen.config.motion import MotionSettings
 from clipgen.config.presets import AUTO, BACKENDS, DEFAULT_BACKEND, INIT, PRESETS, STARTS, Size
 from clipgen.config.prompts import MAX_WEIGHT, Prompt, check_prompts, prompt_from_record, prompt_record, spell_prompts
 from clipgen.config.schedules import ALWAYS, Schedule
@@ -28,7 +29,7 @@ MAX_PERCEPTORS = 8
 _LISTS = ("clips", "classifiers", "losses", "targets")
 _LATER = (
     *_LISTS,
-    *("network", "start", "precision", "init_noise", "tile", "first_cutouts"),
+    *("network", "start", "precision", "init_noise", "tile", "first_cutouts", "motion"),
     *("blend", "templates", "mask", "extend", "feather", "inside"),
 )
 """Fields that a record omits when they are unset, so that it reads the same with and without them."""
@@ -69,6 +70,8 @@ class Job:
     """Cutouts in the first step, from which they rise to `cutouts`; None for always as many."""
     tile: bool = False
     """Whether opposite edges are to fit together."""
+    motion: MotionSettings | None = None
+    """How the picture moves during the run; a mapping of its fields is taken, too."""
     losses: tuple[str, ...] = ()
     """Losses beside the preset's, or in place of those of the same name, see `LossSettings.parse`."""
     targets: tuple[str, ...] = ()
@@ -116,6 +119,7 @@ class Job:
         for name in ("tile", "templates"):
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"--{name} must be true or false, got {quoted(getattr(self, name))}")
+        object.__setattr__(self, "motion", MotionSettings.of(self.motion))
         object.__setattr__(self, "losses", _checked_losses(self.losses, has_init=self.init is not None))
         object.__setattr__(self, "targets", checked_targets(self.targets))
         check_blend(self.blend or APART, self.prompts, self.target_rows, has_init=self.init is not None)

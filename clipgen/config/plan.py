@@ -10,6 +10,7 @@ from typing import Any, Self
 from clipgen.config.checks import check_choice, check_whole, checked_number, load_json
 from clipgen.config.edits import EditSettings
 from clipgen.config.job import MAX_CUTOUTS, MAX_SEED, MAX_STEPS, checked_rate, checked_size
+from clipgen.config.motion import MotionSettings
 from clipgen.config.presets import BACKENDS, PRESETS, STARTS, Size
 from clipgen.config.prompts import Prompt, check_prompts, prompt_from_record, prompt_record, spell_prompts
 from clipgen.config.records import added_later, read_fields
@@ -81,6 +82,8 @@ class Plan:
     """Whether each text is a label, whose target is its mean over the templates of zero-shot classification."""
     edit: tuple[EditSettings, ...] = added_later(())
     """Which part of the init image may change; at most one, and the whole picture without one."""
+    motion: tuple[MotionSettings, ...] = added_later(())
+    """How the picture moves during the run; at most one, and none with an unCLIP, which enlarges a still picture."""
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts, alone=not self.targets)
@@ -97,7 +100,8 @@ class Plan:
         check_size(self.size, self.generator.stride, self.backend)
         for name in ("perceptors", "losses", "judges", "models"):
             check_whole(f"plan: the number of {name}", len(getattr(self, name)), 0, MAX_PARTS)
-        check_whole("plan: the number of unclip", len(self.unclip), 0, 1)
+        check_whole("plan: the number of unclip", len(self.unclip), 0, 0 if self.motion else 1)
+        check_whole("plan: the number of motion", len(self.motion), 0, 1)
         check_whole("plan: the number of edits", len(self.edit), 0, 1)
         check_whole("plan: the number of targets", len(self.targets), 0, MAX_TARGETS)
         check_blend(self.blend, self.prompts, self.targets, has_init=bool(self.init))

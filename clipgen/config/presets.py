@@ -71,6 +71,8 @@ class Preset:
     """By start, one of STARTS; the first is the default without an init image."""
     judges: tuple[str, ...] = ()
     """Names of perceptors that rank pictures and do not guide; if empty, those that guide rank them."""
+    moving: Guidance | None = None
+    """The settings of runs whose picture moves; None for those of runs from noise."""
     size: Size = (256, 256)
     memory: int = 0
     """Bytes that a default run with backend vqgan takes at full speed; with less, cutouts are processed in parts."""
@@ -95,6 +97,11 @@ class Preset:
     def guidance_from(self, start: str) -> Guidance | None:
         """Return the settings for a start, one of STARTS; None if the preset has none."""
         return self.guidance.get(NOISE if start in PATTERNS else start)
+
+    @property
+    def moving_guidance(self) -> Guidance:
+        """The settings of runs whose picture moves, wherever they start."""
+        return self.moving or self.guidance[NOISE]
 
     @property
     def generators(self) -> Mapping[str, GeneratorDefaults]:
@@ -169,6 +176,15 @@ _STARTER_CLASSIC = Guidance(
         "pixels": GeneratorDefaults(_PIXELS, steps=100, lr=0.02, cutouts=16),
     }
 )
+_STARTER_MOVING = Guidance(
+    {
+        **_STARTER_CLASSIC.generators,
+        "vqgan": GeneratorDefaults(
+            replace(_STARTER_VQGAN, optimizer="adam", small_until=0.0), steps=100, lr=0.2, cutouts=4
+        ),
+    }
+)
+"""Steps that do not get shorter would have the colours flicker without the momentum of Adam."""
 _STARTER_INIT = Guidance(
     {
         "vqgan": GeneratorDefaults(
@@ -227,6 +243,7 @@ PRESETS: dict[str, Preset] = {
             summary="small models that ship inside the package: offline, fast on a CPU, trained on a drawn world",
             perceptors=(PerceptorSettings("starter/clip"), PerceptorSettings("starter/clip-fine")),
             guidance={UNCLIP: _STARTER_UNCLIP, NOISE: _STARTER_CLASSIC, INIT: _STARTER_INIT},
+            moving=_STARTER_MOVING,
             judges=("starter/judge",),
             hold="layout",
             hold_scale=0.3,

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from clipgen.config.beginnings import guidance_of, scenes_of
 from clipgen.config.classes import things_in
-from clipgen.config.edits import AROUND
 from clipgen.config.guides import shared
+from clipgen.config.holding import held_unclips, hold_weight, init_weight
 from clipgen.config.job import Job, weighted
+from clipgen.config.motion import steps_with
 from clipgen.config.plan import MAX_PIXELS, Plan, spell
 from clipgen.config.presets import (
     AUTO,
@@ -33,7 +34,6 @@ from clipgen.config.settings import (
     LossSettings,
     ModelHash,
     PerceptorSettings,
-    UnclipSettings,
 )
 from clipgen.config.targets import APART
 from clipgen.config.unknown import unknown_in
@@ -43,14 +43,10 @@ from clipgen.weights import registry
 
 MAX_ASPECT = 8.0
 """Largest aspect ratio that is taken over from an init image."""
-HOLD_AROUND = 0.4
-"""How much less a picture is held to the colours around a mask than to an init image."""
-PURE_NOISE = 20.0
-"""Standard deviation of noise, in units of that of the data, that hides all of these."""
 LR_SCHEDULE = Schedule("cosine", 1.0, 0.1)
 """Large steps compose the picture; small ones at the end refine its details."""
-STORY_LR_SCHEDULE = Schedule.constant(0.7)
-"""The last scene has to compose, too."""
+STEADY_LR_SCHEDULE = Schedule.constant(0.7)
+"""The last scene of a story has to compose, too, and a camera brings something into sight until the end."""
 
 
 def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tuple[Plan, list[str]]:
@@ -74,7 +70,7 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
         prompts=job.prompts,
         seed=job.seed,
         size=size,
-        steps=defaults.steps * scenes_of(job) if job.steps is None else job.steps,
+        steps=job.steps or steps_with(job.motion, defaults.steps * scenes_of(job)),
         backend=backend,
         preset=name,
         generator=generator,
@@ -83,12 +79,13 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
         cutout_schedule=job.cutout_schedule,
         augmentations=guidance.augmentations,
         lr=defaults.lr if job.lr is None else job.lr,
-        lr_schedule=LR_SCHEDULE if scenes_of(job) == 1 else STORY_LR_SCHEDULE,
+        lr_schedule=STEADY_LR_SCHEDULE if scenes_of(job) > 1 or job.motion else LR_SCHEDULE,
         losses=steered((*_losses(job, preset, guides.perceptors), *defaults.losses), job.losses),
         start=start,
         init=job.init or "",
         init_noise=job.init_noise or 0.0,
         tile=job.tile,
+        motion=(job.motion,) if job.motion else (),
         unclip=held_unclips(guidance.unclip, init_weight(job, preset)),
         judges=tuple(name for name in preset.judges if name not in [row.weights for row in guides.perceptors]),
         models=(),
@@ -226,33 +223,6 @@ def steered(losses: Sequence[LossSettings], typed: Sequence[str]) -> tuple[LossS
     kept = [asked.pop(row.name, row) for row in losses]
     rows = (*kept, *asked.values())
     return tuple(row for row in rows if row.name == "prompt" or (row.weight.start, row.weight.end) != (0.0, 0.0))
-
-
-def init_weight(job: Job, preset: Preset) -> float:
-    """Return how strongly a picture is held to its init image; less by default to mere colours inside a mask."""
-    usual = preset.init_weight * (HOLD_AROUND if job.edit and job.edit.inside == AROUND else 1.0)
-    return usual if job.init_weight is None else job.init_weight
-
-
-def hold_weight(job: Job, preset: Preset) -> float:
-    """Return the weight of the loss that holds a picture to its init image; 0 without one."""
-    return init_weight(job, preset) * preset.hold_scale if job.init else 0.0
-
-
-def held_unclips(unclips: Sequence[UnclipSettings], weight: float) -> tuple[UnclipSettings, ...]:
-    """Return the settings of unCLIPs, given for an init weight of 1, for another one.
-
-    They go from a picture that has nothing of the init image, at 0, to the image itself.
-    """
-    return tuple(
-        replace(
-            row,
-            init_img2img_noise=min(row.init_img2img_noise / max(weight, 1e-6), PURE_NOISE),
-            layout_guidance=row.layout_guidance * min(weight, 2.0),
-            layout_share=weight * row.layout_share / (1 + (weight - 1) * row.layout_share),
-        )
-        for row in unclips
-    )
 
 
 def _is_ready(job: Job, preset: str) -> bool:

@@ -48,8 +48,8 @@ class Encoder(Protocol):
     def start_from_images_(self, images: Tensor) -> None:
         """Start at the latents of images (B, 3, H, W) in [0, 1]."""
 
-    def reencode_(self) -> None:
-        """Replace the latents by the encodings of the images they decode to; the start itself is kept."""
+    def reencode_(self, images: Tensor, rest: Tensor | float = 0.0) -> Tensor:
+        """Continue at the latents of images (B, 3, H, W), plus `rest`; returns those before, less those of images."""
 
     def distance_to_start(self) -> Tensor:
         """Return the mean squared distances (B,) of the latents from where they started."""

@@ -22,7 +22,6 @@ from clipgen.util.randomness import generator_for
 
 SUPERSAMPLING = 2
 """A cutout is sampled at this multiple of its size along each axis, then averaged."""
-
 _DRAWN = ("scale", "x", "y", "angle", "shear", "tilt_x", "tilt_y", "mirror", "light", "contrast", "saturation", "noise")
 
 

@@ -9,7 +9,6 @@ from torch import Tensor
 BETAS = (0.9, 0.999)
 EPSILON = 1e-12
 """Far below the gradients of single logits among thousands, which Adam's usual 1e-8 would damp."""
-
 COARSE = 16  # cells a side
 
 Rule = Callable[[Tensor, Tensor, dict[str, Tensor], Tensor, float, int], None]

@@ -21,6 +21,8 @@ class Inputs:
     """RGB, already extended."""
     mask: Image | None = None
     """Grey (mode L), of the size of `init`: what is white there may change."""
+    begun: Image | None = None
+    """RGB: where the latent begins, if not at the init image, to which the picture is then held."""
     targets: tuple[Image, ...] = ()
     """RGB, for each target of the plan that is a file, in their order; masks of regions are grey."""
 
@@ -46,5 +48,7 @@ def given_by(inputs: Sequence[Inputs], size: tuple[int, int], on: device) -> Giv
 
     inits = [to_tensor(each.init, size).to(on) for each in inputs if each.init]
     masks = [to_tensor(each.mask, size).to(on) for each in inputs if each.mask]
+    begun = [to_tensor(each.begun or each.init, size).to(on) for each in inputs if each.init]
     targets = tuple(as_tensor(image).to(on) for image in inputs[0].targets)
-    return Given(torch.cat(inits) if inits else None, torch.cat(masks) if masks else None, targets)
+    init, mask, begin = (torch.cat(images) if images else None for images in (inits, masks, begun))
+    return Given(init, mask, begin if any(each.begun for each in inputs) else None, targets)

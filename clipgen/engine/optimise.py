@@ -163,7 +163,8 @@ def optimise_together(
 def _begin(tasks: Sequence[Task], models: Models, stop: Stop, on_stage: Callable[[str], None]) -> Run:
     plans, given = [task.plan for task in tasks], _given(tasks, models.device)
     try:
-        return Run(plans, models, given, [task.snapshot for task in tasks if task.snapshot], on_stage, stop)
+        snapshots = [task.snapshot for task in tasks if task.snapshot]
+        return Run(plans, models, given, snapshots, on_stage, stop)
     except Abandoned as error:
         raise Interrupted("stopped before the first step") from error
 

@@ -12,12 +12,11 @@ from torch import Tensor
 
 from clipgen import generators
 from clipgen.config.plan import Plan, spell
-from clipgen.config.presets import Size
-from clipgen.config.resolve import half, square
-from clipgen.core.contracts import Encoder, Generator, Growable, Proposal, Step
+from clipgen.config.resolve import square
+from clipgen.core.contracts import Proposal, Step
 from clipgen.core.loop import CutoutPlan, Loop, Measured
 from clipgen.core.losses import Objective
-from clipgen.core.optim import LatentOptimizer
+from clipgen.engine.between import Between, encoder_of, optimizer_of, settle_
 from clipgen.engine.cost import CostEstimate
 from clipgen.engine.memory import MicroBatches, is_memory_error, room
 from clipgen.engine.microbatch import decoding, embedding
@@ -25,7 +24,7 @@ from clipgen.engine.models import Models, proposal_module
 from clipgen.engine.objective import objective_of
 from clipgen.engine.recovery import Recovery
 from clipgen.engine.snapshot import Snapshot, copy_rows, restore_, tensors_of
-from clipgen.errors import DivergedError, OutOfMemoryError, UsageError
+from clipgen.errors import DivergedError, OutOfMemoryError
 from clipgen.steering.given import Given
 from clipgen.steering.masks import SHARE_OF_WINDOW, edit_of_plan, erased
 from clipgen.steering.starts import first_images
@@ -98,7 +97,7 @@ class Run:
     def snapshot(self, row: int) -> Snapshot:
         """Return a copy of the state of one picture."""
         tensors = copy_rows(tensors_of(self.loop), slice(row, row + 1))
-        return Snapshot(self.done, not self._growth, self.loop.optimizer.rates[row], tensors)
+        return Snapshot(self.done, self._between.grown, self.loop.optimizer.rates[row], tensors)
 
     def find_gradients(self) -> list[Step]:
         """Decode the pictures and compute the gradients; returns the step of each.
@@ -118,7 +117,7 @@ class Run:
 
     def finish(self) -> list[Step]:
         """Decode and score the final pictures, however many updates were made."""
-        self._settle()
+        settle_(self.loop)
         self._set_cutouts()
         with torch.no_grad():
             measured = self.loop.measure(self.loop.decode(self.loop.generator))
@@ -146,16 +145,17 @@ class Run:
         plan = self._plan
         done = snapshots[0].done if snapshots else 0
         grown = images is not None or (bool(snapshots) and snapshots[0].grown)
-        self._growth = 0 if grown else min(int(plan.steps * plan.generator.small_until), plan.steps - 1)
-        moments = [int(plan.steps * share) for share in plan.generator.reencode_at]
-        self._reencodings = [moment for moment in moments if moment >= max(done, 1)]
+        self._between = Between(plan, self._proposal, self._stop, done=done, grown=grown)
+        size, device = self._between.size, self._models.device
         generator = generators.create(
-            plan.backend, self._models.network, self._models.device, len(self._seeds), self._size, plan.generator
+            plan.backend, self._models.network, device, len(self._seeds), size, plan.generator
         )
+        if plan.motion:
+            encoder_of(generator)  # raises what the first move would
         rates = [snapshot.lr for snapshot in snapshots] or [plan.lr] * len(self._seeds)
         loop = Loop(
             generator=generator,
-            optimizer=_optimizer(plan, generator, rates),
+            optimizer=optimizer_of(plan, generator, rates),
             objective=objective,
             guides=self._models.guides,
             cutouts=CutoutPlan(plan.cutouts, plan.size, plan.augmentations),
@@ -169,39 +169,30 @@ class Run:
             self._edit.hold_(generator)
         return loop
 
-    @property
-    def _size(self) -> Size:
-        """Width and height of the pictures now."""
-        return half(self._plan.size, self._plan.generator.stride) if self._growth else self._plan.size
-
     def _start_(self, given: Given) -> None:
         """Start the latents from the init images, or from the proposed images, and from noise where there are none."""
         generator = self.loop.generator
-        begun = first_images(self._plan, given, self._size, self._seeds)
+        begun = first_images(self._plan, given, self._between.size, self._seeds)
         if begun is not None:
-            _encoder(generator).start_from_images_(begun.to(self._models.device))
+            encoder_of(generator).start_from_images_(begun.to(self._models.device))
             return
         generator.start_from_noise_(self._seeds)
         if not self._proposal or not (proposed := self._proposal.images()):
             return
-        self._settle()
+        settle_(self.loop)
         others = {row: self.snapshot(row) for row in range(len(self._seeds)) if row not in proposed}
         with torch.no_grad():
             starts = generator.decode()
             size = starts.shape[3], starts.shape[2]
             for row, image in proposed.items():
                 starts[row] = resized(image[None], size)[0]
-            _encoder(generator).start_from_images_(starts)
+            encoder_of(generator).start_from_images_(starts)
         for row, noise in others.items():
             restore_(self.loop, row, noise.tensors)
 
     def _try_to_find_gradients(self) -> Measured | None:
         try:
-            self._grow_if_due()
-            if self._reencodings and self.done >= self._reencodings[0]:
-                self._settle()
-                _encoder(self.loop.generator).reencode_()
-                self._reencodings = self._reencodings[1:]
+            self._between.change_(self.loop, self._recovery)
             self._set_cutouts()
             return self.loop.find_gradients()
         except (MemoryError, RuntimeError) as error:
@@ -224,28 +215,6 @@ class Run:
                 self._edit.composing(loop.decode),
                 self._edit.leaning(loop.embed, 1.0 if self._proposal else SHARE_OF_WINDOW),
             )
-
-    def _grow_if_due(self) -> None:
-        """Continue at full size from the pictures so far, enlarged by the proposal; no change if memory runs out."""
-        if not self._growth or self.done < self._growth:
-            return
-        self._settle()
-        loop, plan = self.loop, self._plan
-        if not isinstance(loop.generator, Growable):
-            raise UsageError(f"--backend {plan.backend} has one size only, so that it cannot start small")
-        with torch.no_grad(), self._stop.abandoning():
-            small = loop.generator.decode()
-            images = self._proposal.enlarge(small, plan.size) if self._proposal else resized(small, plan.size)
-        large: Generator = loop.generator.at_size(plan.size)
-        _encoder(large).start_from_images_(images)
-        rates = [rate * plan.generator.full_lr_share for rate in loop.optimizer.rates]
-        loop.generator, loop.optimizer = large, _optimizer(plan, large, rates)
-        self._growth = 0
-        self._recovery.remember(loop)
-
-    def _settle(self) -> None:
-        """Make decoding deterministic, as at the end of the run."""
-        self.loop.generator.set_step(self.total, self.total, self._seeds)
 
     def _set_cutouts(self) -> None:
         """Take as many cutouts as the plan has at this step."""
@@ -296,13 +265,3 @@ class Run:
         if image.isfinite().all():
             self._finite[row] = image
         return self._finite.get(row, image)
-
-
-def _optimizer(plan: Plan, generator: Generator, rates: Sequence[float]) -> LatentOptimizer:
-    return LatentOptimizer(generator.parameters(), rates, plan.generator.optimizer, plan.generator.fall)
-
-
-def _encoder(generator: Generator) -> Encoder:
-    if not isinstance(generator, Encoder):
-        raise UsageError(f"{type(generator).__name__} cannot start from an image; use another --backend")
-    return generator

@@ -71,9 +71,11 @@ class DVAEGenerator:
         with torch.no_grad():
             self._start_from_(picture_by_picture(self._standardised, images))
 
-    def reencode_(self) -> None:
+    def reencode_(self, images: Tensor, rest: Tensor | float = 0.0) -> Tensor:
         with torch.no_grad():
-            self._logits.set_(picture_by_picture(self._standardised, self.decode()))
+            before, encoded = self._logits.value(), picture_by_picture(self._standardised, images)
+            self._logits.set_(encoded + rest)
+        return before - encoded
 
     def set_step(self, step: int, total: int, seeds: Sequence[int]) -> None:
         progress = step / total

@@ -57,8 +57,11 @@ class PixelGenerator:
         self._image.set_(self._encode(images))
         self._start = self._image.value().detach()
 
-    def reencode_(self) -> None:
-        """Do nothing: the latent is the picture."""
+    def reencode_(self, images: Tensor, rest: Tensor | float = 0.0) -> Tensor:
+        with torch.no_grad():
+            before, encoded = self._image.value(), self._encode(images)
+            self._image.set_(encoded + rest)
+        return before - encoded
 
     def set_step(self, step: int, total: int, seeds: Sequence[int]) -> None:
         """Do nothing: decoding is deterministic."""

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from clipgen.config.settings import GeneratorSettings
     from clipgen.generators.networks import VQGANNetwork
 
-
 CONTRAST = 0.08
 """How far patches start from the mean code, as a fraction of the way to a random code."""
 PATCH = 16
@@ -68,10 +67,13 @@ class VQGANGenerator:
         with torch.no_grad():
             self._start_from_(picture_by_picture(self._network.encode, images))
 
-    def reencode_(self) -> None:
+    def reencode_(self, images: Tensor, rest: Tensor | float = 0.0) -> Tensor:
         with torch.no_grad():
-            self._latent.set_(picture_by_picture(self._network.encode, self.decode()))
+            encoded = picture_by_picture(self._network.encode, images)
+            before = self._latent.value() - encoded
+            self._latent.set_(encoded + rest)
         self.project_()
+        return before
 
     def set_step(self, step: int, total: int, seeds: Sequence[int]) -> None:
         """Do nothing: decoding is deterministic."""

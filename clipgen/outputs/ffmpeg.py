@@ -1,4 +1,4 @@
-"""A running ffmpeg: bytes go into its pipe, a file comes out, and every failure is an `OSError`."""
+"""A running ffmpeg: bytes go in and a file comes out, or the other way; every failure is an `OSError`."""
 
 import contextlib
 import subprocess
@@ -13,6 +13,11 @@ import imageio_ffmpeg
 
 QUEUED = 4
 """How many pieces of data wait for ffmpeg at most, such as frames, before `Encoder.write` waits, too."""
+FORMATS = "mov,matroska,avi,gif,apng,mpegts,mpeg,flv,asf,ogg"
+"""What ffmpeg reads of films of other people: no playlists, which name other files, and no texts."""
+_READING = ("-protocol_whitelist", "file,pipe", "-format_whitelist", FORMATS)
+PATIENCE = 60
+"""Seconds that ffmpeg may take to say what a film is."""
 _NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # exists on Windows only, which needs it
 
 
@@ -21,11 +26,14 @@ class Encoder:
 
     A thread feeds ffmpeg, so that a run does not wait for the encoding of its frames. As a context manager it ends
     ffmpeg on exit, whatever happened. Every failure is an `OSError` with the message of ffmpeg.
+
+    sound: a film of which the first sound, if it has any, is taken along, in the format that `target` names.
     """
 
-    def __init__(self, source: Sequence[str], target: Sequence[str], path: Path) -> None:
+    def __init__(self, source: Sequence[str], target: Sequence[str], path: Path, *, sound: Path | None = None) -> None:
         # Without "file:" a path could be taken for an option or, with a colon in it, for a protocol.
-        files = [*source, "-i", "-", "-an", *target, f"file:{path}"]
+        other = ["-an"] if sound is None else [*_READING, "-i", f"file:{sound}", "-map", "0:v", "-map", "1:a:0?"]
+        files = [*source, "-i", "-", *other, *target, f"file:{path}"]
         command = [_program(), "-loglevel", "error", "-nostdin", "-y", *files]
         with contextlib.ExitStack() as on_error:
             self._complaints = on_error.enter_context(tempfile.TemporaryFile())
@@ -108,9 +116,50 @@ class Encoder:
         """Return the last line that ffmpeg wrote about its failure; empty if there is none."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=5)  # its last output may not have arrived yet
-        self._complaints.seek(0)
-        lines = self._complaints.read().decode("utf-8", "replace").strip().splitlines()
-        return lines[-1] if lines else ""
+        return _last_line(self._complaints)
+
+
+def describe(path: Path) -> str:
+    """Return what ffmpeg says about a film, or why it is none. Raises OSError."""
+    command = [_program(), "-hide_banner", "-nostdin", *_READING, "-i", f"file:{path}"]
+    try:
+        found = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired as error:
+        raise OSError(f"ffmpeg did not answer within {PATIENCE} seconds") from error
+    return found.stderr.decode("utf-8", "replace")
+
+
+def read(path: Path, target: Sequence[str], size: int) -> Iterator[bytes]:
+    """Yield what ffmpeg makes of the film `path` in the format `target`, in pieces of `size` bytes, the last shorter.
+
+    Only one piece is in memory. Raises OSError.
+    """
+    command = [_program(), "-loglevel", "error", "-nostdin", *_READING, "-i", f"file:{path}", *target, "-"]
+    with tempfile.TemporaryFile() as complaints:
+        process = subprocess.Popen(  # noqa: S603 - as above
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            process_group=0,
+            creationflags=_NEW_GROUP,
+        )
+        pipe = cast(IO[bytes], process.stdout)
+        try:
+            while piece := pipe.read(size):
+                yield piece
+            if process.wait() != 0:
+                raise OSError(_last_line(complaints) or f"ffmpeg ended with status {process.returncode}")
+        finally:
+            process.kill()
+            process.wait()
+            pipe.close()
+
+
+def _last_line(complaints: IO[bytes]) -> str:
+    complaints.seek(0)
+    lines = complaints.read().decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else ""
 
 
 def _program() -> str:

@@ -10,14 +10,18 @@ from pathlib import Path
 
 from torch import Tensor
 
+from clipgen.config.motion import MotionSettings
 from clipgen.core.contracts import Outcome, Step
 from clipgen.outputs.ffmpeg import Encoder
 from clipgen.outputs.footage import PNG_STREAM, Digests, Footage, LostFramesError
 from clipgen.outputs.png import reason_of
+from clipgen.steering.camera import on_the_way
 from clipgen.util.files import partial_path, publish
 from clipgen.util.images import to_pil
 
 FILM_SECONDS = 8
+MOVING_SECONDS = 12
+"""The most for a moving run, whose every step is a frame if there is time: a camera has to glide."""
 HOLD_SECONDS = 1
 
 # GIF files get large, so they have a smaller size and fewer frames. palettegen keeps every distinct colour that it
@@ -67,6 +71,14 @@ def schedule(total: int, max_fps: int) -> Schedule:
     )
 
 
+@cache
+def moving_schedule(total: int, max_fps: int) -> Schedule:
+    """Take every step from 0 to `total`, or every other, every third ..., for at most `MOVING_SECONDS`."""
+    apart = max(-(-total // (MOVING_SECONDS * max_fps)), 1)
+    steps = frozenset(range(0, total + 1, apart))
+    return Schedule(steps, fps=max(min(round(len(steps) / FILM_SECONDS), max_fps), 4))
+
+
 class FilmSink:
     """Writes the film of a run to `path`, whose suffix selects the format.
 
@@ -74,6 +86,8 @@ class FilmSink:
     often, gives the same film as one that was not: a resumed run passes the same folder and, as `done`, the number of
     updates after which it continues. Without it, the frames go to a temporary folder, and the film of a resumed run
     begins where that run began.
+
+    `motion` is that of the run, if its pictures move: each frame shows how far the camera has come at its step.
 
     `on_stage` receives what is done in the end, which takes a moment. `digests` are as for `Footage`; a film whose
     frames could not be kept is noted there, too, so that no resumed run takes the others for all. `claim` is as for
@@ -89,6 +103,7 @@ class FilmSink:
         done: int = 0,
         on_stage: Callable[[str], None] = lambda _stage: None,
         *,
+        motion: MotionSettings | None = None,
         digests: Digests | None = None,
         claim: Callable[[Path, Path], None] = lambda _partial, _path: None,
     ) -> None:
@@ -98,7 +113,7 @@ class FilmSink:
         """Whether the `problem` is that frames are lost, so that no resumed run can write the film either."""
         self._on_stage, self._claim = on_stage, claim
         self._kind = path.suffix.removeprefix(".")
-        self._digests = digests
+        self._digests, self._motion = digests, motion
         self._partial = partial_path(path)
         self._format = FORMATS[path.suffix]
         self._last: Step | None = None
@@ -165,15 +180,27 @@ class FilmSink:
         step = self._last
         if step is None or step.index <= self._filmed:
             return
-        if step.index in schedule(step.total, self._format.max_fps).steps:
+        if step.index in self._schedule(step.total).steps:
             self._attempt(lambda: self._film(step))
 
     def _film(self, step: Step) -> None:
         if self._footage is None:
             self._private = tempfile.TemporaryDirectory(prefix="clipgen-", ignore_cleanup_errors=True)
             self._footage = Footage(Path(self._private.name), self._kind)
-        self._footage.add(step.index, to_pil(step.image))
+        self._footage.add(step.index, to_pil(self._seen(step)))
         self._filmed = step.index
+
+    def _schedule(self, total: int) -> Schedule:
+        return (moving_schedule if self._motion else schedule)(total, self._format.max_fps)
+
+    def _seen(self, step: Step, *, is_last: bool = False) -> Tensor:
+        """Return the frame (3, H, W) of a step; pictures move before their steps, but for the last one."""
+        if self._motion is None:
+            return step.image
+        since = step.index % self._motion.every
+        if is_last and step.index and not since:
+            since = self._motion.every
+        return on_the_way(step.image, self._motion, since / self._motion.every)
 
     def _keep(self) -> None:
         if self._footage is not None:
@@ -181,11 +208,11 @@ class FilmSink:
 
     def _publish(self, last: Step) -> None:
         """Write the film of all footage, holding the `last` step for a while at its end."""
-        fps = schedule(last.total, self._format.max_fps).fps
+        fps = self._schedule(last.total).fps
         with Encoder((*PNG_STREAM, "-r", str(fps)), self._format.arguments, self._partial) as encoder:
             for part in self._footage.read() if self._footage else ():
                 encoder.write(part)
-            encoder.write(_png(last.image), HOLD_SECONDS * fps + (self._filmed != last.index))
+            encoder.write(_png(self._seen(last, is_last=True)), HOLD_SECONDS * fps + (self._filmed != last.index))
             encoder.finish()
         self._claim(self._partial, self.path)
         publish(self._partial, self.path)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from clipgen.config.job import Job, parse_size
 from clipgen.config.losses import OF_PICTURE
+from clipgen.config.motion import MotionSettings
 from clipgen.config.plan import Plan
 from clipgen.config.presets import BACKENDS
 from clipgen.config.prompts import Prompt, parse_prompts
@@ -48,6 +49,8 @@ class Settings(TypedDict, total=False):
     """Noise that is added to the init image where the latent begins, from 0 to 1."""
     tile: bool
     """Whether opposite edges are to fit together."""
+    motion: MotionSettings | Mapping[str, Any] | None
+    """How the picture moves during the run: {"zoom": 1.02}, with pan, rotate, border and every."""
     clips: str | Sequence[str]
     """Guiding CLIPs instead of the preset's: names of `clipgen models list`, each with an optional ":WEIGHT"."""
     classifiers: str | Sequence[str]

@@ -39,7 +39,7 @@ def load_inputs(
             picture, said = _target(row)
             pictures.append(picture)
             notes += said
-    return Inputs(base, mask, tuple(pictures)), notes
+    return Inputs(base, mask, targets=tuple(pictures)), notes
 
 
 def with_digests(plan: Plan, inputs: Inputs) -> Plan:

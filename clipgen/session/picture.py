@@ -45,8 +45,9 @@ class Picture:
         snapshot = self.workspace.snapshot()
         done = snapshot.done if snapshot else 0
         own, digests = self.workspace.own, self.workspace.digests
+        motion = next(iter(self.plan.motion), None)
         self._films = [
-            FilmSink(path, self.workspace.folder, done, on_stage, digests=digests, claim=own.claim)
+            FilmSink(path, self.workspace.folder, done, on_stage, motion=motion, digests=digests, claim=own.claim)
             for path in self._film_paths
         ]
         before = [*(film.keep for film in self._films), self._keep_picture]

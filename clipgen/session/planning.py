@@ -8,15 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clipgen.config.guides import shared
+from clipgen.config.holding import held_unclips, hold_weight, init_weight
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.presets import INIT, PRESETS, STARTER, Preset
 from clipgen.config.readings import CLASSIFIER
 from clipgen.config.resolve import (
     chosen_preset,
-    held_unclips,
-    hold_weight,
-    init_weight,
     refit,
     resolve,
     steered,
@@ -76,13 +74,13 @@ def change_plan(
         changes = {"init": None, **changes}
     classifies = any(row.weights.startswith(CLASSIFIER) for row in plan.perceptors)
     shares_anew = "prompts" in changes and (classifies or PRESETS[plan.preset].adds_up)
-    shares_anew = shares_anew or _scenes_change(plan, changes)
+    shares_anew = shares_anew or _begins_otherwise(plan, changes)
     typed = _typed(plan, changes)
     starts_anew = bool(typed.edit) != bool(plan.edit) or _has_region(typed.target_rows) != _has_region(plan.targets)
     if (
         shares_anew
         or starts_anew
-        or changes.keys() & {*MODELS, "start", "tile", "blend"}
+        or changes.keys() & {*MODELS, "start", "tile", "blend", "motion"}
         or bool(changes.get("init")) != bool(plan.init)
     ):
         return plan_job(_changed_job(plan, changes), device, image)
@@ -143,6 +141,7 @@ def job_of(plan: Plan) -> Job:
         init_noise=plan.init_noise or None,
         first_cutouts=None if plan.cutout_schedule == ALWAYS else plan.cutouts_at(0.0),
         tile=plan.tile,
+        motion=plan.motion[0] if plan.motion else None,
         clips=tuple(name for name in named if not name.startswith(CLASSIFIER)),
         classifiers=tuple(name for name in named if name.startswith(CLASSIFIER)),
         network=None if network and _is_starters(network) else network,
@@ -207,15 +206,15 @@ def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
     if (other.backend, preset) != (job.backend, job.preset):
         dropped |= {"network": None, "start": None, **dict.fromkeys(DROPPED)}
         dropped |= {"clips": (), "classifiers": ()} if preset != job.preset else {}
-    elif changes.get("start", plan.start) != plan.start or _scenes_change(plan, changes):
+    elif changes.get("start", plan.start) != plan.start or _begins_otherwise(plan, changes):
         dropped |= dict.fromkeys(DROPPED)
     return replace(job, **{**dropped, **changes})
 
 
-def _scenes_change(plan: Plan, changes: Mapping[str, Any]) -> bool:
-    """Tell whether another prompt has another number of scenes, on which start, steps and learning rate depend."""
+def _begins_otherwise(plan: Plan, changes: Mapping[str, Any]) -> bool:
+    """Tell whether the number of scenes or the motion changes, on which start, steps and learning rate depend."""
     before, after = ({one.span for one in prompts} for prompts in (plan.prompts, changes.get("prompts", plan.prompts)))
-    return len(before) != len(after)
+    return len(before) != len(after) or bool(changes.get("motion", plan.motion)) != bool(plan.motion)
 
 
 def _weight_warnings(recorded: Plan, here: Plan) -> list[str]:

@@ -127,7 +127,7 @@ def read_inputs(folder: Path, order: Order) -> Inputs:
         _image(folder / name, order, known.get(name, ""), grey=row.kind == REGION)
         for row, name in zip(files, target_names(len(files)), strict=True)
     ]
-    return Inputs(init, mask, tuple(targets))
+    return Inputs(init, mask, targets=tuple(targets))
 
 
 def target_names(count: int) -> list[str]:

@@ -52,7 +52,7 @@ PATTERNS: dict[str, Callable[[Size, Generator], Tensor]] = {"perlin": fractal, "
 def first_images(plan: Plan, given: Given, size: Size, seeds: Sequence[int]) -> Tensor | None:
     """Return the images (B, 3, H, W) in [0, 1] that latents begin at: init images, or a pattern; None for neither."""
     if given.init is not None:
-        return noisy(given.init, plan.init_noise, seeds)
+        return noisy(given.init if given.begun is None else given.begun, plan.init_noise, seeds)
     return pattern_images(plan.start, size, seeds) if plan.start in PATTERNS else None
 
 

@@ -1,0 +1,106 @@
+"""What happens to the pictures of a run between its steps: they grow to full size, are encoded again, or move."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from clipgen.config.motion import MotionSettings
+from clipgen.config.plan import Plan
+from clipgen.config.presets import Size
+from clipgen.config.resolve import half
+from clipgen.core.contracts import Encoder, Generator, Growable, Proposal
+from clipgen.core.loop import Loop
+from clipgen.core.optim import LatentOptimizer
+from clipgen.engine.recovery import Recovery
+from clipgen.errors import UsageError
+from clipgen.steering.camera import moved
+from clipgen.util.images import resized
+from clipgen.util.interrupts import Stop
+
+
+class Between:
+    """The changes that a plan makes between steps, each once.
+
+    proposal: enlarges the pictures. stop: gives up an enlargement.
+    done: the number of updates made before. grown: whether the pictures have their full size already.
+    """
+
+    def __init__(self, plan: Plan, proposal: Proposal | None, stop: Stop, *, done: int, grown: bool) -> None:
+        self._plan, self._proposal, self._stop = plan, proposal, stop
+        self._growth = 0 if grown else min(int(plan.steps * plan.generator.small_until), plan.steps - 1)
+        moments = [int(plan.steps * share) for share in plan.generator.reencode_at]
+        self._reencodings = [moment for moment in moments if moment >= max(done, 1)]
+        self._moved = 0  # the step before which the pictures moved last
+
+    @property
+    def grown(self) -> bool:
+        """Whether the pictures have their full size."""
+        return not self._growth
+
+    @property
+    def size(self) -> Size:
+        """Width and height of the pictures now."""
+        return self._plan.size if self.grown else half(self._plan.size, self._plan.generator.stride)
+
+    def change_(self, loop: Loop, recovery: Recovery) -> None:
+        """Make the changes that are due before the next step; one during which memory runs out is still due."""
+        if self._growth and loop.done >= self._growth:
+            self._grow_(loop)
+            self._growth = 0
+            recovery.remember(loop)
+        if self._reencodings and loop.done >= self._reencodings[0]:
+            settle_(loop)
+            with torch.no_grad():
+                encoder_of(loop.generator).reencode_(loop.decode(loop.generator))
+            self._reencodings = self._reencodings[1:]
+        for motion in self._plan.motion:
+            if loop.done > self._moved and loop.done % motion.every == 0:
+                _move_(loop, motion)
+                self._moved = loop.done
+
+    def _grow_(self, loop: Loop) -> None:
+        """Continue at full size from the pictures so far, enlarged by the proposal; no change if memory runs out."""
+        settle_(loop)
+        plan = self._plan
+        if not isinstance(loop.generator, Growable):
+            raise UsageError(f"--backend {plan.backend} has one size only, so that it cannot start small")
+        with torch.no_grad(), self._stop.abandoning():
+            small = loop.generator.decode()
+            images = self._proposal.enlarge(small, plan.size) if self._proposal else resized(small, plan.size)
+        large: Generator = loop.generator.at_size(plan.size)
+        encoder_of(large).start_from_images_(images)
+        rates = [rate * plan.generator.full_lr_share for rate in loop.optimizer.rates]
+        loop.generator, loop.optimizer = large, optimizer_of(plan, large, rates)
+
+
+def _move_(loop: Loop, motion: MotionSettings) -> None:
+    """Continue at the encodings of the moved pictures; the optimiser keeps its moments.
+
+    What the encoder does not find in a picture moves along: without it, colours would flicker with every move.
+    """
+    settle_(loop)
+    encoder = encoder_of(loop.generator)
+    with torch.no_grad():
+        images = loop.generator.decode()
+        rest = encoder.reencode_(images)
+        cell = images.shape[3] / rest.shape[3]
+        encoder.reencode_(moved(images, motion).clamp(0, 1), moved(rest, motion, cell))
+
+
+def settle_(loop: Loop) -> None:
+    """Make decoding deterministic, as at the end of the run."""
+    loop.generator.set_step(loop.total, loop.total, loop.seeds)
+
+
+def optimizer_of(plan: Plan, generator: Generator, rates: Sequence[float]) -> LatentOptimizer:
+    """Return the optimiser of a plan, for a generator that starts; rates: the learning rate of each picture."""
+    return LatentOptimizer(generator.parameters(), rates, plan.generator.optimizer, plan.generator.fall)
+
+
+def encoder_of(generator: Generator) -> Encoder:
+    """Return a generator as one that can start from images; raises UsageError if it cannot."""
+    if not isinstance(generator, Encoder):
+        raise UsageError(f"{type(generator).__name__} cannot start from an image; use another --backend")
+    return generator
