@@ -99,10 +99,11 @@ def test_a_frame_begins_at_a_blend_and_is_held_to_its_own(
     monkeypatch.setattr(module, "optimise_together", watched)
     assert cli("restyle", "in.mp4", "red", *SMALL, "--blend", "0.5", "--keep-frames").exit_code == 0
     made = [picture(f"out-frames/frame-00000{number}.png") for number in (1, 2, 3, 4)]
-    assert tasks[0].begun is tasks[0].init
-    for task, before in zip(tasks[1:], made, strict=False):
-        assert np.array_equal(task.begun, Image.blend(task.init, before, 0.5))
-    assert [float(np.asarray(task.init).mean()) for task in tasks] == pytest.approx(LEVELS, abs=4)
+    given = [task.inputs for task in tasks]
+    assert given[0].begun is given[0].init
+    for each, before in zip(given[1:], made, strict=False):
+        assert np.array_equal(each.begun, Image.blend(each.init, before, 0.5))
+    assert [float(np.asarray(each.init).mean()) for each in given] == pytest.approx(LEVELS, abs=4)
     assert cli("restyle", "in.mp4", "red", *SMALL, "--blend", "0.5").stdout == "out-2.mp4\n"
 
 

@@ -19,8 +19,9 @@ def film_suffixes(*, video: bool, mp4: bool, gif: bool) -> tuple[str, ...]:
 
 
 def default_stem(plan: Plan) -> str:
-    """Return the file name of a plan's picture, without suffix."""
-    return f"{slug(plan.text)}-{plan.seed}"
+    """Return the file name of a plan's picture, without suffix; texts that weigh nothing are a mere title."""
+    title = " ".join(prompt.text for prompt in plan.prompts)
+    return f"{slug(plan.text if any(prompt.weight for prompt in plan.prompts) else title)}-{plan.seed}"
 
 
 def destination(out: Path, plan: Plan) -> tuple[Path, str]:

@@ -78,7 +78,8 @@ def region(
     """Return the loss of a region. Raises UsageError if no guiding perceptor knows what it is to show."""
     taken = read(row.text, [each.weights for each in plan.perceptors]).taken
     with torch.no_grad():
-        vectors = {k: targets.perceptors[k].encode_texts([text]) for k, text in enumerate(taken) if text}
+        pairs = enumerate(zip(targets.perceptors, taken, strict=False))
+        vectors = {k: perceptor.encode_texts([text]) for k, (perceptor, text) in pairs if text}
     if not vectors:
         raise UsageError(f"--region {row.detail}: the guiding models know nothing of {quoted(row.text)}")
     return Region(plan, seeds, targets, vectors, row, mask, number)
