@@ -18,6 +18,7 @@ from test_resume import digests, stop_at
 from typer.testing import CliRunner
 
 from clipgen.cli.app import app
+from clipgen.config.films import FPS
 from clipgen.outputs.whole import is_whole_film
 from clipgen.session import batch as batches
 from clipgen.session import session
@@ -140,8 +141,8 @@ def test_pixels_that_are_damaged_are_made_again(cli: Cli) -> None:
 
 
 def test_films_are_whole_with_all_their_parts_only(cli: Cli) -> None:
-    assert cli("red", *SMALL, "--video").exit_code == 0
-    for path in (Path("outputs/red-1.mp4"), Path("outputs/red-1.gif")):
+    assert cli("red", *SMALL, "--video", "--webm", "--apng").exit_code == 0
+    for path in [Path(f"outputs/red-1{suffix}") for suffix in (*FPS, ".png")]:
         content = path.read_bytes()
         assert is_whole_film(path)
         for size in range(0, len(content), max(len(content) // 200, 1)):

@@ -24,6 +24,8 @@ from clipgen.outputs import ffmpeg
 from clipgen.outputs.film import FORMATS, FilmSink
 from clipgen.outputs.footage import PNG_STREAM
 
+KINDS = [suffix.removeprefix(".") for suffix in FORMATS]
+
 
 def noise_at(index: int, total: int, *, final: bool = False) -> Step:
     """A picture that nothing but a lossless copy keeps; a final one looks otherwise than the run does on its way."""
@@ -38,7 +40,7 @@ def report(sinks: Iterable[FilmSink], steps: Iterable[int], total: int) -> None:
             sink.on_step(noise_at(index, total))
 
 
-def both(folder: Path, footage: Path | None = None, done: int = 0) -> list[FilmSink]:
+def every_kind(folder: Path, footage: Path | None = None, done: int = 0) -> list[FilmSink]:
     return [FilmSink(folder / f"film{suffix}", footage, done) for suffix in FORMATS]
 
 
@@ -56,7 +58,7 @@ def end(sinks: Iterable[FilmSink], outcome: Outcome, index: int, total: int, *, 
 
 
 def never_stopped(folder: Path, total: int) -> list[bytes]:
-    sinks = both(folder)
+    sinks = every_kind(folder)
     report(sinks, range(total), total)
     return end(sinks, Outcome.FINISHED, total, total)
 
@@ -77,10 +79,10 @@ def stopped_and_resumed(
 ) -> list[bytes]:
     """The films of a run that is stopped after each of so many updates, and saved then (if late, at the very end)."""
     for begin, stop in itertools.pairwise((0, *stops)):
-        sinks = both(folder, footage, begin)
+        sinks = every_kind(folder, footage, begin)
         play(sinks, begin, stop, total, saves if late else (*saves, stop))
         end(sinks, Outcome.INTERRUPTED, stop, total, keep=late)
-    sinks = both(folder, footage, stops[-1])
+    sinks = every_kind(folder, footage, stops[-1])
     play(sinks, stops[-1], total, total, saves)
     return end(sinks, Outcome.FINISHED, total, total)
 
@@ -112,7 +114,7 @@ def test_stops_and_saves_anywhere_leave_no_trace(total: int, data: st.DataObject
 
 
 def test_a_run_resumed_without_its_footage_has_another_film(tmp_path: Path) -> None:
-    sinks = both(tmp_path, tmp_path / "nothing there", 4)
+    sinks = every_kind(tmp_path, tmp_path / "nothing there", 4)
     report(sinks, range(4, 8), 8)
     films = end(sinks, Outcome.FINISHED, 8, 8)
     assert all(film != whole for film, whole in zip(films, never_stopped(tmp_path, 8), strict=True))
@@ -130,8 +132,8 @@ def test_the_film_of_a_stopped_run_ends_with_its_final_picture_which_the_footage
 KILLED = """
 import os, signal
 from pathlib import Path
-from test_footage import both, report
-sinks = both(Path(), Path("footage"))
+from test_footage import every_kind, report
+sinks = every_kind(Path(), Path("footage"))
 report(sinks, range(5), 9)
 [sink.keep(5) for sink in sinks]
 report(sinks, range(5, 7), 9)
@@ -159,11 +161,11 @@ def test_a_killed_run_goes_on_from_what_was_kept(
     """At 5: killed after the frames were kept and before the state was saved; at 0: nothing was ever saved."""
     footage = tmp_path / "footage"
     shutil.copytree(footage_of_a_killed_run, footage)
-    sinks = both(tmp_path, footage, done)
-    assert names(footage) == sorted(f"{kind}-{start:06d}.pngs" for kind in ("mp4", "gif") for start in starts)
+    sinks = every_kind(tmp_path, footage, done)
+    assert names(footage) == sorted(f"{kind}-{start:06d}.pngs" for kind in KINDS for start in starts)
     for start, stop in zip(starts, [*starts[1:], done], strict=False):
         pictures = [noise_at(index, 9).image.permute(1, 2, 0) for index in range(start, stop)]
-        for kind in ("mp4", "gif"):
+        for kind in KINDS:
             written = frames_of(footage / f"{kind}-{start:06d}.pngs", *PNG_STREAM)
             assert (written == (torch.stack(pictures) * 255).round().byte().numpy()).all()
     report(sinks, range(done, 9), 9)

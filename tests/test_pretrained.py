@@ -17,7 +17,8 @@ from safetensors import SafetensorError
 from clipgen import generate
 from clipgen.cli import downloads, sessions
 from clipgen.cli.model_options import ModelOptions
-from clipgen.cli.options import EngineOptions, OutputOptions
+from clipgen.cli.options import EngineOptions
+from clipgen.cli.output_options import OutputOptions
 from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts
 from clipgen.errors import WeightsMissingError

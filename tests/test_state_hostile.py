@@ -213,7 +213,8 @@ def signed(folder: Path, **changes: Any) -> None:
 @pytest.mark.parametrize(
     "changes",
     [{"schema": 3}, {"schema": True}, {"version": 7}, {"films": ".mp4"}, {"films": [".mp4"] * 2}, {"films": [".exe"]},
-     {"metadata": 1}, {"run": "../x"}, {"run": None}, {"init_png": "x"}, {"init_png": None}, {"plan": {}}, {"more": 1}],
+     {"metadata": 1}, {"run": "../x"}, {"run": None}, {"init_png": "x"}, {"init_png": None}, {"plan": {}}, {"more": 1},
+     {"fps": 0}, {"fps": True}, {"film_length": "8"}, {"film_length": 1e9}, {"every_step": 0}, {"every_step": True}],
     ids=str,
 )  # fmt: skip
 def test_hostile_orders_with_a_right_checksum_are_refused(stopped: Path, changes: dict[str, Any]) -> None:

@@ -10,7 +10,8 @@ import typer
 from clipgen.cli.edit_options import EditOptions
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option, flat, only, redeclared
-from clipgen.cli.options import ENGINE, EngineOptions, OutputOptions, PictureOptions
+from clipgen.cli.options import ENGINE, EngineOptions, PictureOptions
+from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.prompt_lines import PromptLine, prompt_lines
 from clipgen.cli.sessions import Opened, job_fields, open_for_job
 from clipgen.cli.sharing import SharingOptions
@@ -70,7 +71,10 @@ BatchTargets = Annotated[
 ]
 BatchOutput = Annotated[
     OutputOptions,
-    only("out", "video", "mp4", "gif", "as_json", "quiet", "no_metadata", "save_every"),
+    only(
+        *("out", "video", "mp4", "webm", "gif", "apng", "fps", "film_length", "save_every_step"),
+        *("as_json", "quiet", "no_metadata", "save_every"),
+    ),
     redeclared(
         out={
             "text": "Where to write. Pictures that already exist are not made again.",

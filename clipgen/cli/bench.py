@@ -14,7 +14,8 @@ from clipgen.cli.bench_suite import CUTOUTS, SIZE, print_suite, run_suite
 from clipgen.cli.failures import say
 from clipgen.cli.inventory import print_table
 from clipgen.cli.option_groups import Option, flat, only, redeclared
-from clipgen.cli.options import ENGINE, EngineOptions, JsonOnly, PictureOptions
+from clipgen.cli.options import ENGINE, EngineOptions, PictureOptions
+from clipgen.cli.output_options import JsonOnly
 from clipgen.cli.report import echo_path
 from clipgen.config.checks import check_whole
 from clipgen.config.job import Job

@@ -15,7 +15,8 @@ import typer
 from clipgen import __version__
 from clipgen.cli.inventory import print_table
 from clipgen.cli.option_groups import flat, only
-from clipgen.cli.options import EngineOptions, JsonOnly
+from clipgen.cli.options import EngineOptions
+from clipgen.cli.output_options import JsonOnly
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan, spell
 from clipgen.config.presets import PRESETS, Preset

@@ -24,7 +24,12 @@ ADVICE: dict[str, str] = {
     "--cuts --cutn --num-cutouts --num-cuts": "use --cutouts NUMBER",
     "-v --verbose": "progress is shown anyway, and --debug shows the traceback of an error",
     "-V": "use --version",
-    "--film --movie --animate --animation": "use --video, --mp4 or --gif",
+    "--film --movie --animate --animation": "use --video, --mp4, --webm, --gif or --apng",
+    "--framerate --frame-rate --video-fps --output-fps": "use --fps NUMBER, with --mp4 or another film",
+    "--film-seconds --video-length --video-seconds --duration --length": (
+        "use --film-length SECONDS, with --mp4 or another film"
+    ),
+    "--save-steps --save-frames --save-interval --save-freq --display-freq --steps-dir": "use --save-every-step NUMBER",
     "--png --jpg --jpeg --format": "pictures are written as PNG",
     "--silent": "use --quiet",
     "--style --artist": 'name the style in the prompt, as in "a city in the style of Van Gogh"',

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from clipgen.cli.option_groups import flat
-from clipgen.cli.options import JsonOnly, Picture
+from clipgen.cli.options import Picture
+from clipgen.cli.output_options import JsonOnly
 from clipgen.config.plan import spell
 from clipgen.config.targets import APART
 from clipgen.session.planning import init_weight_of

@@ -7,7 +7,7 @@ import typer
 
 from clipgen.cli.inventory import print_table
 from clipgen.cli.option_groups import flat
-from clipgen.cli.options import JsonOnly
+from clipgen.cli.output_options import JsonOnly
 from clipgen.config.losses import LOSS_KINDS, TYPED_LOSSES
 
 HEAD = ("NAME", "USUAL WEIGHT", "THEN", "WHAT IT DOES")

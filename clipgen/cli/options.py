@@ -10,17 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from clipgen.cli.option_groups import Option, only, redeclared
-from clipgen.cli.report import Notes, Results
+from clipgen.cli.option_groups import Option
 from clipgen.cli.values import expanded, parse_cutouts, parse_seed
 from clipgen.config.job import Job, parse_size
 from clipgen.config.presets import AUTO, DEFAULT_BACKEND, INIT, LOCAL, PHOTO, PRESETS, STARTS, GeneratorDefaults
 from clipgen.config.settings import BF16, PRECISIONS
 from clipgen.generators import GENERATORS
-from clipgen.session.options import SAVE_SECONDS
 
-PICTURE, ENGINE, OUTPUT = "Picture", "Engine", "Output"
-DEFAULT_FOLDER = Path("outputs")
+PICTURE, ENGINE = "Picture", "Engine"
 
 SIZES = ", ".join(f"{preset.name} {preset.size[0]}x{preset.size[1]}" for preset in PRESETS.values())
 _DEFAULT_BACKENDS = f"{DEFAULT_BACKEND}; with preset {PHOTO}, {PRESETS[PHOTO].backend}"
@@ -226,66 +223,3 @@ class EngineOptions:
             precision=self.precision,
             **({} if self.cutouts is None else parse_cutouts(self.cutouts)),
         )
-
-
-@dataclass(frozen=True)
-class OutputOptions:
-    """What is written and what is printed."""
-
-    out: Annotated[
-        Path,
-        Option(
-            "-o --out",
-            "Where to write. Nothing is ever overwritten: a name that is taken gets a number.",
-            "FILE.png|FOLDER",
-            panel=OUTPUT,
-            default=f"{DEFAULT_FOLDER}/<prompt>-<seed>.png",
-        ),
-    ] = DEFAULT_FOLDER
-    video: Annotated[bool, Option("--video", "Also write films of the run, as MP4 and as GIF.", panel=OUTPUT)] = False
-    mp4: Annotated[bool, Option("--mp4", "Also write the film as MP4.", panel=OUTPUT)] = False
-    gif: Annotated[bool, Option("--gif", "Also write the film as GIF.", panel=OUTPUT)] = False
-    as_json: Annotated[bool, Option("--json", "Print one JSON document instead of paths.", panel=OUTPUT)] = False
-    quiet: Annotated[bool, Option("-q --quiet", "Print nothing but errors.", panel=OUTPUT)] = False
-    no_metadata: Annotated[
-        bool,
-        Option(
-            "--no-metadata",
-            "Write no recipe into the picture: the file holds pixels and nothing else.",
-            panel=OUTPUT,
-        ),
-    ] = False
-    save_every: Annotated[
-        float,
-        Option(
-            "--save-every",
-            "How often to save the state from which `clipgen resume` continues after a crash.",
-            "SECONDS",
-            panel=OUTPUT,
-        ),
-    ] = SAVE_SECONDS
-    keep_state: Annotated[
-        bool,
-        Option(
-            "--keep-state",
-            "Keep that state after the run has finished, so that `clipgen resume` can add steps later.",
-            panel=OUTPUT,
-        ),
-    ] = False
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "out", expanded(self.out, "-o"))
-
-    def notes(self) -> Notes:
-        """Return the printer of notes, on stderr."""
-        return Notes(quiet=self.quiet or self.as_json)
-
-    def results(self) -> Results:
-        """Return the printer of results, on stdout."""
-        return Results(as_json=self.as_json)
-
-
-JsonOnly = Annotated[
-    OutputOptions, only("as_json"), redeclared(as_json={"text": "Print one JSON document instead of lines."})
-]
-"""For commands that only print."""

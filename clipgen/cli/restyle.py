@@ -8,16 +8,8 @@ import typer
 
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option, flat, only, redeclared
-from clipgen.cli.options import (
-    DEFAULT_FOLDER,
-    ENGINE,
-    OUTPUT,
-    PICTURE,
-    EngineOptions,
-    OutputOptions,
-    PictureOptions,
-    Prompt,
-)
+from clipgen.cli.options import ENGINE, PICTURE, EngineOptions, PictureOptions, Prompt
+from clipgen.cli.output_options import DEFAULT_FOLDER, OUTPUT, OutputOptions
 from clipgen.cli.sessions import job_fields, open_for_plan
 from clipgen.cli.steering_options import SteeringOptions
 from clipgen.cli.values import expanded

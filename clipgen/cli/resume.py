@@ -7,7 +7,8 @@ import typer
 
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option, flat, only
-from clipgen.cli.options import ENGINE, EngineOptions, OutputOptions
+from clipgen.cli.options import ENGINE, EngineOptions
+from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.sessions import open_for_plan
 
 Unfinished = Annotated[

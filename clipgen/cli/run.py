@@ -3,7 +3,8 @@
 from clipgen.cli.edit_options import EditOptions
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import flat
-from clipgen.cli.options import CandidateOptions, EngineOptions, OutputOptions, PictureOptions, PromptUnlessImplied
+from clipgen.cli.options import CandidateOptions, EngineOptions, PictureOptions, PromptUnlessImplied
+from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.sessions import job_fields, open_for_job
 from clipgen.cli.slips import oddities
 from clipgen.cli.steering_options import SteeringOptions

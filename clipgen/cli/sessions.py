@@ -12,14 +12,14 @@ from clipgen.cli.asking import ask_about_unknown
 from clipgen.cli.downloads import fetch_missing, offered_preset
 from clipgen.cli.failures import say
 from clipgen.cli.model_options import ModelOptions
-from clipgen.cli.options import EngineOptions, OutputOptions, PictureOptions
+from clipgen.cli.options import EngineOptions, PictureOptions
+from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.report import Notes, Results
 from clipgen.cli.steering_options import SteeringOptions
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.presets import AUTO, DEFAULT_BACKEND, LOCAL
 from clipgen.engine.inputs import Inputs
-from clipgen.session.naming import film_suffixes
 from clipgen.session.notices import warnings_of
 from clipgen.session.options import Listener
 from clipgen.session.options import OutputOptions as Written
@@ -103,9 +103,7 @@ def open_for_plan(
     notes, results = output.notes(), output.results()
     progress = progress or _progress(notes)
     progress.stage(IMPORTING, brief=True)
-    films = film_suffixes(video=output.video, mp4=output.mp4, gif=output.gif)
-    written = Written(films, not output.no_metadata, output.save_every, output.keep_state)
-    device = pick_device(device)
+    written, device = output.written(), pick_device(device)
     progress.rest()
     notes.say(decided)
     if asks and not notes.quiet:

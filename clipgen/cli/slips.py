@@ -13,7 +13,7 @@ from clipgen.starter.words import knows
 from clipgen.util.typos import edits
 
 PICTURES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic")
-FILMS = (".mp4", ".webm", ".mov", ".gif")
+FILMS = (".mp4", ".webm", ".mov", ".gif", ".apng")
 TEXTS = (".txt", ".csv", ".md", ".text", ".prompts")
 OTHER_NAMES = {
     "list": "models list",

@@ -10,7 +10,8 @@ from clipgen.cli.failures import say
 from clipgen.cli.inventory import print_table
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option, flat, only
-from clipgen.cli.options import EngineOptions, JsonOnly
+from clipgen.cli.options import EngineOptions
+from clipgen.cli.output_options import JsonOnly
 from clipgen.config.class_words import groups
 from clipgen.config.classes import Thing, class_names, things_in
 from clipgen.config.english import SMALL_WORDS

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from clipgen.cli.option_groups import Option, flat
-from clipgen.cli.options import JsonOnly
+from clipgen.cli.output_options import JsonOnly
 from clipgen.cli.report import echo_path
 from clipgen.cli.values import expanded
 from clipgen.errors import UsageError

@@ -6,7 +6,8 @@ from typing import Annotated
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.motion_options import MotionOptions
 from clipgen.cli.option_groups import flat, redeclared
-from clipgen.cli.options import DEFAULT_FOLDER, EngineOptions, OutputOptions, PictureOptions, Prompt
+from clipgen.cli.options import EngineOptions, PictureOptions, Prompt
+from clipgen.cli.output_options import DEFAULT_FOLDER, OutputOptions
 from clipgen.cli.sessions import job_fields, open_for_job
 from clipgen.cli.slips import oddities
 from clipgen.cli.steering_options import SteeringOptions

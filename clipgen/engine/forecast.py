@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
+from clipgen.config.films import USUAL, Timing
 from clipgen.config.plan import Plan
 
 PREPARING, GUIDING, JUDGING, WRITING = "preparing", "guiding", "judging", "writing"
@@ -26,9 +27,8 @@ STEERED = 2.0
 """How much longer it takes to propose candidates that are laid out like an init image."""
 PASSES = {PREPARING: 10.0, JUDGING: 10.0}
 """What other phases cost, likewise: small ones, of which little is known."""
-FILM_PASSES = {".mp4": 0.25, ".gif": 0.3}
+FILM_PASSES = {".mp4": 0.25, ".webm": 0.25, ".gif": 0.5, ".apng": 0.5}
 """What a frame of 256x256 pixels costs, likewise."""
-FILM_FRAMES = 240
 FILM_PIXELS = 256 * 256
 
 EASE = 1.2
@@ -80,12 +80,19 @@ class Phase:
 
 
 def phases_of(
-    plan: Plan, cost: Cost, films: Sequence[str] = (), *, pictures: int = 1, done: int = 0, judged: bool = False
+    plan: Plan,
+    cost: Cost,
+    films: Sequence[str] = (),
+    timing: Timing = USUAL,
+    *,
+    pictures: int = 1,
+    done: int = 0,
+    judged: bool = False,
 ) -> list[Phase]:
     """Return the phases of a run of pictures in lockstep, from when its models are loaded.
 
-    films: suffixes of the films of each picture. done: how many steps were made before. judged: whether a judge sees
-    the pictures in the end.
+    films: suffixes of the films of each picture, which have this timing. done: how many steps were made before.
+    judged: whether a judge sees the pictures in the end.
     """
 
     def stages(*names: str) -> list[Phase]:
@@ -100,9 +107,8 @@ def phases_of(
             begin = end
         if part.until == plan.generator.small_until and end > done and plan.unclip[:1] and plan.unclip[0].img2img_noise:
             phases += stages("img2img", "upsampling")
-    frames = min(plan.steps + 1, FILM_FRAMES) * plan.size[0] * plan.size[1] / FILM_PIXELS
-    written = [FILM_PASSES[suffix] * frames * cost.one_pass for _ in range(pictures) for suffix in films]
-    phases += [Phase(WRITING, seconds) for seconds in written]
+    written = [_film(suffix, plan, cost, timing) for suffix in films]
+    phases += written * pictures
     return [*phases, _other(JUDGING, cost)] if judged else phases
 
 
@@ -113,6 +119,11 @@ def _proposal(plan: Plan) -> tuple[str, ...]:
     if any(row.init_img2img_noise for row in plan.unclip):
         return "proposing", "img2img", "upsampling"
     return "proposing", "choosing"
+
+
+def _film(suffix: str, plan: Plan, cost: Cost, timing: Timing) -> Phase:
+    frames = min(plan.steps + 1, timing.frames_of(suffix)) * plan.size[0] * plan.size[1] / FILM_PIXELS
+    return Phase(WRITING, FILM_PASSES[suffix] * frames * cost.one_pass)
 
 
 def _stage(name: str, plan: Plan, cost: Cost) -> Phase:

@@ -1,15 +1,18 @@
-"""The film of a run, H.264 or GIF: frames go to disk during the run and become the film at its end."""
+"""The film of a run, as MP4, WebM, GIF or APNG: frames go to disk during the run and become the film at its end."""
 
 import contextlib
 import io
+import math
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
 from torch import Tensor
 
+from clipgen.config.films import SECONDS, USUAL, Timing
 from clipgen.config.motion import MotionSettings
 from clipgen.core.contracts import Outcome, Step
 from clipgen.outputs.ffmpeg import Encoder
@@ -19,68 +22,102 @@ from clipgen.steering.camera import on_the_way
 from clipgen.util.files import partial_path, publish
 from clipgen.util.images import to_pil
 
-FILM_SECONDS = 8
 MOVING_SECONDS = 12
 """The most for a moving run, whose every step is a frame if there is time: a camera has to glide."""
 HOLD_SECONDS = 1
+SLOWEST = 4
+"""Pictures a second in a film of a run of few steps, unless its length is asked for."""
 
 # GIF files get large, so they have a smaller size and fewer frames. palettegen keeps every distinct colour that it
 # meets: reduced to 16 bits, which 256 colours cannot show anyway, it takes a second instead of a minute. The palette is
-# made from whole frames: made from the changes between frames, it misses the colours of the last.
+# made from whole frames: made from the changes between frames, it misses the colours of the last. It is made first and
+# for itself, as ffmpeg would otherwise keep all frames in memory until it has seen the last.
 _GIF_SIDE = 480
-_PALETTE = (
+_SMALL = (
     f"scale=w='min({_GIF_SIDE},iw)':h='min({_GIF_SIDE},ih)':force_original_aspect_ratio=decrease:flags=lanczos,"
-    "format=rgb565le,format=rgb24,split[frames][copy];[copy]palettegen=stats_mode=full[palette];"
-    "[frames][palette]paletteuse=dither=bayer:bayer_scale=3:diff_mode=rectangle"
+    "format=rgb565le,format=rgb24"
 )
+_PALETTE = ("-vf", f"{_SMALL},palettegen=stats_mode=full", "-c:v", "png", "-f", "image2", "-update", "1")
+_DITHERED = f"[0:v]{_SMALL}[frames];[frames][1:v]paletteuse=dither=bayer:bayer_scale=3:diff_mode=rectangle"
 # Without an explicit matrix, ffmpeg converts by BT.601 and players assume BT.709, which shifts the colours.
 _YUV = "crop=trunc(iw/2)*2:trunc(ih/2)*2,scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"
 _BT709 = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv")
+# In this mode VP9 takes as long as H.264 does, and a third of what it takes otherwise, for larger files. Rows in
+# parallel would make the file depend on the number of threads; columns do not. "bitexact" leaves out random numbers.
+_VP9 = ("-c:v", "libvpx-vp9", "-crf", "24", "-b:v", "0", "-deadline", "realtime", "-cpu-used", "5")
+_VP9_PARTS = ("-row-mt", "0", "-tile-columns", "2", "-fflags", "+bitexact")
+_APNG = ("-vf", "setsar=1", "-c:v", "apng", "-pred", "mixed", "-compression_level", "3", "-plays", "0", "-f", "apng")
 
 
 @dataclass(frozen=True)
 class Format:
     """How ffmpeg encodes one kind of film."""
 
-    max_fps: int
     arguments: tuple[str, ...]
+    palette: tuple[str, ...] = ()
+    """How it makes the palette, if there is one, which is then the second input."""
 
 
 FORMATS = {
-    ".mp4": Format(30, ("-vf", _YUV, "-c:v", "libx264", "-crf", "18", *_BT709, "-movflags", "+faststart")),
-    ".gif": Format(15, ("-vf", _PALETTE, "-loop", "0")),
+    ".mp4": Format(("-vf", _YUV, "-c:v", "libx264", "-crf", "18", *_BT709, "-movflags", "+faststart")),
+    ".webm": Format(("-vf", f"{_YUV},setparams=color_primaries=bt709:color_trc=bt709", *_VP9, *_VP9_PARTS, *_BT709)),
+    ".gif": Format(("-lavfi", _DITHERED, "-loop", "0"), _PALETTE),
+    ".apng": Format(_APNG),
 }
+"""By suffix, as in `FPS`."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Which steps of a run become frames, and the frame rate."""
+    """Which steps of a run become frames, and how fast they are shown."""
 
     steps: frozenset[int]
-    fps: int
+    pace: Fraction
+    """How many of these steps are shown in a second."""
+    fps: Fraction
+    """The frame rate; where it is higher than the pace, frames are repeated."""
 
 
 @cache
-def schedule(total: int, max_fps: int) -> Schedule:
-    """Spread the frames of about `FILM_SECONDS` evenly over steps 0 to `total`, both included."""
-    count = min(total + 1, FILM_SECONDS * max_fps)
-    last = max(count - 1, 1)
+def schedule(total: int, suffix: str, timing: Timing = USUAL) -> Schedule:
+    """Spread the frames of a film evenly over steps 0 to `total`, both included.
+
+    A frame rate or a length that was asked for is kept, however few steps there are.
+    """
+    top, wanted = timing.fps_of(suffix), timing.frames_of(suffix)
+    count = min(total + 1, wanted)
+    if count == wanted:
+        pace = Fraction(top)
+    elif timing.seconds:
+        pace = Fraction(count) / Fraction(timing.seconds).limit_denominator(1000)
+    else:
+        pace = Fraction(max(min(round(count / SECONDS), top), min(top, SLOWEST)))
     return Schedule(
-        steps=frozenset(round(frame * total / last) for frame in range(count)),
-        fps=max(min(round(count / FILM_SECONDS), max_fps), 4),
+        steps=frozenset(round(frame * total / max(count - 1, 1)) for frame in range(count)),
+        pace=pace,
+        fps=pace if timing.fps is None else Fraction(top),
     )
 
 
 @cache
-def moving_schedule(total: int, max_fps: int) -> Schedule:
-    """Take every step from 0 to `total`, or every other, every third ..., for at most `MOVING_SECONDS`."""
-    apart = max(-(-total // (MOVING_SECONDS * max_fps)), 1)
+def moving_schedule(total: int, suffix: str, timing: Timing = USUAL) -> Schedule:
+    """Take every step from 0 to `total`, or every other, every third ..., for at most `MOVING_SECONDS`.
+
+    A frame rate or a length that was asked for is kept.
+    """
+    top = timing.fps_of(suffix)
+    apart = max(-(-total // round((timing.seconds or MOVING_SECONDS) * top)), 1)
     steps = frozenset(range(0, total + 1, apart))
-    return Schedule(steps, fps=max(min(round(len(steps) / FILM_SECONDS), max_fps), 4))
+    pace = Fraction(max(min(round(len(steps) / SECONDS), top), min(top, SLOWEST)))
+    if timing.seconds:
+        pace = min(Fraction(len(steps)) / Fraction(timing.seconds).limit_denominator(1000), Fraction(top))
+    return Schedule(steps, pace, fps=pace if timing.fps is None else Fraction(top))
 
 
 class FilmSink:
     """Writes the film of a run to `path`, whose suffix selects the format.
+
+    `timing` is what the film is asked to have.
 
     `footage` is a folder, owned by the caller, for the frames. With it, a run that was stopped and resumed, however
     often, gives the same film as one that was not: a resumed run passes the same folder and, as `done`, the number of
@@ -104,6 +141,7 @@ class FilmSink:
         on_stage: Callable[[str], None] = lambda _stage: None,
         *,
         motion: MotionSettings | None = None,
+        timing: Timing = USUAL,
         digests: Digests | None = None,
         claim: Callable[[Path, Path], None] = lambda _partial, _path: None,
     ) -> None:
@@ -113,7 +151,7 @@ class FilmSink:
         """Whether the `problem` is that frames are lost, so that no resumed run can write the film either."""
         self._on_stage, self._claim = on_stage, claim
         self._kind = path.suffix.removeprefix(".")
-        self._digests, self._motion = digests, motion
+        self._timing, self._digests, self._motion = timing, digests, motion
         self._partial = partial_path(path)
         self._format = FORMATS[path.suffix]
         self._last: Step | None = None
@@ -180,7 +218,7 @@ class FilmSink:
         step = self._last
         if step is None or step.index <= self._filmed:
             return
-        if step.index in self._schedule(step.total).steps:
+        if step.index in self._schedule(step).steps:
             self._attempt(lambda: self._film(step))
 
     def _film(self, step: Step) -> None:
@@ -189,9 +227,6 @@ class FilmSink:
             self._footage = Footage(Path(self._private.name), self._kind)
         self._footage.add(step.index, to_pil(self._seen(step)))
         self._filmed = step.index
-
-    def _schedule(self, total: int) -> Schedule:
-        return (moving_schedule if self._motion else schedule)(total, self._format.max_fps)
 
     def _seen(self, step: Step, *, is_last: bool = False) -> Tensor:
         """Return the frame (3, H, W) of a step; pictures move before their steps, but for the last one."""
@@ -206,16 +241,31 @@ class FilmSink:
         if self._footage is not None:
             self._footage.keep()
 
+    def _schedule(self, step: Step) -> Schedule:
+        spread = moving_schedule if self._motion else schedule
+        return spread(step.total, self.path.suffix, self._timing)
+
     def _publish(self, last: Step) -> None:
         """Write the film of all footage, holding the `last` step for a while at its end."""
-        fps = self._schedule(last.total).fps
-        with Encoder((*PNG_STREAM, "-r", str(fps)), self._format.arguments, self._partial) as encoder:
-            for part in self._footage.read() if self._footage else ():
-                encoder.write(part)
-            encoder.write(_png(self._seen(last, is_last=True)), HOLD_SECONDS * fps + (self._filmed != last.index))
-            encoder.finish()
+        form, inputs = self._format, tuple[str, ...]()
+        with tempfile.TemporaryDirectory(prefix="clipgen-", ignore_cleanup_errors=True) as folder:
+            if form.palette:
+                palette = Path(folder) / "palette.png"
+                self._encode(last, form.palette, palette)
+                inputs = ("-i", f"file:{palette}")
+            self._encode(last, (*inputs, *form.arguments), self._partial)
         self._claim(self._partial, self.path)
         publish(self._partial, self.path)
+
+    def _encode(self, last: Step, target: tuple[str, ...], path: Path) -> None:
+        """Pass all footage and the `last` step through ffmpeg to `path`."""
+        plan = self._schedule(last)
+        repeated = ("-r", str(plan.fps)) if plan.fps > plan.pace else ()
+        with Encoder((*PNG_STREAM, "-r", str(plan.pace)), (*target, *repeated), path) as encoder:
+            for part in self._footage.read() if self._footage else ():
+                encoder.write(part)
+            encoder.write(_png(self._seen(last, is_last=True)), math.ceil(HOLD_SECONDS * plan.pace) + (self._filmed != last.index))
+            encoder.finish()
 
     def _clear(self) -> None:
         """Remove everything but the film, and the footage that a resumed run continues from."""

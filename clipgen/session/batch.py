@@ -18,10 +18,12 @@ from clipgen.engine.optimise import fit_together
 from clipgen.errors import ClipgenError, OutOfMemoryError
 from clipgen.outputs.metadata import describe_plan, is_done
 from clipgen.outputs.png import reason_of
+from clipgen.outputs.steps import has_all_steps
 from clipgen.outputs.whole import is_whole_film
 from clipgen.session.inputs import file_digest, with_digests
-from clipgen.session.naming import default_stem
+from clipgen.session.naming import default_stem, steps_folder
 from clipgen.session.options import Listener, OutputOptions
+from clipgen.session.order import Order
 from clipgen.session.picture import Picture
 from clipgen.session.resume import own_paths, unfinished_picture
 from clipgen.session.session import Session
@@ -76,7 +78,7 @@ class Batch:
         self.skipped: list[str] = []
         self.failed: list[dict[str, object]] = []
         self._session, self._template, self._inputs = session, template, Inputs.of(inputs)
-        self._folder, self._films, self._listener = folder, options.films, listener
+        self._folder, self._options, self._listener = folder, options, listener
         self._device, self._together = device, together
         self._size = 0
         self._waiting: list[tuple[Line, Picture]] = []
@@ -197,23 +199,33 @@ class Batch:
             raise BusyError(f"{(earlier or [mine])[0].with_suffix('.png')} is being made by another process")
 
     def _finished(self, plan: Plan) -> Path | None:
-        """Return the finished picture of exactly this plan, with all its films; None if there is none."""
+        """Return the finished picture of exactly this plan, with all that is beside it; None if there is none."""
         wanted, candidates = self._described(plan), sorted(self._folder.glob(f"{glob.escape(default_stem(plan))}*.png"))
-        return next((path for path in candidates if is_done(path, wanted) and self._has_films(path)), None)
+        return next((path for path in candidates if is_done(path, wanted) and self._has_all(path, plan.steps)), None)
 
-    def _has_films(self, picture: Path) -> bool:
-        return all(is_whole_film(picture.with_suffix(suffix)) for suffix in self._films)
+    def _has_all(self, picture: Path, steps: int) -> bool:
+        """Whether a picture has its films, and those of its steps that are wanted, beside it."""
+        every = self._options.every_step
+        films = (picture.with_suffix(suffix) for suffix in self._options.films)
+        return all(map(is_whole_film, films)) and (not every or has_all_steps(steps_folder(picture), steps, every))
 
     def _others(self, plan: Plan) -> list[Path]:
         """Return the folders with saved states of exactly this plan."""
         orders = {path: read_order(path, PATIENCE) for path in workspaces(self._folder, default_stem(plan))}
         wanted = self._described(plan) if orders else {}
         return [
-            path for path, order in orders.items() if order and (order.described, order.films) == (wanted, self._films)
+            path
+            for path, order in orders.items()
+            if order and order.described == wanted and _beside(order) == _beside(self._options)
         ]
 
     def _described(self, plan: Plan) -> dict[str, object]:
         return describe_plan(plan, file_digest(self._inputs.init))
+
+
+def _beside(source: Order | OutputOptions) -> tuple[object, ...]:
+    """Return what is written beside a picture."""
+    return source.films, source.timing, source.every_step
 
 
 def _is_stop(error: BaseException | None) -> bool:

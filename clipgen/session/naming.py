@@ -3,19 +3,31 @@
 from os.path import lexists  # which is False, and no error, for a name that no file can have
 from pathlib import Path
 
+from clipgen.config.films import FPS
 from clipgen.config.plan import Plan
 from clipgen.errors import UsageError
 from clipgen.util.files import slug
 
 # Formats that users may expect -o to write, but that it does not.
 _OTHER_FORMATS = frozenset(
-    ".avif .bmp .eps .gif .heic .jfif .jpe .jpeg .jpg .mov .mp4 .pdf .psd .svg .tif .tiff .txt .webm .webp".split()  # noqa: SIM905
+    """
+    .apng .avif .bmp .eps .gif .heic .jfif .jpe .jpeg .jpg .mov .mp4 .pdf .psd .svg .tif .tiff .txt .webm .webp
+    """.split()  # noqa: SIM905
 )
+STEPS = "-steps"
+"""Ends the name of the folder with the pictures of single steps."""
+VIDEO = (".mp4", ".gif")
+"""The films that --video asks for."""
 
 
-def film_suffixes(*, video: bool, mp4: bool, gif: bool) -> tuple[str, ...]:
-    """Return the suffixes of the films that the three flags ask for."""
-    return tuple(suffix for suffix, wanted in ((".mp4", video or mp4), (".gif", video or gif)) if wanted)
+def film_suffixes(*, video: bool, **wanted: bool) -> tuple[str, ...]:
+    """Return the suffixes of the films that --video and the flags of single kinds ask for."""
+    return tuple(suffix for suffix in FPS if wanted.get(suffix[1:]) or (video and suffix in VIDEO))
+
+
+def steps_folder(picture: Path) -> Path:
+    """Return the folder with the pictures of single steps of the run of a picture."""
+    return picture.with_name(f"{picture.stem}{STEPS}")
 
 
 def default_stem(plan: Plan) -> str:
@@ -37,7 +49,7 @@ def check_out(out: Path) -> None:
     if out.suffix.lower() in _OTHER_FORMATS:
         raise UsageError(
             f"-o {out} is not a PNG file, and no other format is written yet; use -o {out.with_suffix('.png')}, with "
-            "--mp4 or --gif for a film"
+            "--mp4, --webm, --gif or --apng for a film"
         )
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipgen.config.checks import check_whole
+from clipgen.config.films import USUAL, Timing
+from clipgen.config.job import MAX_STEPS
 from clipgen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,15 +32,23 @@ class OutputOptions:
     """What a run writes beside the picture."""
 
     films: tuple[str, ...] = ()
-    """Suffixes, ".mp4" and ".gif"."""
+    """Suffixes, such as ".mp4" and ".gif"."""
     metadata: bool = True
     """Whether the recipe is stored in the picture."""
     save_every: float = SAVE_SECONDS
     """Seconds between two saves of the state from which a killed run continues."""
     keep_state: bool = False
     """Whether that state is kept after the run has finished, to add steps later."""
+    timing: Timing = USUAL
+    """What the films are asked to have."""
+    every_step: int | None = None
+    """Steps between two pictures that are written into a folder beside the picture; None for no such folder."""
 
     def __post_init__(self) -> None:
+        for flag in self.timing.flags if not self.films else ():
+            raise UsageError(f"{flag} needs a film; add --mp4")
+        if self.every_step is not None:
+            check_whole("--save-every-step", self.every_step, 1, MAX_STEPS)
         if not 0 <= self.save_every <= MAX_SECONDS:
             raise UsageError(f"--save-every must be from 0 to {MAX_SECONDS:g} seconds, got {self.save_every:g}")
 
@@ -60,7 +70,9 @@ class Listener:
     error: Callable[[str], None] = lambda _line: None
     """Receives a line about a failure while another error is raised."""
     saved: Callable[[Path, Sequence[Path], Mapping[str, Any]], None] = lambda _picture, _films, _record: None
-    """Receives a picture, its films, and its record, when its run has ended; empty files were not written."""
+    """Receives a picture, its films, and its record, when its run has ended; empty files were not written.
+
+    The record names the folder of step pictures, if there is one, as `step_pictures`."""
     progress: Callable[[str], Sequence[Sink]] = lambda _label: ()
     """Returns the sinks that show the progress of the pictures with a label."""
     stage: Callable[[str], None] = lambda _stage: None

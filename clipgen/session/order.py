@@ -9,16 +9,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from clipgen import __version__
+from clipgen.config.checks import check_whole
+from clipgen.config.films import FPS, USUAL, Timing
+from clipgen.config.job import MAX_STEPS
 from clipgen.config.plan import Plan
 from clipgen.errors import UsageError
 from clipgen.outputs.metadata import JOB_SCHEMA, describe_plan, described_as, read_plan
 from clipgen.session.checksum import FIELD, record_digest
 
 SCHEMA = 2
-FILMS = (".mp4", ".gif")
 MAX_VERSION = 40
 
-_KEYS = {"schema", "version", "plan", "asked", "init_sha256", "films", "metadata", "run", "init_png", "pngs", FIELD}
+_LATER = {"fps", "film_length", "every_step", "pngs"}
+"""Keys that a record has only if these were asked for."""
+_KEYS = {"schema", "version", "plan", "asked", "init_sha256", "films", "metadata", "run", "init_png", FIELD} | _LATER
 _CHECKED = {"run", "init_png", "pngs", FIELD}
 """Keys that a record of an earlier version has not."""
 
@@ -38,21 +42,35 @@ class Order:
     """Names the run in all files of its state; empty for a state of an earlier version, which has no checksums."""
     init_png: str = field(default="", compare=False)
     """SHA-256 of the init image as the state has it; empty without one."""
+    timing: Timing = USUAL
+    """What the films are asked to have."""
+    every_step: int | None = None
+    """Steps between two pictures in the folder of step pictures; None for no such folder."""
     pngs: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     """Names of the other images in the state, and their SHA-256."""
 
     @classmethod
     def of(
-        cls, plan: Plan, films: Sequence[str] = (), *, metadata: bool = True, init_sha256: str | None = None
+        cls,
+        plan: Plan,
+        films: Sequence[str] = (),
+        *,
+        metadata: bool = True,
+        timing: Timing = USUAL,
+        every_step: int | None = None,
+        init_sha256: str | None = None,
     ) -> Self:
         """Return the order for a plan; init_sha256: as for `describe_plan`."""
         described = describe_plan(plan, init_sha256)
-        return cls(Plan.from_dict(described["plan"]), described, tuple(films), metadata)
+        own = Plan.from_dict(described["plan"])
+        return cls(own, described, tuple(films), metadata, timing=timing, every_step=every_step)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         made = {"schema": SCHEMA, "version": __version__}
         record = {**made, **self.described, "films": list(self.films), "metadata": self.metadata}
+        later = {"fps": self.timing.fps, "film_length": self.timing.seconds, "every_step": self.every_step}
+        record |= {name: value for name, value in later.items() if value is not None}
         if not self.run:
             return record
         record |= {"run": self.run} | ({"init_png": self.init_png} if self.init_png else {})
@@ -68,9 +86,11 @@ class Order:
         plan, digest = read_plan(asked), asked.get("init_sha256")
         if bool(plan.init) != bool(digest) or not (digest is None or _is_digest(digest)):
             raise ValueError("not the hash of an init image")
-        run, init_png, pngs = record.get("run", ""), record.get("init_png", ""), record.get("pngs", {})
-        made = plan, described_as(plan, digest), tuple(record["films"]), record["metadata"]
-        return cls(*made, run, init_png, tuple(pngs.items()))
+        films, run, init_png = record["films"], record.get("run", ""), record.get("init_png", "")
+        timing = Timing(record.get("fps"), record.get("film_length"))
+        described, every = described_as(plan, digest), record.get("every_step")
+        pngs = tuple(record.get("pngs", {}).items())
+        return cls(plan, described, tuple(films), record["metadata"], run, init_png, timing, every, pngs)
 
     def with_steps(self, steps: int) -> Self:
         """Return the order with this number of steps."""
@@ -83,12 +103,14 @@ def _check_record(record: Any) -> None:
     if not record.keys() <= _KEYS:
         raise ValueError("an order with an unknown key")
     films, version = record["films"], record["version"]
-    if not isinstance(films, list) or not set(films) <= set(FILMS) or len(set(films)) < len(films):
+    if not isinstance(films, list) or not set(films) <= set(FPS) or len(set(films)) < len(films):
         raise ValueError("not an order of clipgen")
     if not isinstance(record["metadata"], bool) or not isinstance(version, str) or len(version) > MAX_VERSION:
         raise ValueError("not an order of clipgen")
     if record["schema"] not in (SCHEMA, JOB_SCHEMA) or isinstance(record["schema"], bool):
         raise UsageError("it is of a later clipgen")
+    if "every_step" in record:
+        check_whole("the number of steps between two pictures", record["every_step"], 1, MAX_STEPS)
     if not record.keys() & _CHECKED:
         return
     if record[FIELD] != record_digest(record) or not re.fullmatch("[0-9a-f]{16}", record["run"]):

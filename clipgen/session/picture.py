@@ -8,10 +8,13 @@ from contextlib import suppress
 from os.path import lexists  # which is False, and no error, in a folder that is forbidden
 from pathlib import Path
 
+from clipgen.config.films import Timing
 from clipgen.core.contracts import Sink
 from clipgen.engine.optimise import Task
 from clipgen.outputs.film import FilmSink
 from clipgen.outputs.png import PngSink
+from clipgen.outputs.steps import StepPictures
+from clipgen.session.naming import STEPS
 from clipgen.session.options import Listener, OutputOptions
 from clipgen.session.state import PeriodicKeeper, Workspace
 
@@ -26,7 +29,7 @@ class Picture:
         self.workspace = workspace
         self.plan = workspace.order.plan
         self.label = label
-        self.path, *self._film_paths = paths.values()
+        self.path, self._film_paths = paths[".png"], [paths[suffix] for suffix in workspace.order.films]
         self._films: list[FilmSink] = []
         self._keeper: PeriodicKeeper | None = None
         self._missing: list[str] = []
@@ -34,6 +37,7 @@ class Picture:
         self._png = PngSink(
             self.path, order.plan, described=order.described, metadata=order.metadata, claim=workspace.own.claim
         )
+        self._steps = self._step_pictures(paths[STEPS]) if order.every_step else None
 
     def task(
         self, options: OutputOptions, sinks: Sequence[Sink], on_stage: Callable[[str], None] = lambda _stage: None
@@ -47,13 +51,29 @@ class Picture:
         own, digests = self.workspace.own, self.workspace.digests
         motion = next(iter(self.plan.motion), None)
         self._films = [
-            FilmSink(path, self.workspace.folder, done, on_stage, motion=motion, digests=digests, claim=own.claim)
+            FilmSink(
+                path,
+                self.workspace.folder,
+                done,
+                on_stage,
+                motion=motion,
+                timing=self.timing,
+                digests=digests,
+                claim=own.claim,
+            )
             for path in self._film_paths
         ]
-        before = [*(film.keep for film in self._films), self._keep_picture]
+        steps = [self._steps] if self._steps else []
+        before = [*(film.keep for film in self._films), *(each.keep for each in steps), self._keep_picture]
         self._keeper = PeriodicKeeper(self.workspace, options.save_every, before, last=options.keep_state)
-        watching: list[Sink] = [self._png, *self._films, *sinks]
+        watching: list[Sink] = [self._png, *self._films, *steps, *sinks]
         return Task(self.plan, self.workspace.inputs, watching, self._keeper, snapshot)
+
+    def _step_pictures(self, folder: Path) -> StepPictures:
+        order, place = self.workspace.order, self.workspace.folder
+        every, claim = order.every_step or 1, self.workspace.own_steps.claim
+        described, metadata = order.described, order.metadata
+        return StepPictures(folder, place, order.plan, every, described=described, metadata=metadata, claim=claim)
 
     def _keep_picture(self, done: int) -> None:
         """Write the picture so far; if that fails the state is saved all the same, and the last save says why."""
@@ -75,6 +95,11 @@ class Picture:
     def films(self) -> tuple[str, ...]:
         """The suffixes of its films."""
         return tuple(path.suffix for path in self._film_paths)
+
+    @property
+    def timing(self) -> Timing:
+        """What its films are asked to have."""
+        return self.workspace.order.timing
 
     @property
     def problems(self) -> list[str]:
@@ -103,8 +128,20 @@ class Picture:
             if (outcome != "finished" or self._is_unwritten) and lexists(self.workspace.folder):
                 listener.error(f"continue with: clipgen resume {shlex.quote(str(self.path))}")
         if self.record and self.path not in gone:
-            listener.saved(self.path, [path for path in written if path not in gone], self.record)
+            listener.saved(self.path, [path for path in written if path not in gone], self._described())
+        self._report_steps(listener)
         if at_once := self.record.get("cutouts_at_once"):
             listener.note(f"memory was short: the cutouts were processed {at_once} at a time, which takes longer")
         if self._keeper and self._keeper.problem:
             listener.note(f"warning: {self._keeper.problem}")
+
+    def _described(self) -> Mapping[str, object]:
+        """Return the record with the folder of step pictures, if there are any."""
+        steps = self._steps
+        return {**self.record, "step_pictures": str(steps.folder)} if steps and steps.written else self.record
+
+    def _report_steps(self, listener: Listener) -> None:
+        if self._steps and self._steps.written:
+            listener.note(f"the pictures of single steps are in {self._steps.folder}")
+        if self._steps and self._steps.problem:
+            listener.error(f"warning: {self._steps.problem}")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from clipgen.errors import ClipgenError, UsageError
 from clipgen.outputs.metadata import read_recipe
+from clipgen.session.naming import STEPS, steps_folder
 from clipgen.session.order import Order
 from clipgen.session.picture import Picture
 from clipgen.session.state import SUFFIX, Workspace
@@ -19,17 +20,19 @@ from clipgen.util.files import remove_empty, remove_partials
 @contextmanager
 def unfinished_picture(workspace: Workspace, paths: dict[str, Path], label: str) -> Iterator[Picture]:
     """Hold the files of a picture, as returned by `own_paths`, while its run continues."""
+    folders = [paths[STEPS]] if STEPS in paths else []
+    files = [path for path in paths.values() if path not in folders]
     for path in paths.values():
         try:
             remove_partials(path)
             if not path.exists():
-                path.touch()
+                (Path.mkdir if path in folders else Path.touch)(path)
         except OSError as error:
             raise UsageError(f"{path} cannot be written ({error.strerror}): make room for it there") from error
     try:
         yield Picture(workspace, paths, label)
     finally:
-        remove_empty(paths.values())
+        remove_empty(files, folders)
 
 
 def change_order(workspace: Workspace, order: Order) -> None:
@@ -69,7 +72,14 @@ def own_paths(workspace: Workspace) -> dict[str, Path]:
             what = "another picture" if path.suffix == ".png" else "another film"
             what = what if path.is_file() else "no regular file"
             raise UsageError(f"{path} is {what}, not the one whose state is beside it; move it away") from error
-    return paths
+    return paths | ({STEPS: _own_folder(steps_folder(paths[".png"]))} if order.every_step else {})
+
+
+def _own_folder(path: Path) -> Path:
+    """Return the folder of step pictures; raises UsageError if something else has its name."""
+    if lexists(path) and (path.is_symlink() or not path.is_dir()):
+        raise UsageError(f"{path} is no folder, and that of the step pictures has this name; move it away")
+    return path
 
 
 def _check_old(workspace: Workspace, picture: Path) -> None:

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from clipgen.config.checks import check_whole, checked_number
+from clipgen.config.films import FPS
 from clipgen.config.job import MAX_LR
 from clipgen.config.targets import REGION
 from clipgen.engine.inputs import Inputs
@@ -23,7 +24,7 @@ from clipgen.errors import UsageError
 from clipgen.outputs.film import lost_mark
 from clipgen.outputs.footage import SEGMENT
 from clipgen.session.checksum import BLANK, FIELD, check_seal
-from clipgen.session.order import FILMS, Order
+from clipgen.session.order import Order
 from clipgen.util.images import MAX_BYTES, load_image, load_mask
 from clipgen.util.regular import open_regular, sha256_of
 
@@ -34,7 +35,7 @@ MAX_BASE, MAX_PER_PIXEL = 1 << 24, 1 << 14
 """Maximum number of bytes of a snapshot, and of those for each pixel: a dVAE's logits and moments take 1 to 4 KB."""
 
 _OLD_COUNT = re.compile(r"optimizer\.[0-9]+\.step")
-_KINDS = {film.removeprefix(".") for film in FILMS}
+_KINDS = {film.removeprefix(".") for film in FPS}
 _MARKS = {lost_mark(kind) for kind in _KINDS}
 
 

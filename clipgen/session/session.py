@@ -28,7 +28,7 @@ from clipgen.engine.optimise import Result, fit_together, optimise_together
 from clipgen.errors import ClipgenError, Interrupted
 from clipgen.session.candidates import best_seeds, candidate_phases
 from clipgen.session.inputs import file_digest
-from clipgen.session.naming import destination
+from clipgen.session.naming import STEPS, destination
 from clipgen.session.options import MAX_TOGETHER, Listener, OutputOptions, check_candidates
 from clipgen.session.order import Order
 from clipgen.session.picture import Picture
@@ -94,7 +94,7 @@ class Session:
             models = self.models(plan)
             self._warn([plan], models)
             if cost := self._measured(plan, models):
-                each = phases_of(plan, cost, self._options.films)
+                each = phases_of(plan, cost, self._options.films, self._options.timing)
                 listener.expect([*candidate_phases(plan, candidates, cost), *(each * keep)])
                 self._expected = keep
             best = best_seeds(
@@ -113,9 +113,9 @@ class Session:
     ) -> Iterator[tuple[Workspace, dict[str, Path]]]:
         """Reserve free names for the files of a plan, and a folder for its state."""
         inputs = inputs or Inputs()
-        digest = file_digest(inputs.init)
-        order = Order.of(plan, self._options.films, metadata=self._options.metadata, init_sha256=digest)
-        with reserved(folder, stem, (".png", *order.films), avoid=SUFFIX) as paths:
+        order = self._order(plan, inputs)
+        folders = (STEPS,) if order.every_step else ()
+        with reserved(folder, stem, (".png", *order.films), avoid=SUFFIX, folders=folders) as paths:
             workspace = Workspace.create(paths[".png"].with_suffix(SUFFIX), order, inputs)
 
             def clear() -> None:
@@ -127,6 +127,17 @@ class Session:
                     yield workspace, paths
             finally:
                 clear()
+
+    def _order(self, plan: Plan, inputs: Inputs) -> Order:
+        options = self._options
+        return Order.of(
+            plan,
+            options.films,
+            metadata=options.metadata,
+            timing=options.timing,
+            every_step=options.every_step,
+            init_sha256=file_digest(inputs.init),
+        )
 
     def pictures_together(self, plan: Plan, most: int = MAX_TOGETHER) -> int:
         """Return how many pictures of such plans to make in lockstep: as many as are estimated to fit into memory."""
@@ -169,7 +180,8 @@ class Session:
         if self._expected:
             self._expected -= 1
         elif cost := self._measured(plans[0], models):
-            phases = phases_of(plans[0], cost, pictures[0].films, pictures=len(pictures), done=done)
+            films, timing = pictures[0].films, pictures[0].timing
+            phases = phases_of(plans[0], cost, films, timing, pictures=len(pictures), done=done)
             self._announce(plans[0], phases, plans[0].steps - done)
             listener.expect(phases)
         label = pictures[0].label + (f" and {len(pictures) - 1} more" if len(pictures) > 1 else "")

@@ -6,6 +6,7 @@ For `a-cat-7.png` it is the folder `a-cat-7.clipgen` beside it, which exists whi
     init.png ...        the init image, the mask and target images, as the run uses them
     state.safetensors   the last snapshot, replaced atomically
     files.json          what the run has written under its names, see `ownership`
+    steps.jsonl         the pictures of single steps that it has written, likewise
     lock                held by the run that makes the picture
     mp4-000000.pngs ... the frames of a film so far
 
@@ -38,7 +39,7 @@ from clipgen.engine.snapshot import Snapshot
 from clipgen.errors import UsageError
 from clipgen.session.checksum import seal
 from clipgen.session.order import Order
-from clipgen.session.ownership import OwnFiles
+from clipgen.session.ownership import OwnFiles, OwnSteps
 from clipgen.session.saved import INIT, MASK, metadata_of, read_inputs, read_snapshot, target_names
 from clipgen.util.files import replacing
 from clipgen.util.images import MAX_BYTES
@@ -61,8 +62,8 @@ class Workspace:
         self.folder = folder
         self.inputs = inputs
         self.order = order
-        self.own = OwnFiles(folder)
-        """What the run has written under its names."""
+        self.own, self.own_steps = OwnFiles(folder), OwnSteps(folder)
+        """What the run has written under its names, and the pictures of single steps."""
         self.digests: dict[str, str] | None = {} if order.run else None
         """Those of the frames of the films, see `Footage`; saved with each snapshot."""
         self._lock = FileLock(folder / LOCK)

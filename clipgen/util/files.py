@@ -11,7 +11,7 @@ import stat
 import tempfile
 import unicodedata
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from clipgen.errors import UsageError
@@ -55,20 +55,27 @@ def make_folder(folder: Path, flag: str = "-o") -> None:
 
 @contextlib.contextmanager
 def reserved(
-    folder: Path, stem: str, suffixes: Sequence[str], flag: str = "-o", avoid: str | None = None
+    folder: Path,
+    stem: str,
+    suffixes: Sequence[str],
+    flag: str = "-o",
+    avoid: str | None = None,
+    folders: Sequence[str] = (),
 ) -> Iterator[dict[str, Path]]:
     """Reserve one free name in `folder` for files with all `suffixes`; files that stay empty are removed at the end.
 
-    Empty placeholder files hold the name meanwhile, so that parallel runs never choose the same one. If the name is
-    taken, with one of the suffixes or with `avoid`, `-2`, `-3`, ... is appended to the stem, the same for all suffixes;
-    all must have room in a name.
+    So it is with `folders`, which are suffixes of folders. Empty placeholders hold the name meanwhile, so that parallel
+    runs never choose the same one. If the name is taken, with one of the suffixes or with `avoid`, `-2`, `-3`, ... is
+    appended to the stem, the same for all suffixes; all must have room in a name.
     Raises UsageError, which names `flag`, if no file can be created.
     """
     make_folder(folder, flag)
     free = (name for name in _numbered(stem) if not (avoid and os.path.lexists(folder / f"{name}{avoid}")))
-    most = _name_limit(folder) - max(len(os.fsencode(suffix)) for suffix in (*suffixes, avoid or ""))
-    paths = next(filter(None, (_claim(folder, name, suffixes, flag, most) for name in free)))
-    remove = functools.partial(remove_empty, paths.values())
+    most = _name_limit(folder) - max(len(os.fsencode(suffix)) for suffix in (*suffixes, *folders, avoid or ""))
+    makes = {**dict.fromkeys(suffixes, _make_file), **dict.fromkeys(folders, _make_subfolder)}
+    paths = next(filter(None, (_claim(folder, name, makes, flag, most) for name in free)))
+    own = [paths[suffix] for suffix in folders]
+    remove = functools.partial(remove_empty, [path for path in paths.values() if path not in own], own)
     try:
         with at_the_latest(remove):
             yield paths
@@ -101,13 +108,16 @@ def _remove_created() -> None:
             folder.rmdir()
 
 
-def remove_empty(paths: Iterable[Path]) -> None:
-    """Remove the files that are empty; links, pipes and the like, which somebody else has put there, stay."""
+def remove_empty(paths: Iterable[Path], folders: Iterable[Path] = ()) -> None:
+    """Remove the files and folders that are empty; links, pipes and the like, which somebody else put there, stay."""
     for path in paths:
         with contextlib.suppress(OSError):  # it is gone, or its folder is, or is forbidden
             found = path.lstat()
             if stat.S_ISREG(found.st_mode) and found.st_size == 0:
                 path.unlink()
+    for path in folders:
+        with contextlib.suppress(OSError):  # likewise, or it is not empty
+            path.rmdir()
 
 
 def partial_path(path: Path) -> Path:
@@ -175,18 +185,27 @@ def _numbered(stem: str) -> Iterator[str]:
     yield from (f"{stem}-{number}" for number in itertools.count(2))
 
 
-def _claim(folder: Path, stem: str, suffixes: Sequence[str], flag: str, most: int) -> dict[str, Path] | None:
-    """Create an empty file for each suffix, or none at all if one of them already exists; most: bytes of the stem."""
+def _make_file(path: Path) -> None:
+    path.touch(exist_ok=False)
+
+
+def _make_subfolder(path: Path) -> None:
+    path.mkdir()
+
+
+def _claim(
+    folder: Path, stem: str, makes: Mapping[str, Callable[[Path], None]], flag: str, most: int
+) -> dict[str, Path] | None:
+    """Make what has each suffix, empty, or nothing at all if one of them already exists; most: bytes of the stem."""
     claimed: dict[str, Path] = {}
-    for suffix in suffixes:
+    for suffix, make in makes.items():
         path = folder / f"{stem}{suffix}"
         try:
             if len(os.fsencode(stem)) > most:
                 raise OSError(errno.ENAMETOOLONG, f"File name too long, above {most} bytes before the {suffix}")
-            path.touch(exist_ok=False)
+            make(path)
         except (OSError, ValueError) as error:
-            for mine in claimed.values():
-                mine.unlink()
+            remove_empty(claimed.values(), claimed.values())
             if isinstance(error, FileExistsError):
                 return None
             raise UsageError(f"{flag} {path} cannot be written ({_reason(error)}): choose another name") from error

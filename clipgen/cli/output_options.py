@@ -1,0 +1,129 @@
+"""The options that tell what is written and printed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from clipgen.cli.option_groups import Option, only, redeclared
+from clipgen.cli.report import Notes, Results
+from clipgen.cli.values import expanded
+from clipgen.config.films import FPS, GIF_FPS, MAX_FPS, MAX_SECONDS, MIN_SECONDS, SECONDS, Timing
+from clipgen.session.naming import STEPS, film_suffixes
+from clipgen.session.options import SAVE_SECONDS
+from clipgen.session.options import OutputOptions as Written
+
+OUTPUT = "Output"
+DEFAULT_FOLDER = Path("outputs")
+
+_RATES = ", ".join(f"{fps} as {suffix.removeprefix('.')}" for suffix, fps in FPS.items())
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What is written and what is printed."""
+
+    out: Annotated[
+        Path,
+        Option(
+            "-o --out",
+            "Where to write. Nothing is ever overwritten: a name that is taken gets a number.",
+            "FILE.png|FOLDER",
+            panel=OUTPUT,
+            default=f"{DEFAULT_FOLDER}/<prompt>-<seed>.png",
+        ),
+    ] = DEFAULT_FOLDER
+    video: Annotated[bool, Option("--video", "Also write films of the run, as MP4 and as GIF.", panel=OUTPUT)] = False
+    mp4: Annotated[bool, Option("--mp4", "Also write the film as MP4.", panel=OUTPUT)] = False
+    webm: Annotated[bool, Option("--webm", "Also write the film as WebM (VP9).", panel=OUTPUT)] = False
+    gif: Annotated[bool, Option("--gif", "Also write the film as GIF.", panel=OUTPUT)] = False
+    apng: Annotated[
+        bool, Option("--apng", "Also write the film as animated PNG, which is lossless and large.", panel=OUTPUT)
+    ] = False
+    fps: Annotated[
+        int | None,
+        Option(
+            "--fps",
+            f"Frames a second of the films, from 1 to {MAX_FPS}; a GIF has {GIF_FPS} at most.",
+            "NUMBER",
+            panel=OUTPUT,
+            default=f"{_RATES}; fewer if the run has few steps",
+        ),
+    ] = None
+    film_length: Annotated[
+        float | None,
+        Option(
+            "--film-length",
+            f"Length of the films, from {MIN_SECONDS:g} to {MAX_SECONDS:g} seconds; then the picture is held for one "
+            "more.",
+            "SECONDS",
+            panel=OUTPUT,
+            default=f"{SECONDS:g}; less if the run has few steps",
+        ),
+    ] = None
+    save_every_step: Annotated[
+        int | None,
+        Option(
+            "--save-every-step",
+            "Also write the picture of every N-th step, the first and the last included, into a folder beside it, as "
+            f"<prompt>-<seed>{STEPS}/000050.png.",
+            "NUMBER",
+            panel=OUTPUT,
+            default="none",
+        ),
+    ] = None
+    as_json: Annotated[bool, Option("--json", "Print one JSON document instead of paths.", panel=OUTPUT)] = False
+    quiet: Annotated[bool, Option("-q --quiet", "Print nothing but errors.", panel=OUTPUT)] = False
+    no_metadata: Annotated[
+        bool,
+        Option(
+            "--no-metadata",
+            "Write no recipe into the picture: the file holds pixels and nothing else.",
+            panel=OUTPUT,
+        ),
+    ] = False
+    save_every: Annotated[
+        float,
+        Option(
+            "--save-every",
+            "How often to save the state from which `clipgen resume` continues after a crash.",
+            "SECONDS",
+            panel=OUTPUT,
+        ),
+    ] = SAVE_SECONDS
+    keep_state: Annotated[
+        bool,
+        Option(
+            "--keep-state",
+            "Keep that state after the run has finished, so that `clipgen resume` can add steps later.",
+            panel=OUTPUT,
+        ),
+    ] = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "out", expanded(self.out, "-o"))
+        self.written()
+
+    def written(self) -> Written:
+        """Return what a session is to write; raises UsageError for values that are out of range."""
+        return Written(
+            films=film_suffixes(video=self.video, mp4=self.mp4, webm=self.webm, gif=self.gif, apng=self.apng),
+            metadata=not self.no_metadata,
+            save_every=self.save_every,
+            keep_state=self.keep_state,
+            timing=Timing(self.fps, self.film_length),
+            every_step=self.save_every_step,
+        )
+
+    def notes(self) -> Notes:
+        """Return the printer of notes, on stderr."""
+        return Notes(quiet=self.quiet or self.as_json)
+
+    def results(self) -> Results:
+        """Return the printer of results, on stdout."""
+        return Results(as_json=self.as_json)
+
+
+JsonOnly = Annotated[
+    OutputOptions, only("as_json"), redeclared(as_json={"text": "Print one JSON document instead of lines."})
+]
+"""For commands that only print."""
