@@ -124,7 +124,7 @@ def test_the_same_command_goes_on_after_a_stop(cli: Cli, source: Path, monkeypat
     interrupted(monkeypatch, 2)
     stopped = cli(*command)
     assert stopped.exit_code != 0
-    assert "2 frames are in out-frames; the same command again goes on from there" in stopped.stderr
+    assert "finished frames: 2, in out-frames; the same command again goes on from there" in stopped.stderr
     assert not Path("out.mp4").exists()
     calls = interrupted(monkeypatch, 100)
     done = cli(*command)

@@ -39,8 +39,8 @@ _REAL_WORDS = frozenset(
     """
     bath batches botch bach modal modals motel motels medal medals mode modes module modules mole moles mobile
     mobiles moods rescue rescues refuse reuse result reply relay relays repay replace word ward wards wood woods works
-    world worlds would wold zoo zoos zooms trains trail trait twain hell held heap helm heal heel helps kelp doctors evil even info
-    into runs ruin sword swords rune urn
+    world worlds would wold zoo zoos zooms trains trail trait twain hell held heap helm heal heel helps kelp doctors
+    evil even info into runs ruin sword swords rune urn
     """.split()  # noqa: SIM905
 )
 _DASHED = re.compile("[\u2010-\u2015\u2212]+([A-Za-z][\\w-]*)(=.*)?")

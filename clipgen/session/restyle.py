@@ -149,7 +149,7 @@ class Restyler:
                         before.save(partial, "PNG", compress_level=1)
         except BaseException:
             if made := max(number - 1, done):
-                self._listener.error(f"{made} frames are in {folder}; the same command again goes on from there")
+                self._listener.error(f"finished frames: {made}, in {folder}; the same command again goes on from there")
             raise
         finally:
             frames.close()
@@ -171,7 +171,7 @@ class Restyler:
         """Say how many frames there are and how long they take, which can be days."""
         plan, total = self._what.plan, self._what.source.count(self._what.every)
         if done:
-            self._listener.note(f"{done} frames were made before")
+            self._listener.note(f"frames made before: {done}")
         if total is None:
             self._listener.note("the film does not say how many frames it has")
         if total is None or not self._listener.says_duration:
