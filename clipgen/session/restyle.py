@@ -65,7 +65,10 @@ class Restyling:
     """Of the source."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sha256", sha256_of(self.source.path.resolve(), MAX_FILM))
+        try:
+            object.__setattr__(self, "sha256", sha256_of(self.source.path.resolve(), MAX_FILM))
+        except OSError as error:
+            raise UsageError(f"{self.source.path} cannot be read ({error.strerror}); check the path") from error
 
     def record(self) -> dict[str, Any]:
         """Return plain JSON values that two of these share only if they make the same frames."""
@@ -138,7 +141,7 @@ class Restyler:
     def _make_frames(self, models: Models, folder: Path, done: int) -> int:
         """Make the frames after the first `done`, and return how many there are in all."""
         what, number = self._what, 0
-        before = _read(folder / _name(done)) if done else None
+        before = _read(folder / _name(done), what.plan.size) if done else None
         frames = what.source.frames(what.plan.size, what.every)
         total = what.source.count(what.every)
         try:
@@ -224,10 +227,12 @@ def _name(number: int) -> str:
     return f"frame-{number:06d}.png"
 
 
-def _read(path: Path) -> Image.Image:
+def _read(path: Path, size: tuple[int, int]) -> Image.Image:
     """Return a finished frame; raises UsageError if it is damaged."""
     try:
         with open_regular(path, MAX_FRAME) as file, Image.open(file, formats=("PNG",)) as image:
+            if image.size != size:
+                raise ValueError(f"it has {image.width}x{image.height} pixels")
             return image.convert("RGB")
     except Exception as error:  # decoders raise anything
         raise UsageError(f"{path} is damaged ({error}); remove it and all after it") from error
