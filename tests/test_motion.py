@@ -16,12 +16,14 @@ from clipgen.config.motion import BORDERS, MotionSettings, parse_pan
 from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
+from clipgen.core.contracts import Outcome, Step
 from clipgen.engine.optimise import Task, optimise, optimise_together
 from clipgen.errors import UsageError
 from clipgen.generators import GENERATORS
 from clipgen.generators.vqgan import VQGANGenerator
-from clipgen.outputs.film import moving_schedule
+from clipgen.outputs.film import FilmSink, moving_schedule
 from clipgen.outputs.metadata import read_recipe
+from clipgen.outputs.video_source import VideoSource
 from clipgen.session.planning import change_plan, job_of
 from clipgen.steering import camera
 from clipgen.steering.camera import moved, on_the_way
@@ -196,7 +198,8 @@ def test_a_backend_that_cannot_encode_says_so_before_the_first_step(monkeypatch:
 
 
 def test_a_film_is_made_recorded_resumed_and_replayed(cli: Cli) -> None:
-    done = cli("zoom", "red", *SMALL, "--pan", "-2,0.5", "--move-every", "3", "--border", "wrap", "-o", "f.mp4")
+    asked = ("--pan", "-2,0.5", "--move-every", "3", "--border", "wrap")
+    done = cli("zoom", "red", *SMALL, *asked, "-o", "f.mp4", "--keep-state")
     assert done.exit_code == 0, done.stderr
     assert done.stdout.split() == ["f.png", "f.mp4"]
     picture = Path("f.png")
@@ -207,13 +210,31 @@ def test_a_film_is_made_recorded_resumed_and_replayed(cli: Cli) -> None:
     assert np.array_equal(Image.open(again), Image.open(picture))
     other = Path(cli("replay", str(picture), "--backend", "pixels").stdout.strip())
     assert read_recipe(other).plan.motion == (motion,)
+    more = cli("resume", str(picture), "--steps", "+3")
+    assert (more.exit_code, more.stdout.split()) == (0, ["f.png", "f.mp4"])
+    longer = Path(cli("replay", str(picture)).stdout.strip())
+    assert np.array_equal(Image.open(longer), Image.open(picture))
 
 
-@pytest.mark.parametrize(("total", "fps", "apart", "played"), [(20, 30, 1, 4), (300, 30, 1, 30), (1000, 30, 3, 30)])
-def test_frames_of_a_moving_run_are_evenly_apart(total: int, fps: int, apart: int, played: int) -> None:
-    found = moving_schedule(total, fps)
+@pytest.mark.parametrize(("total", "apart", "played"), [(20, 1, 4), (300, 1, 30), (1000, 3, 30)])
+def test_frames_of_a_moving_run_are_evenly_apart(total: int, apart: int, played: int) -> None:
+    found = moving_schedule(total, ".mp4")
     assert sorted(found.steps) == list(range(0, total + 1, apart))
     assert found.fps == played
+
+
+def test_frames_between_moves_show_the_camera_on_its_way(tmp_path: Path) -> None:
+    motion, zero = MotionSettings(pan=(8, 0), every=4, border="wrap"), torch.zeros(())
+    half = torch.cat([torch.ones(3, 48, 32), torch.zeros(3, 48, 32)], 2)
+    sink = FilmSink(tmp_path / "film.mp4", motion=motion)
+    for index in range(9):
+        image = half.roll(8 * min(index // 4, 1), 2)  # the last picture is not moved any more
+        sink.on_step(Step(index, 8, zero, zero, {}, lambda image=image: image))
+    sink.close(Outcome.FINISHED)
+    assert sink.problem is None
+    for index, frame in enumerate(VideoSource.open(sink.path).frames((64, 48))):
+        row, edge = np.asarray(frame)[24, :, 0], 32 + 2 * min(index, 8)
+        assert row[edge - 3] > 200 > 50 > row[edge + 2]
 
 
 @pytest.mark.parametrize(("text", "pan"), [("2,0", (2, 0)), (" -1.5 , +.25", (-1.5, 0.25))])

@@ -125,7 +125,7 @@ def test_the_same_command_goes_on_after_a_stop(cli: Cli, source: Path, monkeypat
     interrupted(monkeypatch, 2)
     stopped = cli(*command)
     assert stopped.exit_code != 0
-    assert "2 frames are in out-frames; the same command again goes on from there" in stopped.stderr
+    assert "finished frames: 2, in out-frames; the same command again goes on from there" in stopped.stderr
     assert not Path("out.mp4").exists()
     calls = interrupted(monkeypatch, 100)
     done = cli(*command)
@@ -144,6 +144,16 @@ def test_frames_of_something_else_are_left_alone(cli: Cli, source: Path, monkeyp
         assert cli("restyle", "in.mp4", "red", *SMALL, *other).stdout in ("out-2.mp4\n", "out-3.mp4\n")
     assert Path("out-frames/frame-000001.png").read_bytes() == before
     assert cli("restyle", "in.mp4", "red", *SMALL).stdout == "out.mp4\n"
+
+
+def test_a_frame_that_was_spoilt_is_named(cli: Cli, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted(monkeypatch, 1)
+    cli("restyle", "in.mp4", "red", *SMALL)
+    for spoil in (lambda path: Image.new("RGB", (8, 8)).save(path), lambda path: path.write_bytes(b"no PNG")):
+        spoil(Path("out-frames/frame-000001.png"))
+        result = cli("restyle", "in.mp4", "red", *SMALL)
+        assert result.exit_code == 2
+        assert "frame-000001.png is damaged" in result.stderr
 
 
 def test_nothing_is_left_of_a_film_of_which_no_frame_was_made(

@@ -1,5 +1,6 @@
 """`clipgen restyle FILM "prompt"`: every frame of a film made anew, with the sound of the film."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -92,27 +93,29 @@ def restyle(
 
     Keeps the sound and the frame rate. A run that was stopped goes on if the same command is typed again.
     """
-    prompts = parse_prompts(prompt)
-    blend = checked_number("--blend", blend, 0.0, 1.0)
+    job, source = _asked(film, prompt, job_fields(picture, steering, engine, models))
     check_whole("--every", every, 1, MAX_EVERY)
-    source_path = expanded(film, "the film")
-    folder, stem = _destination(output.out, source_path, prompt)
-    fields = {"steps": STEPS, "init_weight": WEIGHT, **job_fields(picture, steering, engine, models)}
-    job = Job(prompts, init=str(source_path), **fields)
-    from clipgen.outputs.video_source import VideoSource
-
-    source = VideoSource.open(source_path)
+    blend = checked_number("--blend", blend, 0.0, 1.0)
+    folder, stem = _destination(output.out, source.path, prompt)
     plan, notes = _plan(job, source, engine.device)
     output.notes().say(models.notes)
     opened = open_for_plan(plan, Inputs(), notes, output, device=engine.device, offline=models.offline, typed=job)
     from clipgen.session.restyle import Restyler, Restyling, claimed
 
     what = Restyling(source, plan, blend, every)
-    record: dict[str, Any] = {}
     with claimed(what, folder, stem) as (path, frames):
         record = Restyler(opened.session, opened.listener, what).make(path, frames, keep_frames=keep_frames)
     opened.results.add(path, (), record)
     opened.results.print_made()
+
+
+def _asked(film: Path, prompt: str, fields: Mapping[str, Any]) -> tuple[Job, "VideoSource"]:
+    """Return the job of each frame, and the film. Raises UsageError."""
+    from clipgen.outputs.video_source import VideoSource
+
+    path = expanded(film, "restyle")
+    job = Job(parse_prompts(prompt), **{"init": str(path), "steps": STEPS, "init_weight": WEIGHT, **fields})
+    return job, VideoSource.open(path)
 
 
 def _plan(job: Job, source: "VideoSource", device: str) -> tuple["Plan", list[str]]:

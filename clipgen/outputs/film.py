@@ -264,7 +264,8 @@ class FilmSink:
         with Encoder((*PNG_STREAM, "-r", str(plan.pace)), (*target, *repeated), path) as encoder:
             for part in self._footage.read() if self._footage else ():
                 encoder.write(part)
-            encoder.write(_png(self._seen(last, is_last=True)), math.ceil(HOLD_SECONDS * plan.pace) + (self._filmed != last.index))
+            held = math.ceil(HOLD_SECONDS * plan.pace) + (self._filmed != last.index)
+            encoder.write(_png(self._seen(last, is_last=True)), held)
             encoder.finish()
 
     def _clear(self) -> None:

@@ -66,7 +66,10 @@ class Restyling:
     """Of the source."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sha256", sha256_of(self.source.path.resolve(), MAX_FILM))
+        try:
+            object.__setattr__(self, "sha256", sha256_of(self.source.path.resolve(), MAX_FILM))
+        except OSError as error:
+            raise UsageError(f"{self.source.path} cannot be read ({error.strerror}); check the path") from error
 
     def record(self) -> dict[str, Any]:
         """Return plain JSON values that two of these share only if they make the same frames."""
@@ -139,7 +142,7 @@ class Restyler:
     def _make_frames(self, models: Models, folder: Path, done: int) -> int:
         """Make the frames after the first `done`, and return how many there are in all."""
         what, number = self._what, 0
-        before = _read(folder / _name(done)) if done else None
+        before = _read(folder / _name(done), what.plan.size) if done else None
         frames = what.source.frames(what.plan.size, what.every)
         total = what.source.count(what.every)
         try:
@@ -150,7 +153,7 @@ class Restyler:
                         before.save(partial, "PNG", compress_level=1)
         except BaseException:
             if made := max(number - 1, done):
-                self._listener.error(f"{made} frames are in {folder}; the same command again goes on from there")
+                self._listener.error(f"finished frames: {made}, in {folder}; the same command again goes on from there")
             raise
         finally:
             frames.close()
@@ -172,7 +175,7 @@ class Restyler:
         """Say how many frames there are and how long they take, which can be days."""
         plan, total = self._what.plan, self._what.source.count(self._what.every)
         if done:
-            self._listener.note(f"{done} frames were made before")
+            self._listener.note(f"frames made before: {done}")
         if total is None:
             self._listener.note("the film does not say how many frames it has")
         if total is None or not self._listener.says_duration:
@@ -225,10 +228,12 @@ def _name(number: int) -> str:
     return f"frame-{number:06d}.png"
 
 
-def _read(path: Path) -> Image.Image:
+def _read(path: Path, size: tuple[int, int]) -> Image.Image:
     """Return a finished frame; raises UsageError if it is damaged."""
     try:
         with open_regular(path, MAX_FRAME) as file, Image.open(file, formats=("PNG",)) as image:
+            if image.size != size:
+                raise ValueError(f"it has {image.width}x{image.height} pixels")
             return image.convert("RGB")
     except Exception as error:  # decoders raise anything
         raise UsageError(f"{path} is damaged ({error}); remove it and all after it") from error
