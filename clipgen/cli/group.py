@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from clipgen.cli.failures import exit_code_of, signals_as_errors
+from clipgen.cli.grid_axes import with_axes
 from clipgen.cli.job_files import args_of, is_job_file
 from clipgen.cli.prompt_text import STDIN, prompt_from_stdin
 from clipgen.cli.slips import HELP, check_typed, take_apart, unknown_flag
@@ -99,7 +100,8 @@ class PromptOrCommand(TyperGroup):
         if not args or (self._is_named(ctx, args) and not named):
             return args
         options = self._options_of_run()
-        typed = args[1:] if named else args
+        typed = with_axes(args[1:] if named else args, options)
+        args = [*args[:named], *typed]
         if is_job_file(texts := take_apart(typed, options).texts):
             others = [arg for arg in typed if arg != texts[0]]
             from_file, prompt = args_of(texts[0], others, self._options_of_run(own=True))

@@ -1,5 +1,6 @@
 """`clipgen run "prompt"`, which is also plain `clipgen "prompt"`."""
 
+from clipgen.cli.grid import Grid, make_grid
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import flat
 from clipgen.cli.options import CandidateOptions, EngineOptions, OutputOptions, PictureOptions, Prompt
@@ -18,6 +19,8 @@ def run(
     prompt: Prompt,
     picture: PictureOptions,
     among: CandidateOptions,
+    *,
+    grid: Grid = None,
     steering: SteeringOptions,
     engine: EngineOptions,
     models: ModelOptions,
@@ -27,6 +30,9 @@ def run(
 
     Prints the path of the picture, and those of its films, on stdout.
     """
+    if grid:
+        make_grid(prompt, grid, picture, among, steering, engine, models, output)
+        return
     prompts = parse_prompts(prompt)
     check_out(output.out)
     check_candidates(among.candidates, among.keep)
