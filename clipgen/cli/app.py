@@ -20,6 +20,7 @@ from clipgen.cli.replay import replay
 from clipgen.cli.report import escape_what_cannot_be_shown
 from clipgen.cli.resume import resume
 from clipgen.cli.run import run
+from clipgen.cli.sheet import sheet
 from clipgen.cli.train import train
 from clipgen.cli.words import words
 from clipgen.cli.world import world
@@ -31,6 +32,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "resume": resume,
     "info": info,
     "replay": replay,
+    "sheet": sheet,
     "words": words,
     "losses": losses,
     "job": job,

@@ -26,6 +26,7 @@ MISSING = {
     DEFAULT_COMMAND: 'say what to draw, as in clipgen "a cat"',
     "batch": "name a text file with a prompt on each line, as in clipgen batch prompts.txt",
     "train": "name one of these",
+    "sheet": "name a folder of pictures, or pictures, as in clipgen sheet outputs",
     **{name: _PICTURE.format(name) for name in ("resume", "info", "replay")},
 }
 """What to do about a missing argument, by command."""

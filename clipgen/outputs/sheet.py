@@ -6,6 +6,7 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -136,48 +137,54 @@ class _Sheet:
         self._cells, self._columns, self._font = cells, columns, fonts.label
         there = [cell for cell in cells if cell is not None]
         self._width = max((cell.width for cell in there), default=SMALL)
-        self._height = max((cell.height for cell in there), default=SMALL)
         self._beside = [_wrapped(text, fonts.label, MAX_ROW_LABEL, ROW_LINES) for text in labels["rows"]]
         self._above = [_wrapped(text, fonts.label, self._width, LINES) for text in labels["columns"]]
         self._below = [_wrapped(text, fonts.label, self._width, LINES) for text in labels["captions"]]
         self._left = MARGIN + (_text_width(self._beside, fonts.label) + GAP if any(self._beside) else 0)
-        self._down = self._height + GAP + (_text_height(self._below, fonts.label) + GAP if any(self._below) else 0)
         across = self._left + columns * (self._width + GAP) - GAP + MARGIN
         self._across = max(across, MIN_WIDTH)
         [title] = labels["title"]
         heading = _wrapped(title, fonts.title, self._across - 2 * MARGIN, LINES)
         self._top = MARGIN + (_text_height([heading], fonts.title) + GAP if heading else 0)
         self._top += _text_height(self._above, fonts.label) + GAP if any(self._above) else 0
-        size = self._across, self._top + -(-len(cells) // columns) * self._down - GAP + MARGIN
-        self._sheet = Image.new("RGB", size, PAPER)
+        self._heights = self._row_heights()
+        caption = _text_height(self._below, fonts.label) + GAP if any(self._below) else 0
+        self._tops = list(accumulate((height + GAP + caption for height in self._heights), initial=self._top))
+        self._sheet = Image.new("RGB", (self._across, self._tops[-1] - GAP + MARGIN), PAPER)
         self._ink = ImageDraw.Draw(self._sheet)
         self._ink.multiline_text((MARGIN, MARGIN), heading, INK, fonts.title)
 
     def drawn(self) -> Image.Image:
         """Return the sheet."""
         for row, text in enumerate(self._beside):
-            self._write(self._left - GAP, self._top + row * self._down + self._height / 2, text, "rm")
+            self._write(self._left - GAP, self._tops[row] + self._heights[row] / 2, text, "rm")
         for column, text in enumerate(self._above):
-            self._write(self._corner(column)[0] + self._width / 2, self._top - GAP, text, "md")
+            self._write(self._place(column)[0] + self._width / 2, self._top - GAP, text, "md")
         for number, cell in enumerate(self._cells):
-            self._put(cell, *self._corner(number))
+            self._put(cell, *self._place(number))
         for number, text in enumerate(self._below):
-            x, y = self._corner(number)
-            self._write(x + self._width / 2, y + self._height + GAP // 2, text, "ma")
+            x, y, height = self._place(number)
+            self._write(x + self._width / 2, y + height + GAP // 2, text, "ma")
         return self._sheet
 
-    def _corner(self, number: int) -> tuple[int, int]:
-        """Return the upper left corner of a cell."""
-        row, column = divmod(number, self._columns)
-        return self._left + column * (self._width + GAP), self._top + row * self._down
+    def _row_heights(self) -> list[int]:
+        """Return the height of each row of cells: that of its highest image."""
+        there = [cell.height if cell else 0 for cell in self._cells]
+        rows = [there[start : start + self._columns] for start in range(0, len(there), self._columns)]
+        return [max(row) or max(there) or SMALL for row in rows]
 
-    def _put(self, cell: Image.Image | None, x: int, y: int) -> None:
+    def _place(self, number: int) -> tuple[int, int, int]:
+        """Return the upper left corner of a cell, and its height."""
+        row, column = divmod(number, self._columns)
+        return self._left + column * (self._width + GAP), self._tops[row], self._heights[row]
+
+    def _put(self, cell: Image.Image | None, x: int, y: int, height: int) -> None:
         """Put an image in the middle of its cell."""
         if cell is not None:
-            self._sheet.paste(cell, (x + (self._width - cell.width) // 2, y + (self._height - cell.height) // 2))
+            self._sheet.paste(cell, (x + (self._width - cell.width) // 2, y + (height - cell.height) // 2))
             return
-        self._ink.rectangle((x, y, x + self._width - 1, y + self._height - 1), PALE)
-        self._write(x + self._width / 2, y + self._height / 2, "not made", "mm")
+        self._ink.rectangle((x, y, x + self._width - 1, y + height - 1), PALE)
+        self._write(x + self._width / 2, y + height / 2, "not made", "mm")
 
     def _write(self, x: float, y: float, text: str, anchor: str) -> None:
         """Write a label at a place; anchor: which part of it is there, as Pillow has it."""
