@@ -69,7 +69,10 @@ def clipgen(
     ] = False,
     debug: Annotated[bool, typer.Option(DEBUG_FLAG, help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Turn a sentence into a picture: clipgen "a city in the style of Van Gogh"."""
+    """Turn a sentence into a picture: clipgen "a city in the style of Van Gogh".
+
+    An option can be set in the environment, too, as in CLIPGEN_STEPS=100, for run and batch.
+    """
 
 
 def main() -> None:
