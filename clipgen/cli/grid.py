@@ -47,6 +47,8 @@ IN_A_ROW = 8
 COMMAS = f'; where a loss holds commas, ";" separates losses: {FLAG} "loss=palette:5:navy,gold;symmetry"'
 IN_LOCKSTEP = (PROMPT, "seed")
 """Axes along which pictures can be made in lockstep."""
+LOADING = ("preset", "backend", "precision")
+"""Axes along which other models are loaded, which is to happen seldom."""
 
 
 def make_grid(
@@ -144,6 +146,7 @@ class _Run:
         from clipgen.session.batch import Asked
 
         slow = [place for place, axis in enumerate(self._axes) if axis.name not in IN_LOCKSTEP]
+        slow.sort(key=lambda place: self._axes[place].name not in LOADING)
         values = [axis.values.index for axis in self._axes]
         order = sorted(
             range(len(self._cells)), key=lambda k: [values[place](self._cells[k].values[place]) for place in slow]

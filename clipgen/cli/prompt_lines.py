@@ -97,23 +97,25 @@ def _with_settings(line: str) -> tuple[dict[str, Any], str]:
 
 def fields_of(args: list[str]) -> dict[str, Any]:
     """Return the fields of a job that the options of a line set. Raises UsageError."""
-    found: dict[str, Any] = {}
+    command, found = _reader()
+    found.clear()
     try:
-        _command(found).main(args, prog_name="line", standalone_mode=False)
+        command.main(args, prog_name="line", standalone_mode=False)
     except typer.TyperException as error:
         raise UsageError(error.format_message()) from error
-    return found
+    return dict(found)
 
 
-@cache
 def options_of_lines() -> dict[str, bool]:
     """Return the names of the options that a line can have, without hyphens, and whether each takes a value."""
-    params = _command({}).params
+    params = _reader()[0].params
     return {param.opts[-1].removeprefix("--"): not getattr(param, "is_flag", False) for param in params}
 
 
-def _command(found: dict[str, Any]) -> Any:
-    """Return the command that reads the options of a line into `found`."""
+@cache
+def _reader() -> tuple[Any, dict[str, Any]]:
+    """Return the command that reads the options of a line, which takes a while to build, and what it reads into."""
+    found: dict[str, Any] = {}
 
     @flat
     def settings(
@@ -126,4 +128,4 @@ def _command(found: dict[str, Any]) -> Any:
 
     app = typer.Typer(add_completion=False, context_settings={"help_option_names": []})
     app.command()(settings)
-    return typer.main.get_command(app)
+    return typer.main.get_command(app), found
