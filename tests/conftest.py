@@ -23,6 +23,8 @@ from clipgen.weights.cache import Cache
 pytest.register_assert_rewrite("recipes")  # its checks, too, show the values when they fail
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests start; pytest fills the cores already
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+FOR_TESTS = ("CLIPGEN_FUZZ", "CLIPGEN_STRESS", "CLIPGEN_KILLS", "CLIPGEN_PROCESSES", "CLIPGEN_CACHE")
+"""Variables that ask for more tests, and the one that a test may set before this file does."""
 settings.load_profile("ci")  # no deadlines, which a busy machine would miss; no examples shared with other runs
 
 
@@ -43,6 +45,13 @@ def _signals() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def _no_options_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test runs with the options that the environment of this machine sets."""
+    for name in [name for name in os.environ if name.startswith("CLIPGEN_") and name not in FOR_TESTS]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture(autouse=True)

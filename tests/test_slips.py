@@ -125,7 +125,9 @@ def test_the_home_folder_is_expanded(cli: Cli, asked: list[Job], monkeypatch: py
     assert asked[0].init == "/somewhere/selfie.jpg"
 
 
-@pytest.mark.parametrize("word", ["rain", "sword", "bath", "model", "brain", "cat", "tiger", "world peace", "evil"])
+@pytest.mark.parametrize(
+    "word", ["rain", "sword", "sheep", "bath", "model", "brain", "cat", "tiger", "world peace", "evil"]
+)
 def test_words_that_can_be_drawn_are_no_slips(word: str) -> None:
     assert likely_command(word, COMMANDS) is None
 

@@ -21,6 +21,7 @@ from clipgen.cli.report import escape_what_cannot_be_shown
 from clipgen.cli.restyle import restyle
 from clipgen.cli.resume import resume
 from clipgen.cli.run import run
+from clipgen.cli.sheet import sheet
 from clipgen.cli.train import train
 from clipgen.cli.words import words
 from clipgen.cli.world import world
@@ -35,6 +36,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "resume": resume,
     "info": info,
     "replay": replay,
+    "sheet": sheet,
     "words": words,
     "losses": losses,
     "job": job,
@@ -71,7 +73,10 @@ def clipgen(
     ] = False,
     debug: Annotated[bool, typer.Option(DEBUG_FLAG, help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Turn a sentence into a picture: clipgen "a city in the style of Van Gogh"."""
+    """Turn a sentence into a picture: clipgen "a city in the style of Van Gogh".
+
+    An option can be set in the environment, too, as in CLIPGEN_STEPS=100, for run and batch.
+    """
 
 
 def main() -> None:

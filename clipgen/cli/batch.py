@@ -163,11 +163,21 @@ def _first_job(lines: list[PromptLine], fields: dict[str, Any], device: str) -> 
     for line in lines:
         try:
             job = Job(parse_prompts(line.text), **fields)
-            resolve(replace(job, **line.settings), device=device)
+            _check_settings(line, job, device)
             return job
         except Exception as error:  # reported with its line, once another one begins the batch
             errors.append(error)
     raise errors[0]
+
+
+def _check_settings(line: PromptLine, job: Job, device: str) -> None:
+    """Raise what is wrong with a job once a line has set its own settings; it is then the line that is named."""
+    try:
+        resolve(replace(job, **line.settings), device=device)
+    except UsageError as error:
+        if line.settings:
+            raise UsageError(f"line {line.number}: {error}") from error
+        raise
 
 
 def share_of(lines: list[PromptLine], shard: str | None) -> list[PromptLine]:

@@ -1,6 +1,7 @@
 """A command group in which anything that is not a command is a prompt: `clipgen "a cat"` is `clipgen run "a cat"`."""
 
 import copy
+import os
 import sys
 from functools import partial
 from typing import Any
@@ -8,7 +9,17 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from clipgen.cli.failures import exit_code_of, signals_as_errors
+from clipgen.cli.environment import (
+    COMMANDS,
+    Held,
+    held_options,
+    is_quiet,
+    named_after_variables,
+    unknown_variables,
+    wrong_number,
+)
+from clipgen.cli.failures import exit_code_of, say, signals_as_errors
+from clipgen.cli.grid_axes import with_axes
 from clipgen.cli.job_files import args_of, is_job_file
 from clipgen.cli.prompt_text import STDIN, prompt_from_stdin
 from clipgen.cli.slips import HELP, check_typed, take_apart, unknown_flag
@@ -18,6 +29,8 @@ from clipgen.util.text import quoted
 
 DEFAULT_COMMAND = "run"
 DEBUG_FLAG = "--debug"
+HELD = "clipgen.held"
+"""Key of what a context holds: the options that variables of the environment set."""
 MAX_HELP = 3
 """Words of the longest question for help: help models list."""
 _PICTURE = "name a picture that clipgen made, as in clipgen {} outputs/a-cat-7.png"
@@ -27,6 +40,7 @@ MISSING = {
     "restyle": 'name a film and say what to make of it, as in clipgen restyle in.mp4 "in the style of Van Gogh"',
     "batch": "name a text file with a prompt on each line, as in clipgen batch prompts.txt",
     "train": "name one of these",
+    "sheet": "name a folder of pictures, or pictures, as in clipgen sheet outputs",
     **{name: _PICTURE.format(name) for name in ("resume", "info", "replay")},
 }
 """What to do about a missing argument, by command."""
@@ -46,6 +60,8 @@ class PromptOrCommand(TyperGroup):
             args = ["--help"]
         elif not self._is_named(ctx, args):
             args = [DEFAULT_COMMAND, *args]
+        if not ctx.resilient_parsing and args[0] in COMMANDS:
+            args = [args[0], *self._from_environment(ctx, *args), *args[1:]]
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
@@ -53,7 +69,9 @@ class PromptOrCommand(TyperGroup):
             try:
                 return super().invoke(ctx)
             except typer.TyperException as error:
-                raise self._explained(error, ctx.obj or []) from error
+                raise self._explained(error, ctx.obj or [], ctx.meta.get(HELD, [])) from error
+            except UsageError as error:
+                raise named_after_variables(error, ctx.meta.get(HELD, [])) from error
 
     def main(self, *_: Any, **settings: Any) -> Any:
         """Run the command line; ends in `SystemExit` with an exit code of `clipgen.errors`."""
@@ -101,10 +119,13 @@ class PromptOrCommand(TyperGroup):
         if not args or (self._is_named(ctx, args) and not named):
             return args
         options = self._options_of_run()
-        typed = args[1:] if named else args
+        typed = with_axes(args[1:] if named else args, options)
+        args = [*args[:named], *typed]
         if is_job_file(texts := take_apart(typed, options).texts):
             others = [arg for arg in typed if arg != texts[0]]
-            from_file, prompt = args_of(texts[0], others, self._options_of_run(own=True))
+            held = held_options(self.commands[DEFAULT_COMMAND].params, others, os.environ)
+            given = [*others, *(flag for one in held for flag in one.flags)]
+            from_file, prompt = args_of(texts[0], given, self._options_of_run(own=True))
             return [DEFAULT_COMMAND, *from_file, *others, *([] if prompt is None else ["--", prompt])]
         before = typed[: typed.index("--")] if "--" in typed else typed
         if before == typed or take_apart(before, options).texts:
@@ -112,6 +133,15 @@ class PromptOrCommand(TyperGroup):
         if before == typed and take_apart(typed, options).texts == (STDIN,):
             return [DEFAULT_COMMAND, *(arg for arg in typed if arg != STDIN), "--", prompt_from_stdin()]
         return args
+
+    def _from_environment(self, ctx: Any, command: str, *typed: str) -> list[str]:
+        """Return the arguments for which variables stand; warns about variables that stand for none."""
+        held = ctx.meta[HELD] = held_options(self.commands[command].params, typed, os.environ)
+        if not is_quiet(typed, held):
+            every = [param for name in COMMANDS for param in self.commands[name].params]
+            for warning in unknown_variables(every, os.environ):
+                say(warning)
+        return [arg for one in held for arg in one.args]
 
     def _options_of_run(self, *, own: bool = False) -> dict[str, int]:
         """Return the options of the default command, and how many values each takes.
@@ -127,7 +157,7 @@ class PromptOrCommand(TyperGroup):
         ]
         return dict(rows) if own else {**dict(rows), "--help": 0, "-h": 0}
 
-    def _explained(self, error: typer.TyperException, args: list[str]) -> Exception:
+    def _explained(self, error: typer.TyperException, args: list[str], held: list[Held]) -> Exception:
         """Return the error with what to type instead, if it is about the arguments of a command."""
         command = getattr(getattr(error, "ctx", None), "command", None)
         message = error.format_message().rstrip(".")
@@ -142,8 +172,10 @@ class PromptOrCommand(TyperGroup):
         if "extra argument" in message:
             taken = [param.metavar for param in command.params if not param.opts[0].startswith("-")]
             return UsageError(f"{message}; {command.name} takes {f'one {taken[0]}' if taken else 'none'}")
-        if (param := getattr(error, "param", None)) and param.opts[0] in args[:-1]:
-            kind = "a whole number" if "integer" in message else "a number"
+        kind = "a whole number" if "integer" in message else "a number"
+        if (param := getattr(error, "param", None)) and (wrong := wrong_number(param, kind, held)):
+            return wrong
+        if param and param.opts[0] in args[:-1]:
             value = args[args.index(param.opts[0]) + 1]
             return UsageError(f"{param.opts[0]} must be {kind}, got {quoted(value)}")
         return error

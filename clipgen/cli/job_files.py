@@ -75,7 +75,8 @@ def _read(file: str) -> dict[str, Any]:
 def job(context: typer.Context) -> None:
     """Print a job file with every option, to be filled in and made by `clipgen run FILE.toml`.
 
-    Options that are typed beside it take the place of those in the file.
+    Options that are typed beside it take the place of those in the file, and so do variables of the environment, such
+    as CLIPGEN_STEPS=100, CLIPGEN_MP4=1 or CLIPGEN_LOSS="seam;symmetry", which hold for every run and batch.
     """
     parent = context.parent
     commands: dict[str, Any] = getattr(parent.command, "commands", {}) if parent else {}

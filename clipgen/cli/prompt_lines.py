@@ -4,6 +4,7 @@ import itertools
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -91,17 +92,35 @@ def _with_settings(line: str) -> tuple[dict[str, Any], str]:
         args = shlex.split(typed)
     except ValueError as error:
         raise UsageError(f"{quoted(typed)} has a quotation mark without its partner") from error
-    return _parsed(args), text.strip()
+    return fields_of(args), text.strip()
 
 
-def _parsed(args: list[str]) -> dict[str, Any]:
-    """Return the fields of a job that options set."""
+def fields_of(args: list[str]) -> dict[str, Any]:
+    """Return the fields of a job that the options of a line set. Raises UsageError."""
+    command, found = _reader()
+    found.clear()
+    try:
+        command.main(args, prog_name="line", standalone_mode=False)
+    except typer.TyperException as error:
+        raise UsageError(error.format_message()) from error
+    return dict(found)
+
+
+def options_of_lines() -> dict[str, bool]:
+    """Return the names of the options that a line can have, without hyphens, and whether each takes a value."""
+    params = _reader()[0].params
+    return {param.opts[-1].removeprefix("--"): not getattr(param, "is_flag", False) for param in params}
+
+
+@cache
+def _reader() -> tuple[Any, dict[str, Any]]:
+    """Return the command that reads the options of a line, which takes a while to build, and what it reads into."""
     found: dict[str, Any] = {}
 
     @flat
     def settings(
         *,
-        picture: Annotated[PictureOptions, only("size", "seed")],
+        picture: Annotated[PictureOptions, only("init_weight", "size", "seed")],
         steering: SteeringOptions,
         engine: Annotated[EngineOptions, only("backend", "preset", "start", "steps", "lr", "cutouts", "precision")],
     ) -> None:
@@ -109,8 +128,4 @@ def _parsed(args: list[str]) -> dict[str, Any]:
 
     app = typer.Typer(add_completion=False, context_settings={"help_option_names": []})
     app.command()(settings)
-    try:
-        typer.main.get_command(app).main(args, prog_name="line", standalone_mode=False)
-    except typer.TyperException as error:
-        raise UsageError(error.format_message()) from error
-    return found
+    return typer.main.get_command(app), found

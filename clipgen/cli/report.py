@@ -39,14 +39,16 @@ class Results:
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
+        self.collects = as_json
+        """Whether pictures are collected and none is printed as it is written."""
         self.pictures: list[dict[str, Any]] = []
 
     def add(self, picture: Path, films: Iterable[Path], record: Mapping[str, Any]) -> None:
         """Print or collect the files of one run and its record; empty files were not written."""
         written = [path for path in (picture, *films) if _is_written(path)]
-        if self._as_json and picture in written:
+        if self.collects and picture in written:
             self.pictures.append({"path": str(picture), "films": [str(film) for film in written[1:]], **record})
-        elif not self._as_json:
+        elif not self.collects:
             for path in written:
                 echo_path(path)
 

@@ -1,6 +1,7 @@
 """`clipgen run "prompt"`, which is also plain `clipgen "prompt"`."""
 
 from clipgen.cli.edit_options import EditOptions
+from clipgen.cli.grid import Grid, make_grid
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import flat
 from clipgen.cli.options import CandidateOptions, EngineOptions, PictureOptions, PromptUnlessImplied
@@ -27,6 +28,7 @@ def run(
     *,
     picture: PictureOptions,
     among: CandidateOptions,
+    grid: Grid = None,
     steering: SteeringOptions,
     targets: TargetOptions,
     editing: EditOptions,
@@ -38,10 +40,14 @@ def run(
 
     Prints the path of the picture, and those of its films, on stdout.
     """
+    fields = job_fields(picture, steering, engine, models) | targets.job_fields() | editing.job_fields()
+    fields["prompts"] = _prompts(prompt, fields.get("prompts"))
+    if grid:
+        make_grid(fields, grid, among, engine, models, output)
+        return
     check_out(output.out)
     check_candidates(among.candidates, among.keep)
-    fields = job_fields(picture, steering, engine, models) | targets.job_fields() | editing.job_fields()
-    job = Job(**{"seed": random_seed(), **fields, "prompts": _prompts(prompt, fields.get("prompts"))})
+    job = Job(**{"seed": random_seed(), **fields})
     output.notes().say(oddities(prompt or ""))
     opened = open_for_job(job, engine, models, output, asks=True)
     try:

@@ -30,6 +30,8 @@ OTHER_NAMES = {
     "draw": "run",
     "continue": "resume",
     "evaluate": "eval",
+    "contact-sheet": "sheet",
+    "contactsheet": "sheet",
 }
 """What other programs call a command, and its name here."""
 HELP = "help"
@@ -40,7 +42,7 @@ _REAL_WORDS = frozenset(
     bath batches botch bach modal modals motel motels medal medals mode modes module modules mole moles mobile
     mobiles moods rescue rescues refuse reuse result reply relay relays repay replace word ward wards wood woods works
     world worlds would wold zoo zoos zooms trains trail trait twain hell held heap helm heal heel helps kelp doctors
-    evil even info into runs ruin sword swords rune urn
+    evil even info into runs ruin sword swords rune urn sheep sheer sheen sheets sleet skeet sweet street
     """.split()  # noqa: SIM905
 )
 _DASHED = re.compile("[\u2010-\u2015\u2212]+([A-Za-z][\\w-]*)(=.*)?")

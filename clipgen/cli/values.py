@@ -10,6 +10,15 @@ from clipgen.util.text import quoted
 RANDOM = "random"
 """The seed that stands for any."""
 
+_SWITCH = {**dict.fromkeys(("1", "true", "yes", "on"), True), **dict.fromkeys(("0", "false", "no", "off"), False)}
+
+
+def parse_switch(name: str, text: str) -> bool:
+    """Return whether a text means yes; raises UsageError, which gives it this name."""
+    if text.strip().lower() not in _SWITCH:
+        raise UsageError(f"{name} must be 1 or 0, or true or false, got {quoted(text)}")
+    return _SWITCH[text.strip().lower()]
+
 
 def parse_seed(text: str) -> int:
     """Return the seed that a text names, "random" for any; raises UsageError."""

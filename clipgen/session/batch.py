@@ -13,6 +13,7 @@ from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
+from clipgen.core.contracts import Outcome
 from clipgen.engine.inputs import Inputs
 from clipgen.engine.optimise import fit_together
 from clipgen.errors import ClipgenError, OutOfMemoryError
@@ -60,7 +61,7 @@ class Batch:
 
     template: the job of every picture, except for the prompt; inputs: its images.
     device: where it will run, as for `--device`.
-    together: maximum number of pictures made in lockstep.
+    together: maximum number of pictures made in lockstep. unit: what errors call a line.
     """
 
     def __init__(
@@ -74,12 +75,15 @@ class Batch:
         *,
         device: str,
         together: int,
+        unit: str = "line",
     ) -> None:
         self.skipped: list[str] = []
         self.failed: list[dict[str, object]] = []
+        self.pictures: dict[int, Path] = {}
+        """The finished picture of each line that has one, by its number."""
         self._session, self._template, self._inputs = session, template, Inputs.of(inputs)
         self._folder, self._options, self._listener = folder, options, listener
-        self._device, self._together = device, together
+        self._device, self._together, self._unit = device, together, unit
         self._size = 0
         self._waiting: list[tuple[Line, Picture]] = []
         self._claims = ExitStack()
@@ -94,10 +98,14 @@ class Batch:
                 self._take(asked)
             self._make_waiting()
 
+    def plans_left(self, lines: Sequence[Asked]) -> list[Plan]:
+        """Return the plans of the lines whose pictures are still to be made. Raises ClipgenError."""
+        return [plan for asked in lines if self._finished(plan := self._plan(asked)) is None]
+
     def _take(self, asked: Asked) -> None:
         try:
             plan = self._plan(asked)
-            if any(line.plan.prompts == plan.prompts for line, _ in self._waiting):
+            if any(line.plan == plan for line, _ in self._waiting):
                 self._make_waiting()
             self._prepare(Line(asked.number, plan, f"{asked.label} {plan.text}"))
         except Exception as error:  # whatever it is, it costs this line only
@@ -115,17 +123,19 @@ class Batch:
         try:
             if (done := self._finished(line.plan)) is not None:
                 self._skip(done, f"{line.label}: already made, {done}")
+                self.pictures[line.number] = done
             elif same := self._others(line.plan):
-                self._resume(Workspace.open(same[0]), line.label)
+                self._resume(Workspace.open(same[0]), line.label, line.number)
             else:
                 self._wait(line)
         except BusyError as busy:
             self._skip(self._folder / f"{default_stem(line.plan)}.png", f"{line.label}: {busy}")
 
-    def _resume(self, workspace: Workspace, label: str) -> None:
+    def _resume(self, workspace: Workspace, label: str, number: int) -> None:
         try:
             with unfinished_picture(workspace, own_paths(workspace), label) as picture:
                 self._session.make(picture)
+                self._note(number, picture)
         finally:
             workspace.release()
 
@@ -156,9 +166,15 @@ class Batch:
         except Exception as error:
             self._fail_together(lines, error)
             return
-        for line, failure in zip(lines, errors, strict=True):
+        for (line, picture), failure in zip(waiting, errors, strict=True):
             if failure:
                 self._fail(line.number, failure)
+            else:
+                self._note(line.number, picture)
+
+    def _note(self, number: int, picture: Picture) -> None:
+        if picture.record.get("outcome") == Outcome.FINISHED.value:  # it may have been stopped
+            self.pictures[number] = picture.path
 
     def _fail_together(self, lines: Sequence[Line], error: Exception) -> None:
         """Report the error of a group, if one is expected that affects all; make the pictures one by one otherwise."""
@@ -183,8 +199,8 @@ class Batch:
             raise error
         expected = isinstance(error, ClipgenError)
         said = str(error) if expected else one_line(f"unexpected {reason_of(error)}", MAX_ERROR)
-        self.failed.append({"line": number, "error": said})
-        self._listener.error(f"error: line {number}: {said}")
+        self.failed.append({self._unit: number, "error": said})
+        self._listener.error(f"error: {self._unit} {number}: {said}")
 
     def _skip(self, picture: Path, note: str) -> None:
         self.skipped.append(str(picture))

@@ -53,7 +53,7 @@ def check_out(out: Path) -> None:
         )
 
 
-def check_folder(out: Path) -> None:
+def check_folder(out: Path, why: str = "a batch writes a picture for each line") -> None:
     """Raise a UsageError if `-o` names a file where many pictures need a folder."""
     if out.suffix.lower() in (_OTHER_FORMATS | {".png"}) and not (lexists(out) and out.is_dir()):
-        raise UsageError(f"-o {out} is a file, and a batch writes a picture for each line; use -o FOLDER")
+        raise UsageError(f"-o {out} is a file, and {why}; use -o FOLDER")

@@ -13,8 +13,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan, spell
@@ -37,6 +39,19 @@ from clipgen.session.state import SUFFIX, Workspace
 from clipgen.util.files import reserved
 from clipgen.util.interrupts import Stop, at_the_latest
 from clipgen.util.text import readable_time
+
+MAX_MEASURED = 8
+"""How many of many plans are measured to tell how long all of them take."""
+
+
+def _models_of(plan: Plan) -> object:
+    """Return what tells the models of a plan from those of others."""
+    return plan.generator.weights, plan.perceptors, plan.unclip, plan.models, plan.precision
+
+
+def _alike(plan: Plan) -> dict[str, Any]:
+    """Return the settings of a plan on which the cost of a step does not depend, beside those that lockstep ignores."""
+    return {"steps": plan.steps, "lr": plan.lr, "lr_schedule": plan.lr_schedule}
 
 
 class Session:
@@ -65,7 +80,7 @@ class Session:
 
     def models(self, plan: Plan) -> Models:
         """Return the models of a plan, loading them if necessary."""
-        key = (plan.generator.weights, plan.perceptors, plan.unclip, plan.models, plan.precision)
+        key = _models_of(plan)
         with self._loading:
             if self._kept is None or self._kept[0] != key:
                 self._listener.stage("loading the models")
@@ -143,6 +158,19 @@ class Session:
         """Return how many pictures of such plans to make in lockstep: as many as are estimated to fit into memory."""
         return CostEstimate(plan, self.models(plan)).pictures_that_fit(most)
 
+    def seconds_of(self, plans: Sequence[Plan]) -> float | None:
+        """Return about how long runs of these plans take in all; None if nobody is to be told.
+
+        A few of them are measured, of those that need the models of the first.
+        """
+        needed = [plan for plan in plans if _models_of(plan) == _models_of(plans[0])]
+        measured = needed[:: -(-len(needed) // MAX_MEASURED)] if needed else []
+        costs = [(plan, self._measured(plan, self.models(plan))) for plan in measured]
+        runs = [
+            sum(phase.seconds for phase in phases_of(plan, cost, self._options.films)) for plan, cost in costs if cost
+        ]
+        return sum(runs) / len(runs) * len(plans) if runs else None
+
     def make(self, picture: Picture) -> None:
         """Make one picture. Raises ClipgenError if any part of this failed."""
         [error] = self.make_together([picture])
@@ -206,7 +234,8 @@ class Session:
         """Return what a run costs here, measured once for plans that fit together, if anybody is to be told."""
         if not self._listener.says_duration:
             return None
-        if self._cost is None or not fit_together(self._cost[0], plan):
+        known = self._cost and fit_together(self._cost[0], replace(plan, **_alike(self._cost[0])))
+        if self._cost is None or not known:
             try:
                 self._cost = plan, CostEstimate(plan, models).measured()
             except (MemoryError, RuntimeError) as error:
