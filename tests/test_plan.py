@@ -79,7 +79,8 @@ def test_a_plan_leaves_nothing_open(preset: str, backend: str, start: str) -> No
 
     def filled(value: object) -> bool:
         if is_dataclass(value):
-            return all(filled(getattr(value, field.name)) for field in fields(value))
+            names = [field.name for field in fields(value) if field.name != "schedule"]  # of a text whose weight is one
+            return all(filled(getattr(value, name)) for name in names)
         return all(map(filled, value)) if isinstance(value, tuple) else value is not None
 
     assert filled(plan)
@@ -115,12 +116,14 @@ RECORD = json.loads(made().to_json())
 PLACES = [place for place, _ in parts(RECORD) if place]
 LISTS = [place for place, value in parts(RECORD) if isinstance(value, list)]
 OWN_ADDED_LATER = {"readings": (), "precision": "fp32", "init_noise": 0.0, "tile": False, "cutout_schedule": ALWAYS}
+OWN_ADDED_LATER |= {"cross_fade": 0.0}
 ADDED_LATER = {
     **{(name,): value for name, value in OWN_ADDED_LATER.items()},
     ("generator", "decorrelated"): False,
     ("generator", "fall"): 0.0,
     **{("perceptors", name): 1.0 for name in ("weight", "scale")},
     ("losses", "detail"): "",
+    **{(*place, "points"): () for place in (("lr_schedule",), ("cutout_schedule",), ("losses", "weight"))},
     ("unclip", "solver"): "heun",
     **{("unclip", name): 0.0 for name in ("init_img2img_noise", "layout_guidance", "layout_share")},
 }

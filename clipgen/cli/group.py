@@ -12,6 +12,7 @@ from clipgen.cli.failures import exit_code_of, signals_as_errors
 from clipgen.cli.job_files import args_of, is_job_file
 from clipgen.cli.prompt_text import STDIN, prompt_from_stdin
 from clipgen.cli.slips import HELP, check_typed, take_apart, unknown_flag
+from clipgen.cli.story_options import joined_scenes
 from clipgen.errors import UsageError
 from clipgen.util.files import no_empty_folders
 from clipgen.util.text import quoted
@@ -39,6 +40,7 @@ class PromptOrCommand(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Insert the default command before any parsing, as its options may precede the prompt."""
         if not ctx.resilient_parsing:
+            args = joined_scenes(args)
             ctx.obj = args = self._meant(ctx, args)
         if not args:
             args = ["--help"]
@@ -103,7 +105,7 @@ class PromptOrCommand(TyperGroup):
         if is_job_file(texts := take_apart(typed, options).texts):
             others = [arg for arg in typed if arg != texts[0]]
             from_file, prompt = args_of(texts[0], others, self._options_of_run(own=True))
-            return [DEFAULT_COMMAND, *from_file, *others, "--", prompt]
+            return [DEFAULT_COMMAND, *from_file, *others, *(["--", prompt] if prompt else [])]
         before = typed[: typed.index("--")] if "--" in typed else typed
         if before == typed or take_apart(before, options).texts:
             check_typed(typed[: len(before)], options, self.commands, named=named)

@@ -13,7 +13,8 @@ from clipgen.errors import UsageError, unknown_value
 from clipgen.util.text import quoted
 
 SUFFIX = ".toml"
-PROMPT = "prompt"
+PROMPT, SCENES = "prompt", "at"
+"""The keys that say what to draw."""
 WIDTH = 100
 
 _MARKUP = re.compile(r"\\?\[/?dim\]|\\(?=\[)")
@@ -25,13 +26,13 @@ def is_job_file(texts: Sequence[str]) -> bool:
 
 
 def args_of(file: str, typed: Sequence[str], options: Mapping[str, bool]) -> tuple[list[str], str]:
-    """Return the arguments that a job file stands for, and its prompt. Raises UsageError.
+    """Return the arguments that a job file stands for, and its prompt, "" for none. Raises UsageError.
 
     typed: the other arguments; an option among them takes the place of that in the file. options: those of a run, and
     whether each takes a value.
     """
     table = _read(file)
-    prompt = table.pop(PROMPT, None)
+    prompt = table.pop(PROMPT, "" if SCENES in table else None)
     if not isinstance(prompt, str):
         raise UsageError(f'{file}: prompt must be a text, as in prompt = "a cat", got {quoted(prompt)}')
     given = {arg.partition("=")[0] for arg in typed}

@@ -12,6 +12,7 @@ from clipgen.cli.option_groups import flat, only
 from clipgen.cli.options import EngineOptions, PictureOptions
 from clipgen.cli.prompt_text import STDIN, read_lines
 from clipgen.cli.steering_options import SteeringOptions
+from clipgen.cli.story_options import StoryOptions, joined_scenes
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 
@@ -88,24 +89,28 @@ def _with_settings(line: str) -> tuple[dict[str, Any], str]:
     if not end:
         raise UsageError(f'{quoted(line)} has settings and no prompt; write it after "::", as in --steps 200 :: a cat')
     try:
-        args = shlex.split(typed)
+        args = joined_scenes(shlex.split(typed))
     except ValueError as error:
         raise UsageError(f"{quoted(typed)} has a quotation mark without its partner") from error
-    return _parsed(args), text.strip()
+    return _parsed(args, text.strip())
 
 
-def _parsed(args: list[str]) -> dict[str, Any]:
-    """Return the fields of a job that options set."""
+def _parsed(args: list[str], text: str) -> tuple[dict[str, Any], str]:
+    """Return the fields of a job that options set, and the prompt with the scenes that they add."""
     found: dict[str, Any] = {}
+    story = [text]
 
     @flat
     def settings(
         *,
         picture: Annotated[PictureOptions, only("size", "seed")],
         steering: SteeringOptions,
+        scenes: StoryOptions,
         engine: Annotated[EngineOptions, only("backend", "preset", "start", "steps", "lr", "cutouts", "precision")],
     ) -> None:
-        found.update(picture.job_fields() | steering.job_fields() | engine.job_fields())
+        told, timing = scenes.told(text)
+        story.append(told or text)
+        found.update(picture.job_fields() | steering.job_fields() | engine.job_fields() | timing)
 
     app = typer.Typer(add_completion=False, context_settings={"help_option_names": []})
     app.command()(settings)
@@ -113,4 +118,4 @@ def _parsed(args: list[str]) -> dict[str, Any]:
         typer.main.get_command(app).main(args, prog_name="line", standalone_mode=False)
     except typer.TyperException as error:
         raise UsageError(error.format_message()) from error
-    return found
+    return found, story[-1]

@@ -10,6 +10,7 @@ from clipgen.cli.option_groups import Option, flat, redeclared
 from clipgen.cli.options import PICTURE, EngineOptions, OutputOptions, Picture, PictureOptions, typed
 from clipgen.cli.sessions import job_fields, open_for_plan
 from clipgen.cli.steering_options import SteeringOptions
+from clipgen.cli.story_options import StoryOptions
 from clipgen.config.job import Job
 from clipgen.config.presets import INIT
 from clipgen.config.prompts import parse_prompts
@@ -53,6 +54,7 @@ def replay(
     prompt: NewPrompt = None,
     parts: ReplayPicture,
     steering: SteeringOptions,
+    story: StoryOptions,
     engine: ReplayEngine,
     models: ModelOptions,
     output: OutputOptions,
@@ -60,7 +62,8 @@ def replay(
     """Make a picture again from the recipe inside it; options change single settings of the recipe."""
     check_out(output.out)
     recipe = _recipe_of(picture, needs_init=parts.init is None and engine.start in (None, INIT))
-    changes = typed(prompts=None if prompt is None else parse_prompts(prompt))
+    told, scenes = story.told(prompt, recipe.plan.text)
+    changes = scenes | typed(prompts=None if told is None else parse_prompts(told))
     changes |= job_fields(parts, steering, engine, models, recipe.plan.backend)
     planned = change_plan(recipe.plan, changes, engine.device)
     output.notes().say(models.notes)

@@ -62,7 +62,7 @@ class Run:
         self._proposal = self._propose(prompts, images, partial(self._enter, on_stage))
         perceptors, shares = zip(*((guide.perceptor, guide.settings.weight) for guide in models.guides), strict=True)
         readings = [[plan.texts_of(k) for k in range(len(perceptors))] for plan in plans]
-        targets = encode_targets(perceptors, shares, prompts, readings, models.device)
+        targets = encode_targets(perceptors, shares, prompts, readings, models.device, self._plan.cross_fade)
         self._batches = self._affordable()
         self.loop = self._make_loop(objective_of(self._plan, targets, images, self._proposal), images, snapshots)
         self._recovery = Recovery(len(plans))

@@ -74,7 +74,7 @@ def _planned(
     prompt: str | Job | Plan, settings: Mapping[str, Any], device: str
 ) -> tuple[Plan, Image.Image | None, list[str], dict[str, Any]]:
     """Return the plan, its init image, notes, and the part of the record that describes the plan."""
-    fields, given = job_fields(settings)
+    fields, given = job_fields(settings, prompt)
     given = None if given is None else upright_rgb(given)
     if isinstance(prompt, Plan):
         same = {"init": prompt.init} if prompt.init and "start" not in fields else {}
@@ -82,7 +82,7 @@ def _planned(
     elif isinstance(prompt, Job):
         plan, init, notes = plan_job(replace(prompt, **fields), device, given)
     else:
-        job = Job(**{"prompts": parse_prompts(prompt), "seed": random_seed(), **fields})
+        job = Job(**{"seed": random_seed(), "prompts": fields.get("prompts") or parse_prompts(prompt), **fields})
         plan, init, notes = plan_job(job, device, given)
     described = describe_plan(plan, file_digest(init)) if given is None else described_as(plan, hash_image(given))
     return plan, init, notes, described

@@ -11,6 +11,7 @@ from clipgen.config.guides import shared
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.presets import INIT, PRESETS, STARTER, Preset
+from clipgen.config.prompts import scenes_in
 from clipgen.config.readings import CLASSIFIER
 from clipgen.config.resolve import (
     chosen_preset,
@@ -23,8 +24,18 @@ from clipgen.config.resolve import (
     with_hashes,
     with_precision,
 )
-from clipgen.config.schedules import ALWAYS
+from clipgen.config.schedules import ALWAYS, KEYFRAMES, spell_percent
 from clipgen.config.settings import LossSettings, PerceptorSettings, UnclipSettings
+from clipgen.config.timing import (
+    cross_fade_of,
+    cutouts_of,
+    is_timed,
+    losses_of,
+    rates_of,
+    spelled_over,
+    timed_prompts,
+    typed_anew,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,10 +44,8 @@ DIGEST = "clipgen_sha256"
 """Key of `Image.info`."""
 MODELS = {"backend", "preset", "clips", "classifiers", "network"}
 """Fields of a job that choose models."""
-SUITING = ("steps", "lr", "cutouts")
-"""Fields whose defaults depend on backend, preset and start."""
-DROPPED = (*SUITING, "first_cutouts")
-"""Those that belong to other models or another start."""
+DROPPED = ("steps", "lr", "cutouts", "first_cutouts")
+"""Fields that belong to other models or another start, on which their defaults depend."""
 
 
 _RANDOM_SEEDS = 2**32
@@ -71,29 +80,42 @@ def change_plan(
         changes = {"init": None, **changes}
     classifies = any(row.weights.startswith(CLASSIFIER) for row in plan.perceptors)
     shares_anew = "prompts" in changes and (classifies or PRESETS[plan.preset].adds_up)
-    shares_anew = shares_anew or _scenes_change(plan, changes)
+    shares_anew = shares_anew or _timing_changes(plan, changes)
     if shares_anew or changes.keys() & {*MODELS, "start", "tile"} or bool(changes.get("init")) != bool(plan.init):
         return plan_job(_changed_job(plan, changes), device, image)
     typed = Job(**{"prompts": plan.prompts, "init": plan.init or None, **changes})  # which checks what was typed
     init, notes = _load(typed.init, image)
-    fields = {name: changes[name] for name in ("prompts", "seed", *SUITING, "init", "init_noise") if name in changes}
+    fields = {name: changes[name] for name in ("seed", "steps", "init", "init_noise") if name in changes}
     if typed.size:
         fields["size"], size_notes = refit(typed.size, plan.generator.stride, plan.backend)
         notes += size_notes
-    changed = replace(plan, **fields)
-    if "cutouts" in changes:
-        changed = replace(changed, cutout_schedule=typed.cutout_schedule)
+    changed = replace(plan, **fields, **_timed(plan, typed, changes))
     if "init_weight" in changes:
         preset = PRESETS[plan.preset]
         changed = changed.with_loss(preset.hold, hold_weight(typed, preset))
         if any(row.init_img2img_noise for row in plan.unclip):
             changed = replace(changed, unclip=_held_as_today(plan.unclip, init_weight(typed, preset), preset))
     if typed.losses:
-        changed = replace(changed, losses=steered(changed.losses, typed.losses))
+        changed = replace(changed, losses=steered(changed.losses, losses_of(typed, changed.steps)))
     if typed.precision:
         changed = replace(changed, precision=typed.precision)
     fresh, precision_notes = with_precision(with_hashes(changed), device)
     return fresh, init, [*notes, *precision_notes, *_weight_warnings(changed, fresh)]
+
+
+def _timed(plan: Plan, typed: Job, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a plan that changes give a course over the run."""
+    steps, fields = typed.steps or plan.steps, dict[str, Any]()
+    if "prompts" in changes:
+        fields["prompts"] = timed_prompts(typed, steps)
+    if "cross_fade" in changes:
+        fields["cross_fade"] = cross_fade_of(typed, steps)
+    if "lr" in changes:
+        fields["lr"], schedule = rates_of(typed, plan.lr, steps)
+        fields |= {"lr_schedule": schedule} if isinstance(typed.lr, str) else {}
+    if "cutouts" in changes:
+        fields["cutouts"], fields["cutout_schedule"] = cutouts_of(typed, plan.cutouts, steps)
+    return fields
 
 
 def job_of(plan: Plan) -> Job:
@@ -105,6 +127,7 @@ def job_of(plan: Plan) -> Job:
     others = () if guided_as_usual else plan.perceptors
     named = tuple(dict.fromkeys(_spelled(row) for row in others if not _is_starters(row.weights)))
     network = None if plan.generator.weights == usual else plan.generator.weights
+    has_keyframes = plan.cutout_schedule.kind == KEYFRAMES
     return Job(
         plan.prompts,
         backend=plan.backend,
@@ -112,12 +135,12 @@ def job_of(plan: Plan) -> Job:
         size=plan.size,
         steps=plan.steps,
         seed=plan.seed,
-        lr=plan.lr,
-        cutouts=plan.cutouts,
+        lr=spelled_over(plan.lr, plan.lr_schedule) if typed_anew(plan.lr_schedule) else plan.lr,
+        cutouts=spelled_over(plan.cutouts, plan.cutout_schedule) if has_keyframes else plan.cutouts,
         init=plan.init or None,
         init_weight=init_weight_of(plan) if plan.init else None,
         init_noise=plan.init_noise or None,
-        first_cutouts=None if plan.cutout_schedule == ALWAYS else plan.cutouts_at(0.0),
+        first_cutouts=None if has_keyframes or plan.cutout_schedule == ALWAYS else plan.cutouts_at(0.0),
         tile=plan.tile,
         clips=tuple(name for name in named if not name.startswith(CLASSIFIER)),
         classifiers=tuple(name for name in named if name.startswith(CLASSIFIER)),
@@ -125,6 +148,7 @@ def job_of(plan: Plan) -> Job:
         start=None if plan.init or plan.start == preset.start else plan.start,
         precision=None if plan.precision == preset.precision else plan.precision,
         losses=_steering(plan, guidance.generators[plan.backend].losses if usual is not None else ()),
+        cross_fade=spell_percent(plan.cross_fade) if plan.cross_fade else None,
     )
 
 
@@ -171,15 +195,21 @@ def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
     if (other.backend, preset) != (job.backend, job.preset):
         dropped |= {"network": None, "start": None, **dict.fromkeys(DROPPED)}
         dropped |= {"clips": (), "classifiers": ()} if preset != job.preset else {}
-    elif changes.get("start", plan.start) != plan.start or _scenes_change(plan, changes):
+    elif changes.get("start", plan.start) != plan.start or _timing_changes(plan, changes):
         dropped |= dict.fromkeys(DROPPED)
+    if len(scenes_in(changes.get("prompts", plan.prompts))) == 1:
+        dropped["cross_fade"] = None
     return replace(job, **{**dropped, **changes})
 
 
-def _scenes_change(plan: Plan, changes: Mapping[str, Any]) -> bool:
-    """Tell whether another prompt has another number of scenes, on which start, steps and learning rate depend."""
-    before, after = ({one.span for one in prompts} for prompts in (plan.prompts, changes.get("prompts", plan.prompts)))
-    return len(before) != len(after)
+def _timing_changes(plan: Plan, changes: Mapping[str, Any]) -> bool:
+    """Tell whether another prompt has another number of scenes, or weights that change where the others did not.
+
+    Start, steps and learning rate depend on these.
+    """
+    both = plan.prompts, changes.get("prompts", plan.prompts)
+    before, after = ((len(scenes_in(prompts)), is_timed(prompts)) for prompts in both)
+    return before != after
 
 
 def _weight_warnings(recorded: Plan, here: Plan) -> list[str]:

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from clipgen.config.checks import check_whole, checked_number
-from clipgen.config.job import MAX_LR
+from clipgen.config.courses import MAX_LR
 from clipgen.engine.snapshot import GENERATOR, Snapshot
 from clipgen.errors import UsageError
 from clipgen.outputs.film import lost_mark
