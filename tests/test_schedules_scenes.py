@@ -84,6 +84,7 @@ def test_the_two_values_of_a_scene_are_taken_as_one(typed: list[str], joined: li
         (("red", "--at", "autumn", "4"), "or a part of the run such as 50%, got 'autumn'"),
         (("red", "--at", "0", "a"), "--at 0 and the prompt 'red' are both the first scene; leave one out"),
         (("red ^ blue", "--at", "4", "a"), "'red ^ blue' has scenes of its own"),
+        (("red", "--at", "4", "a ^"), "'a ^' has scenes of its own"),
         (("red", "--at", "4", "blue:0"), "no text with a weight counts at 50% of the run"),
         (("red", "--cross-fade", "10%"), "--cross-fade 10% needs scenes that fade into each other"),
         (("red", "--at", "2", "blue", "--cross-fade", "3"), "--cross-fade of 37.5% is longer than the shortest"),

@@ -156,3 +156,8 @@ def test_python_takes_the_same_texts(cli: Cli) -> None:
     assert made.text == "red:1..0 ^ blue ^ white"
     assert [prompt.since for prompt in made.prompts] == [0, 0.5, 0.75]
     assert (made.cutouts_at(0.0), made.cutouts, made.lr, made.cross_fade) == (2, 4, 0.1, 0.25)
+    job = Job(parse_prompts("red ^ blue"), preset="starter", size=(32, 32), steps=2, cutouts=2, at=("0", "1"))
+    assert clipgen.generate(job, prompts="white ^ red ^ blue").plan.text == "white ^ red ^ blue"
+    assert clipgen.generate(job).plan.prompts[1].since == 0.5
+    with pytest.raises(UsageError, match="at must be pairs of a place and a text"):
+        clipgen.generate("red", at=["spring"])

@@ -156,7 +156,7 @@ class Plan:
 
     @property
     def text(self) -> str:
-        """The prompt as it is typed: `parse_prompts(plan.text) == plan.prompts`."""
+        """The prompt as it is typed: `parse_prompts(plan.text) == plan.prompts`, but for where scenes of --at begin."""
         return spell_prompts(self.prompts)
 
     @property

@@ -114,7 +114,8 @@ def _ramp(distance: float, width: float) -> float:
 def parse_prompts(text: str) -> tuple[Prompt, ...]:
     """Parse "a cat:2|fog:-0.5:-.2": texts separated by "|", each with an optional weight and stop.
 
-    Scenes separated by " ^ " follow each other in equal parts of the run: "a city ^ a forest|fog ^ the sea". Only
+    Scenes separated by " ^ " follow each other in equal parts of the run: "a city ^ a forest|fog ^ the sea". A weight
+    may change over the run: "a cat:1..0|a dog:0@0,1@50%", in steps, too, see `clipgen.config.keyframes`. Only
     numbers at the end are weight and stop; every other colon is part of the text, as is that of a time of day, "12:05",
     and of a number that is no weight, "blade runner:2049". Raises UsageError.
     """

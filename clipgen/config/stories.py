@@ -19,8 +19,7 @@ def begins_at_once(scenes: Sequence[Scene]) -> bool:
 def with_scenes(prompt: str | None, scenes: Sequence[Scene]) -> tuple[str | None, tuple[str, ...]]:
     """Return the text of a story, and where each of its scenes begins; the prompt itself and () without scenes.
 
-    prompt: the scene before the first of `scenes`; None if the first begins at once. Raises
-    UsageError.
+    prompt: the scene before the first of `scenes`; None if that begins at once. Raises UsageError.
     """
     if not scenes:
         return prompt, ()
@@ -34,6 +33,6 @@ def with_scenes(prompt: str | None, scenes: Sequence[Scene]) -> tuple[str | None
     for place, text in everything:
         if not text.strip():
             raise UsageError(f"--at {place} has no text; say what to draw, as in --at {place} autumn")
-        if SCENES.search(text):
+        if SCENES.search(f" {text} "):
             raise UsageError(f'{quoted(text)} has scenes of its own; use either --at or " ^ "')
     return joined_scenes([text for _, text in everything]), tuple(str(place) for place, _ in everything)

@@ -117,7 +117,7 @@ def _timed(fields: dict[str, Any], prompt: str | Job | Plan) -> dict[str, Any]:
         fields["cross_fade"] = str(fields["cross_fade"])
     scenes = [_scene(pair) for pair in fields.pop("at", None) or ()]
     if not scenes:
-        return fields
+        return fields | ({"at": ()} if "prompts" in fields else {})  # which are those of other prompts
     usual = prompt if isinstance(prompt, str) else "" if begins_at_once(scenes) else prompt.text
     text, places = with_scenes(fields.get("prompts") or usual, scenes)
     return {**fields, "prompts": text, "at": places}
