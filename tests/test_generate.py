@@ -89,7 +89,7 @@ def test_numbers_of_numpy_are_those_of_python() -> None:
         ({"init": "missing.png"}, "init 'missing.png' does not exist; check the path"),
         ({"clips": "nonsense"}, "clips must be "),
         ({"device": "gpu"}, "device must be "),
-        ({"step": 3}, "a setting of generate must be one of backend, "),
+        ({"step": 3}, "a setting of generate must be one of at, backend, "),
         ({"step": 3}, "got 'step'; did you mean steps?"),
         ({"progres": False}, "did you mean progress?"),
     ],

@@ -103,7 +103,10 @@ def bench(
         raise unknown_value("--recipe", str(recipe), RECIPES)
     if gpu_suite:
         size = picture.job_fields().get("size", SIZE)
-        cutouts = [found] if (found := engine.job_fields().get("cutouts")) else CUTOUTS
+        found = engine.job_fields().get("cutouts")
+        if isinstance(found, str):
+            raise UsageError(f"--cutouts of --gpu-suite must be a whole number, got {found}")
+        cutouts = [found] if found else CUTOUTS
         print_suite(run_suite(pick_device(engine.device), size, cutouts, steps, rounds), as_json=output.as_json)
         return
     preset = {"preset": DRAFT} if random else {}

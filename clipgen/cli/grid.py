@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from clipgen.cli.grid_axes import FLAG, MAX_CELLS, PROMPT, Axis, Cell, cells_of, in_all, parse_axes
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option
-from clipgen.cli.options import PICTURE, CandidateOptions, EngineOptions, OutputOptions
+from clipgen.cli.options import PICTURE, CandidateOptions, EngineOptions
+from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.report import echo_path
 from clipgen.cli.sessions import Opened, open_for_job
 from clipgen.cli.slips import oddities

@@ -60,7 +60,7 @@ class Cell(NamedTuple):
     """Of a job, that the values set."""
 
 
-def with_axes(args: Sequence[str], options: Mapping[str, bool]) -> list[str]:
+def with_axes(args: Sequence[str], options: Mapping[str, int]) -> list[str]:
     """Return the arguments with `--grid` before each word NAME=VALUES that follows the value of one.
 
     If nothing says what to draw, the first value of an axis named "prompt" does. Raises UsageError.

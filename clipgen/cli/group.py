@@ -23,6 +23,7 @@ from clipgen.cli.grid_axes import with_axes
 from clipgen.cli.job_files import args_of, is_job_file
 from clipgen.cli.prompt_text import STDIN, prompt_from_stdin
 from clipgen.cli.slips import HELP, check_typed, take_apart, unknown_flag
+from clipgen.cli.story_options import joined_scenes
 from clipgen.errors import UsageError
 from clipgen.util.files import no_empty_folders
 from clipgen.util.text import quoted
@@ -55,6 +56,7 @@ class PromptOrCommand(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Insert the default command before any parsing, as its options may precede the prompt."""
         if not ctx.resilient_parsing:
+            args = joined_scenes(args)
             ctx.obj = args = self._meant(ctx, args)
         if not args:
             args = ["--help"]

@@ -10,8 +10,11 @@ import typer
 from clipgen.cli.option_groups import flat
 from clipgen.cli.options import Picture
 from clipgen.cli.output_options import JsonOnly
-from clipgen.config.plan import spell
+from clipgen.config.plan import Plan, spell
+from clipgen.config.prompts import scenes_in
+from clipgen.config.schedules import KEYFRAMES
 from clipgen.config.targets import APART
+from clipgen.config.timing import spelled_over, typed_anew
 from clipgen.session.planning import init_weight_of
 from clipgen.util.text import visible
 
@@ -47,11 +50,15 @@ def _planned(recipe: "Recipe") -> dict[str, str]:
         "size": spell(plan.size),
         "steps": str(plan.steps),
         "seed": str(plan.seed),
-        "lr": str(plan.lr),
-        "cutouts": f"{first}..{plan.cutouts}" if (first := plan.cutouts_at(0.0)) != plan.cutouts else str(first),
+        "lr": spelled_over(plan.lr, plan.lr_schedule) if typed_anew(plan.lr_schedule) else str(plan.lr),
+        "cutouts": _cutouts(plan),
         "precision": plan.precision,
         "models": ", ".join(plan.networks),
     }
+    if len(scenes := scenes_in(plan.prompts)) > 1:
+        rows["scenes at"] = ", ".join(f"{100 * since:.4g}%" for since, _ in scenes)
+    if plan.cross_fade:
+        rows["cross-fade"] = f"{100 * plan.cross_fade:.4g}%"
     if plan.tile:
         rows["tile"] = "yes"
     if plan.motion:
@@ -70,6 +77,13 @@ def _planned(recipe: "Recipe") -> dict[str, str]:
         rows |= {"init": plan.init, "init sha256": str(recipe.init_sha256), "init weight": weight}
         rows |= {"init noise": f"{plan.init_noise:g}"} if plan.init_noise else {}
     return rows
+
+
+def _cutouts(plan: Plan) -> str:
+    if plan.cutout_schedule.kind == KEYFRAMES:
+        return spelled_over(plan.cutouts, plan.cutout_schedule)
+    first = plan.cutouts_at(0.0)
+    return str(first) if first == plan.cutouts else f"{first}..{plan.cutouts}"
 
 
 def _reached(recipe: "Recipe") -> dict[str, str]:

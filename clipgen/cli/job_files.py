@@ -14,7 +14,7 @@ from clipgen.util.text import quoted
 
 SUFFIX = ".toml"
 PROMPT = "prompt"
-IN_PLACE = ("mix", "change", "variations-of")
+IN_PLACE = ("at", "mix", "change", "variations-of")
 """Options in place of a prompt."""
 WIDTH = 100
 
@@ -27,7 +27,7 @@ def is_job_file(texts: Sequence[str]) -> bool:
 
 
 def args_of(file: str, typed: Sequence[str], options: Mapping[str, int]) -> tuple[list[str], str | None]:
-    """Return the arguments that a job file stands for, and its prompt. Raises UsageError.
+    """Return the arguments that a job file stands for, and its prompt, None for none. Raises UsageError.
 
     typed: the other arguments; an option among them takes the place of that in the file. options: those of a run, and
     how many values each takes.

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from clipgen.cli.option_groups import Option
-from clipgen.cli.values import expanded, parse_cutouts, parse_seed
+from clipgen.cli.values import expanded, parse_seed
+from clipgen.config.courses import parse_cutouts, parse_rate
 from clipgen.config.job import Job, parse_size
 from clipgen.config.presets import AUTO, DEFAULT_BACKEND, INIT, LOCAL, PHOTO, PRESETS, STARTS, GeneratorDefaults
 from clipgen.config.settings import BF16, PRECISIONS
@@ -50,7 +51,8 @@ def typed(**values: object) -> dict[str, Any]:
 _PROMPT = typer.Argument(
     metavar="PROMPT",
     help='What to draw, in English; "-" reads it from standard input. Separate several prompts with "|" and weight '
-    'them as in "a cat:2|fog:-0.5"; TEXT:WEIGHT:STOP also sets a stop. Scenes are separated by " ^ ".',
+    'them as in "a cat:2|fog:-0.5"; "a cat:1..0" fades, and TEXT:WEIGHT:STOP also sets a stop. Scenes are '
+    'separated by " ^ ".',
     show_default=False,
 )
 Prompt = Annotated[str, _PROMPT]
@@ -170,10 +172,10 @@ class EngineOptions:
         ),
     ] = None
     lr: Annotated[
-        float | None,
+        str | None,
         Option(
             "--lr",
-            "Learning rate: how far each step moves the latent.",
+            "Learning rate: how far each step moves the latent. 0.1..0.02 falls over the run, as does 0.1@0,0.02@50%.",
             "NUMBER",
             panel=ENGINE,
             default=_by_preset(lambda row: row.lr),
@@ -183,7 +185,7 @@ class EngineOptions:
         str | None,
         Option(
             "--cutouts",
-            "Cutouts of the image that CLIP sees in each step; 4..16 rises from 4 to 16 over the run.",
+            "Cutouts of the image that CLIP sees in each step; 4..16 rises over the run, as does 4@0,16@50%.",
             "NUMBER",
             panel=ENGINE,
             default=_by_preset(lambda row: row.cutouts),
@@ -219,7 +221,7 @@ class EngineOptions:
             preset=self.preset,
             start=self.start,
             steps=self.steps,
-            lr=self.lr,
+            lr=None if self.lr is None else parse_rate(self.lr),
             precision=self.precision,
             **({} if self.cutouts is None else parse_cutouts(self.cutouts)),
         )

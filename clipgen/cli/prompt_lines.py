@@ -13,6 +13,7 @@ from clipgen.cli.option_groups import flat, only
 from clipgen.cli.options import EngineOptions, PictureOptions
 from clipgen.cli.prompt_text import STDIN, read_lines
 from clipgen.cli.steering_options import SteeringOptions
+from clipgen.cli.story_options import StoryOptions, joined_scenes
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 
@@ -89,21 +90,31 @@ def _with_settings(line: str) -> tuple[dict[str, Any], str]:
     if not end:
         raise UsageError(f'{quoted(line)} has settings and no prompt; write it after "::", as in --steps 200 :: a cat')
     try:
-        args = shlex.split(typed)
+        args = joined_scenes(shlex.split(typed))
     except ValueError as error:
         raise UsageError(f"{quoted(typed)} has a quotation mark without its partner") from error
-    return fields_of(args), text.strip()
+    return told_by(args, text.strip())
 
 
-def fields_of(args: list[str]) -> dict[str, Any]:
-    """Return the fields of a job that the options of a line set. Raises UsageError."""
+def told_by(args: list[str], text: str = "") -> tuple[dict[str, Any], str]:
+    """Return the fields of a job that the options of a line set, and the prompt with the scenes that they add.
+
+    Raises UsageError.
+    """
     command, found = _reader()
     found.clear()
+    found["text"] = text
     try:
         command.main(args, prog_name="line", standalone_mode=False)
     except typer.TyperException as error:
         raise UsageError(error.format_message()) from error
-    return dict(found)
+    told = dict(found)
+    return told, told.pop("text")
+
+
+def fields_of(args: list[str]) -> dict[str, Any]:
+    """Return the fields of a job that the options of a line set. Raises UsageError."""
+    return told_by(args)[0]
 
 
 def options_of_lines() -> dict[str, bool]:
@@ -122,9 +133,12 @@ def _reader() -> tuple[Any, dict[str, Any]]:
         *,
         picture: Annotated[PictureOptions, only("init_weight", "size", "seed")],
         steering: SteeringOptions,
+        scenes: StoryOptions,
         engine: Annotated[EngineOptions, only("backend", "preset", "start", "steps", "lr", "cutouts", "precision")],
     ) -> None:
-        found.update(picture.job_fields() | steering.job_fields() | engine.job_fields())
+        told, timing = scenes.told(found["text"])
+        found["text"] = told or found["text"]
+        found.update(picture.job_fields() | steering.job_fields() | engine.job_fields() | timing)
 
     app = typer.Typer(add_completion=False, context_settings={"help_option_names": []})
     app.command()(settings)

@@ -12,6 +12,7 @@ from clipgen.cli.options import PICTURE, EngineOptions, Picture, PictureOptions,
 from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.sessions import job_fields, open_for_plan
 from clipgen.cli.steering_options import SteeringOptions
+from clipgen.cli.story_options import StoryOptions
 from clipgen.cli.target_options import TargetOptions
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
@@ -57,6 +58,7 @@ def replay(
     prompt: NewPrompt = None,
     parts: ReplayPicture,
     steering: SteeringOptions,
+    story: StoryOptions,
     targets: TargetOptions,
     editing: EditOptions,
     engine: ReplayEngine,
@@ -66,7 +68,8 @@ def replay(
     """Make a picture again from the recipe inside it; options change single settings of the recipe."""
     check_out(output.out)
     recipe = _recipe_of(picture, needs_init=parts.init is None and engine.start in (None, INIT))
-    changes = typed(prompts=None if prompt is None else parse_prompts(prompt))
+    told, scenes = story.told(prompt, recipe.plan.text)
+    changes = scenes | typed(prompts=None if told is None else parse_prompts(told))
     changes |= job_fields(parts, steering, engine, models, recipe.plan.backend)
     changes |= {**targets.job_fields(), **changes} | editing.job_fields()
     _check_files(recipe.plan, changes)

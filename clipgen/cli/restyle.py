@@ -125,7 +125,7 @@ def _plan(job: Job, source: "VideoSource", device: str) -> tuple["Plan", list[st
     plan, _, notes = plan_job(job, device, Image.new("RGB", source.size))
     if plan.unclip:
         usual = PRESETS[plan.preset].moving_guidance.generators[plan.backend]
-        plan = with_hashes(replace(plan, unclip=(), cutouts=job.cutouts or usual.cutouts))
+        plan = with_hashes(replace(plan, unclip=(), cutouts=plan.cutouts if job.cutouts else usual.cutouts))
     return plan, [note.replace(f"{INIT} image", "film") for note in notes]
 
 

@@ -9,6 +9,7 @@ from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.sessions import job_fields, open_for_job
 from clipgen.cli.slips import oddities
 from clipgen.cli.steering_options import SteeringOptions
+from clipgen.cli.story_options import StoryOptions
 from clipgen.cli.target_options import TargetOptions
 from clipgen.config.job import Job
 from clipgen.config.prompts import Prompt as Parsed
@@ -30,6 +31,7 @@ def run(
     among: CandidateOptions,
     grid: Grid = None,
     steering: SteeringOptions,
+    story: StoryOptions,
     targets: TargetOptions,
     editing: EditOptions,
     engine: EngineOptions,
@@ -40,15 +42,16 @@ def run(
 
     Prints the path of the picture, and those of its films, on stdout.
     """
-    fields = job_fields(picture, steering, engine, models) | targets.job_fields() | editing.job_fields()
-    fields["prompts"] = _prompts(prompt, fields.get("prompts"))
+    told, scenes = story.told(prompt)
+    fields = job_fields(picture, steering, engine, models) | targets.job_fields() | editing.job_fields() | scenes
+    fields["prompts"] = _prompts(told, fields.get("prompts"))
     if grid:
         make_grid(fields, grid, among, engine, models, output)
         return
     check_out(output.out)
     check_candidates(among.candidates, among.keep)
     job = Job(**{"seed": random_seed(), **fields})
-    output.notes().say(oddities(prompt or ""))
+    output.notes().say(oddities(told or ""))
     opened = open_for_job(job, engine, models, output, asks=True)
     try:
         opened.session.make_best(opened.plan, opened.inputs, output.out, among.candidates, among.keep)

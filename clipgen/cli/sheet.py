@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clipgen.cli.option_groups import Option, flat, only
-from clipgen.cli.options import OutputOptions
+from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.report import Notes, echo_path
 from clipgen.cli.slips import PICTURES
 from clipgen.cli.values import expanded

@@ -29,14 +29,6 @@ def parse_seed(text: str) -> int:
     return int(text)
 
 
-def parse_cutouts(text: str) -> dict[str, int | None]:
-    """Return the fields of a job for "16", or "4..16", which rises; raises UsageError."""
-    match = re.fullmatch(r"\s*(?:([0-9]{1,9})\s*\.\.\s*)?([0-9]{1,9})\s*", text, re.ASCII)
-    if match is None:
-        raise UsageError(f"--cutouts must be a whole number such as 16, or 4..16, got {quoted(text)}")
-    return {"cutouts": int(match[2]), "first_cutouts": int(match[1]) if match[1] else None}
-
-
 def expanded(path: Path, flag: str) -> Path:
     """Return a path with the home folder for "~", which a shell leaves as it is in --out=~/x; raises UsageError."""
     if path.parts[:1] in (("http:",), ("https:",)):

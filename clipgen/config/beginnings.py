@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clipgen.config.job import Job
 from clipgen.config.presets import INIT, NOISE, PRESETS, UNCLIP, Guidance, Preset
+from clipgen.config.prompts import scenes_in
 from clipgen.config.targets import MIX, REGION, SUM
 from clipgen.errors import UsageError
 
@@ -30,16 +31,12 @@ def guidance_of(job: Job, preset: Preset) -> tuple[Guidance, str]:
 def _without_unclip(job: Job) -> str:
     """Return what a job asks for that no unCLIP can propose a picture of; empty for nothing."""
     reasons = {
-        "a story": scenes_of(job) > 1,
+        "a story": len(scenes_in(job.prompts)) > 1,
+        "a weight that changes over the run": any(prompt.is_timed for prompt in job.prompts),
         "--tile": job.tile,
         "a camera": job.motion is not None,
         "--region": any(row.kind == REGION for row in job.target_rows),
         f"--{job.blend}": job.blend in (MIX, SUM),
-        "a prompt without texts": not any(prompt.weight for prompt in job.prompts),
+        "a prompt without texts": not any(prompt.peak for prompt in job.prompts),
     }
     return next((name for name, holds in reasons.items() if holds), "")
-
-
-def scenes_of(job: Job) -> int:
-    """Return how many scenes follow each other."""
-    return len({prompt.span for prompt in job.prompts})

@@ -58,8 +58,8 @@ def _settings(name: str, share: float) -> tuple[PerceptorSettings, ...]:
 
 def _check_wanted(job: Job, preset: Preset, taken: Sequence[Sequence[str]]) -> None:
     """Raise a UsageError unless someone takes something that pulls, or nothing is meant to pull."""
-    pulled = any(part and prompt.weight > 0 for row in taken for part, prompt in zip(row, job.prompts, strict=True))
-    if pulled or (any(map(any, taken)) and all(prompt.weight <= 0 for prompt in job.prompts)):
+    pulled = any(part and prompt.peak > 0 for row in taken for part, prompt in zip(row, job.prompts, strict=True))
+    if pulled or (any(map(any, taken)) and all(prompt.peak <= 0 for prompt in job.prompts)):
         return
     texts = "|".join(prompt.text for prompt in job.prompts)
     raise UsageError(

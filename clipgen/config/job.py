@@ -7,13 +7,21 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from clipgen.config.checks import check_choice, check_whole, checked_number, checked_record, load_json
+from clipgen.config.courses import check_cross_fade, checked_cutouts, checked_rates, checked_scenes
 from clipgen.config.edits import AROUND, FEATHER, NOWHERE, EditSettings, parse_extension
 from clipgen.config.losses import LOSS_KINDS, TYPED_LOSSES
 from clipgen.config.motion import MotionSettings
 from clipgen.config.presets import AUTO, BACKENDS, DEFAULT_BACKEND, INIT, PRESETS, STARTS, Size
-from clipgen.config.prompts import MAX_WEIGHT, Prompt, check_prompts, prompt_from_record, prompt_record, spell_prompts
-from clipgen.config.schedules import ALWAYS, Schedule
-from clipgen.config.settings import PRECISIONS, LossSettings
+from clipgen.config.prompts import (
+    MAX_WEIGHT,
+    Prompt,
+    check_prompts,
+    prompt_from_record,
+    prompt_record,
+    scenes_in,
+    spell_prompts,
+)
+from clipgen.config.settings import PRECISIONS, TypedLoss
 from clipgen.config.targets import APART, TargetSettings, check_blend, checked_targets
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
@@ -21,15 +29,13 @@ from clipgen.weights.registry import check_name
 
 MAX_SIDE = 4096
 MAX_STEPS = 100_000
-MAX_CUTOUTS = 1024
 MAX_SEED = 2**63 - 1
-MAX_LR = 100.0
 MAX_PERCEPTORS = 8
 
-_LISTS = ("clips", "classifiers", "losses", "targets")
+_LISTS = ("clips", "classifiers", "losses", "targets", "at")
 _LATER = (
     *_LISTS,
-    *("network", "start", "precision", "init_noise", "tile", "first_cutouts", "motion"),
+    *("network", "start", "precision", "init_noise", "tile", "first_cutouts", "motion", "cross_fade"),
     *("blend", "templates", "mask", "extend", "feather", "inside"),
 )
 """Fields that a record omits when they are unset, so that it reads the same with and without them."""
@@ -47,8 +53,10 @@ class Job:
     """Width and height in pixels."""
     steps: int | None = None
     seed: int = 0
-    lr: float | None = None
-    cutouts: int | None = None
+    lr: float | str | None = None
+    """A number, or the text of one that changes over the run, such as "0.1..0.02" or "0.1@0,0.02@200"."""
+    cutouts: int | str | None = None
+    """Likewise, if it has keyframes."""
     init: str | None = None
     """Path of the init image."""
     init_weight: float | None = None
@@ -73,7 +81,11 @@ class Job:
     motion: MotionSettings | None = None
     """How the picture moves during the run; a mapping of its fields is taken, too."""
     losses: tuple[str, ...] = ()
-    """Losses beside the preset's, or in place of those of the same name, see `LossSettings.parse`."""
+    """Losses beside the preset's, or in place of those of the same name, see `TypedLoss.parse`."""
+    at: tuple[str, ...] = ()
+    """Where each scene begins, see `Place`; empty for scenes as long as the prompts say."""
+    cross_fade: str | None = None
+    """Over which part of the run scenes fade into each other, see `Place`; None for not at all."""
     targets: tuple[str, ...] = ()
     """What the picture is compared with beside the texts, see `TargetSettings.parse`."""
     blend: str | None = None
@@ -100,11 +112,12 @@ class Job:
         if self.steps is not None:
             check_whole("--steps", self.steps, 1, MAX_STEPS)
         if self.cutouts is not None:
-            check_whole("--cutouts", self.cutouts, 1, MAX_CUTOUTS)
+            object.__setattr__(self, "cutouts", checked_cutouts(self.cutouts))
         if self.first_cutouts is not None:
-            check_whole("the first number of --cutouts", self.first_cutouts, 1, self.cutouts or 1)
+            most = self.cutouts if isinstance(self.cutouts, int) else 1
+            check_whole("the first number of --cutouts", self.first_cutouts, 1, most)
         if self.lr is not None:
-            object.__setattr__(self, "lr", checked_rate(self.lr))
+            object.__setattr__(self, "lr", checked_rates(self.lr))
         if self.init is not None:
             object.__setattr__(self, "init", _checked_init(self.init))
         self._check_init_numbers()
@@ -124,6 +137,9 @@ class Job:
         object.__setattr__(self, "targets", checked_targets(self.targets))
         check_blend(self.blend or APART, self.prompts, self.target_rows, has_init=self.init is not None)
         self._check_edit()
+        object.__setattr__(self, "at", checked_scenes(self.at, len(scenes_in(self.prompts))))
+        if self.cross_fade is not None:
+            check_cross_fade(self.cross_fade, len(scenes_in(self.prompts)))
 
     def _check_edit(self) -> None:
         given = [f"--{name}" for name in ("mask", "extend", "feather", "inside") if getattr(self, name) is not None]
@@ -163,13 +179,6 @@ class Job:
             raise UsageError(f"--start {INIT} needs an init image; add --init FILE")
         if self.start != INIT and self.init is not None:
             raise UsageError(f"--start {self.start} and --init {quoted(self.init)} exclude each other; leave one out")
-
-    @property
-    def cutout_schedule(self) -> Schedule:
-        """The factor on the number of cutouts over the run."""
-        if not (self.first_cutouts and self.cutouts):
-            return ALWAYS
-        return Schedule("linear", self.first_cutouts / self.cutouts, 1.0)
 
     @property
     def text(self) -> str:
@@ -220,14 +229,6 @@ def checked_size(size: object) -> Size:
     return size[0], size[1]
 
 
-def checked_rate(lr: object) -> float:
-    """Return a learning rate; raises UsageError unless it is a number above 0 and at most MAX_LR."""
-    rate = checked_number("--lr", lr, 0.0, MAX_LR)
-    if rate == 0.0:
-        raise UsageError("--lr must be above 0, got 0")
-    return rate
-
-
 def weighted(text: str) -> tuple[str, float]:
     """Split "clip/rn50:0.5" into name and weight, which is 1 if it is left out. Raises UsageError for a bad weight."""
     name, colon, weight = text.partition(":")
@@ -267,7 +268,7 @@ def _checked_losses(losses: object, *, has_init: bool) -> tuple[str, ...]:
         raise UsageError(f"--loss must be a list of losses, got {quoted(losses)}")
     if len(losses) > len(TYPED_LOSSES):
         raise UsageError(f"--loss can be given up to {len(TYPED_LOSSES)} times, got {len(losses)}")
-    read = [LossSettings.parse(text) for text in losses]
+    read = [TypedLoss.parse(text) for text in losses]
     names = [row.name for row in read]
     for name in names:
         if names.count(name) > 1:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from clipgen.config.checks import check_choice, check_whole, checked_number, load_json
+from clipgen.config.courses import MAX_CUTOUTS, checked_rate
 from clipgen.config.edits import EditSettings
-from clipgen.config.job import MAX_CUTOUTS, MAX_SEED, MAX_STEPS, checked_rate, checked_size
+from clipgen.config.job import MAX_SEED, MAX_STEPS, checked_size
+from clipgen.config.keyframes import Keyframes
 from clipgen.config.motion import MotionSettings
 from clipgen.config.presets import BACKENDS, PRESETS, STARTS, Size
-from clipgen.config.prompts import Prompt, check_prompts, prompt_from_record, prompt_record, spell_prompts
+from clipgen.config.prompts import Prompt, check_prompts, prompt_from_record, prompt_record, scenes_in, spell_prompts
 from clipgen.config.records import added_later, read_fields
 from clipgen.config.schedules import ALWAYS, Schedule
 from clipgen.config.settings import (
@@ -28,6 +30,7 @@ from clipgen.config.settings import (
 )
 from clipgen.config.targets import APART, MAX_TARGETS, TargetSettings, check_blend
 from clipgen.errors import UsageError
+from clipgen.util.text import quoted
 
 MAX_PIXELS = 2048 * 2048
 MAX_PARTS = 16
@@ -74,6 +77,8 @@ class Plan:
     """Whether opposite edges are to fit together."""
     precision: str = added_later(FP32)
     """What the bulk of the networks computes in, one of PRECISIONS."""
+    cross_fade: float = added_later(0.0)
+    """The part of the run, around each change of scene, in which the scenes fade into each other."""
     targets: tuple[TargetSettings, ...] = added_later(())
     """What the picture is compared with beside the texts."""
     blend: str = added_later(APART)
@@ -114,14 +119,31 @@ class Plan:
             raise UsageError("plan: a run starts at an init image if it has one, and only then")
         if self.edit and not self.init:
             raise UsageError("plan: an edit needs an init image")
-        for share in (self.cutout_schedule.start, self.cutout_schedule.end):
+        for share in self.cutout_schedule.values:
             checked_number("plan: the share of the cutouts", share, 0.0, 1.0)
+        object.__setattr__(self, "cross_fade", checked_number("--cross-fade", self.cross_fade, 0.0, 1.0))
+        self._check_scenes()
         self._check_parts()
         self._check_readings()
 
     def cutouts_at(self, progress: float) -> int:
         """Return the number of cutouts at a progress in [0, 1]."""
         return max(round(self.cutouts * self.cutout_schedule.at(progress)), 1)
+
+    def _check_scenes(self) -> None:
+        """Raise a UsageError unless scenes are longer than they fade, and weights count in progress."""
+        for prompt in self.prompts:
+            if isinstance(prompt.schedule, Keyframes):
+                raise UsageError(
+                    f"plan: the weight of {quoted(prompt.text)} must count in percent, got {prompt.schedule}"
+                )
+        scenes = scenes_in(self.prompts)
+        shortest = min(until - since for since, until in scenes) if len(scenes) > 1 else 0.0
+        if self.cross_fade > shortest + 1e-9:
+            raise UsageError(
+                f"--cross-fade of {100 * self.cross_fade:.3g}% is longer than the shortest scene, "
+                f"{100 * shortest:.3g}% of the run; give less"
+            )
 
     def _check_parts(self) -> None:
         """Raise a UsageError unless there is something to go by in every step."""
@@ -154,7 +176,7 @@ class Plan:
 
     @property
     def text(self) -> str:
-        """The prompt as it is typed: `parse_prompts(plan.text) == plan.prompts`."""
+        """The prompt as it is typed: `parse_prompts(plan.text) == plan.prompts`, but for where scenes of --at begin."""
         return spell_prompts(self.prompts)
 
     @property

@@ -3,17 +3,20 @@
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import Any
 
 from clipgen.config.checks import checked_number, checked_record
+from clipgen.config.keyframes import Changing, frames_in, range_in, read_schedule
+from clipgen.config.schedules import Schedule, spell
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 
 MAX_PROMPTS = 64
-_SCENES = re.compile(r"\s\^\s")
+SCENES = re.compile(r"\s\^\s")
 MAX_TEXT = 2000
 MAX_WEIGHT = 1000.0
 MIN_WEIGHT = 1e-16
@@ -22,6 +25,8 @@ LARGE_WEIGHT = 10.0
 """Weights from here on are rare: the number may belong to the text."""
 
 NO_STOP = -math.inf
+Course = Callable[[float], float]
+"""The part of its weight that a text has at a progress in [0, 1]."""
 
 # The pattern matches digits in one way only: an ambiguous one would take quadratic time on a hostile text.
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[-+]?[0-9]+)?|-inf", re.IGNORECASE)
@@ -29,6 +34,7 @@ _TIME = re.compile(r"(?<!\S)([01]?[0-9]|2[0-3]):[0-5][0-9]\s*$")
 
 # What people write for weights that are none here, and what to write instead.
 _ODD_WEIGHTS = (
+    (re.compile(r":\s*[-+0-9.]+(\.\.|@)\S*$"), 'one that changes looks like "a cat:1..0", or "a cat:1@0,0@50%"'),
     (re.compile(r":\s*[0-9]+,[0-9]+$"), 'a weight has a point, as in "a cat:1.5"'),
     (re.compile(r":\s*[0-9.]+\s*%$"), 'a weight is a number, as in "a cat:0.5"'),
     (re.compile(r"[(\[{][^()]+:\s*[0-9.]+[)\]}]"), 'a weight stands at the end, as in "a cat:1.3|fog"'),
@@ -50,10 +56,15 @@ class Prompt:
     stop: float = NO_STOP
     since: float = 0.0
     until: float = 1.0
+    schedule: Changing | None = None
+    """The weight over the run if it changes; `weight` is its start."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", _checked_text(self.text))
-        object.__setattr__(self, "weight", checked_number("a prompt's weight", self.weight, -MAX_WEIGHT, MAX_WEIGHT))
+        weights = self.schedule.values if self.schedule else (self.weight,)
+        numbers = [checked_number("a prompt's weight", weight, -MAX_WEIGHT, MAX_WEIGHT) for weight in weights]
+        object.__setattr__(self, "weight", numbers[0])
+        object.__setattr__(self, "schedule", self.schedule if len(set(numbers)) > 1 else None)
         if self.stop != NO_STOP:
             object.__setattr__(self, "stop", checked_number("a prompt's stop", self.stop, -MAX_WEIGHT, MAX_WEIGHT))
         for name in ("since", "until"):
@@ -66,46 +77,111 @@ class Prompt:
         """The progress at which it begins to count, and that at which it ends."""
         return self.since, self.until
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether it counts more at some moments of the run than at others."""
+        return self.span != (0.0, 1.0) or self.schedule is not None
+
+    @property
+    def peak(self) -> float:
+        """The weight where it is furthest from 0."""
+        return max(self.schedule.values, key=abs) if self.schedule else self.weight
+
+    def share_at(self, cross_fade: float, progress: float) -> float:
+        """Return the fraction of its peak weight that it has at a progress in [0, 1].
+
+        cross_fade: the part of the run, half before a change of scene and half after it, in which scenes fade.
+        """
+        share = self.schedule.at(progress) / self.peak if isinstance(self.schedule, Schedule) else 1.0
+        begun = _ramp(progress - self.since, cross_fade) if self.since > 0.0 else 1.0
+        ended = _ramp(progress - self.until, cross_fade) if self.until < 1.0 else 0.0
+        return share * begun * (1.0 - ended)
+
     def __str__(self) -> str:
         """Return the shortest spelling that `parse_prompts` reads back as this prompt."""
-        weights = _spell(self.weight), repr(self.weight)  # after a digit and a colon "10" would be minutes, "10.0" not
-        ends = ["", *(f":{weight}" for weight in weights), *(f":{weight}:{_spell(self.stop)}" for weight in weights)]
-        return next(self.text + end for end in ends if _peel(self.text + end) == (self.text, self.weight, self.stop))
+        weight = str(self.schedule) if self.schedule else self.weight
+        # After a digit and a colon "10" would be minutes, "10.0" not.
+        spelled = [weight] if isinstance(weight, str) else [spell(weight), repr(weight)]
+        ends = ["", *(f":{each}" for each in spelled), *(f":{each}:{spell(self.stop)}" for each in spelled)]
+        return next(self.text + end for end in ends if _peel(self.text + end) == (self.text, weight, self.stop))
+
+
+def _ramp(distance: float, width: float) -> float:
+    """Return a step from 0 to 1 at distance 0, or a straight rise of this width around it."""
+    return min(max(distance / width + 0.5, 0.0), 1.0) if width else float(distance >= 0.0)
 
 
 def parse_prompts(text: str) -> tuple[Prompt, ...]:
     """Parse "a cat:2|fog:-0.5:-.2": texts separated by "|", each with an optional weight and stop.
 
-    Scenes separated by " ^ " follow each other in equal parts of the run: "a city ^ a forest|fog ^ the sea". Only
+    Scenes separated by " ^ " follow each other in equal parts of the run: "a city ^ a forest|fog ^ the sea". A weight
+    may change over the run: "a cat:1..0|a dog:0@0,1@50%", in steps, too, see `clipgen.config.keyframes`. Only
     numbers at the end are weight and stop; every other colon is part of the text, as is that of a time of day, "12:05",
     and of a number that is no weight, "blade runner:2049". Raises UsageError.
     """
     _check_count(text.count("|") + text.count("^") + 1)  # first: parsing takes time in proportion to the text
-    scenes = _SCENES.split(text)
+    scenes = SCENES.split(text)
     spans = [(place / len(scenes), (place + 1) / len(scenes)) for place in range(len(scenes))]
-    return tuple(
-        Prompt(*_peel(piece), *span) for scene, span in zip(scenes, spans, strict=True) for piece in scene.split("|")
-    )
+    return tuple(_parsed(piece, *span) for scene, span in zip(scenes, spans, strict=True) for piece in scene.split("|"))
+
+
+def _parsed(piece: str, since: float, until: float) -> Prompt:
+    text, weight, stop = _peel(piece)
+    if isinstance(weight, float):
+        return Prompt(text, weight, stop, since, until)
+    return Prompt(text, stop=stop, since=since, until=until, schedule=read_schedule(weight, _flag(text)))
+
+
+def over_steps(prompt: Prompt, steps: int) -> Prompt:
+    """Return a prompt with its weight over a run of so many steps; raises UsageError for a step beyond it."""
+    return replace(prompt, schedule=prompt.schedule.over(steps, _flag(prompt.text))) if prompt.schedule else prompt
+
+
+def _flag(text: str) -> str:
+    return f"the weight of {quoted(text)}"
 
 
 def spell_prompts(prompts: Sequence[Prompt]) -> str:
     """Return the text that `parse_prompts` reads back as these prompts, if their scenes are equally long."""
-    return " ^ ".join("|".join(map(str, scene)) for _, scene in groupby(prompts, key=lambda prompt: prompt.span))
+    return joined_scenes("|".join(map(str, scene)) for _, scene in groupby(prompts, key=lambda prompt: prompt.span))
+
+
+def joined_scenes(scenes: Iterable[str]) -> str:
+    """Return the text of a story."""
+    return " ^ ".join(scenes)
+
+
+def courses_of(prompts: Sequence[Sequence[Prompt]], cross_fade: float) -> tuple[tuple[Course, ...], ...]:
+    """Return the course of each prompt of each picture; empty if none is timed. cross_fade: see `Prompt.share_at`."""
+    if not any(prompt.is_timed for row in prompts for prompt in row):
+        return ()
+    return tuple(tuple(partial(prompt.share_at, cross_fade) for prompt in row) for row in prompts)
+
+
+def scenes_in(prompts: Sequence[Prompt]) -> list[tuple[float, float]]:
+    """Return the spans of the scenes, in order."""
+    return sorted({prompt.span for prompt in prompts})
 
 
 def prompt_record(prompt: Prompt) -> dict[str, Any]:
     """Return plain JSON values; a missing stop is null, as JSON has no infinity."""
     record = {"text": prompt.text, "weight": prompt.weight, "stop": None if prompt.stop == NO_STOP else prompt.stop}
-    return record if prompt.span == (0.0, 1.0) else {**record, "since": prompt.since, "until": prompt.until}
+    record |= {} if prompt.span == (0.0, 1.0) else {"since": prompt.since, "until": prompt.until}
+    return record | ({"schedule": str(prompt.schedule)} if prompt.schedule else {})
 
 
 def prompt_from_record(record: object) -> Prompt:
     """Return the prompt of a record that `prompt_record` made; raises UsageError for anything else."""
-    values = checked_record("prompt", record, {"text", "weight", "stop", "since", "until"})
+    values = checked_record("prompt", record, {"text", "weight", "stop", "since", "until", "schedule"})
     if "text" not in values:
         raise UsageError("prompt: the key text is missing")
     if values.get("stop") is None:
         values["stop"] = NO_STOP
+    if "schedule" in values:
+        typed = values["schedule"]
+        values["schedule"] = read_schedule(typed, "prompt: the schedule") if isinstance(typed, str) else None
+        if values["schedule"] is None:
+            raise UsageError(f'prompt: the schedule must be a text such as "1..0", got {quoted(typed)}')
     return Prompt(**values)
 
 
@@ -117,13 +193,13 @@ def check_prompts(prompts: object, *, alone: bool = True) -> None:
     if not isinstance(prompts, tuple) or not all(isinstance(prompt, Prompt) for prompt in prompts):
         raise UsageError(f"prompts must be a tuple of Prompt (see parse_prompts), got {quoted(prompts)}")
     _check_count(len(prompts))
-    if all(prompt.weight == 0.0 for prompt in prompts):
+    if all(prompt.peak == 0.0 for prompt in prompts):
         if not alone:
             return
         raise UsageError("every weight of the prompt is 0, so nothing would be drawn; give one text another weight")
     if (gap := _counted_until(prompts)) < 1.0:
         raise UsageError(f"no text with a weight counts at {gap:.0%} of the run; give its scene one")
-    if (total := sum(abs(prompt.weight) for prompt in prompts)) < MIN_WEIGHT:
+    if (total := sum(abs(prompt.peak) for prompt in prompts)) < MIN_WEIGHT:
         raise UsageError(
             f"the weights of the prompt are together {total:g}, less than {MIN_WEIGHT:g}, so nothing would be drawn; "
             "give one text a larger weight"
@@ -133,7 +209,7 @@ def check_prompts(prompts: object, *, alone: bool = True) -> None:
 def _counted_until(prompts: Sequence[Prompt]) -> float:
     """Return the first progress at which no prompt with a weight counts; 1 if there always is one."""
     reached = 0.0
-    for prompt in sorted((one for one in prompts if one.weight), key=lambda one: one.since):
+    for prompt in sorted((one for one in prompts if one.peak), key=lambda one: one.since):
         if prompt.since <= reached:
             reached = max(reached, prompt.until)
     return reached
@@ -155,7 +231,7 @@ def prompt_notes(prompts: Sequence[Prompt]) -> list[str]:
 
 def _looks_like_text(prompt: Prompt, *, alone: bool) -> bool:
     """Tell whether a weight may be meant as text: large, after a number, or after a name in a prompt of one text."""
-    if prompt.weight == 1.0 or prompt.stop != NO_STOP:
+    if prompt.weight == 1.0 or prompt.stop != NO_STOP or prompt.schedule:
         return False
     is_title = alone and prompt.weight.is_integer() and prompt.text.split()[-1][0].isupper()
     return abs(prompt.weight) >= LARGE_WEIGHT or is_title or prompt.text[-1].isdigit()
@@ -166,27 +242,35 @@ def _check_count(texts: int) -> None:
         raise UsageError(f"the prompt must have 1 to {MAX_PROMPTS} texts, got {texts}")
 
 
-def _peel(piece: str) -> tuple[str, float, float]:
-    """Split one piece of a prompt into text, weight and stop: up to two numbers at its right end."""
-    numbers: list[float] = []
+def _peel(piece: str) -> tuple[str, float | str, float]:
+    """Split one piece of a prompt into text, weight and stop: up to two numbers at its right end.
+
+    A weight that changes over the run is a text, and so the last that is split off.
+    """
+    found: list[float | str] = []
     text = piece
-    while len(numbers) < 2:
+    while len(found) < 2 and not (found and isinstance(found[0], str)):
         rest, colon, last = text.rpartition(":")
-        if not colon or not _NUMBER.fullmatch(last.strip()) or _TIME.search(text) or not _is_in_range(float(last)):
+        weight = _weight_of(last.strip())
+        if not colon or _TIME.search(text) or weight is None:
             break
         text = rest
-        numbers.insert(0, float(last))
-    weight, stop = (*numbers, 1.0, NO_STOP)[:2] if len(numbers) != 1 else (numbers[0], NO_STOP)
-    return text.strip(), weight, stop
+        found.insert(0, weight)
+    weight = found[0] if found else 1.0
+    stop = found[1] if len(found) == 2 else NO_STOP
+    return text.strip(), weight, float(stop)
+
+
+def _weight_of(text: str) -> float | str | None:
+    """Return a number in range, the text of one that changes over the run, or None for what is no weight."""
+    if _NUMBER.fullmatch(text):
+        return float(text) if _is_in_range(float(text)) else None
+    values = range_in(text) or [value for value, _ in frames_in(text) or ()]
+    return text if values and all(map(_is_in_range, values)) else None
 
 
 def _is_in_range(number: float) -> bool:
     return abs(number) <= MAX_WEIGHT or number == NO_STOP
-
-
-def _spell(number: float) -> str:
-    """Return the shortest text that parses as exactly this number."""
-    return repr(number).removesuffix(".0")
 
 
 def _checked_text(text: object) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from clipgen.config.beginnings import guidance_of, scenes_of
+from clipgen.config.beginnings import guidance_of
 from clipgen.config.classes import things_in
 from clipgen.config.guides import shared
 from clipgen.config.holding import held_unclips, hold_weight, init_weight
@@ -25,7 +25,7 @@ from clipgen.config.presets import (
     Preset,
     Size,
 )
-from clipgen.config.prompts import prompt_notes
+from clipgen.config.prompts import prompt_notes, scenes_in
 from clipgen.config.readings import known_to_starter
 from clipgen.config.schedules import Schedule
 from clipgen.config.settings import (
@@ -36,6 +36,7 @@ from clipgen.config.settings import (
     PerceptorSettings,
 )
 from clipgen.config.targets import APART
+from clipgen.config.timing import cross_fade_of, cutouts_of, losses_of, rates_of, timed_prompts
 from clipgen.config.unknown import unknown_in
 from clipgen.errors import UsageError, unknown_value
 from clipgen.util.devices import computes_bf16, gpu_count, pick_device
@@ -43,10 +44,6 @@ from clipgen.weights import registry
 
 MAX_ASPECT = 8.0
 """Largest aspect ratio that is taken over from an init image."""
-LR_SCHEDULE = Schedule("cosine", 1.0, 0.1)
-"""Large steps compose the picture; small ones at the end refine its details."""
-STEADY_LR_SCHEDULE = Schedule.constant(0.7)
-"""The last scene of a story has to compose, too, and a camera brings something into sight until the end."""
 
 
 def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tuple[Plan, list[str]]:
@@ -66,21 +63,24 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
     generator = _generator(job, defaults.settings)
     size, size_notes = _fitted_size(job, preset, backend, generator.stride, init_size)
     guides = shared(job, preset)
+    steps = job.steps or steps_with(job.motion, defaults.steps * len(scenes_in(job.prompts)))
+    lr, lr_schedule = rates_of(job, defaults.lr, steps)
+    cutouts, cutout_schedule = cutouts_of(job, defaults.cutouts, steps)
     plan = Plan(
-        prompts=job.prompts,
+        prompts=timed_prompts(job, steps),
         seed=job.seed,
         size=size,
-        steps=job.steps or steps_with(job.motion, defaults.steps * scenes_of(job)),
+        steps=steps,
         backend=backend,
         preset=name,
         generator=generator,
         perceptors=guides.perceptors,
-        cutouts=defaults.cutouts if job.cutouts is None else job.cutouts,
-        cutout_schedule=job.cutout_schedule,
+        cutouts=cutouts,
+        cutout_schedule=cutout_schedule,
         augmentations=guidance.augmentations,
-        lr=defaults.lr if job.lr is None else job.lr,
-        lr_schedule=STEADY_LR_SCHEDULE if scenes_of(job) > 1 or job.motion else LR_SCHEDULE,
-        losses=steered((*_losses(job, preset, guides.perceptors), *defaults.losses), job.losses),
+        lr=lr,
+        lr_schedule=lr_schedule,
+        losses=steered((*_losses(job, preset, guides.perceptors), *defaults.losses), losses_of(job, steps)),
         start=start,
         init=job.init or "",
         init_noise=job.init_noise or 0.0,
@@ -95,6 +95,7 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
         blend=job.blend or APART,
         templates=job.templates,
         edit=(job.edit,) if job.edit else (),
+        cross_fade=cross_fade_of(job, steps),
     )
     plan, precision_notes = with_precision(plan, device)
     doubts = [*prompt_notes(job.prompts), *unknown_in(plan).notes()]
@@ -160,7 +161,7 @@ def chosen_preset(job: Job, device: str = "auto") -> tuple[str, str | None]:
 def _without_pretrained(job: Job) -> tuple[str, str]:
     """Choose between the presets whose models are always there, by the things that the prompt names."""
     needs = (row.weights for row in PRESETS[PHOTO].perceptors)
-    pulling = [prompt.text for prompt in job.prompts if prompt.weight > 0] if all(map(registry.is_ready, needs)) else []
+    pulling = [prompt.text for prompt in job.prompts if prompt.peak > 0] if all(map(registry.is_ready, needs)) else []
     things = [thing.words for text in pulling for thing in things_in(text)]
     named = " and ".join(dict.fromkeys(things))
     if not things:
@@ -217,12 +218,12 @@ def _losses(job: Job, preset: Preset, perceptors: Sequence[PerceptorSettings]) -
     return LossSettings("prompt", Schedule.constant(prompt)), *held, *seam
 
 
-def steered(losses: Sequence[LossSettings], typed: Sequence[str]) -> tuple[LossSettings, ...]:
+def steered(losses: Sequence[LossSettings], typed: Sequence[LossSettings]) -> tuple[LossSettings, ...]:
     """Return losses with those that were typed, each in place of one of its name; a weight of 0 removes it."""
-    asked = {row.name: row for row in map(LossSettings.parse, typed)}
+    asked = {row.name: row for row in typed}
     kept = [asked.pop(row.name, row) for row in losses]
     rows = (*kept, *asked.values())
-    return tuple(row for row in rows if row.name == "prompt" or (row.weight.start, row.weight.end) != (0.0, 0.0))
+    return tuple(row for row in rows if row.name == "prompt" or any(row.weight.values))
 
 
 def _is_ready(job: Job, preset: str) -> bool:

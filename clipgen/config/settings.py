@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from clipgen.config.checks import check_choice, check_whole, checked_number
+from clipgen.config.keyframes import Changing, read_schedule
 from clipgen.config.losses import LOSS_KINDS, TYPED_LOSSES
 from clipgen.config.records import added_later
-from clipgen.config.schedules import Schedule
+from clipgen.config.schedules import ALWAYS, Schedule
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 
@@ -217,25 +218,51 @@ class LossSettings:
 
     @classmethod
     def parse(cls, text: str) -> Self:
+        """Return the loss of a text whose weight names no steps, see `TypedLoss.parse`. Raises UsageError."""
+        return cls(*TypedLoss.parse(text).over(None))
+
+    def __str__(self) -> str:
+        """Return the spelling that `parse` reads back as this loss."""
+        return str(TypedLoss(self.name, self.weight, self.detail))
+
+
+class TypedLoss(NamedTuple):
+    """A loss as it is typed; the number of steps may be left open."""
+
+    name: str
+    weight: Changing
+    detail: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
         """Return the loss of "NAME[:WEIGHT[:DETAIL]]", such as "palette:5:navy,gold". Raises UsageError.
 
-        A weight "8..1" falls from 8 to 1 over the run. Without a weight the detail may follow the name at once.
+        A weight "8..1" falls from 8 to 1 over the run, "8@0,1@200" in the first 200 steps. Without a weight the detail
+        may follow the name at once.
         """
         name, _, rest = text.partition(":")
         name = name.strip()
         check_choice("--loss", name, TYPED_LOSSES)
         kind = LOSS_KINDS[name]
         typed, _, detail = rest.partition(":")
-        schedule = Schedule.parse(typed)
-        if schedule is None:
-            schedule, detail = Schedule.constant(kind.weight), rest
-        if min(schedule.start, schedule.end) < 0 and not kind.signed:
+        weight = read_schedule(typed, _flag(name))
+        if weight is None:
+            weight, detail = Schedule.constant(kind.weight), rest
+        if min(weight.values) < 0 and not kind.signed:
             raise UsageError(f"--loss {quoted(text)}: the weight of {name} must be at least 0")
-        return cls(name, schedule, detail.strip())
+        return cls(name, weight, LossSettings(name, ALWAYS, detail.strip()).detail)
+
+    def over(self, steps: int | None) -> tuple[str, Schedule, str]:
+        """Return the loss with its weight over a run of so many steps; raises UsageError for a step beyond it."""
+        return self.name, self.weight.over(steps, _flag(self.name)), self.detail
 
     def __str__(self) -> str:
         """Return the spelling that `parse` reads back as this loss."""
         return f"{self.name}:{self.weight}" + (f":{self.detail}" if self.detail else "")
+
+
+def _flag(loss: str) -> str:
+    return f"--loss {loss}"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from clipgen.config.checks import check_choice, checked_number
+from clipgen.config.keyframes import read_schedule
 from clipgen.config.prompts import MAX_WEIGHT, Prompt, parse_prompts
 from clipgen.config.records import added_later
 from clipgen.config.schedules import Schedule
@@ -86,7 +87,7 @@ class TargetSettings:
     def __post_init__(self) -> None:
         check_choice("a target", self.kind, tuple(TARGET_KINDS))
         flag = TARGET_KINDS[self.kind].flag
-        for value in (self.weight.start, self.weight.end):
+        for value in self.weight.values:
             checked_number(f"the weight of {flag}", value, -MAX_WEIGHT, MAX_WEIGHT)
         object.__setattr__(self, "stop", checked_number(f"the stop of {flag}", self.stop, NEVER, MAX_WEIGHT))
         if not self.detail or "\0" in self.detail or not re.fullmatch("[0-9a-f]{64}|", self.sha256):
@@ -143,11 +144,16 @@ class TargetSettings:
 def split_numbers(text: str) -> tuple[str, Schedule | None, float | None]:
     """Split "FILE:WEIGHT:STOP" from the right; what is no number belongs to the file."""
     last = (pieces := text.rsplit(":", 2))[-1]
-    if len(pieces) == 1 or (schedule := Schedule.parse(last)) is None:
+    if len(pieces) == 1 or (schedule := _schedule(last)) is None:
         return text.strip(), None, None
-    if len(pieces) == 3 and (weight := Schedule.parse(pieces[1])) is not None and schedule.kind == "constant":
+    if len(pieces) == 3 and (weight := _schedule(pieces[1])) is not None and schedule.kind == "constant":
         return pieces[0].strip(), weight, schedule.start
     return text.rpartition(":")[0].strip(), schedule, None
+
+
+def _schedule(text: str) -> Schedule | None:
+    found = read_schedule(text, "the weight of a target")
+    return None if found is None else found.over(None, "the weight of a target")
 
 
 def checked_targets(targets: object) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def unknown_in(plan: Plan) -> Unknown:
     names = [row.weights for row in (*plan.perceptors, *PRESETS[plan.preset].perceptors)]
     if not all(name.startswith((registry.STARTER, CLASSIFIER)) for name in names):
         return Unknown((), nothing_known=False, language=None)
-    texts = [prompt.text for prompt in plan.prompts if prompt.weight > 0]
+    texts = [prompt.text for prompt in plan.prompts if prompt.peak > 0]
     language = next(filter(None, map(foreign_language, texts)), None)
     classified = any(name.startswith(CLASSIFIER) for name in names)
     read = [_read(text, classified=classified) for text in texts]

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 from torch.nn.utils.rnn import pad_sequence
 
-from clipgen.config.prompts import Prompt
+from clipgen.config.prompts import Course, Prompt, courses_of
 from clipgen.config.schedules import Schedule
 from clipgen.core.contracts import Encoder, Loss, Moment, Perceptor
 from clipgen.errors import UsageError
@@ -35,22 +35,22 @@ class Targets:
     """(B, K); a cutout whose signed distance is below this no longer pulls."""
     counts: tuple[int, ...]
     """How many targets each picture has, without padding."""
-    spans: Tensor | None = None
-    """(B, K, 2): the progress from which to which each counts; None if all count all the time."""
+    courses: tuple[tuple[Course, ...], ...] = ()
+    """What part of its weight each has at a progress in [0, 1], by picture; empty if all have all of it always."""
 
     def of(self, rows: slice) -> "Targets":
         """Return the targets of some pictures with no more padding than they need, as it changes how sums round."""
         most = max(self.counts[rows])
         vectors, weights = (tuple(each[rows, :most] for each in one) for one in (self.vectors, self.weights))
-        stops, spans = self.stops[rows, :most], None if self.spans is None else self.spans[rows, :most]
-        return replace(self, vectors=vectors, weights=weights, stops=stops, spans=spans, counts=self.counts[rows])
+        stops, courses = self.stops[rows, :most], self.courses[rows]
+        return replace(self, vectors=vectors, weights=weights, stops=stops, courses=courses, counts=self.counts[rows])
 
     def at(self, progress: float) -> "Targets":
-        """Return the targets with weight 0 for those that do not count at a progress in [0, 1]."""
-        if self.spans is None:
+        """Return the targets with the weights that they have at a progress in [0, 1]."""
+        if not self.courses:
             return self
-        counting = (self.spans[..., 0] <= progress) & ((progress < self.spans[..., 1]) | (self.spans[..., 1] == 1.0))
-        return replace(self, weights=tuple(each * counting for each in self.weights))
+        now = pad_sequence([self.stops.new_tensor([course(progress) for course in row]) for row in self.courses], True)
+        return replace(self, weights=tuple(each * now for each in self.weights))
 
     def mean(self, values: Mapping[int, Tensor]) -> Tensor:
         """Return the mean of values, by index of the perceptor, in proportion to the shares of these perceptors."""
@@ -64,6 +64,7 @@ def encode_targets(
     prompts: Sequence[Sequence[Prompt]],
     readings: Sequence[Sequence[Sequence[str]]],
     device: torch.device,
+    cross_fade: float = 0.0,
 ) -> Targets:
     """Return the targets of B pictures; readings: what is taken, by picture, perceptor and prompt, "" for nothing."""
 
@@ -76,11 +77,10 @@ def encode_targets(
             taken = [of_picture[k] for of_picture in readings]
             vectors.append(padded([_encode(perceptor, texts) for texts in taken]))
             pairs = [zip(row, texts, strict=True) for row, texts in zip(prompts, taken, strict=True)]
-            weights.append(padded([[prompt.weight * bool(text) for prompt, text in pair] for pair in pairs]))
+            weights.append(padded([[prompt.peak * bool(text) for prompt, text in pair] for pair in pairs]))
     stops = padded([[prompt.stop for prompt in row] for row in prompts])
-    counts, timed = tuple(map(len, prompts)), any(one.span != (0.0, 1.0) for row in prompts for one in row)
-    spans = padded([torch.tensor([one.span for one in row]) for row in prompts]) if timed else None
-    return Targets(tuple(perceptors), tuple(shares), tuple(vectors), tuple(weights), stops, counts, spans)
+    courses, counts = courses_of(prompts, cross_fade), tuple(map(len, prompts))
+    return Targets(tuple(perceptors), tuple(shares), tuple(vectors), tuple(weights), stops, counts, courses)
 
 
 def _encode(perceptor: Perceptor, texts: Sequence[str]) -> Tensor:

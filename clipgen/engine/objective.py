@@ -74,7 +74,12 @@ def _of_texts(
     encoders = [Templated(each) if use else each for each, use in zip(perceptors, able, strict=True)]
     readings = [[each.texts_of(k) for k in range(len(perceptors))] for each in plans]
     targets = encode_targets(
-        cast(Sequence[Perceptor], encoders), shares, [each.prompts for each in plans], readings, models.device
+        cast(Sequence[Perceptor], encoders),
+        shares,
+        [each.prompts for each in plans],
+        readings,
+        models.device,
+        plan.cross_fade,
     )
     targets = replace(targets, perceptors=perceptors)
     if plan.blend == APART:

@@ -42,9 +42,7 @@ def mean_similarities(
     images = torch.cat([to_tensor(picture, picture.size) for picture in pictures]).to(device)
     taken = readings or [[prompt.text for prompt in prompts] for _ in judges]
     scores = [
-        _similarities(
-            images, judge, [(text, prompt.weight) for text, prompt in zip(texts, prompts, strict=True) if text]
-        )
+        _similarities(images, judge, [(text, prompt.peak) for text, prompt in zip(texts, prompts, strict=True) if text])
         for judge, texts in zip(judges, taken, strict=True)
         if any(texts)
     ]

@@ -21,7 +21,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from clipgen import __version__
 from clipgen.config.checks import check_choice, check_whole, checked_number, checked_record, load_json
-from clipgen.config.job import MAX_CUTOUTS, MAX_STEPS, Job
+from clipgen.config.courses import MAX_CUTOUTS
+from clipgen.config.job import MAX_STEPS, Job
 from clipgen.config.plan import MAX_PIXELS, Plan, spell
 from clipgen.config.prompts import Prompt
 from clipgen.config.schema1 import plan_of_job
@@ -278,8 +279,8 @@ def web_ui_text(plan: Plan) -> str:
         "Cutouts": plan.cutouts,
         "Version": f"clipgen {__version__}",
     }
-    wanted = _joined(prompt for prompt in plan.prompts if prompt.weight >= 0)
-    avoided = _joined(prompt for prompt in plan.prompts if prompt.weight < 0)
+    wanted = _joined(prompt for prompt in plan.prompts if prompt.peak >= 0)
+    avoided = _joined(prompt for prompt in plan.prompts if prompt.peak < 0)
     lines = [wanted, f"Negative prompt: {avoided}" if avoided else ""]
     lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in pairs.items()))
     return "\n".join(filter(None, lines))

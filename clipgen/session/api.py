@@ -75,7 +75,7 @@ def _planned(
     prompt: str | Job | Plan, settings: Mapping[str, Any], device: str
 ) -> tuple[Plan, Inputs, list[str], dict[str, Any]]:
     """Return the plan, its images, notes, and the part of the record that describes the plan."""
-    fields, given = job_fields(settings)
+    fields, given = job_fields(settings, prompt)
     given = None if given is None else upright_rgb(given)
     if isinstance(prompt, Plan):
         same = {"init": prompt.init} if prompt.init and "start" not in fields else {}
@@ -83,7 +83,7 @@ def _planned(
     elif isinstance(prompt, Job):
         plan, inputs, notes = plan_job(replace(prompt, **fields), device, given)
     else:
-        job = Job(**{"prompts": parse_prompts(prompt), "seed": random_seed(), **fields})
+        job = Job(**{"seed": random_seed(), "prompts": fields.get("prompts") or parse_prompts(prompt), **fields})
         plan, inputs, notes = plan_job(job, device, given)
     described = (
         describe_plan(plan, file_digest(inputs.init)) if given is None else described_as(plan, hash_image(given))

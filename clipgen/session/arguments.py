@@ -11,12 +11,14 @@ from typing import Any, TypedDict
 
 from PIL import Image
 
+from clipgen.config.courses import parse_cutouts, parse_rate
 from clipgen.config.job import Job, parse_size
 from clipgen.config.losses import OF_PICTURE
 from clipgen.config.motion import MotionSettings
 from clipgen.config.plan import Plan
 from clipgen.config.presets import BACKENDS
 from clipgen.config.prompts import Prompt, parse_prompts
+from clipgen.config.stories import begins_at_once, with_scenes
 from clipgen.errors import ClipgenError, UsageError, unknown_value
 from clipgen.util.images import load_image, main_colours
 from clipgen.util.text import quoted
@@ -35,10 +37,10 @@ class Settings(TypedDict, total=False):
     """Optimisation steps; more take longer and follow the prompt more closely."""
     seed: int | None
     """The same seed gives the same picture; random if left out, and then in `result.plan.seed`."""
-    lr: float | None
-    """Learning rate: how far each step moves the latent."""
-    cutouts: int | None
-    """Cutouts of the image that CLIP sees in each step."""
+    lr: float | str | None
+    """Learning rate: how far each step moves the latent. "0.1..0.02" or "0.1@0,0.02@50%" changes over the run."""
+    cutouts: int | str | None
+    """Cutouts of the image that CLIP sees in each step; "4..16" or "4@0,16@50%" changes over the run."""
     first_cutouts: int | None
     """Cutouts in the first step, from which they rise to `cutouts`."""
     init: str | os.PathLike[str] | Image.Image | None
@@ -78,6 +80,10 @@ class Settings(TypedDict, total=False):
     """Width of the mask's soft edge, as a fraction of the shorter side."""
     inside: str | None
     """What the run begins with inside the mask: "around" or "init"."""
+    at: Sequence[tuple[int | float | str, str]]
+    """Scenes that begin at chosen steps or parts of the run: [(200, "autumn"), ("75%", "winter")]."""
+    cross_fade: int | float | str | None
+    """Over how many steps, or which part of the run, each scene fades into the next: 20 or "10%"."""
     prompts: str | tuple[Prompt, ...]
     """Another prompt for a Job or a Plan."""
 
@@ -94,8 +100,11 @@ _SPELLED_OTHERWISE = {
 _FLAG = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?: ([A-Z]+)\b)?")
 
 
-def job_fields(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Image.Image | None]:
-    """Return the fields of a job that settings mean, and the init image if it is an object. Raises UsageError."""
+def job_fields(settings: Mapping[str, Any], prompt: str | Job | Plan = "") -> tuple[dict[str, Any], Image.Image | None]:
+    """Return the fields of a job that settings mean beside a prompt, and the init image if it is an object.
+
+    Raises UsageError.
+    """
     for name in settings:
         if name not in Settings.__annotations__:
             raise unknown_value("a setting of generate", name, {*Settings.__annotations__, *_OWN})
@@ -106,6 +115,7 @@ def job_fields(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Image.Image
     for name in ("clips", "classifiers", "losses", "targets"):
         if isinstance(fields.get(name), str):
             fields[name] = (fields[name],)
+    fields = _timed(fields, prompt)
     if isinstance(fields.get("prompts"), str):
         fields["prompts"] = parse_prompts(fields["prompts"])
     fields |= {"losses": tuple(map(with_colours, fields["losses"]))} if fields.get("losses") else {}
@@ -113,6 +123,28 @@ def job_fields(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Image.Image
     if not isinstance(image, Image.Image):
         return fields, None
     return {**fields, "init": "image"}, image
+
+
+def _timed(fields: dict[str, Any], prompt: str | Job | Plan) -> dict[str, Any]:
+    """Return fields with what changes over the run as a job has it. Raises UsageError."""
+    if isinstance(fields.get("lr"), str):
+        fields["lr"] = parse_rate(fields["lr"])
+    if isinstance(fields.get("cutouts"), str):
+        fields |= parse_cutouts(fields["cutouts"])
+    if isinstance(fields.get("cross_fade"), int | float):
+        fields["cross_fade"] = str(fields["cross_fade"])
+    scenes = [_scene(pair) for pair in fields.pop("at", None) or ()]
+    if not scenes:
+        return fields | ({"at": ()} if "prompts" in fields else {})  # which are those of other prompts
+    usual = prompt if isinstance(prompt, str) else "" if begins_at_once(scenes) else prompt.text
+    text, places = with_scenes(fields.get("prompts") or usual, scenes)
+    return {**fields, "prompts": text, "at": places}
+
+
+def _scene(pair: object) -> tuple[str, str]:
+    if not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[1], str):
+        raise UsageError(f'--at must be pairs of a place and a text, as in [(200, "autumn")], got {quoted(pair)}')
+    return str(pair[0]), pair[1]
 
 
 def with_colours(loss: str) -> str:

@@ -12,6 +12,7 @@ from clipgen.config.holding import held_unclips, hold_weight, init_weight
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.presets import INIT, PRESETS, STARTER, Preset
+from clipgen.config.prompts import scenes_in
 from clipgen.config.readings import CLASSIFIER
 from clipgen.config.resolve import (
     chosen_preset,
@@ -21,9 +22,19 @@ from clipgen.config.resolve import (
     with_hashes,
     with_precision,
 )
-from clipgen.config.schedules import ALWAYS
+from clipgen.config.schedules import ALWAYS, KEYFRAMES, spell_percent
 from clipgen.config.settings import LossSettings, PerceptorSettings, UnclipSettings
 from clipgen.config.targets import APART, REGION, TargetSettings
+from clipgen.config.timing import (
+    cross_fade_of,
+    cutouts_of,
+    is_timed,
+    losses_of,
+    rates_of,
+    spelled_over,
+    timed_prompts,
+    typed_anew,
+)
 from clipgen.engine.inputs import Inputs
 from clipgen.session.inputs import load_inputs, with_digests
 
@@ -32,14 +43,12 @@ if TYPE_CHECKING:
 
 MODELS = {"backend", "preset", "clips", "classifiers", "network"}
 """Fields of a job that choose models."""
-SUITING = ("steps", "lr", "cutouts")
-"""Fields whose defaults depend on backend, preset and start."""
 STEERED = ("targets", "blend", "templates", "mask", "extend", "feather", "inside")
 """Fields beside the texts and the init image that say what the picture is to be."""
 UNEDITED = dict.fromkeys(("init_weight", "init_noise", "mask", "extend", "feather", "inside"))
 """What goes with an init image."""
-DROPPED = (*SUITING, "first_cutouts")
-"""Those that belong to other models or another start."""
+DROPPED = ("steps", "lr", "cutouts", "first_cutouts")
+"""Fields that belong to other models or another start, on which their defaults depend."""
 
 
 _RANDOM_SEEDS = 2**32
@@ -85,22 +94,20 @@ def change_plan(
     ):
         return plan_job(_changed_job(plan, changes), device, image)
     inputs, notes = load_inputs(typed.init, typed.edit, typed.target_rows, image)
-    fields = {name: changes[name] for name in ("prompts", "seed", *SUITING, "init", "init_noise") if name in changes}
+    fields = {name: changes[name] for name in ("seed", "steps", "init", "init_noise") if name in changes}
     if typed.size:
         fields["size"], size_notes = refit(typed.size, plan.generator.stride, plan.backend)
         notes += size_notes
     edit = (typed.edit,) if typed.edit else ()
     fields |= {"targets": typed.target_rows, "edit": edit, "templates": typed.templates}
-    changed = replace(plan, **fields)
-    if "cutouts" in changes:
-        changed = replace(changed, cutout_schedule=typed.cutout_schedule)
+    changed = replace(plan, **fields, **_timed(plan, typed, changes))
     if "init_weight" in changes:
         preset = PRESETS[plan.preset]
         changed = changed.with_loss(preset.hold, hold_weight(typed, preset))
         if any(row.init_img2img_noise for row in plan.unclip):
             changed = replace(changed, unclip=_held_as_today(plan.unclip, init_weight(typed, preset), preset))
     if typed.losses:
-        changed = replace(changed, losses=steered(changed.losses, typed.losses))
+        changed = replace(changed, losses=steered(changed.losses, losses_of(typed, changed.steps)))
     if typed.precision:
         changed = replace(changed, precision=typed.precision)
     fresh, precision_notes = with_precision(with_hashes(with_digests(changed, inputs)), device)
@@ -118,6 +125,21 @@ def _has_region(rows: Sequence[TargetSettings]) -> bool:
     return any(row.kind == REGION for row in rows)
 
 
+def _timed(plan: Plan, typed: Job, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a plan that changes give a course over the run."""
+    steps, fields = typed.steps or plan.steps, dict[str, Any]()
+    if "prompts" in changes:
+        fields["prompts"] = timed_prompts(typed, steps)
+    if "cross_fade" in changes:
+        fields["cross_fade"] = cross_fade_of(typed, steps)
+    if "lr" in changes:
+        fields["lr"], schedule = rates_of(typed, plan.lr, steps)
+        fields |= {"lr_schedule": schedule} if isinstance(typed.lr, str) else {}
+    if "cutouts" in changes:
+        fields["cutouts"], fields["cutout_schedule"] = cutouts_of(typed, plan.cutouts, steps)
+    return fields
+
+
 def job_of(plan: Plan) -> Job:
     """Return a job that asks for what a plan has, as far as possible: a job cannot name networks of the starter set."""
     preset = PRESETS[plan.preset]
@@ -127,6 +149,7 @@ def job_of(plan: Plan) -> Job:
     others = () if guided_as_usual else plan.perceptors
     named = tuple(dict.fromkeys(_spelled(row) for row in others if not _is_starters(row.weights)))
     network = None if plan.generator.weights == usual else plan.generator.weights
+    has_keyframes = plan.cutout_schedule.kind == KEYFRAMES
     return Job(
         plan.prompts,
         backend=plan.backend,
@@ -134,12 +157,12 @@ def job_of(plan: Plan) -> Job:
         size=plan.size,
         steps=plan.steps,
         seed=plan.seed,
-        lr=plan.lr,
-        cutouts=plan.cutouts,
+        lr=spelled_over(plan.lr, plan.lr_schedule) if typed_anew(plan.lr_schedule) else plan.lr,
+        cutouts=spelled_over(plan.cutouts, plan.cutout_schedule) if has_keyframes else plan.cutouts,
         init=plan.init or None,
         init_weight=init_weight_of(plan) if plan.init else None,
         init_noise=plan.init_noise or None,
-        first_cutouts=None if plan.cutout_schedule == ALWAYS else plan.cutouts_at(0.0),
+        first_cutouts=None if has_keyframes or plan.cutout_schedule == ALWAYS else plan.cutouts_at(0.0),
         tile=plan.tile,
         motion=plan.motion[0] if plan.motion else None,
         clips=tuple(name for name in named if not name.startswith(CLASSIFIER)),
@@ -152,6 +175,7 @@ def job_of(plan: Plan) -> Job:
         templates=plan.templates,
         **_edit_fields(plan),
         losses=_steering(plan, guidance.generators[plan.backend].losses if usual is not None else ()),
+        cross_fade=spell_percent(plan.cross_fade) if plan.cross_fade else None,
     )
 
 
@@ -208,13 +232,19 @@ def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
         dropped |= {"clips": (), "classifiers": ()} if preset != job.preset else {}
     elif changes.get("start", plan.start) != plan.start or _begins_otherwise(plan, changes):
         dropped |= dict.fromkeys(DROPPED)
+    if len(scenes_in(changes.get("prompts", plan.prompts))) == 1:
+        dropped["cross_fade"] = None
     return replace(job, **{**dropped, **changes})
 
 
 def _begins_otherwise(plan: Plan, changes: Mapping[str, Any]) -> bool:
-    """Tell whether the number of scenes or the motion changes, on which start, steps and learning rate depend."""
-    before, after = ({one.span for one in prompts} for prompts in (plan.prompts, changes.get("prompts", plan.prompts)))
-    return len(before) != len(after) or bool(changes.get("motion", plan.motion)) != bool(plan.motion)
+    """Tell whether the number of scenes, whether weights change, or the motion is another.
+
+    Start, steps and learning rate depend on these.
+    """
+    both = plan.prompts, changes.get("prompts", plan.prompts)
+    before, after = ((len(scenes_in(prompts)), is_timed(prompts)) for prompts in both)
+    return before != after or bool(changes.get("motion", plan.motion)) != bool(plan.motion)
 
 
 def _weight_warnings(recorded: Plan, here: Plan) -> list[str]:

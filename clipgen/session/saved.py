@@ -15,8 +15,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from clipgen.config.checks import check_whole, checked_number
+from clipgen.config.courses import MAX_LR
 from clipgen.config.films import FPS
-from clipgen.config.job import MAX_LR
 from clipgen.config.targets import REGION
 from clipgen.engine.inputs import Inputs
 from clipgen.engine.snapshot import GENERATOR, Snapshot

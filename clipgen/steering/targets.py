@@ -181,9 +181,11 @@ def _with(targets: Targets, extra: Encoded, weight: float) -> Targets:
 def _preceded(targets: Targets, vectors: Sequence[Tensor], weights: Sequence[Tensor], count: int) -> Targets:
     """Return targets with these vectors and weights, of which the first `count` always count; padding stays last."""
     stops = torch.cat([torch.full_like(targets.stops[:, :1], -torch.inf).expand(-1, count), targets.stops], 1)
-    spans = targets.spans
-    if spans is not None:
-        always = spans.new_tensor([0.0, 1.0]).expand(len(spans), count, 2)
-        spans = torch.cat([always, spans], 1)
+    courses = tuple((*[_always] * count, *row) for row in targets.courses)
     counts = tuple(each + count for each in targets.counts)
-    return replace(targets, vectors=tuple(vectors), weights=tuple(weights), stops=stops, spans=spans, counts=counts)
+    changed = {"vectors": tuple(vectors), "weights": tuple(weights), "stops": stops, "courses": courses}
+    return replace(targets, **changed, counts=counts)
+
+
+def _always(_progress: float) -> float:
+    return 1.0
