@@ -183,8 +183,8 @@ def _preceded(targets: Targets, vectors: Sequence[Tensor], weights: Sequence[Ten
     stops = torch.cat([torch.full_like(targets.stops[:, :1], -torch.inf).expand(-1, count), targets.stops], 1)
     courses = tuple((*[_always] * count, *row) for row in targets.courses)
     counts = tuple(each + count for each in targets.counts)
-    changed = {"vectors": tuple(vectors), "weights": tuple(weights), "stops": stops, "courses": courses}
-    return replace(targets, **changed, counts=counts)
+    rows = replace(targets, vectors=tuple(vectors), weights=tuple(weights))
+    return replace(rows, stops=stops, courses=courses, counts=counts)
 
 
 def _always(_progress: float) -> float:
