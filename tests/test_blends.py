@@ -13,7 +13,7 @@ from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.targets import TargetSettings, changed, mixed
 from clipgen.core.losses import Targets
-from clipgen.engine.objective import _of_texts
+from clipgen.engine.objective import targets_of
 from clipgen.errors import UsageError
 from clipgen.outputs.metadata import read_recipe
 from clipgen.steering.given import Given
@@ -42,7 +42,9 @@ def target(prompts: str, blend: str, init: torch.Tensor | None = None, *targets:
     asked = replace(asked, prompts=parse_prompts(prompts), blend="apart", targets=rows)
     object.__setattr__(asked, "blend", blend)  # a change needs an init image, which fakes need not name
     images = tuple(torch.ones(1, 3, 8, 8) * torch.tensor([0, 0, 1.0]).view(3, 1, 1) for _ in rows)
-    made: Targets = _of_texts([asked], fake_models(), Given(init, targets=images), list(zip(rows, images, strict=True)))
+    made: Targets = targets_of(
+        [asked], fake_models(), Given(init, targets=images), list(zip(rows, images, strict=True))
+    )
     assert made.weights[0][0].tolist() == [1.0] + [0.0] * len(asked.prompts)
     return made.vectors[0][0, 0]
 

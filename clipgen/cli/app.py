@@ -16,6 +16,7 @@ from clipgen.cli.info import info
 from clipgen.cli.job_files import job
 from clipgen.cli.losses import losses
 from clipgen.cli.models import models
+from clipgen.cli.morph import morph
 from clipgen.cli.replay import replay
 from clipgen.cli.report import escape_what_cannot_be_shown
 from clipgen.cli.restyle import restyle
@@ -31,6 +32,7 @@ from clipgen.util.streams import forgive_standard_streams, let_go_of_standard_st
 COMMANDS: dict[str, Callable[..., None]] = {
     DEFAULT_COMMAND: run,
     "zoom": zoom,
+    "morph": morph,
     "restyle": restyle,
     "batch": batch,
     "resume": resume,

@@ -38,6 +38,7 @@ _PICTURE = "name a picture that clipgen made, as in clipgen {} outputs/a-cat-7.p
 MISSING = {
     DEFAULT_COMMAND: 'say what to draw, as in clipgen "a cat"',
     "zoom": 'say what to draw, as in clipgen zoom "a tunnel of flowers"',
+    "morph": 'say what turns into what, as in clipgen morph "a cat" "a house"',
     "restyle": 'name a film and say what to make of it, as in clipgen restyle in.mp4 "in the style of Van Gogh"',
     "batch": "name a text file with a prompt on each line, as in clipgen batch prompts.txt",
     "train": "name one of these",

@@ -59,7 +59,7 @@ def zoom(
     last picture and of the film.
     """
     prompts = parse_prompts(prompt)
-    output = _with_film(output)
+    output = with_film(output)
     check_out(output.out)
     fields = {"seed": random_seed(), **job_fields(picture, steering, engine, models)}
     job = Job(prompts, motion=camera.motion(), **fields)
@@ -71,7 +71,7 @@ def zoom(
         opened.results.print_made()
 
 
-def _with_film(output: OutputOptions) -> OutputOptions:
+def with_film(output: OutputOptions) -> OutputOptions:
     """Return the options with the film, and with the name of the picture beside it if `-o` names a film."""
     suffix = output.out.suffix.lower()
     out = output.out.with_suffix(".png") if suffix in FILMS else output.out

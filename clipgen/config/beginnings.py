@@ -5,7 +5,7 @@ from __future__ import annotations
 from clipgen.config.job import Job
 from clipgen.config.presets import INIT, NOISE, PRESETS, UNCLIP, Guidance, Preset
 from clipgen.config.prompts import scenes_in
-from clipgen.config.targets import MIX, REGION, SUM
+from clipgen.config.targets import MIX, MORPH, REGION, SUM
 from clipgen.errors import UsageError
 
 
@@ -37,6 +37,7 @@ def _without_unclip(job: Job) -> str:
         "a camera": job.motion is not None,
         "--region": any(row.kind == REGION for row in job.target_rows),
         f"--{job.blend}": job.blend in (MIX, SUM),
+        "a morph": job.blend == MORPH,
         "a prompt without texts": not any(prompt.peak for prompt in job.prompts),
     }
     return next((name for name, holds in reasons.items() if holds), "")

@@ -35,12 +35,16 @@ PLACES: dict[str, tuple[float, float, float, float]] = {
 }
 """By name: left, top, right and bottom of a part of a picture, as fractions of its sides."""
 
-APART, MIX, SUM, CHANGE = "apart", "mix", "sum", "change"
+MORPH_SINCE, MORPH_UNTIL = 0.25, 0.9
+"""The progress from which to which a morph moves: first the picture composes itself, and at last it settles."""
+
+APART, MIX, SUM, CHANGE, MORPH = "apart", "mix", "sum", "change", "morph"
 BLENDS: dict[str, str] = {
     APART: "each text is a target of its own",
     MIX: "the great-circle interpolation of two texts is the target",
     SUM: "the sum of the texts and whole images, each times its weight, is the target",
     CHANGE: "the init image, turned by the difference of two texts, is the target",
+    MORPH: "the target moves from one text to another on a great circle over the run",
 }
 """By name: how texts become targets."""
 
@@ -194,7 +198,7 @@ def check_blend(blend: object, prompts: Sequence[Prompt], targets: Sequence[Targ
     flag = f"--{blend}"
     if any(prompt.span != (0.0, 1.0) for prompt in prompts):
         raise UsageError(f"{flag} joins the texts of one scene, and the prompt has several; leave out one or the other")
-    if blend in (MIX, CHANGE) and len(prompts) != 2:
+    if blend in (MIX, CHANGE, MORPH) and len(prompts) != 2:
         raise UsageError(f"{flag} takes two texts, got {len(prompts)}")
     if blend == CHANGE and not has_init:
         raise UsageError(f"{flag} needs an init image; add --init FILE")
@@ -208,15 +212,20 @@ def mixed(first: str, second: str, share: object) -> tuple[Prompt, ...]:
         part = checked_number("the share of --mix", float(str(share)), 0.0, 1.0)
     except ValueError as error:
         raise UsageError(f"the share of --mix must be a number from 0 to 1, got {quoted(share)}") from error
-    return Prompt(_one(first, "--mix"), 1.0 - part), Prompt(_one(second, "--mix"), part)
+    return Prompt(plain_text(first, "--mix"), 1.0 - part), Prompt(plain_text(second, "--mix"), part)
+
+
+def morph_share(progress: float) -> float:
+    """Return how far a morph has come at a progress in [0, 1], from 0 to 1."""
+    return min(max((progress - MORPH_SINCE) / (MORPH_UNTIL - MORPH_SINCE), 0.0), 1.0)
 
 
 def changed(before: str, after: str) -> tuple[Prompt, ...]:
     """Return the prompts of a change from one text to another. Raises UsageError."""
-    return Prompt(_one(after, "--change")), Prompt(_one(before, "--change"), -1.0)
+    return Prompt(plain_text(after, "--change")), Prompt(plain_text(before, "--change"), -1.0)
 
 
-def _one(text: str, flag: str) -> str:
+def plain_text(text: str, flag: str) -> str:
     """Return a text that is alone and has no weight. Raises UsageError."""
     first, *others = parse_prompts(text)
     if others or first.weight != 1.0:

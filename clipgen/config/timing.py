@@ -11,6 +11,7 @@ from clipgen.config.keyframes import Keyframes, Place, progress_of, read_schedul
 from clipgen.config.prompts import Prompt, over_steps, scenes_in
 from clipgen.config.schedules import ALWAYS, KEYFRAMES, Schedule
 from clipgen.config.settings import LossSettings, TypedLoss
+from clipgen.config.targets import MORPH
 from clipgen.errors import UsageError
 
 LR_SCHEDULE = Schedule("cosine", 1.0, 0.1)
@@ -50,7 +51,7 @@ def rates_of(job: Job, usual: float, steps: int) -> tuple[float, Schedule]:
     """Return the learning rate of a job at its highest, and the factor on it over a run of so many steps."""
     if isinstance(job.lr, str):
         return _split(job.lr, "--lr", steps)
-    steady = is_timed(job.prompts) or job.motion is not None
+    steady = is_timed(job.prompts) or job.motion is not None or job.blend == MORPH
     return usual if job.lr is None else job.lr, STEADY_LR_SCHEDULE if steady else LR_SCHEDULE
 
 

@@ -26,7 +26,7 @@ def objective_of(plans: Sequence[Plan], models: Models, given: Given, proposal: 
     plan = plans[0]
     files = _files(plan, given)
     own = [(row, image) for row, image in files if not (plan.blend == SUM and row.kind == WHOLE)]
-    targets = _of_texts(plans, models, given, [(row, image) for row, image in files if row.kind == WHOLE])
+    targets = targets_of(plans, models, given, [(row, image) for row, image in files if row.kind == WHOLE])
     extras = [(row, encoded(row, image, targets)) for row, image in own if row.kind != REGION]
     regions = [(row, image) for row, image in own if row.kind == REGION]
     seeds = [each.seed for each in plans]
@@ -64,10 +64,10 @@ def _files(plan: Plan, given: Given) -> list[tuple[TargetSettings, Tensor | None
     return [(row, next(images) if row.is_file else None) for row in plan.targets]
 
 
-def _of_texts(
+def targets_of(
     plans: Sequence[Plan], models: Models, given: Given, images: Sequence[tuple[TargetSettings, Tensor | None]]
 ) -> Targets:
-    """Return the targets of the texts, joined as the plans have it."""
+    """Return the targets of the texts, joined as the plans have it; images: the whole ones, which take part in a sum."""
     plan = plans[0]
     perceptors, shares = zip(*((guide.perceptor, guide.settings.weight) for guide in models.guides), strict=True)
     able = [plan.templates and getattr(each, "takes_images", True) for each in perceptors]

@@ -117,7 +117,7 @@ def moving_schedule(total: int, suffix: str, timing: Timing = USUAL) -> Schedule
 class FilmSink:
     """Writes the film of a run to `path`, whose suffix selects the format.
 
-    `timing` is what the film is asked to have.
+    `timing` is what the film is asked to have; it begins at the progress `since` of the run.
 
     `footage` is a folder, owned by the caller, for the frames. With it, a run that was stopped and resumed, however
     often, gives the same film as one that was not: a resumed run passes the same folder and, as `done`, the number of
@@ -141,6 +141,7 @@ class FilmSink:
         on_stage: Callable[[str], None] = lambda _stage: None,
         *,
         motion: MotionSettings | None = None,
+        since: float = 0.0,
         timing: Timing = USUAL,
         digests: Digests | None = None,
         claim: Callable[[Path, Path], None] = lambda _partial, _path: None,
@@ -151,7 +152,7 @@ class FilmSink:
         """Whether the `problem` is that frames are lost, so that no resumed run can write the film either."""
         self._on_stage, self._claim = on_stage, claim
         self._kind = path.suffix.removeprefix(".")
-        self._timing, self._digests, self._motion = timing, digests, motion
+        self._timing, self._digests, self._motion, self._since = timing, digests, motion, since
         self._partial = partial_path(path)
         self._format = FORMATS[path.suffix]
         self._last: Step | None = None
@@ -218,7 +219,7 @@ class FilmSink:
         step = self._last
         if step is None or step.index <= self._filmed:
             return
-        if step.index in self._schedule(step).steps:
+        if step.index - self._first(step) in self._schedule(step).steps:
             self._attempt(lambda: self._film(step))
 
     def _film(self, step: Step) -> None:
@@ -243,7 +244,10 @@ class FilmSink:
 
     def _schedule(self, step: Step) -> Schedule:
         spread = moving_schedule if self._motion else schedule
-        return spread(step.total, self.path.suffix, self._timing)
+        return spread(step.total - self._first(step), self.path.suffix, self._timing)
+
+    def _first(self, step: Step) -> int:
+        return round(self._since * step.total)
 
     def _publish(self, last: Step) -> None:
         """Write the film of all footage, holding the `last` step for a while at its end."""

@@ -9,6 +9,7 @@ from os.path import lexists  # which is False, and no error, in a folder that is
 from pathlib import Path
 
 from clipgen.config.films import Timing
+from clipgen.config.targets import MORPH, MORPH_SINCE
 from clipgen.core.contracts import Sink
 from clipgen.engine.optimise import Task
 from clipgen.outputs.film import FilmSink
@@ -57,6 +58,7 @@ class Picture:
                 done,
                 on_stage,
                 motion=motion,
+                since=MORPH_SINCE if self.plan.blend == MORPH else 0.0,
                 timing=self.timing,
                 digests=digests,
                 claim=own.claim,

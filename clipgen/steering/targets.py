@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -16,12 +16,14 @@ from clipgen.config.targets import (
     EMBEDDING,
     IMAGE,
     MIX,
+    MORPH,
     NOISE,
     SUM,
     TARGET_KINDS,
     WHOLE,
     TargetSettings,
     embedding_of,
+    morph_share,
 )
 from clipgen.core.contracts import Moment, Perceptor
 from clipgen.core.cutouts import draw_parameters
@@ -120,6 +122,8 @@ def joined(targets: Targets, plan: Plan, given: Given, images: Sequence[tuple[Ta
     images: the whole images of the plan, each (1, 3, h, w), which take part in a sum. Perceptors that know no
     directions, such as classifiers, keep the texts apart.
     """
+    if plan.blend == MORPH:
+        return Morphing(**{each.name: getattr(targets, each.name) for each in fields(targets)})
     vectors, weights = [], []
     for k, perceptor in enumerate(targets.perceptors):
         texts, shares = targets.vectors[k], targets.weights[k]
@@ -132,6 +136,22 @@ def joined(targets: Targets, plan: Plan, given: Given, images: Sequence[tuple[Ta
         vectors.append(torch.cat([one.view(len(texts), 1, -1), texts], 1))
         weights.append(torch.cat([share, shares], 1))
     return _preceded(targets, vectors, weights, 1)
+
+
+@dataclass(frozen=True)
+class Morphing(Targets):
+    """Two texts for each picture, of which the target moves from the first to the second."""
+
+    def at(self, progress: float) -> Targets:
+        """Return the target at a progress in [0, 1]; perceptors that know no directions fade from text to text."""
+        share = morph_share(progress)
+        turns = [getattr(each, "takes_images", True) for each in self.perceptors]
+        faded = torch.tensor([1 - share, share])
+        vectors = [
+            torch.stack([great_circle(texts[:, 0], texts[:, 1], share)] * 2, 1) if turn else texts
+            for turn, texts in zip(turns, self.vectors, strict=True)
+        ]
+        return replace(self, vectors=tuple(vectors), weights=tuple(each * faded.to(each) for each in self.weights))
 
 
 def _join(
