@@ -67,7 +67,7 @@ def _files(plan: Plan, given: Given) -> list[tuple[TargetSettings, Tensor | None
 def targets_of(
     plans: Sequence[Plan], models: Models, given: Given, images: Sequence[tuple[TargetSettings, Tensor | None]]
 ) -> Targets:
-    """Return the targets of the texts, joined as the plans have it; images: the whole ones, which take part in a sum."""
+    """Return the targets of the texts, joined as the plans have it; images: whole ones, which take part in a sum."""
     plan = plans[0]
     perceptors, shares = zip(*((guide.perceptor, guide.settings.weight) for guide in models.guides), strict=True)
     able = [plan.templates and getattr(each, "takes_images", True) for each in perceptors]
