@@ -42,9 +42,8 @@ def target(prompts: str, blend: str, init: torch.Tensor | None = None, *targets:
     asked = replace(asked, prompts=parse_prompts(prompts), blend="apart", targets=rows)
     object.__setattr__(asked, "blend", blend)  # a change needs an init image, which fakes need not name
     images = tuple(torch.ones(1, 3, 8, 8) * torch.tensor([0, 0, 1.0]).view(3, 1, 1) for _ in rows)
-    made: Targets = targets_of(
-        [asked], fake_models(), Given(init, targets=images), list(zip(rows, images, strict=True))
-    )
+    pairs = list(zip(rows, images, strict=True))
+    made: Targets = targets_of([asked], fake_models(), Given(init, targets=images), pairs)
     assert made.weights[0][0].tolist() == [1.0] + [0.0] * len(asked.prompts)
     return made.vectors[0][0, 0]
 

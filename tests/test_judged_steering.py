@@ -64,9 +64,7 @@ def test_a_change_turns_the_colour_and_keeps_the_thing(judge: CLIPPerceptor, bac
         was, now = scores(judge, [made], [f"a {before} {thing}", f"a {after} {thing}"])[0]
         turned += bool(now > was)
         kept += THINGS[int(scores(judge, [made], [f"a {after} {name}" for name in THINGS])[0].argmax())] == thing
-    print(f"{backend}: {turned} of {len(CHANGES)} turned, {kept} kept")
-    assert turned / len(CHANGES) >= RATE
-    assert kept / len(CHANGES) >= RATE
+    assert min(turned, kept) / len(CHANGES) >= RATE, f"{turned} turned and {kept} kept of {len(CHANGES)}"
 
 
 def test_the_middle_of_a_mixture_is_between_its_ends(judge: CLIPPerceptor) -> None:
@@ -79,7 +77,6 @@ def test_the_middle_of_a_mixture_is_between_its_ends(judge: CLIPPerceptor) -> No
         ]
         found.append(scores(judge, made, [first, second]))
     first, second = torch.stack(found).mean(0).T
-    print(f"first {first.tolist()}, second {second.tolist()}")
     assert first[0] > first[1] > first[2]
     assert second[0] < second[1] < second[2]
 
