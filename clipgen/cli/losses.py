@@ -8,7 +8,7 @@ import typer
 from clipgen.cli.inventory import print_table
 from clipgen.cli.option_groups import flat
 from clipgen.cli.output_options import JsonOnly
-from clipgen.config.losses import LOSS_KINDS, TYPED_LOSSES
+from clipgen.config.losses import LOSS_KINDS, TYPED_LOSSES, own_losses
 
 HEAD = ("NAME", "USUAL WEIGHT", "THEN", "WHAT IT DOES")
 
@@ -19,7 +19,7 @@ def losses(*, output: JsonOnly) -> None:
 
     The usual weight is about as strong as the prompt.
     """
-    kinds = {name: LOSS_KINDS[name] for name in TYPED_LOSSES}
+    kinds = {name: LOSS_KINDS[name] for name in TYPED_LOSSES} | dict(own_losses())
     if output.as_json:
         rows = [{"name": name, **asdict(kind)} for name, kind in kinds.items()]
         for row in rows:

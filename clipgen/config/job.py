@@ -9,7 +9,7 @@ from typing import Any, Self
 from clipgen.config.checks import check_choice, check_whole, checked_number, checked_record, load_json
 from clipgen.config.courses import check_cross_fade, checked_cutouts, checked_rates, checked_scenes
 from clipgen.config.edits import AROUND, FEATHER, NOWHERE, EditSettings, parse_extension
-from clipgen.config.losses import LOSS_KINDS, TYPED_LOSSES
+from clipgen.config.losses import kind_of_loss
 from clipgen.config.motion import MotionSettings
 from clipgen.config.presets import AUTO, BACKENDS, DEFAULT_BACKEND, INIT, PRESETS, STARTS, Size
 from clipgen.config.prompts import (
@@ -31,6 +31,7 @@ MAX_SIDE = 4096
 MAX_STEPS = 100_000
 MAX_SEED = 2**63 - 1
 MAX_PERCEPTORS = 8
+MAX_LOSSES = 13
 
 _LISTS = ("clips", "classifiers", "losses", "targets", "at")
 _LATER = (
@@ -266,14 +267,14 @@ def _checked_losses(losses: object, *, has_init: bool) -> tuple[str, ...]:
     """
     if not isinstance(losses, list | tuple) or not all(isinstance(text, str) for text in losses):
         raise UsageError(f"--loss must be a list of losses, got {quoted(losses)}")
-    if len(losses) > len(TYPED_LOSSES):
-        raise UsageError(f"--loss can be given up to {len(TYPED_LOSSES)} times, got {len(losses)}")
+    if len(losses) > MAX_LOSSES:
+        raise UsageError(f"--loss can be given up to {MAX_LOSSES} times, got {len(losses)}")
     read = [TypedLoss.parse(text) for text in losses]
     names = [row.name for row in read]
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"--loss names {name} twice; give one weight")
-        if LOSS_KINDS[name].needs_init and not has_init:
+        if kind_of_loss("--loss", name).needs_init and not has_init:
             raise UsageError(f"--loss {name} needs an init image; add --init FILE")
     return tuple(map(str, read))
 

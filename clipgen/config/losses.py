@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
 
 from clipgen.errors import UsageError, unknown_value
 from clipgen.util.text import quoted
 
 SYMMETRIES = ("left-right", "top-bottom", "both")
 MAX_COLOURS = 32
+GROUP = "clipgen.losses"
+"""The entry points by which an installed package adds losses."""
+MAX_DETAIL = 1000
 OF_PICTURE = ":@"
 """Stands before the name of a picture whose colours are meant."""
 
@@ -18,6 +23,12 @@ def _no_detail(text: str) -> str:
     if text:
         raise UsageError(f"takes nothing after its weight, got {quoted(text)}")
     return ""
+
+
+def _any_detail(text: str) -> str:
+    if len(text) > MAX_DETAIL:
+        raise UsageError(f"takes at most {MAX_DETAIL} characters, got {len(text)}")
+    return text
 
 
 def _one_symmetry(text: str) -> str:
@@ -73,6 +84,7 @@ LOSS_KINDS: dict[str, LossKind] = {
     "prompt": LossKind("the distance from the prompt", 1.0),
     "init": LossKind("the latent stays near that of the init image", 1.0, needs_init=True),
     "layout": LossKind("the blurred picture stays near the blurred init image", 1.0, needs_init=True),
+    "init-embedding": LossKind("CLIP sees in the picture what it sees in the init image", 1.0, needs_init=True),
     "init-pixels": LossKind("every pixel stays near that of the init image", 30.0, needs_init=True),
     "total-variation": LossKind("fewer small details; below 0 more", 2.0, signed=True),
     "smoothness": LossKind("softer edges; below 0 harder ones", 10.0, signed=True),
@@ -90,3 +102,22 @@ LOSS_KINDS: dict[str, LossKind] = {
 
 TYPED_LOSSES = tuple(name for name in LOSS_KINDS if name != "prompt")
 """Those that can be asked for; texts have weights of their own."""
+
+
+@cache
+def own_losses() -> Mapping[str, LossKind]:
+    """Return the losses that installed packages add, by name; none of their code is imported for that."""
+    found = [each for each in entry_points(group=GROUP) if each.name not in LOSS_KINDS]
+    sources = {each.name: each.dist.name if each.dist else each.value for each in found}
+    return {
+        name: LossKind(f"from the package {source}", 1.0, "TEXT", read=_any_detail, signed=True)
+        for name, source in sorted(sources.items())
+    }
+
+
+def kind_of_loss(flag: str, name: str) -> LossKind:
+    """Return the loss of a name. Raises UsageError, which names the flag."""
+    kind = LOSS_KINDS.get(name) or own_losses().get(name)
+    if kind is None or (name == "prompt" and flag == "--loss"):
+        raise unknown_value(flag, name, (*TYPED_LOSSES, *own_losses()))
+    return kind

@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 
 from clipgen.config.checks import check_choice, check_whole, checked_number
 from clipgen.config.keyframes import Changing, read_schedule
-from clipgen.config.losses import LOSS_KINDS, TYPED_LOSSES
+from clipgen.config.losses import kind_of_loss
 from clipgen.config.records import added_later
 from clipgen.config.schedules import ALWAYS, Schedule
 from clipgen.errors import UsageError
@@ -209,8 +209,7 @@ class LossSettings:
     """As its row in LOSS_KINDS reads it; empty for the usual one."""
 
     def __post_init__(self) -> None:
-        check_choice("a loss", self.name, tuple(LOSS_KINDS))
-        kind = LOSS_KINDS[self.name]
+        kind = kind_of_loss("a loss", self.name)
         try:
             object.__setattr__(self, "detail", kind.read(self.detail or kind.usual))
         except UsageError as error:
@@ -242,8 +241,7 @@ class TypedLoss(NamedTuple):
         """
         name, _, rest = text.partition(":")
         name = name.strip()
-        check_choice("--loss", name, TYPED_LOSSES)
-        kind = LOSS_KINDS[name]
+        kind = kind_of_loss("--loss", name)
         typed, _, detail = rest.partition(":")
         weight = read_schedule(typed, _flag(name))
         if weight is None:

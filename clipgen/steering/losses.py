@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import entry_points
 
 import torch
 from torch import Tensor
 
+from clipgen.config.losses import GROUP
 from clipgen.config.settings import LossSettings
-from clipgen.core.contracts import Loss
+from clipgen.core.contracts import Loss, Moment
 from clipgen.core.losses import LOSSES, Targets
 from clipgen.errors import UsageError
+from clipgen.steering.vectors import whole_vectors
 from clipgen.util.batches import mean_of_each
 from clipgen.util.images import resized
 
@@ -121,8 +124,53 @@ def make_loss(row: LossSettings, targets: Targets, images: Tensor | None) -> Los
         return LOSSES[row.name](targets, images)
     if row.name == "init-pixels":
         return _distance_of_pixels(images)
+    if row.name == "init-embedding":
+        return _distance_of_embeddings(targets, images)
+    if row.name not in PICTURE_LOSSES:
+        return _own_loss(row)
     measure = PICTURE_LOSSES[row.name](row.detail)
     return lambda moment: measure(moment.images)
+
+
+def _own_loss(row: LossSettings) -> Loss:
+    """Return the loss of an installed package: its entry point makes one from the detail that was typed."""
+    [entry, *_] = entry_points(group=GROUP, name=row.name)
+    try:
+        made: Loss = entry.load()(row.detail)
+    except UsageError:
+        raise
+    except Exception as error:  # whatever it is, it is the package's
+        raise UsageError(
+            f"--loss {row.name} of {entry.value} cannot be used: {type(error).__name__}: {error}"
+        ) from error
+
+    def checked(moment: Moment) -> Tensor:
+        value = made(moment)
+        if value.shape != (len(moment.images),):
+            raise UsageError(f"--loss {row.name} must return a number for each picture, got shape {tuple(value.shape)}")
+        return value
+
+    return checked
+
+
+def _distance_of_embeddings(targets: Targets, images: Tensor | None) -> Loss:
+    if images is None:
+        raise UsageError("the loss init-embedding holds a picture to its init image, and there is none")
+    able = [k for k, each in enumerate(targets.perceptors) if getattr(each, "takes_images", True)]
+    if not able:
+        raise UsageError("--loss init-embedding needs a CLIP that guides; add --clip NAME")
+    with torch.no_grad():
+        vectors = {k: whole_vectors(targets.perceptors[k], images)[:, None] for k in able}
+
+    def distance(moment: Moment) -> Tensor:
+        found = {
+            k: targets.perceptors[k].distances(seen, vectors[k][moment.rows]).mean((1, 2))
+            for k, seen in moment.vectors.items()
+            if k in vectors
+        }
+        return targets.mean(found) if found else moment.images.new_zeros(len(moment.images))
+
+    return distance
 
 
 def _distance_of_pixels(images: Tensor | None) -> Loss:

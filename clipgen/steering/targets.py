@@ -31,7 +31,7 @@ from clipgen.core.loop import embed
 from clipgen.core.losses import Targets, prompt_loss
 from clipgen.errors import UsageError
 from clipgen.steering.given import Given
-from clipgen.steering.vectors import great_circle
+from clipgen.steering.vectors import great_circle, whole_vectors
 from clipgen.util.randomness import generator_for
 
 IMAGE_CUTOUTS = 16
@@ -86,11 +86,6 @@ def _of_cutouts(perceptor: Perceptor, _detail: str, image: Tensor | None, _like:
     return embed(picture, parameters, [perceptor], False)[0][0]
 
 
-def whole_vector(perceptor: Perceptor, images: Tensor) -> Tensor:
-    """Return the unit vectors (N, D) of whole images (N, 3, H, W) in [0, 1]."""
-    return torch.cat([perceptor.encode_images(perceptor.whole(image[None])) for image in images])
-
-
 def _of_noise(_perceptor: Perceptor, seed: str, _image: Tensor | None, like: Tensor) -> Tensor:
     drawn = torch.randn(like.shape, generator=generator_for(int(seed), 0, "noise prompt"))
     return normalize(drawn.to(like), dim=1)
@@ -109,7 +104,7 @@ def _needed(image: Tensor | None) -> Tensor:
 
 MAKERS: dict[str, Make] = {
     IMAGE: _of_cutouts,
-    WHOLE: lambda perceptor, _detail, image, _like: whole_vector(perceptor, _needed(image)),
+    WHOLE: lambda perceptor, _detail, image, _like: whole_vectors(perceptor, _needed(image)),
     NOISE: _of_noise,
     EMBEDDING: _of_numbers,
 }
@@ -171,11 +166,11 @@ def _join(
     total = (weights[:, :, None] * texts).sum(1)
     if blend == SUM:
         for row, image in images:
-            total = total + row.weight.start * whole_vector(perceptor, image)
+            total = total + row.weight.start * whole_vectors(perceptor, image)
     difference = normalize(total, dim=1)
     if blend != CHANGE:
         return difference
-    return great_circle(whole_vector(perceptor, _needed(given.init)), difference, CHANGE_SHARE)
+    return great_circle(whole_vectors(perceptor, _needed(given.init)), difference, CHANGE_SHARE)
 
 
 def scored(targets: Targets, extras: Sequence[tuple[TargetSettings, Encoded]]) -> Targets:

@@ -35,6 +35,11 @@ def great_circle(first: Tensor, second: Tensor, share: float) -> Tensor:
     return normalize(torch.where(sine > PARALLEL, along, torch.lerp(first, second, share)), dim=-1)
 
 
+def whole_vectors(perceptor: Perceptor, images: Tensor) -> Tensor:
+    """Return the unit vectors (N, D) of whole images (N, 3, H, W) in [0, 1]."""
+    return torch.cat([perceptor.encode_images(perceptor.whole(image[None])) for image in images])
+
+
 class Templated:
     """Encodes labels such as "cat" as the mean direction of all TEMPLATES."""
 
