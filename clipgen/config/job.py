@@ -31,7 +31,7 @@ MAX_SIDE = 4096
 MAX_STEPS = 100_000
 MAX_SEED = 2**63 - 1
 MAX_PERCEPTORS = 8
-MAX_LOSSES = 13
+MAX_LOSSES = 14
 
 _LISTS = ("clips", "classifiers", "losses", "targets", "at")
 _LATER = (

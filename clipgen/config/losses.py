@@ -15,6 +15,7 @@ MAX_COLOURS = 32
 GROUP = "clipgen.losses"
 """The entry points by which an installed package adds losses."""
 MAX_DETAIL = 1000
+MAX_EPOCHS = 100
 OF_PICTURE = ":@"
 """Stands before the name of a picture whose colours are meant."""
 
@@ -29,6 +30,12 @@ def _any_detail(text: str) -> str:
     if len(text) > MAX_DETAIL:
         raise UsageError(f"takes at most {MAX_DETAIL} characters, got {len(text)}")
     return text
+
+
+def _epochs(text: str) -> str:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_EPOCHS):
+        raise UsageError(f"takes a number of epochs from 1 to {MAX_EPOCHS}, got {quoted(text)}")
+    return str(int(text))
 
 
 def _one_symmetry(text: str) -> str:
@@ -83,6 +90,9 @@ class LossKind:
 LOSS_KINDS: dict[str, LossKind] = {
     "prompt": LossKind("the distance from the prompt", 1.0),
     "init": LossKind("the latent stays near that of the init image", 1.0, needs_init=True),
+    "anchor": LossKind(
+        "the latent stays near where it was at the start of each of so many epochs", 1.0, "EPOCHS", "5", _epochs
+    ),
     "layout": LossKind("the blurred picture stays near the blurred init image", 1.0, needs_init=True),
     "init-embedding": LossKind("CLIP sees in the picture what it sees in the init image", 1.0, needs_init=True),
     "init-pixels": LossKind("every pixel stays near that of the init image", 30.0, needs_init=True),

@@ -19,6 +19,11 @@ from clipgen.steering.camera import moved
 from clipgen.util.images import resized
 from clipgen.util.interrupts import Stop
 
+ANCHOR = "anchor"
+"""The loss whose epochs begin here."""
+START = "start"
+"""The tensor of a generator that distances are measured from."""
+
 
 class Between:
     """The changes that a plan makes between steps, each once.
@@ -32,6 +37,9 @@ class Between:
         self._growth = 0 if grown else min(int(plan.steps * plan.generator.small_until), plan.steps - 1)
         moments = [int(plan.steps * share) for share in plan.generator.reencode_at]
         self._reencodings = [moment for moment in moments if moment >= max(done, 1)]
+        epochs = [int(row.detail) for row in plan.losses if row.name == ANCHOR]
+        ends = [plan.steps * number // count for count in epochs for number in range(1, count)]
+        self._anchors = [moment for moment in ends if moment >= max(done, 1)]
         self._moved = 0  # the step before which the pictures moved last
 
     @property
@@ -55,6 +63,9 @@ class Between:
             with torch.no_grad():
                 encoder_of(loop.generator).reencode_(loop.decode(loop.generator))
             self._reencodings = self._reencodings[1:]
+        if self._anchors and loop.done >= self._anchors[0]:
+            _anchor_(loop)
+            self._anchors = self._anchors[1:]
         for motion in self._plan.motion:
             if loop.done > self._moved and loop.done % motion.every == 0:
                 _move_(loop, motion)
@@ -73,6 +84,17 @@ class Between:
         encoder_of(large).start_from_images_(images)
         rates = [rate * plan.generator.full_lr_share for rate in loop.optimizer.rates]
         loop.generator, loop.optimizer = large, optimizer_of(plan, large, rates)
+
+
+def _anchor_(loop: Loop) -> None:
+    """Make the encodings of the pictures so far the start that distances are measured from; the latents stay."""
+    settle_(loop)
+    generator, encoder = loop.generator, encoder_of(loop.generator)
+    with torch.no_grad():
+        kept = {name: tensor.clone() for name, tensor in generator.tensors().items() if name != START}
+        encoder.start_from_images_(generator.decode())
+        for name, tensor in kept.items():
+            generator.tensors()[name].copy_(tensor)
 
 
 def _move_(loop: Loop, motion: MotionSettings) -> None:

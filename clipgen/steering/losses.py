@@ -122,6 +122,8 @@ def make_loss(row: LossSettings, targets: Targets, images: Tensor | None) -> Los
     """Build a loss of a run with these targets and init images (B, 3, H, W). Raises UsageError if it lacks these."""
     if row.name in LOSSES:
         return LOSSES[row.name](targets, images)
+    if row.name == "anchor":
+        return LOSSES["init"](targets, images)  # the run moves the start that this measures from
     if row.name == "init-pixels":
         return _distance_of_pixels(images)
     if row.name == "init-embedding":
