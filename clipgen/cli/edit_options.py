@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from clipgen.cli.option_groups import Option
 from clipgen.cli.options import typed
 from clipgen.cli.values import expanded
-from clipgen.config.edits import AROUND, FEATHER, INSIDE
+from clipgen.config.edits import AROUND, FEATHER, INSIDE, OVERLAY_EVERY
 from clipgen.config.targets import PLACES
 
 EDITING = "Editing"
@@ -58,7 +58,23 @@ class EditOptions:
         ),
     ] = None
 
+    overlay: Annotated[
+        str | None,
+        Option(
+            "--overlay",
+            "Lay this picture over the one that is being made, every few steps, where it is not transparent.",
+            "FILE",
+            panel=EDITING,
+        ),
+    ] = None
+    overlay_every: Annotated[
+        int | None,
+        Option("--overlay-every", "Steps between two overlays.", "NUMBER", panel=EDITING, default=f"{OVERLAY_EVERY}"),
+    ] = None
+
     def job_fields(self) -> dict[str, Any]:
         """Return the fields of a job that were given."""
         mask = self.mask if self.mask is None or self.mask in PLACES else str(expanded(Path(self.mask), "--mask"))
-        return typed(mask=mask, extend=self.extend, feather=self.feather, inside=self.inside)
+        overlay = None if self.overlay is None else str(expanded(Path(self.overlay), "--overlay"))
+        edit = typed(mask=mask, extend=self.extend, feather=self.feather, inside=self.inside)
+        return edit | typed(overlay=overlay, overlay_every=self.overlay_every)

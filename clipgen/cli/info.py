@@ -72,6 +72,8 @@ def _planned(recipe: "Recipe") -> dict[str, str]:
     for edit in plan.edit:
         rows["mask"] = f"{edit.mask or 'what is added'}, feather {edit.feather:g}, inside {edit.inside}"
         rows |= {"extend": ",".join(map(str, edit.extend))} if any(edit.extend) else {}
+    for overlay in plan.overlay:
+        rows["overlay"] = f"{overlay.file}, every {overlay.every} steps"
     if plan.init:
         weight = f"{init_weight_of(plan):g}"
         rows |= {"init": plan.init, "init sha256": str(recipe.init_sha256), "init weight": weight}

@@ -109,6 +109,10 @@ def _check_files(plan: Plan, changes: Mapping[str, Any]) -> None:
     if any(row.is_file for row in plan.targets) and "targets" not in changes:
         needed = " ".join(row.typed for row in plan.targets)
         raise UsageError(f"the recipe has target images, which are not inside it; add, with their paths: {needed}")
+    if plan.overlay and "overlay" not in changes:
+        raise UsageError(
+            f"the recipe has the overlay {quoted(plan.overlay[0].file)}, which is not inside it; add --overlay FILE"
+        )
     edit = next(iter(plan.edit), None)
     if edit and edit.is_file and "mask" not in changes and changes.get("init"):
         raise UsageError(f"the recipe has the mask {quoted(edit.mask)}, which is not inside it; add --mask FILE")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from clipgen.config.checks import check_choice, checked_number
+from clipgen.config.checks import check_choice, check_whole, checked_number
 from clipgen.config.targets import PLACES
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
@@ -15,6 +15,9 @@ from clipgen.util.text import quoted
 FEATHER = 0.03
 """The usual width of the soft edge, as a fraction of the shorter side."""
 MAX_FEATHER = 0.5
+OVERLAY_EVERY = 10
+MAX_EVERY = 100_000
+_FILE = re.compile(r"[^\0]+")
 MAX_EXTENSION = 4096
 AROUND, KEPT = INSIDE = ("around", "init")
 """What is inside a mask at first: the colours around it, or the init image."""
@@ -58,6 +61,28 @@ class EditSettings:
     def published(self) -> Self:
         """The edit without the folder of its mask."""
         return replace(self, mask=Path(self.mask).name) if self.is_file else self
+
+
+@dataclass(frozen=True)
+class OverlaySettings:
+    """A picture that is laid over the one that is being made, every few steps."""
+
+    file: str
+    """What is transparent in it leaves the picture as it is."""
+    every: int = OVERLAY_EVERY
+    """Steps between two times."""
+    sha256: str = ""
+    """Of the file, once it was read."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.file, str) or not self.file or not _FILE.fullmatch(self.file + self.sha256):
+            raise UsageError(f"--overlay must be the path of an image file, got {quoted(self.file)}")
+        check_whole("--overlay-every", self.every, 1, MAX_EVERY)
+
+    @property
+    def published(self) -> Self:
+        """The overlay without the folder of its file."""
+        return replace(self, file=Path(self.file).name)
 
 
 def parse_extension(text: str) -> Sides:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from clipgen.config.checks import check_choice, check_whole, checked_number, checked_record, load_json
 from clipgen.config.courses import check_cross_fade, checked_cutouts, checked_rates, checked_scenes
-from clipgen.config.edits import AROUND, FEATHER, NOWHERE, EditSettings, parse_extension
+from clipgen.config.edits import AROUND, FEATHER, NOWHERE, OVERLAY_EVERY, EditSettings, OverlaySettings, parse_extension
 from clipgen.config.losses import kind_of_loss
 from clipgen.config.motion import MotionSettings
 from clipgen.config.presets import AUTO, BACKENDS, DEFAULT_BACKEND, INIT, PRESETS, STARTS, Size
@@ -37,7 +37,7 @@ _LISTS = ("clips", "classifiers", "losses", "targets", "at")
 _LATER = (
     *_LISTS,
     *("network", "start", "precision", "init_noise", "tile", "first_cutouts", "motion", "cross_fade"),
-    *("blend", "templates", "mask", "extend", "feather", "inside"),
+    *("blend", "templates", "mask", "extend", "feather", "inside", "overlay", "overlay_every"),
 )
 """Fields that a record omits when they are unset, so that it reads the same with and without them."""
 
@@ -101,6 +101,10 @@ class Job:
     """Width of the soft edge of that part, as a fraction of the shorter side."""
     inside: str | None = None
     """What the run begins with there, one of INSIDE."""
+    overlay: str | None = None
+    """An image file that is laid over the picture every few steps, where it is not transparent."""
+    overlay_every: int | None = None
+    """How many steps; None for OVERLAY_EVERY."""
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts, alone=not self.targets)
@@ -138,6 +142,8 @@ class Job:
         object.__setattr__(self, "targets", checked_targets(self.targets))
         check_blend(self.blend or APART, self.prompts, self.target_rows, has_init=self.init is not None)
         self._check_edit()
+        if self.overlay_rows == () and self.overlay_every is not None:
+            raise UsageError(f"--overlay-every {self.overlay_every} needs an overlay; add --overlay FILE")
         object.__setattr__(self, "at", checked_scenes(self.at, len(scenes_in(self.prompts))))
         if self.cross_fade is not None:
             check_cross_fade(self.cross_fade, len(scenes_in(self.prompts)))
@@ -157,6 +163,12 @@ class Job:
         sides = NOWHERE if self.extend is None else parse_extension(self.extend)
         feather = FEATHER if self.feather is None else self.feather
         return EditSettings(self.mask or "", "", sides, feather, self.inside or AROUND)
+
+    @property
+    def overlay_rows(self) -> tuple[OverlaySettings, ...]:
+        """The overlay, if there is one. Raises UsageError."""
+        every = OVERLAY_EVERY if self.overlay_every is None else self.overlay_every
+        return () if self.overlay is None else (OverlaySettings(self.overlay, every),)
 
     @property
     def target_rows(self) -> tuple[TargetSettings, ...]:

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from clipgen.config.checks import check_choice, check_whole, checked_number, load_json
 from clipgen.config.courses import MAX_CUTOUTS, checked_rate
-from clipgen.config.edits import EditSettings
+from clipgen.config.edits import EditSettings, OverlaySettings
 from clipgen.config.job import MAX_SEED, MAX_STEPS, checked_size
 from clipgen.config.keyframes import Keyframes
 from clipgen.config.motion import MotionSettings
@@ -87,6 +87,8 @@ class Plan:
     """Whether each text is a label, whose target is its mean over the templates of zero-shot classification."""
     edit: tuple[EditSettings, ...] = added_later(())
     """Which part of the init image may change; at most one, and the whole picture without one."""
+    overlay: tuple[OverlaySettings, ...] = added_later(())
+    """What is laid over the picture every few steps; at most one."""
     motion: tuple[MotionSettings, ...] = added_later(())
     """How the picture moves during the run; at most one, and none with an unCLIP, which enlarges a still picture."""
 
@@ -108,6 +110,7 @@ class Plan:
         check_whole("plan: the number of unclip", len(self.unclip), 0, 0 if self.motion else 1)
         check_whole("plan: the number of motion", len(self.motion), 0, 1)
         check_whole("plan: the number of edits", len(self.edit), 0, 1)
+        check_whole("plan: the number of overlays", len(self.overlay), 0, 1)
         check_whole("plan: the number of targets", len(self.targets), 0, MAX_TARGETS)
         check_blend(self.blend, self.prompts, self.targets, has_init=bool(self.init))
         check_whole("plan: the number of perceptors", len(self.perceptors), 1, MAX_PARTS)
@@ -184,7 +187,8 @@ class Plan:
         """The plan with the names of its files alone, without their folders."""
         targets = tuple(row.published for row in self.targets)
         edit = tuple(row.published for row in self.edit)
-        return replace(self, init=Path(self.init).name, targets=targets, edit=edit)
+        overlay = tuple(row.published for row in self.overlay)
+        return replace(self, init=Path(self.init).name, targets=targets, edit=edit, overlay=overlay)
 
     @property
     def networks(self) -> tuple[str, ...]:

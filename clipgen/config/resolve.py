@@ -95,6 +95,7 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
         blend=job.blend or APART,
         templates=job.templates,
         edit=(job.edit,) if job.edit else (),
+        overlay=job.overlay_rows,
         cross_fade=cross_fade_of(job, steps),
     )
     plan, precision_notes = with_precision(plan, device)

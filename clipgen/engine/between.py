@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from clipgen.config.motion import MotionSettings
 from clipgen.config.plan import Plan
@@ -29,17 +30,30 @@ class Between:
     """The changes that a plan makes between steps, each once.
 
     proposal: enlarges the pictures. stop: gives up an enlargement.
+    overlay: (1, 4, H, W) RGBA in [0, 1], if the plan has one.
     done: the number of updates made before. grown: whether the pictures have their full size already.
     """
 
-    def __init__(self, plan: Plan, proposal: Proposal | None, stop: Stop, *, done: int, grown: bool) -> None:
-        self._plan, self._proposal, self._stop = plan, proposal, stop
+    def __init__(
+        self,
+        plan: Plan,
+        proposal: Proposal | None,
+        stop: Stop,
+        *,
+        done: int,
+        grown: bool,
+        overlay: Tensor | None = None,
+    ) -> None:
+        self._plan, self._proposal, self._stop, self._overlay = plan, proposal, stop, overlay
+        if plan.overlay and overlay is None:
+            raise UsageError("a plan that names an overlay must come with it")
         self._growth = 0 if grown else min(int(plan.steps * plan.generator.small_until), plan.steps - 1)
         moments = [int(plan.steps * share) for share in plan.generator.reencode_at]
         self._reencodings = [moment for moment in moments if moment >= max(done, 1)]
         epochs = [int(row.detail) for row in plan.losses if row.name == ANCHOR]
         ends = [plan.steps * number // count for count in epochs for number in range(1, count)]
         self._anchors = [moment for moment in ends if moment >= max(done, 1)]
+        self._laid = 0  # the step before which the overlay came last
         self._moved = 0  # the step before which the pictures moved last
 
     @property
@@ -66,6 +80,10 @@ class Between:
         if self._anchors and loop.done >= self._anchors[0]:
             _anchor_(loop)
             self._anchors = self._anchors[1:]
+        for row in self._plan.overlay:
+            if loop.done > self._laid and loop.done % row.every == 0 and self._overlay is not None:
+                _lay_over_(loop, self._overlay)
+                self._laid = loop.done
         for motion in self._plan.motion:
             if loop.done > self._moved and loop.done % motion.every == 0:
                 _move_(loop, motion)
@@ -95,6 +113,15 @@ def _anchor_(loop: Loop) -> None:
         encoder.start_from_images_(generator.decode())
         for name, tensor in kept.items():
             generator.tensors()[name].copy_(tensor)
+
+
+def _lay_over_(loop: Loop, overlay: Tensor) -> None:
+    """Continue at the encodings of the pictures with an overlay on them; the optimiser keeps its moments."""
+    settle_(loop)
+    with torch.no_grad():
+        images = loop.decode(loop.generator)
+        fitting = resized(overlay, (images.shape[3], images.shape[2]))
+        encoder_of(loop.generator).reencode_(torch.lerp(images, fitting[:, :3].expand_as(images), fitting[:, 3:]))
 
 
 def _move_(loop: Loop, motion: MotionSettings) -> None:

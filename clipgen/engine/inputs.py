@@ -23,6 +23,8 @@ class Inputs:
     """Grey (mode L), of the size of `init`: what is white there may change."""
     begun: Image | None = None
     """RGB: where the latent begins, if not at the init image, to which the picture is then held."""
+    overlay: Image | None = None
+    """RGBA: what is laid over the picture."""
     targets: tuple[Image, ...] = ()
     """RGB, for each target of the plan that is a file, in their order; masks of regions are grey."""
 
@@ -51,4 +53,6 @@ def given_by(inputs: Sequence[Inputs], size: tuple[int, int], on: device) -> Giv
     begun = [to_tensor(each.begun or each.init, size).to(on) for each in inputs if each.init]
     targets = tuple(as_tensor(image).to(on) for image in inputs[0].targets)
     init, mask, begin = (torch.cat(images) if images else None for images in (inits, masks, begun))
-    return Given(init, mask, begin if any(each.begun for each in inputs) else None, targets)
+    over = inputs[0].overlay
+    laid = to_tensor(over, size).to(on) if over else None
+    return Given(init, mask, begin if any(each.begun for each in inputs) else None, laid, targets)

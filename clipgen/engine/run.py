@@ -65,7 +65,7 @@ class Run:
         shown = self._edit.shown if self._edit else given.init
         self._proposal = self._propose(prompts, shown, partial(self._enter, on_stage))
         self._batches = self._affordable()
-        self.loop = self._make_loop(objective_of(plans, models, given, self._proposal), given.init, snapshots)
+        self.loop = self._make_loop(objective_of(plans, models, given, self._proposal), given, snapshots)
         self._recovery = Recovery(len(plans))
         self._finite: dict[int, Tensor] = {}
         if snapshots:
@@ -141,11 +141,11 @@ class Run:
         self._stop.check()
         on_stage(name)
 
-    def _make_loop(self, objective: Objective, images: Tensor | None, snapshots: Sequence[Snapshot]) -> Loop:
+    def _make_loop(self, objective: Objective, given: Given, snapshots: Sequence[Snapshot]) -> Loop:
         plan = self._plan
         done = snapshots[0].done if snapshots else 0
-        grown = images is not None or (bool(snapshots) and snapshots[0].grown)
-        self._between = Between(plan, self._proposal, self._stop, done=done, grown=grown)
+        grown = given.init is not None or (bool(snapshots) and snapshots[0].grown)
+        self._between = Between(plan, self._proposal, self._stop, done=done, grown=grown, overlay=given.overlay)
         size, device = self._between.size, self._models.device
         generator = generators.create(
             plan.backend, self._models.network, device, len(self._seeds), size, plan.generator

@@ -80,6 +80,10 @@ class Settings(TypedDict, total=False):
     """Width of the mask's soft edge, as a fraction of the shorter side."""
     inside: str | None
     """What the run begins with inside the mask: "around" or "init"."""
+    overlay: str | None
+    """An image file that is laid over the picture every few steps, where it is not transparent."""
+    overlay_every: int | None
+    """How many steps."""
     at: Sequence[tuple[int | float | str, str]]
     """Scenes that begin at chosen steps or parts of the run: [(200, "autumn"), ("75%", "winter")]."""
     cross_fade: int | float | str | None

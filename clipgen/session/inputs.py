@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from clipgen.config.edits import EditSettings, Sides
+from clipgen.config.edits import EditSettings, OverlaySettings, Sides
 from clipgen.config.plan import Plan
 from clipgen.config.targets import PLACES, REGION, TARGET_KINDS, TargetSettings
 from clipgen.engine.inputs import Inputs
@@ -22,7 +22,11 @@ TARGET_SIDE = 512
 
 
 def load_inputs(
-    init: str | None, edit: EditSettings | None, targets: Sequence[TargetSettings], image: Image | None = None
+    init: str | None,
+    edit: EditSettings | None,
+    targets: Sequence[TargetSettings],
+    image: Image | None = None,
+    overlay: Sequence[OverlaySettings] = (),
 ) -> tuple[Inputs, list[str]]:
     """Load the images that a job names, with a note on what was ignored in the files. Raises UsageError.
 
@@ -39,15 +43,17 @@ def load_inputs(
             picture, said = _target(row)
             pictures.append(picture)
             notes += said
-    return Inputs(base, mask, targets=tuple(pictures)), notes
+    laid = [_read_overlay(row.file) for row in overlay]
+    return Inputs(base, mask, overlay=laid[0] if laid else None, targets=tuple(pictures)), notes
 
 
 def with_digests(plan: Plan, inputs: Inputs) -> Plan:
-    """Return the plan with the hashes of the files of its mask and targets."""
+    """Return the plan with the hashes of the files of its mask, overlay and targets."""
     digests = iter([file_digest(image) or "" for image in inputs.targets])
     targets = tuple(replace(row, sha256=next(digests)) if row.is_file else row for row in plan.targets)
     edit = tuple(replace(row, sha256=file_digest(inputs.mask) or "") if row.is_file else row for row in plan.edit)
-    return replace(plan, targets=targets, edit=edit)
+    overlay = tuple(replace(row, sha256=file_digest(inputs.overlay) or "") for row in plan.overlay)
+    return replace(plan, targets=targets, edit=edit, overlay=overlay)
 
 
 def file_digest(image: Image | None) -> str | None:
@@ -121,6 +127,15 @@ def _read_mask(path: str, flag: str) -> Image:
     mask = load_mask(path, flag)
     mask.info[DIGEST] = hash_file(path, flag)
     return mask
+
+
+def _read_overlay(path: str) -> Image:
+    from clipgen.outputs.metadata import hash_file
+    from clipgen.util.images import load_overlay
+
+    overlay = load_overlay(path)
+    overlay.info[DIGEST] = hash_file(path, "--overlay")
+    return overlay
 
 
 def _loaded(path: str, flag: str, image: Image | None = None) -> tuple[Image, list[str]]:

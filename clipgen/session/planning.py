@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 MODELS = {"backend", "preset", "clips", "classifiers", "network"}
 """Fields of a job that choose models."""
-STEERED = ("targets", "blend", "templates", "mask", "extend", "feather", "inside")
+STEERED = ("targets", "blend", "templates", "mask", "extend", "feather", "inside", "overlay", "overlay_every")
 """Fields beside the texts and the init image that say what the picture is to be."""
 UNEDITED = dict.fromkeys(("init_weight", "init_noise", "mask", "extend", "feather", "inside"))
 """What goes with an init image."""
@@ -65,7 +65,7 @@ def plan_job(job: Job, device: str, image: Image | None = None) -> tuple[Plan, I
 
     image: the init image that the job names, if it is loaded already.
     """
-    inputs, input_notes = load_inputs(job.init, job.edit, job.target_rows, image)
+    inputs, input_notes = load_inputs(job.init, job.edit, job.target_rows, image, job.overlay_rows)
     plan, notes = resolve(job, inputs.size, device)
     return with_digests(plan, inputs), inputs, [*input_notes, *notes]
 
@@ -93,13 +93,13 @@ def change_plan(
         or bool(changes.get("init")) != bool(plan.init)
     ):
         return plan_job(_changed_job(plan, changes), device, image)
-    inputs, notes = load_inputs(typed.init, typed.edit, typed.target_rows, image)
+    inputs, notes = load_inputs(typed.init, typed.edit, typed.target_rows, image, typed.overlay_rows)
     fields = {name: changes[name] for name in ("seed", "steps", "init", "init_noise") if name in changes}
     if typed.size:
         fields["size"], size_notes = refit(typed.size, plan.generator.stride, plan.backend)
         notes += size_notes
     edit = (typed.edit,) if typed.edit else ()
-    fields |= {"targets": typed.target_rows, "edit": edit, "templates": typed.templates}
+    fields |= {"targets": typed.target_rows, "edit": edit, "templates": typed.templates, "overlay": typed.overlay_rows}
     changed = replace(plan, **fields, **_timed(plan, typed, changes))
     if "init_weight" in changes:
         preset = PRESETS[plan.preset]
@@ -174,17 +174,23 @@ def job_of(plan: Plan) -> Job:
         blend=None if plan.blend == APART else plan.blend,
         templates=plan.templates,
         **_edit_fields(plan),
+        **{
+            name: value for row in plan.overlay for name, value in (("overlay", row.file), ("overlay_every", row.every))
+        },
         losses=_steering(plan, guidance.generators[plan.backend].losses if usual is not None else ()),
         cross_fade=spell_percent(plan.cross_fade) if plan.cross_fade else None,
     )
 
 
 def _edit_fields(plan: Plan) -> dict[str, Any]:
-    """Return the fields of a job that ask for the edit of a plan."""
+    """Return the fields of a job that ask for the edit and the overlay of a plan."""
+    fields: dict[str, Any] = {}
     for row in plan.edit:
         extend = ",".join(map(str, row.extend)) if any(row.extend) else None
-        return {"mask": row.mask or None, "extend": extend, "feather": row.feather, "inside": row.inside}
-    return {}
+        fields |= {"mask": row.mask or None, "extend": extend, "feather": row.feather, "inside": row.inside}
+    for overlay in plan.overlay:
+        fields |= {"overlay": overlay.file, "overlay_every": overlay.every}
+    return fields
 
 
 def _steering(plan: Plan, usual: Sequence[LossSettings]) -> tuple[str, ...]:

@@ -25,10 +25,10 @@ from clipgen.outputs.film import lost_mark
 from clipgen.outputs.footage import SEGMENT
 from clipgen.session.checksum import BLANK, FIELD, check_seal
 from clipgen.session.order import Order
-from clipgen.util.images import MAX_BYTES, load_image, load_mask
+from clipgen.util.images import MAX_BYTES, load_image, load_mask, load_overlay
 from clipgen.util.regular import open_regular, sha256_of
 
-INIT, MASK = "init.png", "mask.png"
+INIT, MASK, OVERLAY = "init.png", "mask.png", "overlay.png"
 SNAPSHOT = "snapshot"
 """The key of a snapshot's header in the metadata of its file."""
 MAX_BASE, MAX_PER_PIXEL = 1 << 24, 1 << 14
@@ -128,7 +128,8 @@ def read_inputs(folder: Path, order: Order) -> Inputs:
         _image(folder / name, order, known.get(name, ""), grey=row.kind == REGION)
         for row, name in zip(files, target_names(len(files)), strict=True)
     ]
-    return Inputs(init, mask, targets=tuple(targets))
+    overlay = _image(folder / OVERLAY, order, known.get(OVERLAY, "")) if plan.overlay else None
+    return Inputs(init, mask, overlay=overlay, targets=tuple(targets))
 
 
 def target_names(count: int) -> list[str]:
@@ -142,6 +143,8 @@ def _image(path: Path, order: Order, digest: str, *, grey: bool = False) -> Imag
         found = sha256_of(path, MAX_BYTES)
         if order.run and found != digest:
             raise UsageError("its checksum is wrong")
+        if path.name == OVERLAY:
+            return load_overlay(path)
         return load_mask(path) if grey or path.name == MASK else load_image(path)[0]
     except (OSError, UsageError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error

@@ -40,7 +40,7 @@ from clipgen.errors import UsageError
 from clipgen.session.checksum import seal
 from clipgen.session.order import Order
 from clipgen.session.ownership import OwnFiles, OwnSteps
-from clipgen.session.saved import INIT, MASK, metadata_of, read_inputs, read_snapshot, target_names
+from clipgen.session.saved import INIT, MASK, OVERLAY, metadata_of, read_inputs, read_snapshot, target_names
 from clipgen.util.files import replacing
 from clipgen.util.images import MAX_BYTES
 from clipgen.util.regular import read_regular, sha256_of
@@ -218,14 +218,15 @@ def read_order(folder: Path, patience: float = 0.0) -> Order | None:
 
 
 def _fitted(inputs: Inputs, size: tuple[int, int]) -> Inputs:
-    """Return inputs whose init image and mask have the size of the picture."""
-    init, mask = (each and ImageOps.fit(each, size, Image.Resampling.LANCZOS) for each in (inputs.init, inputs.mask))
-    return replace(inputs, init=init, mask=mask)
+    """Return inputs whose init image, mask and overlay have the size of the picture."""
+    images = inputs.init, inputs.mask, inputs.overlay
+    init, mask, overlay = (each and ImageOps.fit(each, size, Image.Resampling.LANCZOS) for each in images)
+    return replace(inputs, init=init, mask=mask, overlay=overlay)
 
 
 def _named(inputs: Inputs) -> list[tuple[str, Image.Image]]:
     """Return the images of a run with the names that they have in its state."""
-    pairs = [(INIT, inputs.init), (MASK, inputs.mask)]
+    pairs = [(INIT, inputs.init), (MASK, inputs.mask), (OVERLAY, inputs.overlay)]
     pairs += zip(target_names(len(inputs.targets)), inputs.targets, strict=True)
     return [(name, image) for name, image in pairs if image]
 

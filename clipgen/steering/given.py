@@ -19,5 +19,7 @@ class Given:
     """(B, 1, H, W): what may change is above a half."""
     begun: Tensor | None = None
     """(B, 3, H, W): where latents begin, if not at the init images."""
+    overlay: Tensor | None = None
+    """(1, 4, H, W) RGBA: what is laid over all pictures every few steps."""
     targets: tuple[Tensor, ...] = ()
     """For each target that is a file, (1, 3, h, w), or (1, 1, h, w) for the mask of a region; the same for all."""

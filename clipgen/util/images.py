@@ -76,6 +76,14 @@ def load_mask(path: str | Path, flag: str = "--mask") -> Image.Image:
         raise UsageError(str(error).replace("--init", flag, 1)) from error
 
 
+def load_overlay(path: str | Path, flag: str = "--overlay") -> Image.Image:
+    """Read the image of a flag as upright RGBA. Raises UsageError as `load_image` does."""
+    try:
+        return _load_image(path, lambda image: _upright(image).convert("RGBA"))[0]
+    except UsageError as error:
+        raise UsageError(str(error).replace("--init", flag, 1)) from error
+
+
 def main_colours(image: Image.Image, count: int) -> list[str]:
     """Return up to so many colours of an RGB image, "#rrggbb", that stand for most of it (median cut)."""
     palette = image.quantize(count, Image.Quantize.MEDIANCUT).getpalette() or []
@@ -121,12 +129,12 @@ def upright_rgb(image: Image.Image) -> Image.Image:
 
 
 def to_tensor(image: Image.Image, size: tuple[int, int]) -> Tensor:
-    """Resize and centre-crop an RGB or grey image to `size` (width, height); returns (1, 3 or 1, H, W) in [0, 1]."""
+    """Resize and centre-crop an RGB, RGBA or grey image to `size` (width, height); returns (1, C, H, W) in [0, 1]."""
     return as_tensor(ImageOps.fit(image, size, Image.Resampling.LANCZOS))
 
 
 def as_tensor(image: Image.Image) -> Tensor:
-    """Convert an RGB or grey image to (1, 3 or 1, H, W) in [0, 1]."""
+    """Convert an RGB, RGBA or grey image to (1, C, H, W) in [0, 1]."""
     pixels = torch.from_numpy(np.array(image))
     return (pixels.permute(2, 0, 1) if pixels.dim() == 3 else pixels[None])[None].float() / 255
 
