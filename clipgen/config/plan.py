@@ -183,6 +183,12 @@ class Plan:
         return spell_prompts(self.prompts)
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The names of the files beside the init image."""
+        targets = (row.detail for row in self.targets if row.is_file)
+        return (*targets, *(row.mask for row in self.edit if row.is_file), *(row.file for row in self.overlay))
+
+    @property
     def published(self) -> Self:
         """The plan with the names of its files alone, without their folders."""
         targets = tuple(row.published for row in self.targets)

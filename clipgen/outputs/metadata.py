@@ -218,12 +218,7 @@ def _checked_keys(record: object) -> dict[str, Any]:
 
 def _checked_hash(plan: Plan, value: object) -> str | None:
     """Return the hash of the init image, which is required if the plan has one, under a plain file name."""
-    files = (
-        *(row.detail for row in plan.targets if row.is_file),
-        *(row.mask for row in plan.edit),
-        *(row.file for row in plan.overlay),
-    )
-    if any(Path(name).name != name for name in files):
+    if any(Path(name).name != name for name in plan.files):
         raise UsageError("recipe: files must be named without a folder")
     if not plan.init and value is None:
         return None

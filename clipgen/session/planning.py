@@ -174,9 +174,6 @@ def job_of(plan: Plan) -> Job:
         blend=None if plan.blend == APART else plan.blend,
         templates=plan.templates,
         **_edit_fields(plan),
-        **{
-            name: value for row in plan.overlay for name, value in (("overlay", row.file), ("overlay_every", row.every))
-        },
         losses=_steering(plan, guidance.generators[plan.backend].losses if usual is not None else ()),
         cross_fade=spell_percent(plan.cross_fade) if plan.cross_fade else None,
     )
