@@ -73,9 +73,9 @@ def growing(**settings: Any) -> Plan:
 def test_a_run_that_goes_on_ends_as_if_it_had_never_stopped(backend: str, done: int, init: Image.Image | None) -> None:
     asked = plan("red|blue:0.5", backend=backend, init="x.png" if init else None, init_weight=0.1 if init else 0.0)
     whole, rest = Recorder(), Recorder()
-    result = made(asked, whole, init=init)
-    snapshot, before = stopped(asked, done, init=init)
-    resumed = made(asked, rest, init=init, snapshot=snapshot)
+    result = made(asked, whole, inputs=init)
+    snapshot, before = stopped(asked, done, inputs=init)
+    resumed = made(asked, rest, inputs=init, snapshot=snapshot)
     assert resumed.image.tobytes() == result.image.tobytes()
     assert before + frames(rest) == frames(whole)
     assert [step.index for step in rest.steps] == list(range(done, 13))
