@@ -27,7 +27,7 @@ def test_each_epoch_holds_on_to_what_the_last_has_reached(backend: str) -> None:
     found = distances(run, 12)
     assert found[0] == 0.0
     for first in (4, 8):
-        assert found[first] < found[first - 1]
+        assert found[first] < 1e-6 < found[first - 1]
         latent = run.loop.generator.tensors()
         assert not torch.equal(latent["start"], torch.zeros_like(latent["start"]))
 

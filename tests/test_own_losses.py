@@ -48,7 +48,9 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_loss_of_a_package_is_listed_typed_and_minimised(cli: Cli) -> None:
     assert "brightness" in cli("losses").stdout
     recorder = Recorder()
-    dark = optimise(plan("red", losses=("brightness:500:0.1",), steps=30), fake_models("pixels"), [recorder])
+    dark = optimise(
+        plan("red", losses=("brightness:500:0.1",), steps=30, backend="pixels"), fake_models("pixels"), [recorder]
+    )
     terms = [float(step.terms["brightness"]) for step in recorder.steps]
     assert terms[-1] < 0.2 * terms[0]
     assert torch.tensor(list(dark.image.tobytes())).float().mean() < 90
@@ -73,7 +75,7 @@ def test_a_package_cannot_take_the_name_of_a_loss_that_is_there() -> None:
 )
 def test_a_loss_that_fails_is_refused_by_its_name(loss: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        optimise(plan("red", losses=(loss,)), fake_models("pixels"))
+        optimise(plan("red", losses=(loss,), backend="pixels"), fake_models("pixels"))
 
 
 def test_the_embedding_of_the_init_image_holds_the_picture() -> None:

@@ -129,5 +129,5 @@ def kind_of_loss(flag: str, name: str) -> LossKind:
     """Return the loss of a name. Raises UsageError, which names the flag."""
     kind = LOSS_KINDS.get(name) or own_losses().get(name)
     if kind is None or (name == "prompt" and flag == "--loss"):
-        raise unknown_value(flag, name, (*TYPED_LOSSES, *own_losses()))
+        raise unknown_value(flag, name, (*(TYPED_LOSSES if flag == "--loss" else LOSS_KINDS), *own_losses()))
     return kind

@@ -105,12 +105,15 @@ class Between:
 
 
 def _anchor_(loop: Loop) -> None:
-    """Make the encodings of the pictures so far the start that distances are measured from; the latents stay."""
+    """Make the latents the start that distances are measured from; they stay as they are."""
     settle_(loop)
     generator, encoder = loop.generator, encoder_of(loop.generator)
     with torch.no_grad():
         kept = {name: tensor.clone() for name, tensor in generator.tensors().items() if name != START}
-        encoder.start_from_images_(generator.decode())
+        images = generator.decode()
+        rest = encoder.reencode_(images)  # what the encoder does not find in the pictures
+        encoder.start_from_images_(images)
+        generator.tensors()[START].add_(rest)
         for name, tensor in kept.items():
             generator.tensors()[name].copy_(tensor)
 
