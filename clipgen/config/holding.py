@@ -9,9 +9,12 @@ from clipgen.config.edits import AROUND
 from clipgen.config.job import Job
 from clipgen.config.presets import Preset
 from clipgen.config.settings import UnclipSettings
+from clipgen.config.targets import CHANGE
 
 HOLD_AROUND = 0.4
 """How much less a picture is held to the colours around a mask than to an init image."""
+HOLD_CHANGED = 0.5
+"""How much less a picture is held to an init image whose colours may be what is to change."""
 PURE_NOISE = 20.0
 """Standard deviation of noise, in units of that of the data, that hides all of these."""
 
@@ -19,11 +22,12 @@ PURE_NOISE = 20.0
 def init_weight(job: Job, preset: Preset) -> float:
     """Return how strongly a picture is held to its init image.
 
-    By default one that moves away from it is not, and one inside a mask less to the mere colours around it.
+    By default one that moves away from it is not, and less what the mask or the change of texts leaves open.
     """
     if job.init_weight is not None:
         return job.init_weight
-    share = HOLD_AROUND if job.edit and job.edit.inside == AROUND else 1.0
+    around = job.edit is not None and job.edit.inside == AROUND
+    share = HOLD_AROUND if around else HOLD_CHANGED if job.blend == CHANGE else 1.0
     return 0.0 if job.motion else share * preset.init_weight
 
 

@@ -28,7 +28,7 @@ from clipgen.config.settings import (
     UnclipSettings,
     check_model,
 )
-from clipgen.config.targets import APART, MAX_TARGETS, TargetSettings, check_blend
+from clipgen.config.targets import APART, CHANGE, MAX_TARGETS, TargetSettings, check_blend
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 
@@ -181,6 +181,11 @@ class Plan:
     def text(self) -> str:
         """The prompt as it is typed: `parse_prompts(plan.text) == plan.prompts`, but for where scenes of --at begin."""
         return spell_prompts(self.prompts)
+
+    @property
+    def to_propose(self) -> tuple[Prompt, ...]:
+        """The prompts of which an unCLIP draws a picture; of a change, what it is to become."""
+        return tuple(prompt for prompt in self.prompts if self.blend != CHANGE or prompt.weight > 0)
 
     @property
     def files(self) -> tuple[str, ...]:

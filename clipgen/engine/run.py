@@ -61,7 +61,7 @@ class Run:
         self._seeds = [plan.seed for plan in plans]
         given = erased(self._plan, given or Given())
         self._edit = edit_of_plan(self._plan, given)
-        prompts = [plan.prompts for plan in plans]
+        prompts = [plan.to_propose for plan in plans]
         shown = self._edit.shown if self._edit else given.init
         self._proposal = self._propose(prompts, shown, partial(self._enter, on_stage))
         self._batches = self._affordable()
