@@ -52,6 +52,10 @@ def test_a_target_is_read_from_the_right_and_spelled_again(typed: str, detail: s
         (("--embedding", "words.txt"), "--embedding 'words.txt' cannot be read"),
         (("--embedding", "two.npy"), "--embedding 'two.npy' holds 2x3 numbers of type float64; give one vector"),
         (("--region", "a tree"), "--region must be PLACE|FILE:TEXT"),
+        (
+            ("--region", "nowhere:a tree"),
+            "--region 'nowhere' is neither one of left, right, top, bottom, centre nor a file",
+        ),
         (("--region", "nowhere.png:a tree"), "--region 'nowhere.png' does not exist"),
         (("--mix", "a cat", "a dog", "0.5"), "--mix and --change stand for the prompt"),
     ],

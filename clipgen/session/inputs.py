@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from os.path import lexists  # which is False, and no error, for a name that no file can have
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipgen.config.edits import EditSettings, OverlaySettings, Sides
@@ -124,6 +126,8 @@ def _read_mask(path: str, flag: str) -> Image:
     from clipgen.outputs.metadata import hash_file
     from clipgen.util.images import load_mask
 
+    if not Path(path).suffix and not lexists(path):
+        raise UsageError(f"{flag} {path!r} is neither one of {', '.join(PLACES)} nor a file; check the spelling")
     mask = load_mask(path, flag)
     mask.info[DIGEST] = hash_file(path, flag)
     return mask
