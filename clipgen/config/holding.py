@@ -11,7 +11,7 @@ from clipgen.config.presets import Preset
 from clipgen.config.settings import UnclipSettings
 from clipgen.config.targets import CHANGE
 
-HOLD_AROUND = 0.4
+HOLD_AROUND = 0.6
 """How much less a picture is held to the colours around a mask than to an init image."""
 HOLD_CHANGED = 0.5
 """How much less a picture is held to an init image whose colours may be what is to change."""
