@@ -1,5 +1,6 @@
 """Job files: `clipgen run job.toml` takes the prompt and the options of a run from a TOML file."""
 
+import json
 import re
 import textwrap
 import tomllib
@@ -94,4 +95,6 @@ def _described(param: Any) -> Iterator[str]:
         yield f"# {line}"
     is_number = param.metavar in ("NUMBER", "SECONDS")
     value = "true" if getattr(param, "is_flag", False) else param.metavar if is_number else f'"{param.metavar}"'
+    if param.nargs > 1:
+        value = json.dumps(param.metavar.split())
     yield f"# {name} = {value}"

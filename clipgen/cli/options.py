@@ -75,7 +75,8 @@ class PictureOptions:
             "How strongly the picture is held to the init image: 0 lets go of it, more keeps more of it.",
             "NUMBER",
             panel=PICTURE,
-            default=f"{PRESETS[PHOTO].init_weight:g} with presets {' and '.join(LOCAL)}, else 0",
+            default=f"{PRESETS[PHOTO].init_weight:g} with presets {' and '.join(LOCAL)}, less with --mask and "
+            "--change; else 0",
         ),
     ] = None
     size: Annotated[
