@@ -5,7 +5,7 @@ import re
 import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -73,7 +73,10 @@ def _read(file: str) -> dict[str, Any]:
         raise UsageError(f"{name} is not TOML ({error})") from error
 
 
-def job(context: typer.Context) -> None:
+def job(
+    context: typer.Context,
+    _dump: Annotated[bool, typer.Option("--dump", help="Print the file, which is done anyway.")] = False,
+) -> None:
     """Print a job file with every option, to be filled in and made by `clipgen run FILE.toml`.
 
     Options that are typed beside it take the place of those in the file, and so do variables of the environment, such
