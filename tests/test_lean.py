@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 RUN = """
 import sys
 sys.argv = ["clipgen", "red", "--size", "32x32", "--steps", "1", "--cutouts", "1", "--seed", "1", "--start", "noise"]
+sys.argv += ["-o", "FOLDER"]
 import clipgen.__main__ as program
 try:
     program.main()
@@ -33,8 +35,10 @@ def python(program: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_run_does_not_load_the_compiler_which_can_be_used_afterwards() -> None:
-    python(RUN + IS_LOADED.format(wanted=False) + COMPILE + IS_LOADED.format(wanted=True))
+def test_a_run_does_not_load_the_compiler_which_can_be_used_afterwards(tmp_path: Path) -> None:
+    python(
+        RUN.replace("FOLDER", str(tmp_path)) + IS_LOADED.format(wanted=False) + COMPILE + IS_LOADED.format(wanted=True)
+    )
 
 
 def test_a_compiler_that_is_loaded_stays() -> None:
