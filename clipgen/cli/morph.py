@@ -8,11 +8,11 @@ import typer
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option, flat, only, redeclared
 from clipgen.cli.options import PICTURE, EngineOptions, PictureOptions
-from clipgen.cli.output_options import DEFAULT_FOLDER, OutputOptions
+from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.sessions import job_fields, open_for_job
 from clipgen.cli.slips import oddities
 from clipgen.cli.steering_options import SteeringOptions
-from clipgen.cli.zoom import with_film
+from clipgen.cli.zoom import FILMED, with_film
 from clipgen.config.checks import check_whole
 from clipgen.config.job import Job
 from clipgen.config.prompts import Prompt
@@ -40,18 +40,8 @@ MorphEngine = Annotated[
 ]
 MorphOutput = Annotated[
     OutputOptions,
-    redeclared(
-        out={
-            "text": "Where to write the last picture, with the film beside it. Nothing is ever overwritten: a name "
-            "that is taken gets a number.",
-            "metavar": "FILE.mp4|FILE.png|FOLDER",
-            "default": f"{DEFAULT_FOLDER}/<prompt>-<seed>.mp4",
-        },
-        mp4={"text": "Write the film as MP4, which is done anyway."},
-        video={"text": "The same as --gif."},
-        fps={"default": f"{FPS}"},
-        film_length={"default": "as long as the pictures take"},
-    ),
+    FILMED,
+    redeclared(fps={"default": f"{FPS}"}, film_length={"default": "as long as the pictures take"}),
 ]
 
 

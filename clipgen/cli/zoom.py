@@ -27,20 +27,19 @@ ZoomEngine = Annotated[
         steps={"default": f"enough for {MOVES} moves, and as many as a still picture takes"},
     ),
 ]
-ZoomOutput = Annotated[
-    OutputOptions,
-    redeclared(
-        out={
-            "text": "Where to write the last picture, with the film beside it. Nothing is ever overwritten: a name "
-            "that is taken gets a number.",
-            "metavar": "FILE.mp4|FILE.png|FOLDER",
-            "default": f"{DEFAULT_FOLDER}/<prompt>-<seed>.mp4",
-        },
-        mp4={"text": "Write the film as MP4, which is done anyway."},
-        gif={"text": "Also write the film as GIF."},
-        video={"text": "The same as --gif."},
-    ),
-]
+FILMED = redeclared(
+    out={
+        "text": "Where to write the last picture, with the film beside it. Nothing is ever overwritten: a name "
+        "that is taken gets a number.",
+        "metavar": "FILE.mp4|FILE.png|FOLDER",
+        "default": f"{DEFAULT_FOLDER}/<prompt>-<seed>.mp4",
+    },
+    mp4={"text": "Write the film as MP4, which is done anyway."},
+    gif={"text": "Also write the film as GIF."},
+    video={"text": "The same as --gif."},
+)
+"""For commands whose result is the film."""
+ZoomOutput = Annotated[OutputOptions, FILMED]
 
 
 @flat

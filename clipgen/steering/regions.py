@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,9 +14,10 @@ from clipgen.config.targets import PLACES, TargetSettings
 from clipgen.core.contracts import Moment
 from clipgen.core.cutouts import draw_parameters
 from clipgen.core.loop import embed
-from clipgen.core.losses import Targets, prompt_loss
+from clipgen.core.losses import Targets
 from clipgen.errors import UsageError
 from clipgen.steering.masks import Box, cropped
+from clipgen.steering.targets import Encoded
 from clipgen.util.images import resized
 from clipgen.util.text import quoted
 
@@ -32,10 +33,8 @@ class Region:
 
     plan: Plan
     seeds: Sequence[int]
-    targets: Targets
-    """Those of the texts, for the perceptors and their shares."""
-    vectors: Mapping[int, Tensor]
-    """By index of each perceptor that takes something of the text, (1, D)."""
+    shown: Encoded
+    """What the part is to show."""
     row: TargetSettings
     mask: Tensor | None
     """(1, 1, H, W) in [0, 1], unless the region is one of PLACES."""
@@ -44,17 +43,17 @@ class Region:
 
     def __call__(self, moment: Moment) -> Tensor:
         """Return the distances (b,) of the region; 0 while no perceptor guides that takes its text."""
-        guiding = [k for k in moment.vectors if k in self.vectors]
+        guiding = [k for k in moment.vectors if k in self.shown.vectors]
         if not guiding:
             return moment.images.new_zeros(len(moment.images))
         part = self._part(moment.images)
-        perceptors = [self.targets.perceptors[k] for k in guiding]
+        perceptors = [self.shown.targets.perceptors[k] for k in guiding]
         step = round(moment.progress * self.plan.steps) + (self.number + 1) * (self.plan.steps + 1)
         count = max(self.plan.cutouts_at(moment.progress) // 2, MIN_CUTOUTS)
         size = part.shape[3], part.shape[2]
         parameters = draw_parameters(self.seeds[moment.rows], step, count, size, self.plan.augmentations)
         seen = embed(part, parameters, perceptors, False)
-        return self.targets.mean({k: self._distance(k, one) for k, one in zip(guiding, seen, strict=True)})
+        return self.shown.distance(dict(zip(guiding, seen, strict=True)))
 
     def _part(self, images: Tensor) -> Tensor:
         """Return the region of images (b, 3, H, W), (b, 3, h, w)."""
@@ -64,12 +63,6 @@ class Region:
             return cropped(images, _rounded(box))
         mask = resized(self.mask, (width, height))
         return cropped(torch.lerp(torch.full_like(images, GREY), images, mask), around(mask[0, 0] >= 0.5))
-
-    def _distance(self, k: int, seen: Tensor) -> Tensor:
-        vectors = self.vectors[k].expand(len(seen), -1, -1)
-        weights = vectors.new_ones(vectors.shape[:2])
-        distances = self.targets.perceptors[k].distances(seen, vectors)
-        return prompt_loss(distances, weights, torch.full_like(weights, self.row.stop))
 
 
 def region(
@@ -82,7 +75,7 @@ def region(
         vectors = {k: perceptor.encode_texts([text]) for k, (perceptor, text) in pairs if text}
     if not vectors:
         raise UsageError(f"--region {row.detail}: the guiding models know nothing of {quoted(row.text)}")
-    return Region(plan, seeds, targets, vectors, row, mask, number)
+    return Region(plan, seeds, Encoded(targets, vectors, row.stop), row, mask, number)
 
 
 def around(chosen: Tensor) -> Box:

@@ -55,8 +55,12 @@ class Encoded:
 
     def __call__(self, moment: Moment) -> Tensor:
         """Return the distances (b,); 0 while no perceptor guides that takes the target."""
-        found = {k: self._distance(k, seen) for k, seen in moment.vectors.items() if k in self.vectors}
-        return self.targets.mean(found) if found else moment.images.new_zeros(len(moment.images))
+        seen = {k: each for k, each in moment.vectors.items() if k in self.vectors}
+        return self.distance(seen) if seen else moment.images.new_zeros(len(moment.images))
+
+    def distance(self, seen: Mapping[int, Tensor]) -> Tensor:
+        """Return the distances (b,) of what at least one of these perceptors has seen, (b, n, D) by its index."""
+        return self.targets.mean({k: self._distance(k, each) for k, each in seen.items()})
 
     def _distance(self, k: int, seen: Tensor) -> Tensor:
         vectors = self.vectors[k].expand(len(seen), -1, -1)

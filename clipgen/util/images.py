@@ -58,11 +58,7 @@ def load_image(path: str | Path, flag: str = "--init") -> tuple[Image.Image, lis
     Raises UsageError, which names the flag, the file and the way out, unless it is one complete image of a reasonable
     size.
     """
-    try:
-        image, notes = _load_image(path)
-    except UsageError as error:
-        raise UsageError(str(error).replace("--init", flag, 1)) from error
-    return image, [note.replace("--init", flag, 1) for note in notes]
+    return _read_as(_to_rgb, path, flag)
 
 
 def load_mask(path: str | Path, flag: str = "--mask") -> Image.Image:
@@ -70,18 +66,23 @@ def load_mask(path: str | Path, flag: str = "--mask") -> Image.Image:
 
     Raises UsageError as `load_image` does.
     """
-    try:
-        return _load_image(path, _to_mask)[0]
-    except UsageError as error:
-        raise UsageError(str(error).replace("--init", flag, 1)) from error
+    return _read_as(_to_mask, path, flag)[0]
 
 
 def load_overlay(path: str | Path, flag: str = "--overlay") -> Image.Image:
     """Read the image of a flag as upright RGBA. Raises UsageError as `load_image` does."""
+    return _read_as(lambda image: _upright(image).convert("RGBA"), path, flag)[0]
+
+
+def _read_as(
+    convert: Callable[[Image.Image], Image.Image], path: str | Path, flag: str
+) -> tuple[Image.Image, list[str]]:
+    """Read the image of a flag, converted from what it is in its file, and notes."""
     try:
-        return _load_image(path, lambda image: _upright(image).convert("RGBA"))[0]
+        image, notes = _load_image(path, convert)
     except UsageError as error:
         raise UsageError(str(error).replace("--init", flag, 1)) from error
+    return image, [note.replace("--init", flag, 1) for note in notes]
 
 
 def main_colours(image: Image.Image, count: int) -> list[str]:
@@ -90,10 +91,7 @@ def main_colours(image: Image.Image, count: int) -> list[str]:
     return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in zip(*[iter(palette)] * 3, strict=True)]
 
 
-def _load_image(
-    path: str | Path, convert: Callable[[Image.Image], Image.Image] | None = None
-) -> tuple[Image.Image, list[str]]:
-    """Load a file; convert: from an image as it is in its file, by default to upright RGB."""
+def _load_image(path: str | Path, convert: Callable[[Image.Image], Image.Image]) -> tuple[Image.Image, list[str]]:
     _check_file(path)
     try:
         with _decoding, warnings.catch_warnings():
@@ -105,7 +103,7 @@ def _load_image(
                 notes = _frame_notes(path, opened)
                 with _silent_decoder(opened):
                     opened.load()
-                return (convert or _to_rgb)(opened), notes
+                return convert(opened), notes
     except UsageError:
         raise
     except UnidentifiedImageError as error:
