@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from os.path import lexists  # which is False, and no error, for a name that no file can have
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,8 +12,8 @@ import typer
 
 from clipgen.cli.option_groups import Option, flat, only
 from clipgen.cli.output_options import OutputOptions
+from clipgen.cli.picture_files import picture_files
 from clipgen.cli.report import Notes, echo_path
-from clipgen.cli.slips import PICTURES
 from clipgen.cli.values import expanded
 from clipgen.config.checks import check_choice, check_whole
 from clipgen.errors import UsageError
@@ -81,7 +80,7 @@ def sheet(
     if columns is not None:
         check_whole("--columns", columns, 1, MAX_COLUMNS)
     path = _path(out)
-    found = list(_found([expanded(each, "sheet") for each in pictures]))
+    found = picture_files(pictures, "sheet")
     if len(found) > MAX_PICTURES:
         raise UsageError(
             f"sheet takes up to {MAX_PICTURES} pictures, got {len(found):,}; name fewer, or a part of them"
@@ -110,35 +109,6 @@ def _path(out: Path) -> Path:
             f"-o {out} is not a PNG file, and no other format is written; use -o {path.with_suffix('.png')}"
         )
     return path
-
-
-def _found(asked: Sequence[Path]) -> Iterator[Path]:
-    """Yield the pictures that are named, and those in folders in the order of their names. Raises UsageError."""
-    count = 0
-    for each in asked:
-        if not lexists(each):
-            raise UsageError(f"there is no file or folder {each}; check the path")
-        inside = _in_folder(each) if each.is_dir() else [each]
-        count += len(inside)
-        yield from inside
-    if not count:
-        named = ", ".join(map(str, asked))
-        raise UsageError(f"there is no picture in {named}; name a folder that holds PNG, JPEG or other pictures")
-
-
-def _in_folder(folder: Path) -> list[Path]:
-    from clipgen.outputs.sheet import is_sheet
-
-    try:
-        files = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.is_file()]
-    except OSError as error:
-        raise UsageError(f"the folder {folder} cannot be read ({error.strerror}); check the path") from error
-    return sorted((path for path in files if not is_sheet(path)), key=_in_order)
-
-
-def _in_order(path: Path) -> list[tuple[int, str]]:
-    """Return a key by which "a-2.png" comes before "a-10.png"."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]{1,18})", path.name)]
 
 
 def _images(found: Sequence[Path], side: int, notes: Notes) -> dict[Path, Image]:
