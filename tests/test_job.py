@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipgen.config.job import MAX_SIDE, Job, parse_size, weighted
+from clipgen.config.job import MAX_SIDE, Job, parse_size
+from clipgen.config.perceptor_names import weighted
 from clipgen.config.prompts import NO_STOP, Prompt, parse_prompts
 from clipgen.errors import UsageError
 

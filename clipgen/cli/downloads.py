@@ -56,8 +56,9 @@ def fetch_missing(plan: Plan, typed: Job | None, *, offline: bool, notes: Notes)
     from clipgen.weights.cache import Cache
     from clipgen.weights.fetch import Fetcher
 
-    cache, asked = Cache(), requested_networks(typed) if typed else ()
-    needed = plan.networks
+    judges = typed.judges if typed else ()
+    cache, asked = Cache(), (*requested_networks(typed), *judges) if typed else ()
+    needed = (*plan.networks, *judges)
     for record in registry.missing([name for name in needed if name not in asked], cache):
         cache.find(record)
     missing = registry.missing(needed, cache)

@@ -63,8 +63,8 @@ def make_grid(
 
     fields: those of the job that all cells have in common; texts: the axes, as they are typed.
     """
-    if (among.candidates, among.keep) != (1, 1):
-        flag = "--candidates" if among.candidates != 1 else "--keep"
+    if among != CandidateOptions():
+        flag = "--candidates" if among.candidates != 1 else "--keep" if among.keep != 1 else "--judge"
         raise UsageError(f"{FLAG} makes every picture of the grid and {flag} chooses among seeds; leave one out")
     axes = parse_axes(texts)
     cells = cells_of(axes)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from clipgen.config.perceptor_names import STARTER_CLIPS as STARTER_CLIPS
 from clipgen.errors import unknown_value
 from clipgen.weights.registry import known_network, networks
 
 CLIP, CLASSIFIER = "clip", "classifier"
-STARTER_CLIPS = ("starter/judge", "starter/clip", "starter/clip-fine")
-"""The CLIPs of the drawn world; the first of them never guides."""
 
 
 def judge_names(texts: Sequence[str], flag: str = "--judge", kinds: Sequence[str] = (CLIP, CLASSIFIER)) -> list[str]:

@@ -10,13 +10,16 @@ from typing import Annotated, Any
 
 import typer
 
+from clipgen.cli.judge_options import judge_names
 from clipgen.cli.option_groups import Option
 from clipgen.cli.values import expanded, parse_seed
 from clipgen.config.courses import parse_cutouts, parse_rate
 from clipgen.config.job import Job, parse_size
 from clipgen.config.presets import AUTO, DEFAULT_BACKEND, INIT, LOCAL, PHOTO, PRESETS, STARTS, GeneratorDefaults
 from clipgen.config.settings import BF16, PRECISIONS
+from clipgen.errors import UsageError
 from clipgen.generators import GENERATORS
+from clipgen.session.options import check_candidates
 
 PICTURE, ENGINE = "Picture", "Engine"
 
@@ -125,6 +128,24 @@ class CandidateOptions:
         ),
     ] = 1
     keep: Annotated[int, Option("--keep", "How many of the candidates become pictures.", "NUMBER", panel=PICTURE)] = 1
+    judge: Annotated[
+        list[str] | None,
+        Option(
+            "--judge",
+            "A CLIP or classifier that ranks the candidates and does not guide: ViT-B-32, efficientnet-lite1, "
+            "starter/judge; repeat it to average several.",
+            "NAME",
+            panel=PICTURE,
+            default="the preset's",
+        ),
+    ] = None
+
+    def job_fields(self) -> dict[str, Any]:
+        """Return the field of a job that was given; raises UsageError for impossible numbers and unknown names."""
+        check_candidates(self.candidates, self.keep)
+        if self.judge and self.candidates == 1:
+            raise UsageError(f"--judge {self.judge[0]} ranks candidates, and there is one picture; add --candidates 8")
+        return typed(judges=tuple(judge_names(self.judge)) if self.judge else None)
 
 
 @dataclass(frozen=True)

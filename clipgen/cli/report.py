@@ -4,14 +4,17 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from clipgen.cli.failures import say
 from clipgen.util.text import visible
+
+if TYPE_CHECKING:
+    from clipgen.session.candidates import Candidate
 
 
 def escape_what_cannot_be_shown() -> None:
@@ -42,6 +45,7 @@ class Results:
         self.collects = as_json
         """Whether pictures are collected and none is printed as it is written."""
         self.pictures: list[dict[str, Any]] = []
+        self._ranking: dict[str, Any] = {}
 
     def add(self, picture: Path, films: Iterable[Path], record: Mapping[str, Any]) -> None:
         """Print or collect the files of one run and its record; empty files were not written."""
@@ -52,9 +56,14 @@ class Results:
             for path in written:
                 echo_path(path)
 
+    def rank(self, candidates: "Sequence[Candidate]") -> None:
+        """Keep the seeds and scores of candidates, which are in the order of their scores, for the JSON document."""
+        rows = [{"seed": each.plan.seed, "score": each.score} for each in candidates]
+        self._ranking = {"judges": list(candidates[0].judges), "candidates": rows}
+
     def print_made(self, *, several: bool = False) -> None:
         """Print the JSON document of the pictures, if asked to: one object, or a list with `several`."""
-        for document in [{"pictures": self.pictures}] if several else self.pictures:
+        for document in [{"pictures": self.pictures, **self._ranking}] if several else self.pictures:
             self.print_json(document)
 
     def print_json(self, document: object) -> None:

@@ -16,7 +16,6 @@ from clipgen.config.prompts import Prompt as Parsed
 from clipgen.config.prompts import parse_prompts
 from clipgen.errors import UsageError
 from clipgen.session.naming import check_out
-from clipgen.session.options import check_candidates
 from clipgen.session.planning import random_seed
 from clipgen.util.text import quoted
 
@@ -49,7 +48,7 @@ def run(
         make_grid(fields, grid, among, engine, models, output)
         return
     check_out(output.out)
-    check_candidates(among.candidates, among.keep)
+    fields |= among.job_fields()
     job = Job(**{"seed": random_seed(), **fields})
     output.notes().say(oddities(told or ""))
     opened = open_for_job(job, engine, models, output, asks=True)

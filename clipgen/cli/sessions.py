@@ -135,6 +135,7 @@ def _listener(notes: Notes, results: Results, progress: Tracker) -> Listener:
         note=notes.note,
         error=say,
         saved=results.add,
+        ranked=results.rank,
         progress=lambda label: [progress.begin(label)],
         stage=progress.stage,
         expect=progress.expect,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from clipgen.config.job import Job, weighted
+from clipgen.config.job import Job
+from clipgen.config.perceptor_names import weighted
 from clipgen.config.presets import DRAFT, Preset, coarse_to_fine
 from clipgen.config.readings import CLASSIFIER, read
 from clipgen.config.settings import PerceptorSettings

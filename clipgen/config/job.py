@@ -11,6 +11,7 @@ from clipgen.config.courses import check_cross_fade, checked_cutouts, checked_ra
 from clipgen.config.edits import AROUND, FEATHER, NOWHERE, OVERLAY_EVERY, EditSettings, OverlaySettings, parse_extension
 from clipgen.config.losses import kind_of_loss
 from clipgen.config.motion import MotionSettings
+from clipgen.config.perceptor_names import checked_guides, checked_judges
 from clipgen.config.presets import AUTO, BACKENDS, DEFAULT_BACKEND, INIT, PRESETS, STARTS, Size
 from clipgen.config.prompts import (
     MAX_WEIGHT,
@@ -30,10 +31,9 @@ from clipgen.weights.registry import check_name
 MAX_SIDE = 4096
 MAX_STEPS = 100_000
 MAX_SEED = 2**63 - 1
-MAX_PERCEPTORS = 8
 MAX_LOSSES = 14
 
-_LISTS = ("clips", "classifiers", "losses", "targets", "at")
+_LISTS = ("clips", "classifiers", "judges", "losses", "targets", "at")
 _LATER = (
     *_LISTS,
     *("network", "start", "precision", "init_noise", "tile", "first_cutouts", "motion", "cross_fade"),
@@ -67,6 +67,8 @@ class Job:
     for the preset's."""
     classifiers: tuple[str, ...] = ()
     """Likewise of guiding classifiers."""
+    judges: tuple[str, ...] = ()
+    """Names of CLIPs and classifiers that rank candidates and do not guide; empty for the preset's."""
     network: str | None = None
     """Name of the generator's network; None for the preset's."""
     start: str | None = None
@@ -126,8 +128,9 @@ class Job:
         if self.init is not None:
             object.__setattr__(self, "init", _checked_init(self.init))
         self._check_init_numbers()
-        object.__setattr__(self, "clips", _checked_perceptors("--clip", "clip", self.clips))
-        object.__setattr__(self, "classifiers", _checked_perceptors("--perceptor", "classifier", self.classifiers))
+        object.__setattr__(self, "clips", checked_guides("--clip", "clip", self.clips))
+        object.__setattr__(self, "classifiers", checked_guides("--perceptor", "classifier", self.classifiers))
+        object.__setattr__(self, "judges", checked_judges(self.judges))
         if self.network is not None:
             backend = self.backend or DEFAULT_BACKEND
             check_name(f"--{backend}", self.network, backend)
@@ -240,36 +243,6 @@ def checked_size(size: object) -> Size:
     for name, side in zip(("width", "height"), size, strict=True):
         check_whole(f"the {name} of --size", side, 1, MAX_SIDE)
     return size[0], size[1]
-
-
-def weighted(text: str) -> tuple[str, float]:
-    """Split "clip/rn50:0.5" into name and weight, which is 1 if it is left out. Raises UsageError for a bad weight."""
-    name, colon, weight = text.partition(":")
-    if not colon:
-        return name, 1.0
-    try:
-        number = float(weight)
-    except ValueError:
-        number = -1.0
-    if not 0 < number <= MAX_WEIGHT:
-        raise UsageError(
-            f"the weight of {quoted(name)} must be a number above 0 and at most {MAX_WEIGHT:g}, got {quoted(weight)}"
-        )
-    return name, number
-
-
-def _checked_perceptors(flag: str, kind: str, names: object) -> tuple[str, ...]:
-    """Return the names of perceptors as a tuple; raises UsageError for duplicates and invalid names."""
-    if not isinstance(names, list | tuple):
-        raise UsageError(f"{flag} must be a list of names, got {quoted(names)}")
-    plain = [weighted(name)[0] if isinstance(name, str) else name for name in names]
-    for name in plain:
-        check_name(flag, name, kind)
-    if len(plain) > MAX_PERCEPTORS:
-        raise UsageError(f"{flag} can be given up to {MAX_PERCEPTORS} times, got {len(plain)}")
-    if len(set(plain)) < len(plain):
-        raise UsageError(f"{flag} names the same network twice; name each once")
-    return tuple(names)
 
 
 def _checked_losses(losses: object, *, has_init: bool) -> tuple[str, ...]:

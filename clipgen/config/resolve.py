@@ -10,8 +10,10 @@ from clipgen.config.beginnings import guidance_of
 from clipgen.config.classes import things_in
 from clipgen.config.guides import shared
 from clipgen.config.holding import held_unclips, hold_weight, init_weight
-from clipgen.config.job import Job, weighted
+from clipgen.config.job import Job
+from clipgen.config.judging import judges_of
 from clipgen.config.motion import steps_with
+from clipgen.config.perceptor_names import weighted
 from clipgen.config.plan import MAX_PIXELS, Plan, spell
 from clipgen.config.presets import (
     AUTO,
@@ -87,7 +89,7 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
         tile=job.tile,
         motion=(job.motion,) if job.motion else (),
         unclip=held_unclips(guidance.unclip, init_weight(job, preset)),
-        judges=tuple(name for name in preset.judges if name not in [row.weights for row in guides.perceptors]),
+        judges=judges_of(job, preset, guides.perceptors),
         models=(),
         readings=guides.readings,
         precision=job.precision or preset.precision,

@@ -18,12 +18,15 @@ from clipgen.config.prompts import parse_prompts
 from clipgen.core.contracts import Outcome, Sink, Step
 from clipgen.engine.inputs import Inputs
 from clipgen.engine.optimise import optimise
+from clipgen.errors import UsageError
 from clipgen.outputs.metadata import describe_plan, described_as, hash_image
 from clipgen.outputs.png import record_of
 from clipgen.outputs.progress import progress_sink
 from clipgen.session.arguments import Settings, as_parameters, check_prompt, job_fields, named_after_parameters
+from clipgen.session.candidates import TOGETHER, best_seeds
 from clipgen.session.inputs import file_digest
 from clipgen.session.notices import warnings_of
+from clipgen.session.options import check_candidates
 from clipgen.session.planning import change_plan, plan_job, random_seed
 from clipgen.session.result import Result
 from clipgen.session.session import Session
@@ -45,12 +48,15 @@ def generate(
     sinks: Sequence[Sink] = (),
     stop: Stop | None = None,
     progress: bool | None = None,
+    candidates: int = 1,
     **settings: Unpack[Settings],
 ) -> Result:
     """Make one picture: `generate("a cat", backend="dvae", steps=100).save("cat.png")`.
 
     prompt: a text, a Job, or the plan of an earlier picture; `settings` replace those of a Job or plan.
-    stop: `stop.ask()` ends the run early, from any thread, with the picture so far.
+    stop: `stop.ask()` ends the run early, from any thread, with the picture so far; while seeds are tried it raises
+    Interrupted.
+    candidates: how many seeds are tried for a few steps, of which the judges pick one, as `result.notes` says.
     progress: whether to show it on stderr; None for only in a terminal or a notebook, and one picture at a time.
 
     `result.notes` has what was decided, and warnings. The models stay loaded for the next call. Threads can make
@@ -59,10 +65,18 @@ def generate(
     """
     with named_after_parameters():
         check_prompt(prompt)
+        check_candidates(candidates, 1)
         plan, inputs, notes, described = _planned(prompt, settings, str(device))
+        if settings.get("judges") and candidates == 1:
+            raise UsageError("judges rank candidates, and there is one picture; add candidates=8")
         with _opening:
             session = _session(pick_device(str(device)))
         models = session.models(plan)
+        if candidates > 1:
+            together = session.pictures_together(plan, TOGETHER)
+            best = best_seeds(plan, candidates, models, inputs=inputs, stop=stop, together=together)
+            plan, notes = best[0].plan, [*notes, *map(str, best)]
+            described["plan"]["seed"] = plan.seed
         said = list(dict.fromkeys(map(as_parameters, (*notes, *warnings_of(plan, models)))))
         last = _LastStep()
         with _display(plan, said, progress) as display:

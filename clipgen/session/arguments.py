@@ -57,6 +57,8 @@ class Settings(TypedDict, total=False):
     """Guiding CLIPs instead of the preset's: names of `clipgen models list`, each with an optional ":WEIGHT"."""
     classifiers: str | Sequence[str]
     """Guiding classifiers, likewise."""
+    judges: str | Sequence[str]
+    """CLIPs and classifiers that rank candidates and do not guide, likewise; "starter/judge" is one."""
     network: str | None
     """The generator's network instead of the preset's: a name of `clipgen models list`."""
     start: str | None
@@ -94,9 +96,10 @@ class Settings(TypedDict, total=False):
 
 COLOURS = 8
 """How many colours are taken from a picture."""
-_OWN = ("device", "sinks", "stop", "progress")
+_OWN = ("device", "sinks", "stop", "progress", "candidates")
 _SPELLED_OTHERWISE = {
     "clip": "clips",
+    "judge": "judges",
     "loss": "losses",
     "perceptor": "classifiers",
     **dict.fromkeys(BACKENDS, "network"),
@@ -116,7 +119,7 @@ def job_fields(settings: Mapping[str, Any], prompt: str | Job | Plan = "") -> tu
     size = fields.get("size")
     if isinstance(size, str | int) and not isinstance(size, bool):
         fields["size"] = parse_size(str(size))
-    for name in ("clips", "classifiers", "losses", "targets"):
+    for name in ("clips", "classifiers", "judges", "losses", "targets"):
         if isinstance(fields.get(name), str):
             fields[name] = (fields[name],)
     fields = _timed(fields, prompt)

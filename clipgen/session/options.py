@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from clipgen.core.contracts import Sink
     from clipgen.engine.forecast import Phase
     from clipgen.engine.models import Models
+    from clipgen.session.candidates import Candidate
 
 SAVE_SECONDS = 30.0
 MAX_SECONDS = 86_400.0
@@ -54,7 +55,7 @@ class OutputOptions:
 
 
 _NOTHING: dict[str, Any] = {
-    **dict.fromkeys(("note", "error", "saved", "stage", "expect", "idle")),
+    **dict.fromkeys(("note", "error", "saved", "ranked", "stage", "expect", "idle")),
     "progress": (),
     "warnings": (),
 }
@@ -73,6 +74,8 @@ class Listener:
     """Receives a picture, its films, and its record, when its run has ended; empty files were not written.
 
     The record names the folder of step pictures, if there is one, as `step_pictures`."""
+    ranked: Callable[[Sequence[Candidate]], None] = lambda _candidates: None
+    """Receives the candidates, best first, once all are judged."""
     progress: Callable[[str], Sequence[Sink]] = lambda _label: ()
     """Returns the sinks that show the progress of the pictures with a label."""
     stage: Callable[[str], None] = lambda _stage: None

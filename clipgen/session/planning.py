@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from clipgen.config.guides import shared
 from clipgen.config.holding import held_unclips, hold_weight, init_weight
 from clipgen.config.job import Job
+from clipgen.config.judging import judges_of, usual_judges
 from clipgen.config.plan import Plan
 from clipgen.config.presets import INIT, PRESETS, STARTER, Preset
 from clipgen.config.prompts import scenes_in
@@ -108,6 +109,8 @@ def change_plan(
             changed = replace(changed, unclip=_held_as_today(plan.unclip, init_weight(typed, preset), preset))
     if typed.losses:
         changed = replace(changed, losses=steered(changed.losses, losses_of(typed, changed.steps)))
+    if "judges" in changes:
+        changed = replace(changed, judges=judges_of(typed, PRESETS[plan.preset], plan.perceptors))
     if typed.precision:
         changed = replace(changed, precision=typed.precision)
     fresh, precision_notes = with_precision(with_hashes(with_digests(changed, inputs)), device)
@@ -167,6 +170,7 @@ def job_of(plan: Plan) -> Job:
         motion=plan.motion[0] if plan.motion else None,
         clips=tuple(name for name in named if not name.startswith(CLASSIFIER)),
         classifiers=tuple(name for name in named if name.startswith(CLASSIFIER)),
+        judges=() if plan.judges == usual_judges(preset, plan.perceptors) else plan.judges,
         network=None if network and _is_starters(network) else network,
         start=None if plan.init or plan.start == preset.start else plan.start,
         precision=None if plan.precision == preset.precision else plan.precision,
@@ -232,7 +236,7 @@ def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
     preset = chosen_preset(other)[0]
     if (other.backend, preset) != (job.backend, job.preset):
         dropped |= {"network": None, "start": None, **dict.fromkeys(DROPPED)}
-        dropped |= {"clips": (), "classifiers": ()} if preset != job.preset else {}
+        dropped |= {"clips": (), "classifiers": (), "judges": ()} if preset != job.preset else {}
     elif changes.get("start", plan.start) != plan.start or _begins_otherwise(plan, changes):
         dropped |= dict.fromkeys(DROPPED)
     if len(scenes_in(changes.get("prompts", plan.prompts))) == 1:

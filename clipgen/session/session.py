@@ -19,6 +19,7 @@ from threading import Lock
 from typing import Any
 
 from clipgen.config.job import Job
+from clipgen.config.judging import check_rankable
 from clipgen.config.plan import Plan, spell
 from clipgen.config.presets import LOCAL, STARTER
 from clipgen.engine.cost import CostEstimate
@@ -28,7 +29,7 @@ from clipgen.engine.memory import is_memory_error
 from clipgen.engine.models import Models, load_models
 from clipgen.engine.optimise import Result, fit_together, optimise_together
 from clipgen.errors import ClipgenError, Interrupted
-from clipgen.session.candidates import best_seeds, candidate_phases
+from clipgen.session.candidates import TOGETHER, best_seeds, candidate_phases
 from clipgen.session.inputs import file_digest
 from clipgen.session.naming import STEPS, destination
 from clipgen.session.options import MAX_TOGETHER, Listener, OutputOptions, check_candidates
@@ -104,21 +105,31 @@ class Session:
         if candidates == 1:
             self.make_alone(plan, inputs, out)
             return
+        check_rankable(plan)
         listener = self._listener
         try:
             models = self.models(plan)
             self._warn([plan], models)
+            together = self.pictures_together(plan, TOGETHER)
             if cost := self._measured(plan, models):
                 each = phases_of(plan, cost, self._options.films, self._options.timing)
-                listener.expect([*candidate_phases(plan, candidates, cost), *(each * keep)])
+                listener.expect([*candidate_phases(plan, candidates, cost, together), *(each * keep)])
                 self._expected = keep
             best = best_seeds(
-                plan, candidates, models, listener.progress, inputs=inputs, stop=self.stop, on_stage=listener.stage
+                plan,
+                candidates,
+                models,
+                listener.progress,
+                inputs=inputs,
+                stop=self.stop,
+                on_stage=listener.stage,
+                together=together,
             )
         finally:
             listener.idle()
+        listener.ranked(best)
         for one in best:
-            listener.note(f"seed {one.plan.seed}: {one.score:.3f} by the judge")
+            listener.note(str(one))
         for place, one in enumerate(best[:keep], start=1):
             self.make_alone(one.plan, inputs, out, f"[{place}/{keep}] {plan.text}" if keep > 1 else "")
 
