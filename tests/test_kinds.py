@@ -10,6 +10,7 @@ import torch
 from clipgen import weights
 from clipgen.errors import UsageError
 from clipgen.weights import kinds, registry
+from clipgen.weights.catalogue import RECORDS
 from clipgen.weights.packaged import PACKAGED
 
 ROOT = Path(weights.__file__).parents[2]
@@ -33,8 +34,9 @@ def test_the_kind_of_every_starter_file_builds_the_network_of_its_tensors(path: 
     assert found == {name: value.shape for name, value in checkpoint.tensors.items()}
 
 
-def test_every_kind_is_in_a_starter_file_or_comes_with_a_package() -> None:
-    assert kinds.KINDS.keys() <= {*map(kind_of, PATHS), *(row.kind for row in PACKAGED.values())}
+def test_every_kind_is_in_a_starter_file_or_comes_with_a_package_or_can_be_fetched() -> None:
+    kinds_there = {*map(kind_of, PATHS), *(row.kind for row in (*PACKAGED.values(), *RECORDS.values()))}
+    assert kinds.KINDS.keys() <= kinds_there
 
 
 def test_an_unknown_kind_is_refused_with_the_nearest() -> None:

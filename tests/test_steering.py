@@ -27,7 +27,7 @@ from clipgen.session.planning import job_of
 from clipgen.steering.losses import PICTURE_LOSSES
 
 RED = parse_prompts("red")
-WITHOUT_INIT = [name for name in TYPED_LOSSES if not LOSS_KINDS[name].needs_init]
+WITHOUT_INIT = [name for name in TYPED_LOSSES if not (LOSS_KINDS[name].needs_init or LOSS_KINDS[name].guide)]
 
 
 def pictures(count: int = 2, size: tuple[int, int] = (24, 32)) -> Tensor:

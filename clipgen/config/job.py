@@ -31,7 +31,7 @@ from clipgen.weights.registry import check_name
 MAX_SIDE = 4096
 MAX_STEPS = 100_000
 MAX_SEED = 2**63 - 1
-MAX_LOSSES = 14
+MAX_LOSSES = 15
 
 _LISTS = ("clips", "classifiers", "judges", "losses", "targets", "at")
 _LATER = (

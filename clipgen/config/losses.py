@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 
 from clipgen.errors import UsageError, unknown_value
 from clipgen.util.text import quoted
+from clipgen.weights.heads import AESTHETIC, AESTHETIC_CLIP
 
 SYMMETRIES = ("left-right", "top-bottom", "both")
 MAX_COLOURS = 32
@@ -83,6 +84,10 @@ class LossKind:
     read: Callable[[str], str] = _no_detail
     """Returns a detail as a plan has it. Raises UsageError."""
     needs_init: bool = False
+    guide: str = ""
+    """Name of the CLIP that must be among the guides; empty for none."""
+    network: str = ""
+    """Name of a network that it needs beside those; empty for none."""
     signed: bool = False
     """Whether a negative weight makes sense, which does the opposite."""
 
@@ -106,6 +111,12 @@ LOSS_KINDS: dict[str, LossKind] = {
     ),
     "symmetry": LossKind("one half mirrors the other", 30.0, "|".join(SYMMETRIES), "left-right", _one_symmetry),
     "edges": LossKind("a margin of a tenth has this colour", 3.0, "COLOUR", "white", read=_one_colour),
+    "aesthetic": LossKind(
+        "people would rate the picture highly, by LAION's predictor; needs --clip ViT-L-14",
+        1.0,
+        guide=AESTHETIC_CLIP,
+        network=AESTHETIC,
+    ),
     "seam": LossKind("opposite edges of the picture fit together; --tile adds it", 30.0),
 }
 """By name."""

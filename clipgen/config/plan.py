@@ -12,6 +12,7 @@ from clipgen.config.courses import MAX_CUTOUTS, checked_rate
 from clipgen.config.edits import EditSettings, OverlaySettings
 from clipgen.config.job import MAX_SEED, MAX_STEPS, checked_size
 from clipgen.config.keyframes import Keyframes
+from clipgen.config.losses import kind_of_loss
 from clipgen.config.motion import MotionSettings
 from clipgen.config.presets import BACKENDS, PRESETS, STARTS, Size
 from clipgen.config.prompts import Prompt, check_prompts, prompt_from_record, prompt_record, scenes_in, spell_prompts
@@ -155,6 +156,10 @@ class Plan:
             raise UsageError(
                 f"plan: losses must be at least one, and each named once, got {', '.join(losses) or 'none'}"
             )
+        for name in losses:
+            needed = kind_of_loss("a loss", name).guide
+            if needed and needed not in [row.weights for row in self.perceptors]:
+                raise UsageError(f"--loss {name} goes by {needed}, which does not guide; add --clip {needed}")
         gaps = [0.0, 1.0, *(row.until for row in self.perceptors)]  # where one may begin
         if not all(any(row.guides(progress) for row in self.perceptors) for progress in gaps):
             raise UsageError("plan: a perceptor must guide at every moment of the run, and at its end")
@@ -205,7 +210,8 @@ class Plan:
     def networks(self) -> tuple[str, ...]:
         """The names of all networks that the run needs."""
         unclip = (name for row in self.unclip for name in row.networks)
-        names = (self.generator.weights, *(row.weights for row in self.perceptors), *unclip)
+        heads = (kind_of_loss("a loss", row.name).network for row in self.losses)
+        names = (self.generator.weights, *(row.weights for row in self.perceptors), *unclip, *heads)
         return tuple(dict.fromkeys(filter(None, names)))
 
     def weight_of(self, loss: str) -> float:

@@ -8,17 +8,22 @@ from typing import cast
 
 from torch import Tensor
 
+from clipgen.config.losses import kind_of_loss
 from clipgen.config.plan import Plan
+from clipgen.config.settings import LossSettings
 from clipgen.config.targets import APART, REGION, SUM, WHOLE, TargetSettings
 from clipgen.core.contracts import Loss, Moment, Perceptor, Proposal
 from clipgen.core.losses import Objective, Targets, encode_targets
 from clipgen.engine.models import Models
 from clipgen.errors import UsageError
+from clipgen.perceptors.aesthetic import load_head
+from clipgen.steering.aesthetic import aesthetic_loss
 from clipgen.steering.given import Given
 from clipgen.steering.losses import make_loss
 from clipgen.steering.regions import region
 from clipgen.steering.targets import Encoded, encoded, joined, scored
 from clipgen.steering.vectors import Templated
+from clipgen.weights.heads import AESTHETIC
 
 
 def objective_of(plans: Sequence[Plan], models: Models, given: Given, proposal: Proposal | None) -> Objective:
@@ -36,13 +41,21 @@ def objective_of(plans: Sequence[Plan], models: Models, given: Given, proposal: 
     if proposal:
         pulling = replace(targets, weights=tuple(map(proposal.target_weights, targets.weights)))
         added = {name: (loss, weights["prompt"]) for name, loss in proposal.losses().items()}
-    losses = {row.name: (make_loss(row, pulling, given.init), row.weight) for row in plan.losses}
+    losses = {row.name: (_made(row, plan, models, pulling, given), row.weight) for row in plan.losses}
     first = {"prompt": losses.pop("prompt")} if "prompt" in losses else {}
     strength = weights["prompt"].start if "prompt" in weights else 1.0
     others = {f"{row.kind} {n}": (_Scaled(each, strength), row.weight) for n, (row, each) in enumerate(extras, 1)}
     for n, (row, mask) in enumerate(regions, 1):
         others[f"region {n}"] = _Scaled(region(row, mask, plan, seeds, targets, n), strength), row.weight
     return Objective({**first, **added, **others, **losses}, _by_score(targets, extras), needs_maps=bool(added))
+
+
+def _made(row: LossSettings, plan: Plan, models: Models, targets: Targets, given: Given) -> Loss:
+    """Build a loss of a plan. Raises WeightsMissingError if the network that it needs is not here."""
+    kind = kind_of_loss("a loss", row.name)
+    if kind.network != AESTHETIC:
+        return make_loss(row, targets, given.init)
+    return aesthetic_loss(load_head(models.device), [each.weights for each in plan.perceptors].index(kind.guide))
 
 
 @dataclass(frozen=True)

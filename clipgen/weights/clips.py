@@ -95,5 +95,19 @@ CLIPS = (
     ),
     _laion("ViT-L-14", "datacomp_xl_s13b_b90k", "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K", 1711),
     _laion("ViT-H-14", "laion2b_s32b_b79k", "laion/CLIP-ViT-H-14-laion2B-s32B-b79K", 3944),
+    Record(
+        "clip/hps-v2.1",
+        "clip",
+        "HPS_v2.1_compressed.pt",
+        None,
+        None,
+        (f"{HUB}/xswu/HPSv2/resolve/main/HPS_v2.1_compressed.pt",),
+        "Apache-2.0",
+        # Whole pictures are fitted into a black square, as in hpsv2's own transform.
+        _clip_config("ViT-H-14", mean=CLIP_MEAN, std=CLIP_STD)
+        | {"interpolation": "bicubic", "resize_mode": "longest", "fill_color": 0},
+        "Human Preference Score v2.1, a ViT-H-14 tuned to what people prefer",
+        hub=("xswu/HPSv2", "HPS_v2.1_compressed.pt"),
+    ),
     _laion("convnext_base_w", "laion2b_s13b_b82k_augreg", "laion/CLIP-convnext_base_w-laion2B-s13B-b82K-augreg", 718),
 )

@@ -19,6 +19,7 @@ KINDS: dict[str, str] = {
     "vqgan": "clipgen.generators.networks:VQGANNetwork",
     "dvae": "clipgen.generators.networks:DVAENetwork",
     "clip": "clipgen.perceptors.clip:clip_network",
+    "aesthetic": "clipgen.perceptors.aesthetic:aesthetic_network",
     "classifier": "clipgen.perceptors.timm_classifier:classifier_network",
 }
 """The kind in a weight file's header -> "module:name" of what takes a config dict and returns an `nn.Module`, whose

@@ -46,5 +46,6 @@ LAYOUTS: dict[str, Layout] = {
         repeated=(*OPENAI_MARKS, "attn_mask"),
         renamed=as_open_clip,
     ),
+    "aesthetic": Layout("aesthetic predictor", ("layers.0.weight",)),
     "classifier": Layout("classifier", (LITE_MARK,), renamed=as_timm),
 }

@@ -19,14 +19,15 @@ class Record:
     """A file of pretrained weights.
 
     name: what users type, "vqgan/imagenet-f16-16384".
-    kind: of the network, "vqgan", "dvae" or "clip".
+    kind: of the network, "vqgan", "dvae", "clip" or "aesthetic".
     file: its name in the cache.
     size: in bytes; None if it is not known exactly.
     sha256: of the whole file; None if none is published.
     mirrors: https addresses of this very file, the most trusted first.
     licence: what is known of the terms.
     config: what the network is built from, JSON values only. For a CLIP: open_clip's name of the `model`, `quick_gelu`,
-        and the `mean` and `std` of its input.
+        the `mean` and `std` of its input, and how it takes whole pictures, if not as usual, by the names of open_clip's
+        PreprocessCfg: `interpolation`, `resize_mode` and `fill_color`.
     summary: one line for users.
     megabytes: the size as published, where `size` is not known.
     """
