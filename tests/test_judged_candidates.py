@@ -23,7 +23,7 @@ from clipgen.engine import models as loaded
 from clipgen.engine.inputs import Inputs
 from clipgen.engine.models import perceptor_of
 from clipgen.engine.optimise import optimise
-from clipgen.errors import UsageError
+from clipgen.errors import OutOfMemoryError, UsageError
 from clipgen.generators import GENERATORS
 from clipgen.judge.likeness import mean_likenesses
 from clipgen.outputs import metadata
@@ -214,6 +214,24 @@ def test_no_more_candidates_are_made_together_than_fit_into_memory(
     monkeypatch.setattr(Session, "pictures_together", lambda _self, _plan, most: min(most, 2))
     Session().make_best(plan(judges=(JUDGE,), steps=2), None, tmp_path, 3, 1)
     assert sizes == [2, 1]
+
+
+def test_candidates_that_do_not_fit_into_memory_together_are_made_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, by_redness: list[str]
+) -> None:
+    asked = plan(judges=(JUDGE,), steps=5)
+    usual, sizes = candidates.optimise_together, []
+    wanted = best_seeds(asked, 3, fake_models())
+
+    def short_of_memory(tasks: Sequence[Any], *rest: Any, **more: Any) -> Any:
+        sizes.append(len(tasks))
+        if len(tasks) > 1:
+            raise OutOfMemoryError("out of memory")
+        return usual(tasks, *rest, **more)
+
+    monkeypatch.setattr(candidates, "optimise_together", short_of_memory)
+    assert best_seeds(asked, 3, fake_models()) == wanted
+    assert sizes == [3, 1, 1, 1]
 
 
 def test_generate_returns_the_picture_of_the_best_seed(monkeypatch: pytest.MonkeyPatch, by_redness: list[str]) -> None:

@@ -21,8 +21,8 @@ from clipgen.core.contracts import Sink
 from clipgen.engine.forecast import JUDGING, Cost, Phase, phases_of
 from clipgen.engine.inputs import Inputs
 from clipgen.engine.models import Models, load_judges
-from clipgen.engine.optimise import Task, optimise_together
-from clipgen.errors import ClipgenError, Interrupted
+from clipgen.engine.optimise import Result, Task, optimise_together
+from clipgen.errors import ClipgenError, Interrupted, OutOfMemoryError
 from clipgen.judge.likeness import mean_likenesses
 from clipgen.judge.score import mean_similarities
 from clipgen.util.interrupts import Stop
@@ -31,6 +31,7 @@ SHARE = 0.2
 """Length of a candidate's run, as a fraction of the steps of the plan."""
 TOGETHER = 4
 """Maximum number of candidates made in lockstep."""
+STOPPED = "stopped while seeds were tried"
 
 Scorer = Callable[[Sequence[Image.Image]], list[float]]
 
@@ -86,9 +87,9 @@ def best_seeds(
         group = plans[start : start + together]
         tasks = [Task(short(each), inputs) for each in group]
         tasks[0] = replace(tasks[0], sinks=progress(_label(start, len(group), count)))
-        made = optimise_together(tasks, models, stop=stop, on_stage=on_stage)
+        made = _made(tasks, models, stop, on_stage)
         if stop and stop.asked:
-            raise Interrupted("stopped while seeds were tried")
+            raise Interrupted(STOPPED)
         whole = [(each, one) for each, one in zip(group, made, strict=True) if not isinstance(one, ClipgenError)]
         if not whole:
             raise next(one for one in made if isinstance(one, ClipgenError))
@@ -96,6 +97,23 @@ def best_seeds(
         scores = score([one.image for _, one in whole])
         found += [Candidate(each, given, judges) for (each, _), given in zip(whole, scores, strict=True)]
     return sorted(found, key=lambda candidate: -candidate.score)
+
+
+def _made(
+    tasks: Sequence[Task], models: Models, stop: Stop | None, on_stage: Callable[[str], None]
+) -> list[Result | ClipgenError]:
+    """Make pictures in lockstep, or one by one if together they do not fit into memory after all."""
+    try:
+        return optimise_together(tasks, models, stop=stop, on_stage=on_stage)
+    except OutOfMemoryError:
+        if len(tasks) == 1:
+            raise
+    made: list[Result | ClipgenError] = []
+    for task in tasks:
+        made += optimise_together([replace(task, sinks=())], models, stop=stop, on_stage=on_stage)
+        if stop and stop.asked:
+            raise Interrupted(STOPPED)
+    return made
 
 
 def _label(start: int, size: int, count: int) -> str:
