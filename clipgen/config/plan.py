@@ -196,7 +196,8 @@ class Plan:
         """The names of the files beside the init image."""
         targets = (row.detail for row in self.targets if row.is_file)
         masks = (row.mask for row in self.edit if row.is_file)
-        return (*targets, *masks, *(row.file for row in (*self.overlay, *self.init_tokens)))
+        tokens = (row.file for row in self.init_tokens)
+        return (*targets, *masks, *(row.file for row in self.overlay), *tokens)
 
     @property
     def published(self) -> Self:
@@ -205,8 +206,8 @@ class Plan:
         edit = tuple(row.published for row in self.edit)
         overlay = tuple(row.published for row in self.overlay)
         tokens = tuple(row.published for row in self.init_tokens)
-        named = {"init": Path(self.init).name, "targets": targets, "edit": edit, "overlay": overlay}
-        return replace(self, **named, init_tokens=tokens)
+        name = Path(self.init).name
+        return replace(self, init=name, targets=targets, edit=edit, overlay=overlay, init_tokens=tokens)
 
     @property
     def networks(self) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ from clipgen.config.settings import (
 )
 from clipgen.config.targets import APART
 from clipgen.config.timing import cross_fade_of, cutouts_of, losses_of, rates_of, timed_prompts
-from clipgen.config.tokens import code_count_of, size_of_tokens
+from clipgen.config.tokens import size_of_tokens
 from clipgen.config.unknown import unknown_in
 from clipgen.errors import UsageError, unknown_value
 from clipgen.util.devices import computes_bf16, gpu_count, pick_device
@@ -70,9 +70,7 @@ def resolve(
     generator = _generator(job, defaults.settings)
     size, size_notes = _fitted_size(job, preset, backend, generator.stride, init_size)
     if job.init_tokens is not None:
-        code_count_of(generator, backend)  # raises if it has none, even before the file is read
-    if tokens is not None:
-        size, size_notes = size_of_tokens(tokens, generator, backend, size if job.size else None)
+        size, size_notes = size_of_tokens(job, tokens, generator, backend, size)
     guides = shared(job, preset)
     steps = job.steps or steps_with(job.motion, defaults.steps * len(scenes_in(job.prompts)))
     lr, lr_schedule = rates_of(job, defaults.lr, steps)

@@ -15,6 +15,7 @@ from clipgen.util.text import quoted
 from clipgen.weights import registry
 
 if TYPE_CHECKING:
+    from clipgen.config.job import Job
     from clipgen.util.tokens import TokenGrid
 
 FLAG = "--init-tokens"
@@ -73,27 +74,27 @@ def no_tokens(flag: str, backend: str) -> UsageError:
     return UsageError(f"{flag}: backend {backend} has no tokens; {' and '.join(backends_with_tokens())} have")
 
 
-def code_count_of(generator: GeneratorSettings, backend: str) -> int:
-    """Return how many codes the network of a generator has; raises UsageError if it has no tokens."""
-    if (count := registry.code_count(generator.weights)) is None:
-        raise no_tokens(FLAG, backend)
-    return count
-
-
 def size_of_tokens(
-    tokens: TokenGrid, generator: GeneratorSettings, backend: str, asked: Size | None
+    job: Job, tokens: TokenGrid | None, generator: GeneratorSettings, backend: str, size: Size
 ) -> tuple[Size, list[str]]:
-    """Return the size of the picture of tokens, of which each is a cell, and a note about it.
+    """Return the size of the picture of the tokens of a job, of which each is a cell, and a note about it.
 
-    asked: the size that was typed, on the grid. Raises UsageError if it is another one, or if the network of the
-    generator has not these codes.
+    tokens: as they were read; None if they are yet to be, for `size`, which is the job's on the grid. Raises UsageError
+    if the job names another size, or if the network of the generator has not these codes.
     """
-    tokens.check(code_count_of(generator, backend), generator.weights, FLAG)
+    count = registry.code_count(generator.weights)
+    if count is None:
+        raise no_tokens(FLAG, backend)
+    if tokens is None:
+        return size, []
+    tokens.check(count, generator.weights, FLAG)
     columns, rows = tokens.size
-    size = columns * generator.stride, rows * generator.stride
-    if asked not in (None, size):
+    found = columns * generator.stride, rows * generator.stride
+    if job.size is not None and size != found:
         raise UsageError(
-            f"--size {asked[0]}x{asked[1]} is not the size of the {columns}x{rows} tokens of {FLAG}, which is "
-            f"{size[0]}x{size[1]} with {generator.weights}; leave --size out"
+            f"--size {size[0]}x{size[1]} is not the size of the {columns}x{rows} tokens of {FLAG}, which is "
+            f"{found[0]}x{found[1]} with {generator.weights}; leave --size out"
         )
-    return size, [f"size {size[0]}x{size[1]}, from the {columns}x{rows} tokens, taken as codes of {generator.weights}"]
+    return found, [
+        f"size {found[0]}x{found[1]}, from the {columns}x{rows} tokens, taken as codes of {generator.weights}"
+    ]

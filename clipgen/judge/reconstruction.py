@@ -28,7 +28,7 @@ Codes = np.ndarray[Any, np.dtype[np.int32]]
 class Usage:
     """Which codes of a codebook some pictures took."""
 
-    used: int
+    codes: int
     """How many different ones."""
     share: float
     """Of the codebook."""

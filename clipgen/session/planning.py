@@ -101,8 +101,8 @@ def change_plan(
         fields["size"], size_notes = refit(typed.size, plan.generator.stride, plan.backend)
         notes += size_notes
     if inputs.tokens:
-        asked = fields.get("size")
-        fields["size"], notes = size_of_tokens(inputs.tokens, plan.generator, plan.backend, asked)
+        asked = fields.get("size", plan.size)
+        fields["size"], notes = size_of_tokens(typed, inputs.tokens, plan.generator, plan.backend, asked)
         fields["init_tokens"] = typed.token_rows
     edit = (typed.edit,) if typed.edit else ()
     fields |= {"targets": typed.target_rows, "edit": edit, "templates": typed.templates, "overlay": typed.overlay_rows}
@@ -245,7 +245,7 @@ def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
     if "init" in changes:
         dropped = {"start": None} if changes["init"] else {"start": None, **UNEDITED}
     if "init_tokens" in changes:
-        dropped |= {"start": None} if changes["init_tokens"] else {"start": None, "init_weight": None}
+        dropped |= {"start": None} | ({"size": None} if changes["init_tokens"] else {"init_weight": None})
     bare = replace(job, clips=(), classifiers=(), network=None, start=None)
     other = replace(bare, **{name: changes[name] for name in ("backend", "preset") if name in changes})
     preset = chosen_preset(other)[0]
