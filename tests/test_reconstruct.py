@@ -169,7 +169,7 @@ def test_equal_pictures_have_no_finite_psnr(cli: Cli, monkeypatch: pytest.Monkey
         (("reconstruct",), "name pictures, or a folder of them, as in clipgen reconstruct photo.jpg"),
         (("reconstruct", "no.png"), "there is no file or folder no.png"),
         (("reconstruct", "bad.png"), "the picture 'bad.png' is damaged"),
-        (("reconstruct", "bad.png", "bad.png"), "1 more cannot be read either"),
+        (("reconstruct", "bad.png", "worse.png"), "1 more cannot be read either"),
         (("reconstruct", "p.png", "--backend", "pixels"), "backend pixels has no tokens; vqgan and dvae have"),
         (("reconstruct", "p.png", "--backend", "vqgam"), "did you mean vqgan?"),
         (
@@ -190,7 +190,8 @@ def test_equal_pictures_have_no_finite_psnr(cli: Cli, monkeypatch: pytest.Monkey
 )
 def test_what_is_wrong_is_one_line_and_writes_nothing(cli: Cli, args: tuple[str, ...], said: str) -> None:
     photo().save("p.png")
-    Path("bad.png").write_bytes(Path("p.png").read_bytes()[:90])
+    for name in ("bad.png", "worse.png"):
+        Path(name).write_bytes(Path("p.png").read_bytes()[:90])
     np.save("t.npy", np.full((2, 2), 8192))
     np.save("wide.npy", np.zeros((1024, 1024), np.int16))
     before = sorted(path.name for path in Path().iterdir())
