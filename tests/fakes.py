@@ -51,6 +51,16 @@ class FakeVQGAN(nn.Module):
     def lookup(self, indices: Tensor) -> Tensor:
         return self.codebook[indices].movedim(-1, 1)
 
+    @property
+    def code_count(self) -> int:
+        return len(self.codebook)
+
+    def codes_of(self, images: Tensor) -> Tensor:
+        return (self.encode(images).movedim(1, -1)[..., None, :] - self.codebook).square().sum(-1).argmin(-1)
+
+    def images_of(self, codes: Tensor) -> Tensor:
+        return self.decode(self.lookup(codes)).clamp(0, 1)
+
     def straight_through(self, latent: Tensor) -> Tensor:
         cells = latent.detach().movedim(1, -1)
         nearest = (cells[..., None, :] - self.codebook).square().sum(-1).argmin(-1)
@@ -77,6 +87,16 @@ class FakeDVAE(nn.Module):
     def decode(self, codes: Tensor) -> Tensor:
         assert torch.equal(codes.detach().sum(1), torch.ones_like(codes[:, 0]))
         return interpolate(torch.einsum("bkhw,kc->bchw", codes, self.colours), scale_factor=STRIDE)
+
+    @property
+    def code_count(self) -> int:
+        return self.vocab_size
+
+    def codes_of(self, images: Tensor) -> Tensor:
+        return self.encode(images).argmax(1)
+
+    def images_of(self, codes: Tensor) -> Tensor:
+        return self.decode(torch.nn.functional.one_hot(codes, self.vocab_size).movedim(-1, 1).float())
 
 
 class FakePerceptor(nn.Module):

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fakes import Cli, fake_models, plan
+from fakes import Cli, fake_models, job, plan
 from PIL import Image
 
-from clipgen.config.edits import EditSettings, parse_extension
+from clipgen.config.edits import parse_extension
 from clipgen.engine.run import Run
 from clipgen.errors import UsageError
 from clipgen.outputs.metadata import read_recipe
@@ -117,7 +117,7 @@ def test_what_is_transparent_may_change(tmp_path: Path) -> None:
     clear.putpixel((2, 1), (9, 9, 9, 0))
     clear.save(tmp_path / "mask.png")
     photo((6, 4)).save(tmp_path / "photo.png")
-    inputs, _ = load_inputs(str(tmp_path / "photo.png"), EditSettings(str(tmp_path / "mask.png")), ())
+    inputs, _ = load_inputs(job(init=str(tmp_path / "photo.png"), mask=str(tmp_path / "mask.png")))
     assert inputs.mask is not None
     found = np.asarray(inputs.mask)
     assert found[1, 2] == 255

@@ -116,7 +116,7 @@ RECORD = json.loads(made().to_json())
 PLACES = [place for place, _ in parts(RECORD) if place]
 LISTS = [place for place, value in parts(RECORD) if isinstance(value, list)]
 OWN_ADDED_LATER = {
-    **dict.fromkeys(("readings", "motion", "targets", "edit", "overlay"), ()),
+    **dict.fromkeys(("readings", "motion", "targets", "edit", "overlay", "init_tokens"), ()),
     "precision": "fp32",
     "init_noise": 0.0,
     "cross_fade": 0.0,

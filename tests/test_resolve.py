@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipgen.config.job import MAX_SIDE, Job
-from clipgen.config.presets import BACKENDS, PATTERNS, PRESETS, STARTS
+from clipgen.config.presets import BACKENDS, PATTERNS, PRESETS, STARTS, TOKENS
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import MAX_ASPECT, half, resolve, square
 from clipgen.errors import UsageError
@@ -54,7 +54,9 @@ def test_where_a_run_starts_follows_from_preset_and_init_image() -> None:
     for (preset, init), start in cases.items():
         plan, _ = resolve(Job(CAT, preset=preset, init=init))
         assert (plan.start, plan.init) == (start, init or "")
-    assert {*cases.values(), *PATTERNS} == set(STARTS)
+    plan, _ = resolve(Job(CAT, preset="starter", init_tokens="a.npy"))
+    assert (plan.start, plan.generator) == (TOKENS, PRESETS["starter"].guidance["noise"].generators["vqgan"].settings)
+    assert {*cases.values(), *PATTERNS, TOKENS} == set(STARTS)
 
 
 @pytest.mark.parametrize("name", PATTERNS)

@@ -9,6 +9,7 @@ import typer
 from clipgen import __version__
 from clipgen.cli.batch import batch
 from clipgen.cli.bench import bench
+from clipgen.cli.decode import decode
 from clipgen.cli.doctor import doctor
 from clipgen.cli.evaluate import evaluate
 from clipgen.cli.group import DEBUG_FLAG, DEFAULT_COMMAND, PromptOrCommand
@@ -17,6 +18,7 @@ from clipgen.cli.job_files import job
 from clipgen.cli.losses import losses
 from clipgen.cli.models import models
 from clipgen.cli.morph import morph
+from clipgen.cli.reconstruct import reconstruct
 from clipgen.cli.replay import replay
 from clipgen.cli.report import escape_what_cannot_be_shown
 from clipgen.cli.restyle import restyle
@@ -39,6 +41,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "info": info,
     "replay": replay,
     "sheet": sheet,
+    "reconstruct": reconstruct,
+    "decode": decode,
     "words": words,
     "losses": losses,
     "job": job,

@@ -17,6 +17,7 @@ from clipgen.cli.sessions import Opened, job_fields, open_for_job
 from clipgen.cli.sharing import SharingOptions
 from clipgen.cli.steering_options import SteeringOptions
 from clipgen.cli.target_options import TargetOptions
+from clipgen.cli.token_options import TokenOptions
 from clipgen.config.checks import check_whole
 from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts
@@ -99,6 +100,7 @@ def batch(
     steering: SteeringOptions,
     targets: BatchTargets,
     editing: EditOptions,
+    tokens: TokenOptions,
     engine: EngineOptions,
     models: ModelOptions,
     output: BatchOutput,
@@ -110,6 +112,7 @@ def batch(
     check_whole("--together", together, 1, MAX_TOGETHER)
     check_folder(output.out)
     fields = job_fields(picture, steering, engine, models) | targets.job_fields() | editing.job_fields()
+    fields |= tokens.job_fields()
     lines = prompt_lines(file)
     job = _first_job(lines, fields, engine.device)
     lines = share_of(lines, shard)

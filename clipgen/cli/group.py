@@ -42,6 +42,8 @@ MISSING = {
     "restyle": 'name a film and say what to make of it, as in clipgen restyle in.mp4 "in the style of Van Gogh"',
     "batch": "name a text file with a prompt on each line, as in clipgen batch prompts.txt",
     "train": "name one of these",
+    "reconstruct": "name pictures, or a folder of them, as in clipgen reconstruct photo.jpg",
+    "decode": "name a grid of tokens, as in clipgen decode tokens.npy",
     "sheet": "name a folder of pictures, or pictures, as in clipgen sheet outputs",
     **{name: _PICTURE.format(name) for name in ("resume", "info", "replay")},
 }

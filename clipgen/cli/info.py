@@ -15,6 +15,7 @@ from clipgen.config.prompts import scenes_in
 from clipgen.config.schedules import KEYFRAMES
 from clipgen.config.targets import APART
 from clipgen.config.timing import spelled_over, typed_anew
+from clipgen.config.tokens import FLAG
 from clipgen.session.planning import init_weight_of
 from clipgen.util.text import visible
 
@@ -74,6 +75,8 @@ def _planned(recipe: "Recipe") -> dict[str, str]:
         rows |= {"extend": ",".join(map(str, edit.extend))} if any(edit.extend) else {}
     for overlay in plan.overlay:
         rows["overlay"] = f"{overlay.file}, every {overlay.every} steps"
+    for tokens in plan.init_tokens:
+        rows |= {"init tokens": tokens.file, "tokens sha256": tokens.sha256, "init weight": f"{init_weight_of(plan):g}"}
     if plan.init:
         weight = f"{init_weight_of(plan):g}"
         rows |= {"init": plan.init, "init sha256": str(recipe.init_sha256), "init weight": weight}
@@ -101,4 +104,6 @@ def _reached(recipe: "Recipe") -> dict[str, str]:
 def _command(picture: Path, recipe: "Recipe") -> str:
     """Return a shell command; only the name of the file comes from outside this program."""
     name = f"./{picture}" if str(picture).startswith("-") else str(picture)
-    return f"clipgen replay {shlex.quote(name)}" + (" --init FILE" if recipe.plan.init else "")
+    return f"clipgen replay {shlex.quote(name)}" + (
+        " --init FILE" if recipe.plan.init else f" {FLAG} FILE" if recipe.plan.init_tokens else ""
+    )

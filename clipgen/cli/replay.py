@@ -14,10 +14,12 @@ from clipgen.cli.sessions import job_fields, open_for_plan
 from clipgen.cli.steering_options import SteeringOptions
 from clipgen.cli.story_options import StoryOptions
 from clipgen.cli.target_options import TargetOptions
+from clipgen.cli.token_options import TokenOptions
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
-from clipgen.config.presets import INIT
+from clipgen.config.presets import INIT, TOKENS
 from clipgen.config.prompts import parse_prompts
+from clipgen.config.tokens import FLAG
 from clipgen.errors import UsageError
 from clipgen.session.naming import check_out
 from clipgen.session.planning import change_plan
@@ -61,17 +63,19 @@ def replay(
     story: StoryOptions,
     targets: TargetOptions,
     editing: EditOptions,
+    tokens: TokenOptions,
     engine: ReplayEngine,
     models: ModelOptions,
     output: OutputOptions,
 ) -> None:
     """Make a picture again from the recipe inside it; options change single settings of the recipe."""
     check_out(output.out)
-    recipe = _recipe_of(picture, needs_init=parts.init is None and engine.start in (None, INIT))
+    begun = tokens.job_fields()
+    recipe = _recipe_of(picture, needs_init=parts.init is None and not begun and engine.start in (None, INIT))
     told, scenes = story.told(prompt, recipe.plan.text)
     changes = scenes | typed(prompts=None if told is None else parse_prompts(told))
     changes |= job_fields(parts, steering, engine, models, recipe.plan.backend)
-    changes |= {**targets.job_fields(), **changes} | editing.job_fields()
+    changes |= {**targets.job_fields(), **changes} | editing.job_fields() | begun
     _check_files(recipe.plan, changes)
     planned = change_plan(recipe.plan, changes, engine.device)
     output.notes().say(models.notes)
@@ -83,7 +87,7 @@ def replay(
         offline=models.offline,
         typed=Job(planned[0].prompts, planned[0].backend, **named),
     )
-    for doubt in _doubts(recipe, parts.init):
+    for doubt in (*_doubts(recipe, parts.init), *_other_tokens(recipe.plan, opened.plan)):
         opened.listener.note(doubt)
     try:
         opened.session.make_alone(opened.plan, opened.inputs, output.out)
@@ -113,9 +117,26 @@ def _check_files(plan: Plan, changes: Mapping[str, Any]) -> None:
         raise UsageError(
             f"the recipe has the overlay {quoted(plan.overlay[0].file)}, which is not inside it; add --overlay FILE"
         )
+    starts_otherwise = changes.keys() & {"init", "init_tokens"} or changes.get("start") not in (None, TOKENS)
+    if plan.init_tokens and not starts_otherwise:
+        [row] = plan.init_tokens
+        raise UsageError(
+            f"the recipe starts from the tokens {quoted(row.file)}, sha256 {row.sha256[:HASH_DIGITS]}..., which are "
+            f"not inside it; add {FLAG} FILE"
+        )
     edit = next(iter(plan.edit), None)
     if edit and edit.is_file and "mask" not in changes and changes.get("init"):
         raise UsageError(f"the recipe has the mask {quoted(edit.mask)}, which is not inside it; add --mask FILE")
+
+
+def _other_tokens(recorded: Plan, here: Plan) -> Iterator[str]:
+    """Warn about tokens that are not those of the recipe."""
+    for before, now in zip(recorded.init_tokens, here.init_tokens, strict=False):
+        if before.sha256 and before.sha256 != now.sha256:
+            yield (
+                f"warning: {FLAG} {now.file!r} is not the file that the first run started from: its sha256 begins with "
+                f"{now.sha256[:HASH_DIGITS]}, not {before.sha256[:HASH_DIGITS]}; the picture will differ"
+            )
 
 
 def _doubts(recipe: "Recipe", init: Path | None) -> Iterator[str]:

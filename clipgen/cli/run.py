@@ -11,6 +11,7 @@ from clipgen.cli.slips import oddities
 from clipgen.cli.steering_options import SteeringOptions
 from clipgen.cli.story_options import StoryOptions
 from clipgen.cli.target_options import TargetOptions
+from clipgen.cli.token_options import TokenOptions
 from clipgen.config.job import Job
 from clipgen.config.prompts import Prompt as Parsed
 from clipgen.config.prompts import parse_prompts
@@ -33,6 +34,7 @@ def run(
     story: StoryOptions,
     targets: TargetOptions,
     editing: EditOptions,
+    tokens: TokenOptions,
     engine: EngineOptions,
     models: ModelOptions,
     output: OutputOptions,
@@ -42,7 +44,8 @@ def run(
     Prints the path of the picture, and those of its films, on stdout.
     """
     told, scenes = story.told(prompt)
-    fields = job_fields(picture, steering, engine, models) | targets.job_fields() | editing.job_fields() | scenes
+    fields = job_fields(picture, steering, engine, models) | targets.job_fields() | editing.job_fields()
+    fields |= tokens.job_fields() | scenes
     fields["prompts"] = _prompts(told, fields.get("prompts"))
     if grid:
         make_grid(fields, grid, among, engine, models, output)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clipgen.config.job import Job
-from clipgen.config.presets import INIT, NOISE, PRESETS, UNCLIP, Guidance, Preset
+from clipgen.config.presets import INIT, NOISE, PRESETS, TOKENS, UNCLIP, Guidance, Preset
 from clipgen.config.prompts import scenes_in
 from clipgen.config.targets import MIX, MORPH, REGION, SUM
 from clipgen.errors import UsageError
@@ -12,7 +12,8 @@ from clipgen.errors import UsageError
 def guidance_of(job: Job, preset: Preset) -> tuple[Guidance, str]:
     """Return the settings for where the latent begins, and that start, one of STARTS. Raises UsageError."""
     alone = _without_unclip(job)
-    start = job.start or (INIT if job.init is not None else NOISE if alone else preset.start)
+    given = INIT if job.init is not None else TOKENS if job.init_tokens is not None else ""
+    start = job.start or given or (NOISE if alone else preset.start)
     moves = job.motion is not None and start != UNCLIP
     guidance = preset.moving_guidance if moves else preset.guidance_from(NOISE if alone and start == INIT else start)
     if guidance is None:

@@ -1,6 +1,7 @@
 """Validation of untrusted values, and of the JSON that holds them. Torch-free."""
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -28,6 +29,14 @@ def checked_number(flag: str, value: object, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise UsageError(f"{flag} must be a number from {low:g} to {high:g}, got {quoted(value)}")
     return float(value)
+
+
+def checked_path(flag: str, value: object, what: str) -> str:
+    """Return the path of a file as text; raises UsageError, which says what file it must be, if it can be none."""
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise UsageError(f"{flag} must be the path of {what}, got {quoted(value)}")
+    return path
 
 
 def checked_record(name: str, record: object, known: set[str]) -> dict[str, Any]:

@@ -22,18 +22,19 @@ PURE_NOISE = 20.0
 def init_weight(job: Job, preset: Preset) -> float:
     """Return how strongly a picture is held to its init image.
 
-    By default one that moves away from it is not, and less what the mask or the change of texts leaves open.
+    By default one that moves away from it is not, nor one that begins at tokens, and less what the mask or the change
+    of texts leaves open.
     """
     if job.init_weight is not None:
         return job.init_weight
     around = job.edit is not None and job.edit.inside == AROUND
     share = HOLD_AROUND if around else HOLD_CHANGED if job.blend == CHANGE else 1.0
-    return 0.0 if job.motion else share * preset.init_weight
+    return 0.0 if job.motion or job.init_tokens else share * preset.init_weight
 
 
 def hold_weight(job: Job, preset: Preset) -> float:
-    """Return the weight of the loss that holds a picture to its init image; 0 without one."""
-    return init_weight(job, preset) * preset.hold_scale if job.init else 0.0
+    """Return the weight of the loss that holds a picture to its init image or tokens; 0 without any."""
+    return init_weight(job, preset) * preset.hold_scale if job.can_be_held else 0.0
 
 
 def held_unclips(unclips: Sequence[UnclipSettings], weight: float) -> tuple[UnclipSettings, ...]:

@@ -1,18 +1,17 @@
 """A job: what was asked for, as one frozen, validated value with a JSON round trip. Torch-free."""
 
 import json
-import os
 import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
-from clipgen.config.checks import check_choice, check_whole, checked_number, checked_record, load_json
+from clipgen.config.checks import check_choice, check_whole, checked_number, checked_path, checked_record, load_json
 from clipgen.config.courses import check_cross_fade, checked_cutouts, checked_rates, checked_scenes
 from clipgen.config.edits import AROUND, FEATHER, NOWHERE, OVERLAY_EVERY, EditSettings, OverlaySettings, parse_extension
 from clipgen.config.losses import kind_of_loss
 from clipgen.config.motion import MotionSettings
 from clipgen.config.perceptor_names import checked_guides, checked_judges
-from clipgen.config.presets import AUTO, BACKENDS, DEFAULT_BACKEND, INIT, PRESETS, STARTS, Size
+from clipgen.config.presets import AUTO, BACKENDS, DEFAULT_BACKEND, PRESETS, Size
 from clipgen.config.prompts import (
     MAX_WEIGHT,
     Prompt,
@@ -24,6 +23,7 @@ from clipgen.config.prompts import (
 )
 from clipgen.config.settings import PRECISIONS, TypedLoss
 from clipgen.config.targets import APART, TargetSettings, check_blend, checked_targets
+from clipgen.config.tokens import TokenSettings, check_start
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 from clipgen.weights.registry import check_name
@@ -37,7 +37,7 @@ _LISTS = ("clips", "classifiers", "judges", "losses", "targets", "at")
 _LATER = (
     *_LISTS,
     *("network", "start", "precision", "init_noise", "tile", "first_cutouts", "motion", "cross_fade"),
-    *("blend", "templates", "mask", "extend", "feather", "inside", "overlay", "overlay_every"),
+    *("blend", "templates", "mask", "extend", "feather", "inside", "overlay", "overlay_every", "init_tokens"),
 )
 """Fields that a record omits when they are unset, so that it reads the same with and without them."""
 
@@ -107,6 +107,8 @@ class Job:
     """An image file that is laid over the picture every few steps, where it is not transparent."""
     overlay_every: int | None = None
     """How many steps; None for OVERLAY_EVERY."""
+    init_tokens: str | None = None
+    """Path of the tokens that the latent begins at, a .npy file."""
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts, alone=not self.targets)
@@ -126,7 +128,10 @@ class Job:
         if self.lr is not None:
             object.__setattr__(self, "lr", checked_rates(self.lr))
         if self.init is not None:
-            object.__setattr__(self, "init", _checked_init(self.init))
+            object.__setattr__(self, "init", checked_path("--init", self.init, "an image file"))
+        if self.init_tokens is not None:
+            tokens = checked_path("--init-tokens", self.init_tokens, "a .npy file")
+            object.__setattr__(self, "init_tokens", tokens)
         self._check_init_numbers()
         object.__setattr__(self, "clips", checked_guides("--clip", "clip", self.clips))
         object.__setattr__(self, "classifiers", checked_guides("--perceptor", "classifier", self.classifiers))
@@ -134,14 +139,14 @@ class Job:
         if self.network is not None:
             backend = self.backend or DEFAULT_BACKEND
             check_name(f"--{backend}", self.network, backend)
-        self._check_start()
+        check_start(self.start, self.init, self.init_tokens)
         if self.precision is not None:
             check_choice("--precision", self.precision, PRECISIONS)
         for name in ("tile", "templates"):
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"--{name} must be true or false, got {quoted(getattr(self, name))}")
         object.__setattr__(self, "motion", MotionSettings.of(self.motion))
-        object.__setattr__(self, "losses", _checked_losses(self.losses, has_init=self.init is not None))
+        object.__setattr__(self, "losses", _checked_losses(self.losses, has_init=self.can_be_held))
         object.__setattr__(self, "targets", checked_targets(self.targets))
         check_blend(self.blend or APART, self.prompts, self.target_rows, has_init=self.init is not None)
         self._check_edit()
@@ -174,6 +179,16 @@ class Job:
         return () if self.overlay is None else (OverlaySettings(self.overlay, every),)
 
     @property
+    def token_rows(self) -> tuple[TokenSettings, ...]:
+        """The tokens that the latent begins at, if there are any."""
+        return () if self.init_tokens is None else (TokenSettings(self.init_tokens),)
+
+    @property
+    def can_be_held(self) -> bool:
+        """Whether the latent begins at something that the picture can be held to."""
+        return self.init is not None or self.init_tokens is not None
+
+    @property
     def target_rows(self) -> tuple[TargetSettings, ...]:
         """The targets beside the texts."""
         return tuple(map(TargetSettings.parse, self.targets))
@@ -184,17 +199,8 @@ class Job:
             if value is None:
                 continue
             object.__setattr__(self, name, checked_number(flag, value, 0.0, most))
-            if value and self.init is None:
+            if value and not (self.can_be_held if name == "init_weight" else self.init):
                 raise UsageError(f"{flag} {value:g} needs an init image; add --init FILE")
-
-    def _check_start(self) -> None:
-        if self.start is None:
-            return
-        check_choice("--start", self.start, STARTS)
-        if self.start == INIT and self.init is None:
-            raise UsageError(f"--start {INIT} needs an init image; add --init FILE")
-        if self.start != INIT and self.init is not None:
-            raise UsageError(f"--start {self.start} and --init {quoted(self.init)} exclude each other; leave one out")
 
     @property
     def text(self) -> str:
@@ -262,10 +268,3 @@ def _checked_losses(losses: object, *, has_init: bool) -> tuple[str, ...]:
         if kind_of_loss("--loss", name).needs_init and not has_init:
             raise UsageError(f"--loss {name} needs an init image; add --init FILE")
     return tuple(map(str, read))
-
-
-def _checked_init(init: object) -> str:
-    path = os.fspath(init) if isinstance(init, os.PathLike) else init
-    if not isinstance(path, str) or not path or "\0" in path:
-        raise UsageError(f"--init must be the path of an image file, got {quoted(init)}")
-    return path

@@ -14,7 +14,7 @@ from clipgen.config.job import MAX_SEED, MAX_STEPS, checked_size
 from clipgen.config.keyframes import Keyframes
 from clipgen.config.losses import kind_of_loss
 from clipgen.config.motion import MotionSettings
-from clipgen.config.presets import BACKENDS, PRESETS, STARTS, Size
+from clipgen.config.presets import BACKENDS, INIT, PRESETS, STARTS, TOKENS, Size
 from clipgen.config.prompts import Prompt, check_prompts, prompt_from_record, prompt_record, scenes_in, spell_prompts
 from clipgen.config.records import added_later, read_fields
 from clipgen.config.schedules import ALWAYS, Schedule
@@ -30,6 +30,7 @@ from clipgen.config.settings import (
     check_model,
 )
 from clipgen.config.targets import APART, CHANGE, MAX_TARGETS, TargetSettings, check_blend
+from clipgen.config.tokens import TokenSettings
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 
@@ -92,6 +93,8 @@ class Plan:
     """What is laid over the picture every few steps; at most one."""
     motion: tuple[MotionSettings, ...] = added_later(())
     """How the picture moves during the run; at most one, and none with an unCLIP, which enlarges a still picture."""
+    init_tokens: tuple[TokenSettings, ...] = added_later(())
+    """The tokens that the latent begins at; at most one grid."""
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts, alone=not self.targets)
@@ -112,6 +115,7 @@ class Plan:
         check_whole("plan: the number of motion", len(self.motion), 0, 1)
         check_whole("plan: the number of edits", len(self.edit), 0, 1)
         check_whole("plan: the number of overlays", len(self.overlay), 0, 1)
+        check_whole("plan: the number of token grids", len(self.init_tokens), 0, 1)
         check_whole("plan: the number of targets", len(self.targets), 0, MAX_TARGETS)
         check_blend(self.blend, self.prompts, self.targets, has_init=bool(self.init))
         check_whole("plan: the number of perceptors", len(self.perceptors), 1, MAX_PARTS)
@@ -119,8 +123,8 @@ class Plan:
             check_model("a judge", judge)
             if judge in [row.weights for row in self.perceptors]:
                 raise UsageError(f"plan: {judge} cannot be both guide and judge")
-        if (self.start == "init") != bool(self.init):
-            raise UsageError("plan: a run starts at an init image if it has one, and only then")
+        if (self.start == INIT, self.start == TOKENS) != (bool(self.init), bool(self.init_tokens)):
+            raise UsageError("plan: a run starts at an init image or at tokens if it has them, and only then")
         if self.edit and not self.init:
             raise UsageError("plan: an edit needs an init image")
         for share in self.cutout_schedule.values:
@@ -196,7 +200,9 @@ class Plan:
     def files(self) -> tuple[str, ...]:
         """The names of the files beside the init image."""
         targets = (row.detail for row in self.targets if row.is_file)
-        return (*targets, *(row.mask for row in self.edit if row.is_file), *(row.file for row in self.overlay))
+        masks = (row.mask for row in self.edit if row.is_file)
+        tokens = (row.file for row in self.init_tokens)
+        return (*targets, *masks, *(row.file for row in self.overlay), *tokens)
 
     @property
     def published(self) -> Self:
@@ -204,7 +210,9 @@ class Plan:
         targets = tuple(row.published for row in self.targets)
         edit = tuple(row.published for row in self.edit)
         overlay = tuple(row.published for row in self.overlay)
-        return replace(self, init=Path(self.init).name, targets=targets, edit=edit, overlay=overlay)
+        tokens = tuple(row.published for row in self.init_tokens)
+        name = Path(self.init).name
+        return replace(self, init=name, targets=targets, edit=edit, overlay=overlay, init_tokens=tokens)
 
     @property
     def networks(self) -> tuple[str, ...]:

@@ -21,10 +21,10 @@ STARTER, PHOTO, DRAFT, STANDARD, BEST = "starter", "photo", "draft", "standard",
 LOCAL = (STARTER, PHOTO)
 """The presets whose models come with the installation, and are quick on a CPU."""
 DEFAULT_BACKEND = "vqgan"
-NOISE, UNCLIP, INIT = "noise", "unclip", "init"
+NOISE, UNCLIP, INIT, TOKENS = "noise", "unclip", "init", "tokens"
 PATTERNS = ("perlin", "gradient", "snow")
-"""The keys of `clipgen.steering.starts.PATTERNS`; their settings are those of NOISE."""
-STARTS = (NOISE, UNCLIP, INIT, *PATTERNS)
+"""The keys of `clipgen.steering.starts.PATTERNS`; their settings, like those of TOKENS, are those of NOISE."""
+STARTS = (NOISE, UNCLIP, INIT, *PATTERNS, TOKENS)
 """Where a latent can begin."""
 
 Size = tuple[int, int]
@@ -96,7 +96,7 @@ class Preset:
 
     def guidance_from(self, start: str) -> Guidance | None:
         """Return the settings for a start, one of STARTS; None if the preset has none."""
-        return self.guidance.get(NOISE if start in PATTERNS else start)
+        return self.guidance.get(NOISE if start in (*PATTERNS, TOKENS) else start)
 
     @property
     def moving_guidance(self) -> Guidance:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from clipgen.config.beginnings import guidance_of
 from clipgen.config.classes import things_in
@@ -39,20 +40,26 @@ from clipgen.config.settings import (
 )
 from clipgen.config.targets import APART
 from clipgen.config.timing import cross_fade_of, cutouts_of, losses_of, rates_of, timed_prompts
+from clipgen.config.tokens import size_of_tokens
 from clipgen.config.unknown import unknown_in
 from clipgen.errors import UsageError, unknown_value
 from clipgen.util.devices import computes_bf16, gpu_count, pick_device
 from clipgen.weights import registry
 
+if TYPE_CHECKING:
+    from clipgen.util.tokens import TokenGrid
+
 MAX_ASPECT = 8.0
 """Largest aspect ratio that is taken over from an init image."""
 
 
-def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tuple[Plan, list[str]]:
+def resolve(
+    job: Job, init_size: Size | None = None, device: str = "auto", tokens: TokenGrid | None = None
+) -> tuple[Plan, list[str]]:
     """Fill in every setting of a job and round its size to the latent grid.
 
     init_size: (width, height) of the init image, whose aspect ratio is used if the job names no size.
-    device: where the job will run, as for `--device`.
+    device: where the job will run, as for `--device`. tokens: those that the job names, of which each is a cell.
     Returns the plan, and one line for each decision made on the user's behalf. Raises UsageError.
     """
     name, reason = chosen_preset(job, device)
@@ -64,6 +71,8 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
     defaults = guidance.generators[backend]
     generator = _generator(job, defaults.settings)
     size, size_notes = _fitted_size(job, preset, backend, generator.stride, init_size)
+    if job.init_tokens is not None:
+        size, size_notes = size_of_tokens(job, tokens, generator, backend, size)
     guides = shared(job, preset)
     steps = job.steps or steps_with(job.motion, defaults.steps * len(scenes_in(job.prompts)))
     lr, lr_schedule = rates_of(job, defaults.lr, steps)
@@ -98,6 +107,7 @@ def resolve(job: Job, init_size: Size | None = None, device: str = "auto") -> tu
         templates=job.templates,
         edit=(job.edit,) if job.edit else (),
         overlay=job.overlay_rows,
+        init_tokens=job.token_rows,
         cross_fade=cross_fade_of(job, steps),
     )
     plan, precision_notes = with_precision(plan, device)
@@ -206,7 +216,7 @@ def refit(size: Size, stride: int, backend: str) -> tuple[Size, list[str]]:
 
 
 def _backend(job: Job, preset: Preset) -> str:
-    return job.backend or (DEFAULT_BACKEND if job.network else preset.backend)
+    return job.backend or (DEFAULT_BACKEND if job.network or job.init_tokens else preset.backend)
 
 
 def _generator(job: Job, settings: GeneratorSettings) -> GeneratorSettings:

@@ -84,7 +84,7 @@ class Benchmark:
         # As many steps as there can be, so that schedules stay where they begin.
         self._device, self._plan = models.device, replace(plan, steps=MAX_STEPS, unclip=())
         plans = [replace(self._plan, seed=(plan.seed + k)) for k in range(pictures)]
-        with memory_errors(plan), usual_modes():
+        with memory_errors(plan.backend), usual_modes():
             self._run = Run(plans, models)
             self._loops: dict[str, Callable[[], object]] = {CLIPGEN: self._step}
             if classic:
@@ -99,7 +99,7 @@ class Benchmark:
         """Return the speed of each loop, after a step of each to warm up; the loops take turns in each round."""
         added: dict[str, int] = {}
         rates: dict[str, list[float]] = {name: [] for name in self._loops}
-        with memory_errors(self._plan), usual_modes():
+        with memory_errors(self._plan.backend), usual_modes():
             for name, step in self._loops.items():
                 step()
                 with MemoryMeter() as meter:
@@ -147,5 +147,5 @@ def classic_loop(plan: Plan, models: Models) -> ClassicLoop:
     clips = [each for each in seen if isinstance(each, CLIPPerceptor)]
     if len(clips) != len(seen):
         raise UsageError("the classic loop is guided by CLIPs alone; compare with --preset starter or draft")
-    with memory_errors(plan), usual_modes():
+    with memory_errors(plan.backend), usual_modes():
         return ClassicLoop(models.network, clips, plan.text, plan.size, plan.cutouts, plan.seed)

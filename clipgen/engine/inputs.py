@@ -1,4 +1,4 @@
-"""The images that a run is given, loaded."""
+"""The images and tokens that a run is given, loaded."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import device
 
+    from clipgen.util.tokens import TokenGrid
+
 
 @dataclass(frozen=True)
 class Inputs:
-    """The loaded images of one plan."""
+    """The loaded images and tokens of one plan."""
 
     init: Image | None = None
     """RGB, already extended."""
@@ -25,6 +27,8 @@ class Inputs:
     """RGB: where the latent begins, if not at the init image, to which the picture is then held."""
     overlay: Image | None = None
     """RGBA: what is laid over the picture."""
+    tokens: TokenGrid | None = None
+    """The codes that the latent begins at."""
     targets: tuple[Image, ...] = ()
     """RGB, for each target of the plan that is a file, in their order; masks of regions are grey."""
 
@@ -42,7 +46,7 @@ class Inputs:
 def given_by(inputs: Sequence[Inputs], size: tuple[int, int], on: device) -> Given:
     """Return the images of pictures of `size` (width, height) that are made together; all or none have an init image.
 
-    They have the same targets.
+    They have the same tokens and targets.
     """
     import torch
 
@@ -55,4 +59,6 @@ def given_by(inputs: Sequence[Inputs], size: tuple[int, int], on: device) -> Giv
     init, mask, begin = (torch.cat(images) if images else None for images in (inits, masks, begun))
     over = inputs[0].overlay
     laid = to_tensor(over, size).to(on) if over else None
-    return Given(init, mask, begin if any(each.begun for each in inputs) else None, laid, targets)
+    grid = inputs[0].tokens
+    tokens = torch.from_numpy(grid.codes).long()[None].to(on) if grid else None
+    return Given(init, mask, begin if any(each.begun for each in inputs) else None, laid, tokens, targets)

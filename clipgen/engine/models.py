@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from threading import Lock
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from clipgen.engine.precision import lower_
 from clipgen.errors import OutOfMemoryError, UsageError
 from clipgen.generators import GENERATORS
 from clipgen.generators.networks import build_network
+from clipgen.generators.tokens import Tokenizer
 from clipgen.perceptors.classifier import ClassifierPerceptor, build_classifier
 from clipgen.perceptors.clip import build_perceptor
 from clipgen.util.devices import fallback_note, in_single, pick_device
@@ -55,14 +57,10 @@ def load_models(plan: Plan, device: str | torch.device = "auto", note: Note = la
     Nothing is downloaded: missing files raise WeightsMissingError, which names the command that gets them.
     """
     device = torch.device(pick_device(str(device)))
-
-    def ready(module: Loaded) -> Loaded:
-        in_single(module, device)
-        return module.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
-
+    ready = partial(_ready, device=device)
     if (said := fallback_note(device)) is not None:
         note(said)
-    with memory_errors(plan), usual_modes(), _loading, torch.random.fork_rng([device] if device.type == "cuda" else []):
+    with memory_errors(plan.backend), _building(device):
         network = ready(_generator(plan, note))
         seen = {name: ready(perceptor_of(name, note)) for name in dict.fromkeys(row.weights for row in plan.perceptors)}
         guides = tuple(Guide(_scaled(seen[row.weights], row), row) for row in plan.perceptors)
@@ -73,6 +71,28 @@ def load_models(plan: Plan, device: str | torch.device = "auto", note: Note = la
         models = Models(network, guides, device, unclip)
         compute_in_(models, plan.precision)
     return models
+
+
+def load_tokenizer(name: str, device: torch.device, note: Note = lambda _line: None) -> Tokenizer:
+    """Load an autoencoder with a codebook, frozen, as `load_models` does. Raises UsageError for any other network."""
+    with memory_errors(name.split("/")[0]), _building(device):
+        network = _ready(build_network(load(name, note)), device)
+    if not isinstance(network, Tokenizer):
+        raise UsageError(f"{name} has no tokens; use a VQGAN or a dVAE")
+    return network
+
+
+def _ready(module: Loaded, device: torch.device) -> Loaded:
+    """Return a module frozen and on a device."""
+    in_single(module, device)
+    return module.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
+
+
+@contextmanager
+def _building(device: torch.device) -> Iterator[None]:
+    """Build networks, in the usual modes, and put the state of torch's random generators back."""
+    with usual_modes(), _loading, torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield
 
 
 def compute_in_(models: Models, precision: str) -> None:
@@ -127,12 +147,12 @@ def perceptor_of(name: str, note: Note = lambda _line: None) -> Any:
 
 
 @contextmanager
-def memory_errors(plan: Plan) -> Iterator[None]:
+def memory_errors(backend: str, way_out: str = "a smaller --size or fewer --cutouts") -> Iterator[None]:
     """Turn running out of memory, on the machine or the GPU, into an OutOfMemoryError."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not is_memory_error(error):
             raise
-        message = f"out of memory with backend {plan.backend}; try a smaller --size or fewer --cutouts"
+        message = f"out of memory with backend {backend}; try {way_out}"
         raise OutOfMemoryError(message) from error

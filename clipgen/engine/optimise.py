@@ -142,7 +142,7 @@ def optimise_together(
     token = stop or Stop()
     with usual_modes(), ExitStack() as holding:
         try:
-            with memory_errors(tasks[0].plan):
+            with memory_errors(tasks[0].plan.backend):
                 run = _begin(tasks, models, token, on_stage)
                 holding.enter_context(held_back(token, KEEPING if tasks[0].keeper else STOPPING))
                 _advance(run, tasks, watches, token)

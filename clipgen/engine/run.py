@@ -24,6 +24,7 @@ from clipgen.engine.models import Models, proposal_module
 from clipgen.engine.objective import objective_of
 from clipgen.engine.recovery import Recovery
 from clipgen.engine.snapshot import Snapshot, copy_rows, restore_, tensors_of
+from clipgen.engine.tokens import start_from_tokens_, with_tokens_decoded
 from clipgen.errors import DivergedError, OutOfMemoryError
 from clipgen.steering.given import Given
 from clipgen.steering.masks import SHARE_OF_WINDOW, edit_of_plan, erased
@@ -59,7 +60,8 @@ class Run:
         self._plan, self._models = plans[0], models
         self._stop = stop or Stop()
         self._seeds = [plan.seed for plan in plans]
-        given = erased(self._plan, given or Given())
+        given = with_tokens_decoded(self._plan, given or Given(), models.network, len(plans))
+        given = erased(self._plan, given)
         self._edit = edit_of_plan(self._plan, given)
         prompts = [plan.to_propose for plan in plans]
         shown = self._edit.shown if self._edit else given.init
@@ -170,8 +172,11 @@ class Run:
         return loop
 
     def _start_(self, given: Given) -> None:
-        """Start the latents from the init images, or from the proposed images, and from noise where there are none."""
+        """Start the latents from tokens, init images or proposed images, and from noise where there are none."""
         generator = self.loop.generator
+        if given.tokens is not None:
+            start_from_tokens_(self._plan, generator, given.tokens, len(self._seeds))
+            return
         begun = first_images(self._plan, given, self._between.size, self._seeds)
         if begun is not None:
             encoder_of(generator).start_from_images_(begun.to(self._models.device))

@@ -22,6 +22,8 @@ PATCH = 4
 CERTAINTY = 4.0
 """Standard deviation of a cell's logits at the start from an image: large enough for most of the image to survive the
 Gumbel noise of the first steps."""
+LEAD = 0.01
+"""How far the logit of a given token is above that of the next likeliest code."""
 START_TEMPERATURE = 1.0
 END_TEMPERATURE = 0.25
 
@@ -70,6 +72,18 @@ class DVAEGenerator:
         """
         with torch.no_grad():
             self._start_from_(picture_by_picture(self._standardised, images))
+
+    def start_from_tokens_(self, tokens: Tensor) -> None:
+        """Start from the encoder's logits for the picture of tokens (B, h, w), with the tokens as the likeliest codes.
+
+        Where the encoder would choose another code, that one gets the logit of the token. Logits that know of the token
+        alone would be so certain that no gradient reached another code.
+        """
+        with torch.no_grad():
+            logits = picture_by_picture(self._standardised, picture_by_picture(self._network.images_of, tokens))
+            highest, likeliest = logits.max(1, keepdim=True)
+            logits.scatter_(1, likeliest, logits.gather(1, tokens[:, None]))
+            self._start_from_(logits.scatter_(1, tokens[:, None], highest + LEAD))
 
     def reencode_(self, images: Tensor, rest: Tensor | float = 0.0) -> Tensor:
         with torch.no_grad():

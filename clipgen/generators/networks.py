@@ -18,7 +18,7 @@ from dall_e import Encoder as DallEEncoder
 from dall_e.utils import logit_laplace_eps
 from taming.modules.diffusionmodules import model as taming
 from torch import Tensor, nn
-from torch.nn.functional import pixel_shuffle, pixel_unshuffle, silu
+from torch.nn.functional import one_hot, pixel_shuffle, pixel_unshuffle, silu
 
 from clipgen import weights
 from clipgen.errors import ClipgenError, UsageError
@@ -143,6 +143,19 @@ class VQGANNetwork(nn.Module):
         drawn = pixel_shuffle(self.decoder(self.post_quant_conv(codes)), self.block)
         return (drawn + 1) / 2
 
+    @property
+    def code_count(self) -> int:
+        """The size of the codebook."""
+        return len(self.codebook)
+
+    def codes_of(self, images: Tensor) -> Tensor:
+        """Encode images (B, 3, H, W) in [0, 1] as the indices (B, h, w) of codes."""
+        return self.nearest(self.encode(images))
+
+    def images_of(self, codes: Tensor) -> Tensor:
+        """Decode indices (B, h, w) of codes to images (B, 3, H, W) in [0, 1]."""
+        return self.decode(self.lookup(codes)).clamp(0, 1)
+
 
 class DVAENetwork(nn.Module):
     """DALL-E's discrete VAE.
@@ -183,6 +196,20 @@ class DVAENetwork(nn.Module):
         mean, _ = self.statistics(codes)
         images: Tensor = (torch.sigmoid(mean) - logit_laplace_eps) / (1 - 2 * logit_laplace_eps)
         return images
+
+    @property
+    def code_count(self) -> int:
+        """The size of the vocabulary."""
+        return self.vocab_size
+
+    def codes_of(self, images: Tensor) -> Tensor:
+        """Encode images (B, 3, H, W) in [0, 1] as the indices (B, h, w) of the likeliest codes."""
+        return self.encode(images).argmax(1)
+
+    def images_of(self, codes: Tensor) -> Tensor:
+        """Decode indices (B, h, w) of codes to images (B, 3, H, W) in [0, 1]."""
+        vectors = one_hot(codes, self.vocab_size).movedim(-1, 1).float()
+        return self.decode(vectors).clamp(0, 1)
 
 
 Network = VQGANNetwork | DVAENetwork

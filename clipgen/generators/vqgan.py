@@ -34,10 +34,8 @@ class VQGANGenerator:
     def __init__(
         self, network: "VQGANNetwork", batch: int, size: tuple[int, int], settings: "GeneratorSettings"
     ) -> None:
-        codebook = network.codebook
-        self._network, self._settings = network, settings
-        self._low = codebook.amin(0)[None, :, None, None]
-        self._high = codebook.amax(0)[None, :, None, None]
+        self._network, self._settings, codebook = network, settings, network.codebook
+        self._low, self._high = (bound(0)[None, :, None, None] for bound in (codebook.amin, codebook.amax))
         shape = (batch, codebook.shape[1], size[1] // network.stride, size[0] // network.stride)
         self._latent = Pyramid(shape, codebook.device, settings.levels)
         self._start = self._latent.value().detach()
@@ -67,6 +65,9 @@ class VQGANGenerator:
         with torch.no_grad():
             self._start_from_(picture_by_picture(self._network.encode, images))
 
+    def start_from_tokens_(self, tokens: Tensor) -> None:
+        self._start_from_(self._network.lookup(tokens))
+
     def reencode_(self, images: Tensor, rest: Tensor | float = 0.0) -> Tensor:
         with torch.no_grad():
             encoded = picture_by_picture(self._network.encode, images)
@@ -79,10 +80,8 @@ class VQGANGenerator:
         """Do nothing: decoding is deterministic."""
 
     def decode(self) -> Tensor:
-        return picture_by_picture(self._decode, self._latent.value())
-
-    def _decode(self, latent: Tensor) -> Tensor:
-        return clamp_with_grad(self._network.decode(self._network.straight_through(latent)))
+        codes = picture_by_picture(self._network.straight_through, self._latent.value())
+        return clamp_with_grad(picture_by_picture(self._network.decode, codes))
 
     def project_(self) -> None:
         self._latent.clamp_(self._low, self._high)

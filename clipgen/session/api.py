@@ -31,7 +31,6 @@ from clipgen.session.planning import change_plan, plan_job, random_seed
 from clipgen.session.result import Result
 from clipgen.session.session import Session
 from clipgen.util.devices import pick_device
-from clipgen.util.images import upright_rgb
 from clipgen.util.interrupts import Stop
 from clipgen.util.streams import Forgiving
 from clipgen.util.text import one_line
@@ -90,9 +89,8 @@ def _planned(
 ) -> tuple[Plan, Inputs, list[str], dict[str, Any]]:
     """Return the plan, its images, notes, and the part of the record that describes the plan."""
     fields, given = job_fields(settings, prompt)
-    given = None if given is None else upright_rgb(given)
     if isinstance(prompt, Plan):
-        same = {"init": prompt.init} if prompt.init and "start" not in fields else {}
+        same = {"init": prompt.init} if prompt.init and not {"start", "init_tokens"} & fields.keys() else {}
         plan, inputs, notes = change_plan(prompt, same | fields, device, given)
     elif isinstance(prompt, Job):
         plan, inputs, notes = plan_job(replace(prompt, **fields), device, given)
@@ -100,7 +98,9 @@ def _planned(
         job = Job(**{"seed": random_seed(), "prompts": fields.get("prompts") or parse_prompts(prompt), **fields})
         plan, inputs, notes = plan_job(job, device, given)
     described = (
-        describe_plan(plan, file_digest(inputs.init)) if given is None else described_as(plan, hash_image(given))
+        describe_plan(plan, file_digest(inputs.init))
+        if given.init is None
+        else described_as(plan, hash_image(given.init))
     )
     return plan, inputs, notes, described
 

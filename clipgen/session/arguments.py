@@ -6,9 +6,11 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, TypedDict
 
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from clipgen.config.courses import parse_cutouts, parse_rate
@@ -19,9 +21,11 @@ from clipgen.config.plan import Plan
 from clipgen.config.presets import BACKENDS
 from clipgen.config.prompts import Prompt, parse_prompts
 from clipgen.config.stories import begins_at_once, with_scenes
+from clipgen.engine.inputs import Inputs
 from clipgen.errors import ClipgenError, UsageError, unknown_value
-from clipgen.util.images import load_image, main_colours
+from clipgen.util.images import load_image, main_colours, upright_rgb
 from clipgen.util.text import quoted
+from clipgen.util.tokens import TokenGrid
 
 
 class Settings(TypedDict, total=False):
@@ -86,6 +90,8 @@ class Settings(TypedDict, total=False):
     """An image file that is laid over the picture every few steps, where it is not transparent."""
     overlay_every: int | None
     """How many steps."""
+    init_tokens: str | os.PathLike[str] | ArrayLike | None
+    """Start from these tokens: a .npy file, or an array, tensor or nested lists, which a recipe names "array"."""
     at: Sequence[tuple[int | float | str, str]]
     """Scenes that begin at chosen steps or parts of the run: [(200, "autumn"), ("75%", "winter")]."""
     cross_fade: int | float | str | None
@@ -107,8 +113,8 @@ _SPELLED_OTHERWISE = {
 _FLAG = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?: ([A-Z]+)\b)?")
 
 
-def job_fields(settings: Mapping[str, Any], prompt: str | Job | Plan = "") -> tuple[dict[str, Any], Image.Image | None]:
-    """Return the fields of a job that settings mean beside a prompt, and the init image if it is an object.
+def job_fields(settings: Mapping[str, Any], prompt: str | Job | Plan = "") -> tuple[dict[str, Any], Inputs]:
+    """Return the fields of a job that settings mean beside a prompt, and the init image or tokens that are objects.
 
     Raises UsageError.
     """
@@ -126,10 +132,15 @@ def job_fields(settings: Mapping[str, Any], prompt: str | Job | Plan = "") -> tu
     if isinstance(fields.get("prompts"), str):
         fields["prompts"] = parse_prompts(fields["prompts"])
     fields |= {"losses": tuple(map(with_colours, fields["losses"]))} if fields.get("losses") else {}
-    image = fields.get("init")
-    if not isinstance(image, Image.Image):
-        return fields, None
-    return {**fields, "init": "image"}, image
+    image, tokens = fields.get("init"), fields.get("init_tokens")
+    named: dict[str, str] = {}
+    given = Inputs()
+    if isinstance(image, Image.Image):
+        named, given = {"init": "image"}, Inputs(upright_rgb(image))
+    if tokens is not None and not isinstance(tokens, str | os.PathLike):
+        named |= {"init_tokens": "array"}
+        given = replace(given, tokens=TokenGrid.of(tokens, "--init-tokens"))
+    return fields | named, given
 
 
 def _timed(fields: dict[str, Any], prompt: str | Job | Plan) -> dict[str, Any]:

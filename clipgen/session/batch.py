@@ -113,7 +113,7 @@ class Batch:
 
     def _plan(self, asked: Asked) -> Plan:
         job = replace(self._template, prompts=parse_prompts(asked.text), **dict(asked.settings))
-        plan, notes = resolve(job, self._inputs.size, self._device)
+        plan, notes = resolve(job, self._inputs.size, self._device, self._inputs.tokens)
         for note in notes:
             self._listener.note(note)
         return with_digests(plan, self._inputs)

@@ -1,21 +1,24 @@
-"""The image files that a job names, read and made ready: extended, masked, and with the hashes of their files."""
+"""The files that a job names, read and made ready: images are extended and masked, and the hashes of files kept."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from os.path import lexists  # which is False, and no error, for a name that no file can have
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clipgen.config.edits import EditSettings, OverlaySettings, Sides
+from clipgen.config.edits import EditSettings, Sides
+from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.targets import PLACES, REGION, TARGET_KINDS, TargetSettings
+from clipgen.config.tokens import FLAG
 from clipgen.engine.inputs import Inputs
 from clipgen.errors import UsageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from clipgen.util.tokens import TokenGrid
 
 DIGEST = "clipgen_sha256"
 """Key of `Image.info`."""
@@ -23,39 +26,37 @@ TARGET_SIDE = 512
 """Perceptors see target images at less than this."""
 
 
-def load_inputs(
-    init: str | None,
-    edit: EditSettings | None,
-    targets: Sequence[TargetSettings],
-    image: Image | None = None,
-    overlay: Sequence[OverlaySettings] = (),
-) -> tuple[Inputs, list[str]]:
-    """Load the images that a job names, with a note on what was ignored in the files. Raises UsageError.
+def load_inputs(job: Job, given: Inputs | Image | None = None) -> tuple[Inputs, list[str]]:
+    """Load what a job names, with a note on what was ignored in the files. Raises UsageError.
 
-    image: the init image, if it is loaded already.
+    given: its init image or its tokens, if they are loaded already.
     """
+    init, edit, image = job.init, job.edit, Inputs.of(given).init
+    tokens = _tokens(job, Inputs.of(given).tokens)
     base, notes = _loaded(init, "--init", image) if init else (None, [])
     mask = None
     if base is not None and edit is not None:
         mask = _mask(edit, base)
         base = extended(base, edit.extend)
     pictures = []
-    for row in targets:
+    for row in job.target_rows:
         if row.is_file:
             picture, said = _target(row)
             pictures.append(picture)
             notes += said
-    laid = [_read_overlay(row.file) for row in overlay]
-    return Inputs(base, mask, overlay=laid[0] if laid else None, targets=tuple(pictures)), notes
+    laid = [_read_overlay(row.file) for row in job.overlay_rows]
+    return Inputs(base, mask, overlay=laid[0] if laid else None, tokens=tokens, targets=tuple(pictures)), notes
 
 
 def with_digests(plan: Plan, inputs: Inputs) -> Plan:
-    """Return the plan with the hashes of the files of its mask, overlay and targets."""
+    """Return the plan with the hashes of the files of its mask, overlay, tokens and targets."""
     digests = iter([file_digest(image) or "" for image in inputs.targets])
     targets = tuple(replace(row, sha256=next(digests)) if row.is_file else row for row in plan.targets)
     edit = tuple(replace(row, sha256=file_digest(inputs.mask) or "") if row.is_file else row for row in plan.edit)
     overlay = tuple(replace(row, sha256=file_digest(inputs.overlay) or "") for row in plan.overlay)
-    return replace(plan, targets=targets, edit=edit, overlay=overlay)
+    digest = inputs.tokens.sha256 if inputs.tokens else ""
+    tokens = tuple(replace(row, sha256=digest) for row in plan.init_tokens)
+    return replace(plan, targets=targets, edit=edit, overlay=overlay, init_tokens=tokens)
 
 
 def file_digest(image: Image | None) -> str | None:
@@ -75,6 +76,14 @@ def extended(image: Image, sides: Sides) -> Image:
     result = Pillow.fromarray(wide)
     result.info |= image.info
     return result
+
+
+def _tokens(job: Job, given: TokenGrid | None) -> TokenGrid | None:
+    if given is not None or job.init_tokens is None:
+        return given
+    from clipgen.util.tokens import TokenGrid
+
+    return TokenGrid.read(job.init_tokens, FLAG)
 
 
 def _mask(edit: EditSettings, image: Image) -> Image:

@@ -38,10 +38,15 @@ def default_stem(plan: Plan) -> str:
 
 def destination(out: Path, plan: Plan) -> tuple[Path, str]:
     """Return the folder and stem that `-o` means: those of a PNG file, or a folder and the default name."""
+    return folder_and_stem(out, default_stem(plan))
+
+
+def folder_and_stem(out: Path, usual: str) -> tuple[Path, str]:
+    """Return the folder and stem that `-o` means: those of a PNG file, or a folder and the usual stem."""
     check_out(out)
     if out.suffix.lower() == ".png" and not (lexists(out) and out.is_dir()):
         return out.parent, out.stem
-    return out, default_stem(plan)
+    return out, usual
 
 
 def check_out(out: Path) -> None:

@@ -12,7 +12,7 @@ from clipgen.config.holding import held_unclips, hold_weight, init_weight
 from clipgen.config.job import Job
 from clipgen.config.judging import judges_of, usual_judges
 from clipgen.config.plan import Plan
-from clipgen.config.presets import INIT, PRESETS, STARTER, Preset
+from clipgen.config.presets import INIT, PRESETS, STARTER, TOKENS, Preset
 from clipgen.config.prompts import scenes_in
 from clipgen.config.readings import CLASSIFIER
 from clipgen.config.resolve import (
@@ -36,6 +36,7 @@ from clipgen.config.timing import (
     timed_prompts,
     typed_anew,
 )
+from clipgen.config.tokens import size_of_tokens
 from clipgen.engine.inputs import Inputs
 from clipgen.session.inputs import load_inputs, with_digests
 
@@ -61,27 +62,27 @@ def random_seed() -> int:
     return secrets.randbelow(_RANDOM_SEEDS)
 
 
-def plan_job(job: Job, device: str, image: Image | None = None) -> tuple[Plan, Inputs, list[str]]:
-    """Return the plan of a job, its images, and a line for each decision made. Raises UsageError.
+def plan_job(job: Job, device: str, given: Inputs | Image | None = None) -> tuple[Plan, Inputs, list[str]]:
+    """Return the plan of a job, its images and tokens, and a line for each decision made. Raises UsageError.
 
-    image: the init image that the job names, if it is loaded already.
+    given: the init image or the tokens that the job names, if they are loaded already.
     """
-    inputs, input_notes = load_inputs(job.init, job.edit, job.target_rows, image, job.overlay_rows)
-    plan, notes = resolve(job, inputs.size, device)
+    inputs, input_notes = load_inputs(job, given)
+    plan, notes = resolve(job, inputs.size, device, inputs.tokens)
     return with_digests(plan, inputs), inputs, [*input_notes, *notes]
 
 
 def change_plan(
-    plan: Plan, changes: Mapping[str, Any], device: str, image: Image | None = None
+    plan: Plan, changes: Mapping[str, Any], device: str, given: Inputs | Image | None = None
 ) -> tuple[Plan, Inputs, list[str]]:
     """Return the plan of an earlier picture with some settings changed, its images, and notes. Raises UsageError.
 
     changes: fields of a job. If they change the models, the start, or whether there is an init image, the settings that
     depend on these come from the current presets; everything else stays as in the plan. They must name the init image
-    of a plan that has one, unless they name another start, which leaves it out. image: as for `plan_job`.
+    of a plan that has one, unless they name another start, which leaves it out; tokens are read from the file that the
+    plan names unless they name another. given: as for `plan_job`.
     """
-    if changes.get("start") not in (None, INIT):
-        changes = {"init": None, **changes}
+    changes = _with_one_start(plan, changes)
     classifies = any(row.weights.startswith(CLASSIFIER) for row in plan.perceptors)
     shares_anew = "prompts" in changes and (classifies or PRESETS[plan.preset].adds_up)
     shares_anew = shares_anew or _begins_otherwise(plan, changes)
@@ -92,13 +93,18 @@ def change_plan(
         or starts_anew
         or changes.keys() & {*MODELS, "start", "tile", "blend", "motion"}
         or bool(changes.get("init")) != bool(plan.init)
+        or bool(typed.init_tokens) != bool(plan.init_tokens)
     ):
-        return plan_job(_changed_job(plan, changes), device, image)
-    inputs, notes = load_inputs(typed.init, typed.edit, typed.target_rows, image, typed.overlay_rows)
+        return plan_job(_changed_job(plan, changes), device, given)
+    inputs, notes = load_inputs(typed, given)
     fields = {name: changes[name] for name in ("seed", "steps", "init", "init_noise") if name in changes}
     if typed.size:
         fields["size"], size_notes = refit(typed.size, plan.generator.stride, plan.backend)
         notes += size_notes
+    if inputs.tokens:
+        asked = fields.get("size", plan.size)
+        fields["size"], notes = size_of_tokens(typed, inputs.tokens, plan.generator, plan.backend, asked)
+        fields["init_tokens"] = typed.token_rows
     edit = (typed.edit,) if typed.edit else ()
     fields |= {"targets": typed.target_rows, "edit": edit, "templates": typed.templates, "overlay": typed.overlay_rows}
     changed = replace(plan, **fields, **_timed(plan, typed, changes))
@@ -117,10 +123,20 @@ def change_plan(
     return fresh, inputs, [*notes, *precision_notes, *_weight_warnings(changed, fresh)]
 
 
+def _with_one_start(plan: Plan, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return changes that leave out the init image or the tokens of a plan if they name another start."""
+    start, tokens = changes.get("start"), changes.get("init_tokens")
+    if start not in (None, INIT) or (tokens and plan.init):
+        changes = {"init": None, **changes}
+    if plan.init_tokens and (start not in (None, TOKENS) or changes.get("init")):
+        changes = {"init_tokens": None, **changes}
+    return changes
+
+
 def _typed(plan: Plan, changes: Mapping[str, Any]) -> Job:
     """Return a job of the changes, which checks them, with the images and the texts of the plan where they are kept."""
     job = job_of(plan)
-    kept = {name: getattr(job, name) for name in ("prompts", "init", *STEERED)}
+    kept = {name: getattr(job, name) for name in ("prompts", "init", "init_tokens", *STEERED)}
     return Job(**{**kept, **({} if changes.get("init", True) else UNEDITED), **changes})
 
 
@@ -163,7 +179,8 @@ def job_of(plan: Plan) -> Job:
         lr=spelled_over(plan.lr, plan.lr_schedule) if typed_anew(plan.lr_schedule) else plan.lr,
         cutouts=spelled_over(plan.cutouts, plan.cutout_schedule) if has_keyframes else plan.cutouts,
         init=plan.init or None,
-        init_weight=init_weight_of(plan) if plan.init else None,
+        init_tokens=plan.init_tokens[0].file if plan.init_tokens else None,
+        init_weight=init_weight_of(plan) if plan.init or plan.init_tokens else None,
         init_noise=plan.init_noise or None,
         first_cutouts=None if has_keyframes or plan.cutout_schedule == ALWAYS else plan.cutouts_at(0.0),
         tile=plan.tile,
@@ -172,7 +189,7 @@ def job_of(plan: Plan) -> Job:
         classifiers=tuple(name for name in named if name.startswith(CLASSIFIER)),
         judges=() if plan.judges == usual_judges(preset, plan.perceptors) else plan.judges,
         network=None if network and _is_starters(network) else network,
-        start=None if plan.init or plan.start == preset.start else plan.start,
+        start=None if plan.start in (INIT, TOKENS, preset.start) else plan.start,
         precision=None if plan.precision == preset.precision else plan.precision,
         targets=tuple(map(str, plan.targets)),
         blend=None if plan.blend == APART else plan.blend,
@@ -231,13 +248,19 @@ def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
     dropped: dict[str, Any] = {}
     if "init" in changes:
         dropped = {"start": None} if changes["init"] else {"start": None, **UNEDITED}
+    if "init_tokens" in changes:
+        dropped |= {"start": None} | ({"size": None} if changes["init_tokens"] else {"init_weight": None})
     bare = replace(job, clips=(), classifiers=(), network=None, start=None)
     other = replace(bare, **{name: changes[name] for name in ("backend", "preset") if name in changes})
     preset = chosen_preset(other)[0]
     if (other.backend, preset) != (job.backend, job.preset):
         dropped |= {"network": None, "start": None, **dict.fromkeys(DROPPED)}
         dropped |= {"clips": (), "classifiers": (), "judges": ()} if preset != job.preset else {}
-    elif changes.get("start", plan.start) != plan.start or _begins_otherwise(plan, changes):
+    elif (
+        changes.get("start", plan.start) != plan.start
+        or bool(changes.get("init_tokens", plan.init_tokens)) != bool(plan.init_tokens)
+        or _begins_otherwise(plan, changes)
+    ):
         dropped |= dict.fromkeys(DROPPED)
     if len(scenes_in(changes.get("prompts", plan.prompts))) == 1:
         dropped["cross_fade"] = None

@@ -27,8 +27,9 @@ from clipgen.session.checksum import BLANK, FIELD, check_seal
 from clipgen.session.order import Order
 from clipgen.util.images import MAX_BYTES, load_image, load_mask, load_overlay
 from clipgen.util.regular import open_regular, sha256_of
+from clipgen.util.tokens import TokenGrid
 
-INIT, MASK, OVERLAY = "init.png", "mask.png", "overlay.png"
+INIT, MASK, OVERLAY, TOKENS = "init.png", "mask.png", "overlay.png", "tokens.npy"
 SNAPSHOT = "snapshot"
 """The key of a snapshot's header in the metadata of its file."""
 MAX_BASE, MAX_PER_PIXEL = 1 << 24, 1 << 14
@@ -119,7 +120,7 @@ def _check_tensors(tensors: Mapping[str, Tensor], done: int) -> None:
 
 
 def read_inputs(folder: Path, order: Order) -> Inputs:
-    """Return the images of a state that its plan needs; raises UsageError if one is missing or damaged."""
+    """Return the images and tokens of a state that its plan needs; raises UsageError if one is missing or damaged."""
     plan, known = order.plan, {INIT: order.init_png, **dict(order.pngs)}
     names = {INIT: bool(plan.init), MASK: bool(plan.edit)}
     init, mask = (_image(folder / name, order, known.get(name, "")) if has else None for name, has in names.items())
@@ -129,12 +130,21 @@ def read_inputs(folder: Path, order: Order) -> Inputs:
         for row, name in zip(files, target_names(len(files)), strict=True)
     ]
     overlay = _image(folder / OVERLAY, order, known.get(OVERLAY, "")) if plan.overlay else None
-    return Inputs(init, mask, overlay=overlay, targets=tuple(targets))
+    tokens = _tokens(folder / TOKENS, order, known.get(TOKENS, "")) if plan.init_tokens else None
+    return Inputs(init, mask, overlay=overlay, tokens=tokens, targets=tuple(targets))
 
 
 def target_names(count: int) -> list[str]:
     """Return the names of the files of target images in a state."""
     return [f"target-{number:02d}.png" for number in range(1, count + 1)]
+
+
+def _tokens(path: Path, order: Order, digest: str) -> TokenGrid:
+    """Read the tokens of a state; raises UsageError if they are missing or not as they were."""
+    found = TokenGrid.read(path, "the tokens")
+    if order.run and found.sha256 != digest:
+        raise UsageError(f"{path} is damaged (its checksum is wrong); make the picture again")
+    return found
 
 
 def _image(path: Path, order: Order, digest: str, *, grey: bool = False) -> Image.Image:

@@ -4,6 +4,7 @@ For `a-cat-7.png` it is the folder `a-cat-7.clipgen` beside it, which exists whi
 
     job.json            what to make: the plan, the films
     init.png ...        the init image, the mask and target images, as the run uses them
+    tokens.npy          the tokens that it begins at
     state.safetensors   the last snapshot, replaced atomically
     files.json          what the run has written under its names, see `ownership`
     steps.jsonl         the pictures of single steps that it has written, likewise
@@ -40,10 +41,11 @@ from clipgen.errors import UsageError
 from clipgen.session.checksum import seal
 from clipgen.session.order import Order
 from clipgen.session.ownership import OwnFiles, OwnSteps
-from clipgen.session.saved import INIT, MASK, OVERLAY, metadata_of, read_inputs, read_snapshot, target_names
+from clipgen.session.saved import INIT, MASK, OVERLAY, TOKENS, metadata_of, read_inputs, read_snapshot, target_names
 from clipgen.util.files import replacing
 from clipgen.util.images import MAX_BYTES
 from clipgen.util.regular import read_regular, sha256_of
+from clipgen.util.tokens import TokenGrid
 
 SUFFIX = ".clipgen"
 JOB, STATE, LOCK = "job.json", "state.safetensors", "lock"
@@ -90,8 +92,8 @@ class Workspace:
             self.discard()
             raise
 
-    def _save(self, name: str, image: Image.Image) -> str:
-        """Save an image; returns the SHA-256 of its file."""
+    def _save(self, name: str, image: Image.Image | TokenGrid) -> str:
+        """Save an image or tokens; returns the SHA-256 of the file."""
         path = self.folder / name
         image.save(path)
         return sha256_of(path, MAX_BYTES)
@@ -224,11 +226,16 @@ def _fitted(inputs: Inputs, size: tuple[int, int]) -> Inputs:
     return replace(inputs, init=init, mask=mask, overlay=overlay)
 
 
-def _named(inputs: Inputs) -> list[tuple[str, Image.Image]]:
-    """Return the images of a run with the names that they have in its state."""
-    pairs = [(INIT, inputs.init), (MASK, inputs.mask), (OVERLAY, inputs.overlay)]
-    pairs += zip(target_names(len(inputs.targets)), inputs.targets, strict=True)
-    return [(name, image) for name, image in pairs if image]
+def _named(inputs: Inputs) -> list[tuple[str, Image.Image | TokenGrid]]:
+    """Return the images and tokens of a run with the names that they have in its state."""
+    pairs: list[tuple[str, Image.Image | TokenGrid | None]] = [
+        (INIT, inputs.init),
+        (MASK, inputs.mask),
+        (OVERLAY, inputs.overlay),
+        (TOKENS, inputs.tokens),
+        *zip(target_names(len(inputs.targets)), inputs.targets, strict=True),
+    ]
+    return [(name, held) for name, held in pairs if held]
 
 
 def _age(folder: Path) -> float:

@@ -21,5 +21,7 @@ class Given:
     """(B, 3, H, W): where latents begin, if not at the init images."""
     overlay: Tensor | None = None
     """(1, 4, H, W) RGBA: what is laid over all pictures every few steps."""
+    tokens: Tensor | None = None
+    """(1, h, w): the codes that the latents of all pictures begin at."""
     targets: tuple[Tensor, ...] = ()
     """For each target that is a file, (1, 3, h, w), or (1, 1, h, w) for the mask of a region; the same for all."""

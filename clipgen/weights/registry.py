@@ -46,6 +46,9 @@ MAX_HEADER = 10_000_000
 LOCAL = re.compile(r"(vqgan|dvae|clip|classifier)/local-[0-9a-f]{16}")
 """Matches the whole name of a network imported from a user's own file."""
 
+_CODES = {"vqgan": "n_embed", "dvae": "vocab_size"}
+"""By kind of network: the key of its config that says how many codes there are."""
+
 
 @dataclass(frozen=True)
 class Header:
@@ -231,15 +234,28 @@ def stride(name: str) -> int:
 
     Raises WeightsMissingError for a local network that is not in the cache.
     """
-    header = read_header(network_path(name))
-    if header is not None:
-        kind, config = header.kind, header.config
-    elif LOCAL.fullmatch(name):
-        raise missing_local(name)
-    else:
-        kind, config = name.split("/")[0], files_of(name)[0].config
+    kind, config = _described(name)
     cells = 8 if kind == "dvae" else 2 ** (len(config["ddconfig"]["ch_mult"]) - 1)
     return int(cells * config.get("space_to_depth", 1))
+
+
+def code_count(name: str) -> int | None:
+    """Return how many codes a generator's network has; None if it has no tokens, or for "", which is no network.
+
+    Raises WeightsMissingError for a local network that is not in the cache.
+    """
+    kind, config = _described(name) if name else ("", {})
+    return int(config[_CODES[kind]]) if kind in _CODES else None
+
+
+def _described(name: str) -> tuple[str, dict[str, Any]]:
+    """Return the kind and the config of a generator's network."""
+    header = read_header(network_path(name))
+    if header is not None:
+        return header.kind, header.config
+    if LOCAL.fullmatch(name):
+        raise missing_local(name)
+    return name.split("/")[0], files_of(name)[0].config
 
 
 def missing_local(name: str) -> WeightsMissingError:

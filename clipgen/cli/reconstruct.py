@@ -1,0 +1,200 @@
+"""`clipgen reconstruct PICTURE`: what autoencoders keep of pictures, and the tokens that they make of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from clipgen.cli.autoencoder_options import AutoencoderOptions
+from clipgen.cli.inventory import print_table
+from clipgen.cli.option_groups import Option, flat, only, redeclared
+from clipgen.cli.output_options import DEFAULT_FOLDER, OutputOptions
+from clipgen.cli.picture_files import picture_files
+from clipgen.cli.report import Notes, echo_path
+from clipgen.config.job import parse_size
+from clipgen.config.presets import Size
+from clipgen.config.resolve import refit
+from clipgen.errors import UsageError
+from clipgen.session.naming import check_out, folder_and_stem
+from clipgen.util.devices import pick_device
+from clipgen.weights import registry
+
+if TYPE_CHECKING:
+    import torch
+
+    from clipgen.generators.tokens import Tokenizer
+    from clipgen.session.reconstructions import Made, Reconstructions
+
+MAX_PICTURES = 10_000
+ONE = "{}-reconstructed"
+SEVERAL = "reconstructed"
+"""The usual names of the sheet."""
+HEAD = ("PSNR", "SSIM", "CODES", "SHARE", "PERPLEXITY")
+DIGITS = {"psnr": 2, "ssim": 4, "codes": 1, "share": 4, "perplexity": 1}
+"""Decimals of each measure."""
+
+Pictures = Annotated[
+    list[Path], typer.Argument(metavar="PICTURE|FOLDER", help="Pictures, and folders of pictures.", show_default=False)
+]
+AskedSize = Annotated[
+    str | None,
+    Option(
+        "--size",
+        "Cut and scale every picture to this width and height.",
+        "WxH",
+        default="its own, at most 256 pixels on the longer side, cut to whole cells",
+    ),
+]
+Tokens = Annotated[
+    bool,
+    Option(
+        "--tokens",
+        "Write the tokens of several pictures, too, each as a .npy file and as a picture with a colour for each code; "
+        "those of a single picture are always written.",
+    ),
+]
+Alone = Annotated[bool, Option("--alone", "Write each reconstruction alone, too.")]
+ReconstructOutput = Annotated[
+    OutputOptions,
+    only("out", "as_json", "quiet"),
+    redeclared(
+        out={
+            "text": "Where to write the sheet; other files go beside it. Nothing is ever overwritten.",
+            "default": f"{DEFAULT_FOLDER}/<picture>-reconstructed.png",
+        },
+        as_json={"text": "Print one JSON document, which has all numbers of each picture, instead of a table."},
+    ),
+]
+
+
+@flat
+def reconstruct(
+    pictures: Pictures,
+    *,
+    models: AutoencoderOptions,
+    size: AskedSize = None,
+    tokens: Tokens = False,
+    alone: Alone = False,
+    output: ReconstructOutput,
+) -> None:
+    """Encode pictures and decode them again: a sheet of both, and how much of them is left.
+
+    Prints PSNR (dB) and SSIM, how many different codes were used, and their perplexity; of several pictures also the
+    means with 95 % intervals.
+    """
+    check_out(output.out)
+    asked = None if size is None else parse_size(size)
+    found = picture_files(pictures, "reconstruct")
+    if len(found) > MAX_PICTURES:
+        raise UsageError(f"reconstruct takes up to {MAX_PICTURES:,} pictures, got {len(found):,}; name fewer")
+    names, notes = models.names(), output.notes()
+    if asked is not None:
+        asked, said = refit(asked, math.lcm(*map(registry.stride, names)), " and ".join(names))
+        notes.say(said)
+    notes.say([*models.notes, f"reconstructed by {', '.join(names)}"])
+    folder, stem = folder_and_stem(output.out, ONE.format(found[0].stem) if len(found) == 1 else SEVERAL)
+    from clipgen.session.reconstructions import Reconstructions
+
+    counts = {name: registry.code_count(name) or 0 for name in names}
+    made = Reconstructions(folder, stem, counts, tokens=tokens or len(found) == 1, alone=alone)
+    _fill(made, found, names, asked, models.device, output)
+
+
+def _fill(
+    made: Reconstructions,
+    found: Sequence[Path],
+    names: Sequence[str],
+    size: Size | None,
+    device: str,
+    output: OutputOptions,
+) -> None:
+    """Reconstruct all pictures that can be read, and report on them; after Ctrl-C on those that were done."""
+    import torch
+
+    from clipgen.engine.models import load_tokenizer
+
+    notes, where = output.notes(), torch.device(pick_device(device))
+    networks = {name: load_tokenizer(name, where, notes.note) for name in names}
+    skipped: dict[str, str] = {}
+    try:
+        for one in _each(found, networks, where, size, skipped, notes):
+            made.add(one)
+            if len(found) > 1:
+                notes.note(f"{made.count + len(skipped)}/{len(found)} {one[0].path}")
+    finally:
+        if made.rows:
+            _report(made, skipped, output)
+    if not made.rows:
+        first, *others = skipped.values()
+        raise UsageError(first + (f"; {len(others)} more cannot be read either" if others else ""))
+
+
+def _each(
+    found: Sequence[Path],
+    networks: Mapping[str, Tokenizer],
+    device: torch.device,
+    size: Size | None,
+    skipped: dict[str, str],
+    notes: Notes,
+) -> Iterator[list[Made]]:
+    """Yield what all models make of each picture that can be read; `skipped` gets why the others cannot."""
+    from clipgen.engine.models import memory_errors
+    from clipgen.judge.reconstruction import on_grid, reconstruct
+    from clipgen.session.reconstructions import Made
+    from clipgen.util.images import load_image
+
+    stride = math.lcm(*(network.stride for network in networks.values()))
+    for path in found:
+        try:
+            image = on_grid(load_image(path, "the picture")[0], stride, size)
+        except UsageError as error:
+            skipped[str(path)] = str(error)
+            if len(found) > 1:
+                notes.note(f"left out: {error}")
+            continue
+        with memory_errors(" and ".join(networks), "a smaller --size"):
+            made = [Made(path, name, reconstruct(image, network, device)) for name, network in networks.items()]
+        yield made
+
+
+def _report(made: Reconstructions, skipped: Mapping[str, str], output: OutputOptions) -> None:
+    """Write the sheet, and print the numbers and the paths of all files."""
+    from clipgen.session.reconstructions import MAX_SHOWN
+
+    sheet = made.write_sheet()
+    if made.count > MAX_SHOWN:
+        output.notes().note(f"the sheet shows the first {MAX_SHOWN} of {made.count} pictures")
+    if output.as_json:
+        left_out = [{"path": name, "error": error} for name, error in skipped.items()]
+        document = {"sheet": str(sheet), "pictures": made.rows, "means": made.means(), "skipped": left_out}
+        output.results().print_json(document)
+        return
+    print_table(("PICTURE", "MODEL", *HEAD), [(row["path"], row["model"], *_numbers(row)) for row in made.rows])
+    if made.count > 1:
+        print_table((f"MEAN OF {made.count}", *HEAD, "CODES OF ALL", "PERPLEXITY"), list(map(_mean_row, made.means())))
+    for path in (sheet, *(Path(name) for row in made.rows for name in row["files"])):
+        echo_path(path)
+
+
+def _numbers(row: Mapping[str, Any]) -> list[str]:
+    return [_number(row[name], 0 if name == "codes" else digits) for name, digits in DIGITS.items()]
+
+
+def _mean_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    intervals = (_interval(row[name], digits) for name, digits in DIGITS.items())
+    together = row["together"]
+    return row["model"], *intervals, f"{together['codes']} of {row['codebook']}", f"{together['perplexity']:.1f}"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "inf" if value is None else f"{value:.{digits}f}"
+
+
+def _interval(found: Mapping[str, float] | None, digits: int) -> str:
+    if found is None:
+        return "inf"
+    return f"{found['value']:.{digits}f} [{found['low']:.{digits}f}, {found['high']:.{digits}f}]"
