@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from clipgen.judge.captions import Opinion
+    from clipgen.judge.intervals import Interval
     from clipgen.judge.judges import Judge
     from clipgen.session.evaluation_run import Made, Maker, Wanted
 
@@ -140,13 +141,8 @@ class _Evaluation:
         picked = compared(made, found, len(self.rows), judge.unit) if self.picks else None
         main = part(found, picked.places) if picked else found
         scores = summary(main, judge.unit) | (picked.scores if picked else {})
-        groups = [self.rows[place].category for place in main.own]
-        categories = {
-            name: summary(part(main, [k for k, each in enumerate(groups) if each == name]), judge.unit)
-            for name in dict.fromkeys(filter(None, groups))
-        }
         self._print(judge, scores, main, self._seconds(made))
-        self._print_categories(judge, categories, groups)
+        categories = self._categories(judge, main)
         known = [k for k in (picked.places if picked else range(len(made))) if judge.taken(captions[k])]
         altered: Robustness = robustness(self.run, judge, [pictures[k] for k in known], [captions[k] for k in known])
         print_robustness(self.run, judge, altered)
@@ -171,12 +167,20 @@ class _Evaluation:
         title = f"{judge.name}: {judged} of {len(main.scores)} pictures of {len(self.rows)} prompts"
         print_table(self.run, title, ["measure", "value", "chance"], rows)
 
-    def _print_categories(self, judge: Judge, found: Mapping[str, Mapping[str, object]], groups: Sequence[str]) -> None:
-        if not found:
-            return
+    def _categories(self, judge: Judge, main: Opinion) -> dict[str, dict[str, Interval]]:
+        """Print, and return, the means by category; {} if the file has none."""
+        from clipgen.judge.captions import part, summary
+
+        groups = [self.rows[place].category for place in main.own]
+        found = {
+            name: summary(part(main, [k for k, each in enumerate(groups) if each == name]), judge.unit)
+            for name in dict.fromkeys(filter(None, groups))
+        }
         names = [name for name in MEANS if any(name in row for row in found.values())]
         rows = [
             [category, f"{groups.count(category)}", *(str(row.get(name, "")) for name in names)]
             for category, row in found.items()
         ]
-        print_table(self.run, f"by category, by {judge.name}", ["category", "pictures", *names], rows)
+        if rows:
+            print_table(self.run, f"by category, by {judge.name}", ["category", "pictures", *names], rows)
+        return found

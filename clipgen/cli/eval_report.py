@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from clipgen.judge.intervals import Interval
     from clipgen.judge.judges import Judge
 
-COLUMNS = 8
+COLUMNS, ON_SHEET = 8, 400
+"""How many pictures stand side by side on a contact sheet, and how many are on it: the first ones."""
 DRAWN = "drawn pictures"
 Row = Sequence[str]
 Robustness = dict[str, dict[str, "Interval"]]
@@ -81,7 +82,8 @@ def write_report(
         with replacing(paths[".json"]) as partial:
             partial.write_text(json.dumps(plain(record), indent=2) + "\n", encoding="utf-8")
         with replacing(paths[".png"]) as partial:
-            contact_sheet(pictures, captions, min(COLUMNS, len(pictures))).save(partial, format="PNG")
+            shown = pictures[:ON_SHEET], captions[:ON_SHEET]
+            contact_sheet(*shown, min(COLUMNS, len(pictures))).save(partial, format="PNG")
         if run.as_json:
             files = {"record": str(paths[".json"]), "sheet": str(paths[".png"])}
             typer.echo(json.dumps({**files, **plain(record)}, indent=2))

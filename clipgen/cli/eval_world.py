@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clipgen.cli.eval_options import MAX_COUNT
-from clipgen.cli.eval_report import DRAWN, print_robustness, print_table, robustness, text_of, write_report
+from clipgen.cli.eval_report import DRAWN, Robustness, print_robustness, print_table, robustness, text_of, write_report
 from clipgen.cli.eval_run import Run, guide_of
 from clipgen.config.presets import PRESETS
 from clipgen.errors import UsageError
@@ -66,11 +66,7 @@ def _report(run: Run, stem: str, judge: Judge, made: Sequence[Made], answers: Se
         scores["diversity"] = statistics.fmean(apart)
     sure = _intervals(scores, len(asked))
     _print(run, f"{run.template.backend}, {len(answers)} pictures", scores, ideal, sure)
-    altered = robustness(run, judge, pictures, texts)
-    yardstick = drawn(asked, run.template.seed) if altered else []
-    altered_drawn = robustness(
-        run, judge, [each.picture for each in yardstick], [each.question.text for each in yardstick]
-    )
+    altered, altered_drawn = _robustness(run, judge, answers), _robustness(run, judge, drawn(asked, run.template.seed))
     print_robustness(run, judge, altered, altered_drawn)
     record = {
         "backend": run.template.backend,
@@ -84,6 +80,10 @@ def _report(run: Run, stem: str, judge: Judge, made: Sequence[Made], answers: Se
         "pictures": [str(each.path) for each in made],
     }
     write_report(run, stem, record, pictures, texts)
+
+
+def _robustness(run: Run, judge: Judge, answers: Sequence[Answer]) -> Robustness:
+    return robustness(run, judge, [each.picture for each in answers], [each.question.text for each in answers])
 
 
 def _scores(answers: Sequence[Answer], device: str) -> dict[str, float]:

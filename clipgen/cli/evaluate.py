@@ -49,10 +49,10 @@ def evaluate(
 ) -> None:
     """Make pictures for prompts of the drawn world, of a file, or of things, and report how many show them.
 
-    Writes tables, a JSON file and a contact sheet; prints the paths of the last two. The pictures are kept, so that the
-    same command continues an evaluation that was stopped.
+    Writes tables, a JSON file and a contact sheet; prints the paths of the last two.
 
-    Ctrl-C stops early and reports on what has been made.
+    Keeps the pictures, so that the same command continues an evaluation. Ctrl-C stops early and reports on what has
+    been made.
     """
     out = expanded(out, "-o")
     check_folder(out, "an evaluation writes many")
@@ -60,12 +60,17 @@ def evaluate(
         plot_records(options.plot, out)
         return
     named: dict[str, Any] = models.job_fields(engine.backend or DEFAULT_BACKEND)
-    fields = {"seed": seed, **picture.job_fields(), **engine.job_fields(), **named}
-    fields = {"preset": PHOTO, **fields} if options.classes else fields
-    notes, device = output.notes(), pick_device(engine.device)
+    preset = {"preset": PHOTO} if options.classes else {}
+    fields = {"seed": seed, **preset, **picture.job_fields(), **engine.job_fields(), **named}
+    notes = output.notes()
     notes.say(models.notes)
     job = Job(parse_prompts("the prompts follow"), **fields)
-    run = Run(job, out, device, options, models.offline, notes, output.as_json)
+    _evaluate(Run(job, out, pick_device(engine.device), options, models.offline, notes, output.as_json))
+
+
+def _evaluate(run: Run) -> None:
+    """Ask for what the options say."""
+    options = run.options
     if options.prompts:
         evaluate_prompts(run, options.prompts)
     elif options.classes:

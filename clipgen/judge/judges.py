@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,6 +14,9 @@ from clipgen.config.readings import CLASSIFIER, read
 from clipgen.judge.score import embed
 from clipgen.util.images import to_tensor
 
+TOGETHER = 32
+"""How many pictures, or texts, are encoded at once."""
+
 
 @dataclass(frozen=True)
 class Judge:
@@ -22,6 +25,8 @@ class Judge:
     name: str
     perceptor: Any
     device: str | torch.device = "cpu"
+    _known: dict[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
+    """The targets of texts that were asked about before."""
 
     @property
     def is_classifier(self) -> bool:
@@ -41,7 +46,8 @@ class Judge:
     def vectors(self, pictures: Sequence[Image.Image]) -> Tensor:
         """Return the vectors (N, D) of N whole pictures: unit vectors, or logits."""
         if not self.is_classifier:
-            return embed(pictures, self.perceptor)
+            groups = (pictures[start : start + TOGETHER] for start in range(0, len(pictures), TOGETHER))
+            return torch.cat([embed(group, self.perceptor) for group in groups])
         images = (to_tensor(each, each.size).to(self.device) for each in pictures)
         return torch.cat([self.perceptor.encode_images(self.perceptor.whole(image)) for image in images])
 
@@ -54,9 +60,17 @@ class Judge:
     @torch.no_grad()
     def matrix(self, vectors: Tensor, texts: Sequence[str]) -> Tensor:
         """Return the scores (N, P) of vectors (N, D) for each of P texts, of which it takes something."""
-        targets = self.perceptor.encode_texts([self.taken(text) for text in texts])
-        scores: Tensor = self.perceptor.similarities(vectors[None], targets[None])[0]
+        scores: Tensor = self.perceptor.similarities(vectors[None], self._targets(texts)[None])[0]
         return scores
+
+    def _targets(self, texts: Sequence[str]) -> Tensor:
+        """Return the targets (P, D) of P texts."""
+        asked = [text for text in dict.fromkeys(texts) if text not in self._known]
+        for start in range(0, len(asked), TOGETHER):
+            group = asked[start : start + TOGETHER]
+            targets = self.perceptor.encode_texts([self.taken(text) for text in group])
+            self._known.update(zip(group, targets, strict=True))
+        return torch.stack([self._known[text] for text in texts])
 
     def scores(self, vectors: Tensor, texts: Sequence[str]) -> Tensor:
         """Return the score (N,) of each of N vectors (N, D) for the text of the same place."""
