@@ -22,7 +22,7 @@ from clipgen.core.losses import Objective, encode_targets
 from clipgen.core.optim import LatentOptimizer
 from clipgen.engine import run
 from clipgen.engine.models import Models
-from clipgen.engine.optimise import Result, optimise
+from clipgen.engine.optimise import Result
 from clipgen.perceptors.clip import spherical_distance
 from clipgen.session import session
 from clipgen.steering.losses import make_loss
@@ -233,16 +233,3 @@ def with_generator(plan: Plan, **settings: Any) -> Plan:
 
 def colour(result: Result) -> list[float]:
     return list(np.asarray(result.image, dtype=float).mean((0, 1)))
-
-
-def interrupted_after(whole: int) -> Callable[..., Result]:
-    """An `optimise` that makes so many pictures; then comes Ctrl-C."""
-    made: list[Result] = []
-
-    def interrupted(plan: Plan, models: Models) -> Result:
-        if len(made) == whole:
-            raise KeyboardInterrupt
-        made.append(optimise(plan, models))
-        return made[-1]
-
-    return interrupted

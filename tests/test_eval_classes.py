@@ -2,14 +2,16 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from fakes import Cli, FakePerceptor, interrupted_after
+from fakes import Cli, FakePerceptor
 from PIL import Image
+from test_batch_lockstep import stop_group_at
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 from typer.testing import CliRunner
@@ -21,8 +23,17 @@ from clipgen.config.prompts import parse_prompts
 from clipgen.config.settings import PerceptorSettings
 from clipgen.engine import models
 from clipgen.errors import UsageError
-from clipgen.judge.classes import CHANCE, HELD_OUT, THINGS, Verdict, probability_of, rank_of, summary, verdicts
-from clipgen.session import evaluation
+from clipgen.judge.classes import (
+    CHANCE,
+    HELD_OUT,
+    THINGS,
+    Verdict,
+    classes_of,
+    probability_of,
+    rank_of,
+    summary,
+    verdicts,
+)
 from clipgen.session.evaluation import JUDGES, Question, judges_for, prompt_of, questions
 
 GUIDE = "classifier/efficientnet-lite0"
@@ -39,7 +50,8 @@ CLASSES = dict(
     )
 )
 TEMPLATE = Job(parse_prompts("the prompts follow"), preset="photo", size=(64, 64), steps=2, seed=3)
-SMALL = ["--size", "64x64", "--steps", "1", "--cutouts", "1"]
+SMALL = ["--size", "64x64", "--steps", "1", "--cutouts", "1", "--views", "1"]
+STEM = "eval-classes-photo-pixels-3"
 
 
 class FakeJudge(nn.Module):
@@ -53,6 +65,12 @@ class FakeJudge(nn.Module):
     def encode_images(self, cutouts: Tensor) -> Tensor:
         assert cutouts.shape[1:] == (3, self.size, self.size)
         return 20.0 * one_hot((cutouts.mean((1, 2, 3)) * 255).round().long(), 1000)
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        return torch.stack([one_hot(torch.tensor(classes_of(text)), 1000).sum(0) for text in texts])
+
+    def similarities(self, seen: Tensor, targets: Tensor) -> Tensor:
+        return seen.softmax(2) @ targets.float().transpose(1, 2)
 
 
 @pytest.fixture
@@ -203,12 +221,20 @@ def test_the_starter_set_and_another_judge_can_be_named(cli: Cli, fake_judges: l
 def test_a_stopped_eval_judges_what_it_made(
     cli: Cli, fake_judges: list[str], monkeypatch: pytest.MonkeyPatch, whole: int, files: int
 ) -> None:
-    monkeypatch.setattr(evaluation, "optimise", interrupted_after(whole))
-    assert cli("eval", "--classes", "--n", "3", *SMALL, "-o", "made").exit_code == 130
-    kept = sorted(Path("made").glob("*"))
+    command = ("eval", "--classes", "--n", "3", "--seed", "5", *SMALL, "-o", "made")
+    with monkeypatch.context() as patch:
+        stop_group_at(patch, 0, f"{('a-goldfinch', 'a-teapot', 'a-volcano')[whole]}-5.png")
+        stopped = cli(*command)
+    assert stopped.exit_code == 130
+    assert "the same command continues the evaluation" in stopped.stderr
+    kept = sorted(path for path in Path("made").glob("*") if path.is_file())
     assert len(kept) == files
     if kept:
         assert len(json.loads(kept[0].read_text())["pictures"]) == whole
+    assert cli(*command).exit_code == 0
+    again = json.loads(Path(f"made/{STEM}{'-2' if whole else ''}.json").read_text())
+    assert [one["seconds"] > 0 for one in again["pictures"]] == [True] * 3
+    assert len(list(Path(f"made/{STEM}/pictures").glob("*.png"))) == 3
 
 
 @pytest.mark.parametrize(
@@ -217,7 +243,7 @@ def test_a_stopped_eval_judges_what_it_made(
         (["--classes", "--n", "61"], "--n must be from 1 to 60, got 61"),
         (["--classes", "--judge", "lite7"], "--judge must be one of classifier/efficientnet-lite0"),
         (["--classes", "--judge", "efficientnet-lite0"], f"--judge {GUIDE} guides these pictures"),
-        (["--judge", "efficientnet-lite0"], "--judge efficientnet-lite0 goes with --classes"),
+        (["--judge", "efficientnet-lite0"], "--judge efficientnet-lite0 goes with --classes or --prompts"),
         (["--n", "1"], "--n must be from 2 to 2000, got 1"),
     ],
 )

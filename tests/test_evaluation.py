@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import interrupted_after
 from PIL import Image
+from test_batch_lockstep import stop_group_at
 from typer.testing import CliRunner
 
 from clipgen.cli.app import app
-from clipgen.starter import evaluation, grammar, words
+from clipgen.starter import grammar, words
 from clipgen.starter.evaluation import Answer, drawn, measure, measure_drawn, questions, rivals
+from clipgen.util.files import slug
 
 COUNT = 24
 
@@ -81,11 +82,11 @@ def test_drawn_pictures_tell_what_the_judge_allows() -> None:
 
 
 def run_eval(folder: Path) -> Any:
-    command = ["eval", "--n", "4", "--size", "32x32", "--steps", "2", "--cutouts", "2", "-o", str(folder)]
+    small = ["--size", "32x32", "--steps", "2", "--cutouts", "2", "--views", "2", "--start", "noise"]
+    command = ["eval", "--n", "4", *small, "-o", str(folder)]
     return CliRunner().invoke(app, command)
 
 
-@pytest.mark.usefixtures("quick_proposals")
 def test_eval_writes_a_table_a_record_and_a_sheet(tmp_path: Path) -> None:
     result = run_eval(tmp_path)
     assert result.exit_code == 0
@@ -95,17 +96,30 @@ def test_eval_writes_a_table_a_record_and_a_sheet(tmp_path: Path) -> None:
     assert kept["prompts"] == [question.text for question in questions(4, seed=0)]
     assert all(text in result.stderr for text in kept["prompts"])
     assert "noun accuracy" in result.stderr
+    assert set(kept["robustness"]) == {"clean", "random views", "JPEG 50", "JPEG 25", "blur", "shift"}
+    clean = kept["robustness"]["clean"]
+    assert clean["score"]["value"] == pytest.approx(kept["scores"]["judge cosine"], abs=1e-5)
+    assert clean["loss"]["value"] == 0
+    assert set(kept["robustness of drawn pictures"]) == set(kept["robustness"])
+    assert kept["intervals"]["R@1"]["low"] <= kept["scores"]["R@1"] <= kept["intervals"]["R@1"]["high"]
     with Image.open(sheet) as image:
         assert image.format == "PNG"
 
 
-@pytest.mark.usefixtures("quick_proposals")
 @pytest.mark.parametrize(("whole", "kept"), [(1, []), (3, ["eval-vqgan-4.json", "eval-vqgan-4.png"])])
-def test_a_stopped_eval_measures_what_it_made(
+def test_a_stopped_eval_measures_what_it_made_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: int, kept: list[str]
 ) -> None:
-    monkeypatch.setattr(evaluation, "optimise", interrupted_after(whole))
-    assert run_eval(tmp_path).exit_code == 130
-    assert sorted(path.name for path in tmp_path.iterdir()) == kept
+    pictures = [f"{slug(question.text)}-0.png" for question in questions(4, seed=0)]
+    with monkeypatch.context() as patch:
+        stop_group_at(patch, 1, pictures[whole])
+        assert run_eval(tmp_path).exit_code == 130
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == kept
     if kept:
         assert json.loads((tmp_path / kept[0]).read_text())["scores"]["n"] == whole
+    again = run_eval(tmp_path)
+    record = json.loads(Path(again.stdout.split()[0]).read_text())
+    assert record["scores"]["n"] == 4
+    assert [Path(path).name for path in record["pictures"]] == pictures
+    assert f"{pictures[0]}" in again.stderr
+    assert list(json.loads((tmp_path / "eval-vqgan-4" / "seconds.json").read_text())) == pictures

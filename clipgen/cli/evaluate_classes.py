@@ -2,81 +2,84 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from clipgen.cli.failures import say
-from clipgen.cli.report import echo_path
-from clipgen.config.job import Job
+from clipgen.cli.eval_report import print_robustness, print_table, robustness, write_report
+from clipgen.cli.eval_run import SECONDS, Run, mean_seconds
 
 if TYPE_CHECKING:
     from clipgen.judge.classes import Verdict
+    from clipgen.judge.judges import Judge
     from clipgen.session.evaluation import Answer, Question
+    from clipgen.session.evaluation_run import Made, Maker
 
-COLUMNS = 8
-SECONDS = "seconds a picture"
+Verdicts = Mapping[str, Sequence["Verdict"]]
+"""By the name of the judge, those on the pictures."""
 
 
-def evaluate_classes(template: Job, count: int, judges: Sequence[str], out: Path, device: str) -> None:
-    """Make pictures of things with the settings of `template` and report what the judges see in them."""
-    from clipgen.engine.models import perceptor_of
-    from clipgen.session.evaluation import answers, judges_for, questions
-    from clipgen.util.files import reserved
+def evaluate_classes(run: Run, count: int, judges: Sequence[str]) -> None:
+    """Make pictures of things and report what the judges see in them."""
+    from clipgen.session.evaluation import Answer, judges_for, prompt_of, questions
 
-    asked = questions(count, template, device)
-    loaded = {
-        name: perceptor_of(name).eval().requires_grad_(False).to(device) for name in judges_for(asked, judges)
-    }  # first, so that weights that are missing cost no time
-    made: list[Answer] = []
+    run = run.with_preset()
+    asked = questions(count, run.template, run.device)
+    named = judges_for(asked, judges, allow_guide=run.options.allow_guide)
+    wanted = run.wanted([prompt_of(question.thing) for question in asked])
+    run.fetch(wanted)
+    loaded = run.judges(named)  # first, so that weights that are missing cost no time
+    template = run.template
     stem = f"eval-classes-{template.preset}-{asked[0].plan.backend}-{count}"
-    with reserved(out, stem, (".json", ".png")) as paths:
-        try:
-            for answer in answers(asked, device):
-                made.append(answer)
-                say(f"{len(made)}/{count}  {answer.seconds:.1f} s  {answer.question.plan.text}")
-        finally:
-            if made:  # after Ctrl-C, too: judge what was made
-                _write(template, made, loaded, paths, device)
+
+    def report(_maker: Maker, made: list[Made]) -> None:
+        questions = [replace(asked[each.place % count], plan=wanted[each.place].plan) for each in made]
+        answers = [Answer(one, each.picture, each.seconds) for one, each in zip(questions, made, strict=True)]
+        _report(run, stem, loaded, made, answers)
+
+    run.make(wanted, stem, report)
 
 
-def _write(
-    template: Job, made: Sequence[Answer], judges: Mapping[str, Any], paths: Mapping[str, Path], device: str
-) -> None:
-    """Print the table, write the JSON file and the contact sheet, and print their paths."""
+def _report(run: Run, stem: str, judges: Sequence[Judge], made: Sequence[Made], answers: Sequence[Answer]) -> None:
+    """Print the tables, and write the record and the contact sheet."""
     from clipgen.judge.classes import CHANCE, summary, verdicts
-    from clipgen.starter.world.sheet import contact_sheet
-    from clipgen.util.files import replacing
 
-    things = [answer.question.thing for answer in made]
-    pictures = [answer.picture for answer in made]
-    given = {name: verdicts(pictures, things, judge, device) for name, judge in judges.items()}
+    things, pictures = [answer.question.thing for answer in answers], [answer.picture for answer in answers]
+    given = {judge.name: verdicts(pictures, things, judge.perceptor, run.device) for judge in judges}
     scores = {name: summary(things, found) for name, found in given.items()}
-    seconds = sum(answer.seconds for answer in made) / len(made)
-    _print_table(f"preset {template.preset}, {len(made)} things", scores, CHANCE, seconds)
+    seconds = mean_seconds(made)
+    _print(f"preset {run.template.preset}, {len(made)} pictures", run, scores, CHANCE, seconds)
+    texts = [answer.question.plan.text for answer in answers]
+    altered = {judge.name: robustness(run, judge, pictures, texts) for judge in judges}
+    for judge in judges:
+        print_robustness(run, judge, altered[judge.name])
     record = {
-        "preset": template.preset,
-        "judges": list(judges),
+        "preset": run.template.preset,
+        "judges": list(given),
         "scores": scores,
+        "intervals": {name: _intervals(found, len(set(things))) for name, found in scores.items()},
         "chance": dict(CHANCE),
+        "robustness": altered,
         SECONDS: seconds,
+        "together": run.options.together,
         "pictures": [
-            _described(answer, {name: found[k] for name, found in given.items()}) for k, answer in enumerate(made)
+            _described(answer, {name: found[k] for name, found in given.items()}, made[k])
+            for k, answer in enumerate(answers)
         ],
     }
-    with replacing(paths[".json"]) as partial:
-        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     ranks = [verdict.rank for verdict in next(iter(given.values()))]
     captions = [f"{thing}: {rank}" for thing, rank in zip(things, ranks, strict=True)]
-    with replacing(paths[".png"]) as partial:
-        contact_sheet(pictures, captions, min(COLUMNS, len(made))).save(partial, format="PNG")
-    for path in paths.values():
-        echo_path(path)
+    write_report(run, stem, record, pictures, captions)
 
 
-def _described(answer: Answer, given: Mapping[str, Verdict]) -> dict[str, Any]:
+def _intervals(scores: Mapping[str, float], things: int) -> dict[str, Any]:
+    """Return the intervals of top-1 and top-5; several pictures of a thing count as one try."""
+    from clipgen.judge.intervals import share_interval
+
+    return {name: share_interval(round(scores[name] * things), things) for name in ("top-1", "top-5")}
+
+
+def _described(answer: Answer, given: Mapping[str, Verdict], made: Made) -> dict[str, Any]:
     """Return what the JSON file says of one picture."""
     from clipgen.judge.classes import HELD_OUT
 
@@ -93,23 +96,25 @@ def _described(answer: Answer, given: Mapping[str, Verdict]) -> dict[str, Any]:
         "seed": plan.seed,
         "guides": list(dict.fromkeys(row.weights for row in plan.perceptors)),
         "seconds": answer.seconds,
+        "file": str(made.path),
         "verdicts": {name: asdict(verdict) for name, verdict in given.items()},
     }
 
 
-def _print_table(
-    title: str, scores: Mapping[str, Mapping[str, float]], chance: Mapping[str, float], seconds: float
+def _print(
+    title: str, run: Run, scores: Mapping[str, Mapping[str, float]], chance: Mapping[str, float], seconds: float | None
 ) -> None:
     """Print the scores by judge, with chance levels."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("measure", *(name.rpartition("/")[2] for name in scores), "chance", title=title)
-    for measure in next(iter(scores.values())):
-        values = [_text(measure, row[measure]) for row in scores.values()]
-        table.add_row(measure, *values, _text(measure, chance[measure]) if measure in chance else "")
-    table.add_row(SECONDS, f"{seconds:.1f}")
-    Console(stderr=True).print(table)
+    rows = [
+        [
+            measure,
+            *(_text(measure, row[measure]) for row in scores.values()),
+            _text(measure, chance[measure]) if measure in chance else "",
+        ]
+        for measure in next(iter(scores.values()))
+    ]
+    rows.append([SECONDS, "" if seconds is None else f"{seconds:.1f}"])
+    print_table(run, title, ["measure", *(name.rpartition("/")[2] for name in scores), "chance"], rows)
 
 
 def _text(measure: str, value: float) -> str:

@@ -1,9 +1,8 @@
-"""Measuring guidance on things that classifiers know: a picture of each, made as a user would."""
+"""What an evaluation asks for, and who may judge: a classifier, or a CLIP, that did not guide the pictures."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from PIL import Image
@@ -12,10 +11,8 @@ from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
-from clipgen.engine.optimise import optimise
 from clipgen.errors import UsageError
 from clipgen.judge.classes import THINGS
-from clipgen.session.session import Session
 
 JUDGES = ("classifier/efficientnet-lite1", "classifier/efficientnet-lite2")
 """Judge unless they guide."""
@@ -33,11 +30,11 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """The picture that was made for a question, and the seconds that took."""
+    """The picture that was made for a question, and the seconds that took, if they are known."""
 
     question: Question
     picture: Image.Image
-    seconds: float
+    seconds: float | None
 
 
 def prompt_of(thing: str) -> str:
@@ -59,26 +56,48 @@ def questions(count: int, template: Job, device: str) -> list[Question]:
     return [Question(thing, resolve(job, device=device)[0]) for thing, job in zip(things, jobs, strict=True)]
 
 
-def judges_for(asked: Sequence[Question], named: Sequence[str] = ()) -> tuple[str, ...]:
+def judges_for(asked: Sequence[Question], named: Sequence[str] = (), *, allow_guide: bool = False) -> tuple[str, ...]:
     """Return the names of the classifiers that judge: those named, or those of JUDGES that do not guide.
 
-    Raises UsageError if one that is named guides, or if none is left.
+    Raises UsageError if one that is named guides, unless `allow_guide`, or if none is left.
     """
-    guides = {row.weights for question in asked for row in question.plan.perceptors}
-    for name in named:
-        if name in guides:
-            raise UsageError(f"--judge {name} guides these pictures, so it cannot judge them; name another classifier")
-    left = tuple(dict.fromkeys(name for name in named or JUDGES if name not in guides))
+    plans = [question.plan for question in asked]
+    if named:
+        check_judges(named, plans, allow_guide=allow_guide)
+        return tuple(dict.fromkeys(named))
+    left = tuple(name for name in JUDGES if name not in guides_of(plans))
     if not left:
         raise UsageError(f"{' and '.join(JUDGES)} guide these pictures; name a classifier that judges them by --judge")
     return left
 
 
-def answers(asked: Sequence[Question], device: str) -> Iterator[Answer]:
-    """Make a picture for each question in turn."""
-    session = Session(device)
-    for question in asked:
-        models = session.models(question.plan)
-        started = time.perf_counter()
-        picture = optimise(question.plan, models).image
-        yield Answer(question, picture, time.perf_counter() - started)
+def guides_of(plans: Iterable[Plan]) -> set[str]:
+    """Return the names of all perceptors that guide any of these runs."""
+    return {row.weights for plan in plans for row in plan.perceptors}
+
+
+def check_judges(names: Sequence[str], plans: Iterable[Plan], *, allow_guide: bool = False) -> list[str]:
+    """Return the judges that also guide. Raises UsageError if there are any, unless `allow_guide`."""
+    guides = guides_of(plans)
+    both = [name for name in names if name in guides]
+    if both and not allow_guide:
+        raise UsageError(
+            f"--judge {both[0]} guides these pictures, so it cannot judge them: it cannot tell that it was fooled, and "
+            "every term for realism that is left out raises its own score; name another, or add --allow-guide"
+        )
+    return both
+
+
+def usual_judges(plans: Sequence[Plan], taken: Collection[str] = ()) -> list[str]:
+    """Return the judges of the preset of these plans that do not guide. Raises UsageError without any.
+
+    taken: the names of those that pick among candidates, which cannot judge the picks.
+    """
+    named = dict.fromkeys(name for plan in plans for name in plan.judges)
+    found = [name for name in named if name not in guides_of(plans) and name not in taken]
+    if not found:
+        what = "picks among the candidates" if taken else "guides"
+        raise UsageError(
+            f"preset {plans[0].preset} has no judge but what {what}; name one by --judge, such as --judge ViT-B-16"
+        )
+    return found

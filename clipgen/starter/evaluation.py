@@ -8,21 +8,14 @@ book, too. Pictures that are drawn for the same prompts show how much the judge 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import cast
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from clipgen.config.job import Job
-from clipgen.config.prompts import parse_prompts
-from clipgen.config.resolve import resolve
-from clipgen.engine.models import load_models
-from clipgen.engine.optimise import optimise
 from clipgen.judge.score import embed, r_precision
 from clipgen.perceptors.clip import CLIPPerceptor, build_perceptor
 from clipgen.starter import grammar
@@ -49,12 +42,12 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """A picture made for a question, the seconds that took, and the guide's cosine between the two."""
+    """A picture made for a question, the seconds that took, and the guide's cosine between the two, if known."""
 
     question: Question
     picture: Image.Image
-    seconds: float
-    guide_cosine: float
+    seconds: float | None
+    guide_cosine: float | None
 
 
 def questions(count: int, seed: int) -> list[Question]:
@@ -74,19 +67,6 @@ def questions(count: int, seed: int) -> list[Question]:
     return list(asked.values())
 
 
-def answers(asked: Sequence[Question], template: Job, device: str) -> Iterator[Answer]:
-    """Make a picture for each question in turn, with the settings and the seed of `template`."""
-    plan, _ = resolve(template, device=device)
-    models = load_models(plan, device)
-    guide = cast(CLIPPerceptor, models.guides[0].perceptor)
-    for question in asked:
-        started = time.perf_counter()
-        picture = optimise(replace(plan, prompts=parse_prompts(question.text)), models).image
-        seconds = time.perf_counter() - started
-        cosine = float(embed([picture], guide)[0] @ guide.encode_texts([question.text])[0])
-        yield Answer(question, picture, seconds, cosine)
-
-
 @torch.no_grad()
 def measure(given: Sequence[Answer], device: str = "cpu") -> dict[str, float]:
     """Return the scores that the judge gives to answers, by name; those that chance can reach, with its level."""
@@ -94,15 +74,13 @@ def measure(given: Sequence[Answer], device: str = "cpu") -> dict[str, float]:
     vectors = embed([answer.picture for answer in given], judge)
     cosines = vectors @ judge.encode_texts([answer.question.text for answer in given]).T
     own = float(cosines.diagonal().mean())
-    guide = float(np.mean([answer.guide_cosine for answer in given]))
-    scores = {
-        "n": float(len(given)),
-        **r_precision(cosines, rivals([answer.question.claim for answer in given])),
-        "judge cosine": own,
-        "guide cosine": guide,
-        "gap": guide - own,
-        "seconds a picture": float(np.mean([answer.seconds for answer in given])),
-    }
+    scores = {"n": float(len(given)), **r_precision(cosines, rivals([answer.question.claim for answer in given]))}
+    scores["judge cosine"] = own
+    if guided := [answer.guide_cosine for answer in given if answer.guide_cosine is not None]:
+        scores["guide cosine"] = float(np.mean(guided))
+        scores["gap"] = scores["guide cosine"] - own
+    if timed := [answer.seconds for answer in given if answer.seconds is not None]:
+        scores["seconds a picture"] = float(np.mean(timed))
     for name in ("noun", "colour", "style", "count"):
         scores |= _attribute(name, given, vectors, judge)
     return scores
