@@ -9,6 +9,7 @@ import typer
 from clipgen import __version__
 from clipgen.cli.batch import batch
 from clipgen.cli.bench import bench
+from clipgen.cli.compare import compare
 from clipgen.cli.doctor import doctor
 from clipgen.cli.evaluate import evaluate
 from clipgen.cli.group import DEBUG_FLAG, DEFAULT_COMMAND, PromptOrCommand
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "info": info,
     "replay": replay,
     "sheet": sheet,
+    "compare": compare,
     "words": words,
     "losses": losses,
     "job": job,

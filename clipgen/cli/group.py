@@ -43,6 +43,7 @@ MISSING = {
     "batch": "name a text file with a prompt on each line, as in clipgen batch prompts.txt",
     "train": "name one of these",
     "sheet": "name a folder of pictures, or pictures, as in clipgen sheet outputs",
+    "compare": "name two folders of pictures, or two job files, as in clipgen compare a b",
     **{name: _PICTURE.format(name) for name in ("resume", "info", "replay")},
 }
 """What to do about a missing argument, by command."""
