@@ -161,7 +161,7 @@ class _Folders:
         self._pairs = paired(self._found, lines)
         if not 2 <= len(self._pairs) <= MAX_PAIRS:
             raise UsageError(
-                f"{' and '.join(sources)} have {len(self._pairs):,} pictures of the same prompts, or the same names, and "
+                f"{' and '.join(sources)} have {len(self._pairs):,} pictures of the same prompts or names, and "
                 f"a comparison takes from 2 to {MAX_PAIRS:,}; name folders of pictures of the same prompts"
             )
         self.guides = guides_of([one.plan for side in self._found for one in side])
