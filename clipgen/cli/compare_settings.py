@@ -109,6 +109,8 @@ def asked_for(prompts: str | None, count: int, seed: int) -> list[Asked]:
 
     if prompts is not None:
         lines = [(line.text, line.settings) for line in prompt_lines(prompts)]
+        for number, (text, _) in enumerate(lines, start=1):
+            _check(number, text)
     else:
         from clipgen.starter.evaluation import questions
 
@@ -117,6 +119,14 @@ def asked_for(prompts: str | None, count: int, seed: int) -> list[Asked]:
         Asked(number, text, f"[{number}/{len(lines)}]", tuple(settings.items()))
         for number, (text, settings) in enumerate(lines, start=1)
     ]
+
+
+def _check(number: int, text: str) -> None:
+    """Raise a UsageError, which names the prompt, unless a text is one."""
+    try:
+        parse_prompts(text)
+    except UsageError as error:
+        raise UsageError(f"--prompts, prompt {number}: {error}") from error
 
 
 def one_seed(sides: Sequence[Settings]) -> int:
@@ -142,8 +152,9 @@ def planned(sides: Sequence[Settings], asked: Sequence[Asked]) -> list[list[Plan
 
 
 def _plans(side: Settings, asked: Sequence[Asked]) -> list[Plan]:
-    jobs, device = [side.job(one.text, **dict(one.settings)) for one in asked], side.engine.device
+    device = side.engine.device
     try:
+        jobs = [side.job(one.text, **dict(one.settings)) for one in asked]
         inputs = plan_job(jobs[0], device)[1]
         return [resolve(job, inputs.size, device)[0] for job in jobs]
     except UsageError as error:

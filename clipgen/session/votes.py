@@ -83,18 +83,24 @@ def read_ballot(path: Path, comparison: Comparison) -> Ballot:
     ballot, voter = str(record.get("ballot")), record.get("voter")
     if not re.fullmatch("[0-9a-f]{16}", ballot):
         raise UsageError(f"{path}: the ballot must be 16 hexadecimal digits, got {quoted(ballot)}")
-    votes: dict[int, str] = {}
     try:
-        for row in _list(record, "votes", 1, count):
-            number = row.get("pair") if isinstance(row, dict) else row
-            check_whole("the number of a pair", number, 1, count)
-            if number - 1 in votes:
-                raise UsageError(f"pair {number} is voted on twice")
-            check_choice(f"the vote on pair {number}", row.get("vote"), VOTES)
-            votes[number - 1] = row["vote"]
+        votes = _votes(_list(record, "votes", 1, count), count)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
     return Ballot(ballot, voter[:MAX_NAME] if isinstance(voter, str) else "", votes)
+
+
+def _votes(rows: Sequence[Any], count: int) -> dict[int, str]:
+    """Return votes by the index of the question; on the page they count from 1."""
+    votes: dict[int, str] = {}
+    for row in rows:
+        number: Any = row.get("pair") if isinstance(row, dict) else None
+        check_whole("the number of a pair", number, 1, count)
+        if number - 1 in votes:
+            raise UsageError(f"pair {number} is voted on twice")
+        check_choice(f"the vote on pair {number}", row.get("vote"), VOTES)
+        votes[number - 1] = row["vote"]
+    return votes
 
 
 def read_ballots(paths: Sequence[Path], comparison: Comparison) -> list[Ballot]:
@@ -132,7 +138,7 @@ def agreement(won: Numbers, scores: Sequence[Sequence[float] | None]) -> tuple[I
     for row, given in zip(won, scores, strict=False):
         for first in range(len(given or ())):
             for second in range(first):
-                voted = row[first, second] - row[second, first]
+                voted = float(row[first, second] - row[second, first])
                 judged = given[first] - given[second] if given else 0.0
                 count += voted * judged != 0
                 hits += voted * judged > 0
