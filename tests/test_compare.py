@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ import torch
 from fakes import Cli, FakePerceptor
 from PIL import Image
 
+from clipgen.outputs import vote_page
 from clipgen.session import verdicts
-from clipgen.session.pairing import Found, paired
 from clipgen.weights.registry import networks
 
 SMALL = ("--preset", "starter", "--start", "noise", "--size", "32x32", "--steps", "2", "--cutouts", "2")
@@ -89,38 +88,6 @@ def test_prompts_come_from_lines_in_the_order_of_names(cli: Cli, judge: FakePerc
     assert "--prompts holds 1 prompts, and the first side has 4 pictures" in refused.stderr
 
 
-def test_pictures_are_paired_by_prompt_and_by_seed_if_there_are_several(cli: Cli) -> None:
-    for side, seeds in (("a", "12"), ("b", "213")):
-        for seed in seeds:
-            cli("red", *SMALL, "--seed", seed, "-o", f"{side}/{seed}.png")
-        cli("blue", *SMALL, "--seed", "7" if side == "a" else "8", "-o", f"{side}/x-{side}.png")
-    cli("green", *SMALL, "--seed", "7", "-o", "a/alone.png")
-    sides = [[verdicts_found(path) for path in sorted(Path(side).glob("*.png"))] for side in ("a", "b")]
-    pairs = {(pair.text, *(path.name for path in pair.paths)) for pair in paired(sides)}
-    assert pairs == {("red", "1.png", "1.png"), ("red", "2.png", "2.png"), ("blue", "x-a.png", "x-b.png")}
-    shutil.copy("a/alone.png", "b/other.png")  # the same prompt again
-    shutil.move("b/1.png", "b/alone.png")  # the same name, of another prompt
-    sides = [[verdicts_found(path) for path in sorted(Path(side).glob("*.png"))] for side in ("a", "b")]
-    assert ("green", "alone.png", "other.png") in {(p.text, *(path.name for path in p.paths)) for p in paired(sides)}
-
-
-def verdicts_found(path: Path) -> Found:
-    from clipgen.session.pairing import found
-
-    return found(path)
-
-
-def test_a_name_says_the_prompt_and_a_recipe_of_either_side_says_it_better(cli: Cli) -> None:
-    cli("red|blue:0.5", *SMALL, "-o", "a/some_red-cat.png")
-    folder("b", ["red"], ["some_red-cat"])
-    plain = [Found(Path("x/a_red--cat.png"), None)], [Found(Path("y/a_red--cat.jpg"), None)]
-    assert [pair.text for pair in paired(plain)] == ["a red cat"]
-    for names in ("ab", "ba"):
-        sides = [[verdicts_found(Path(name, "some_red-cat.png"))] for name in names]
-        [pair] = paired(sides)
-        assert (pair.text, [one.peak for one in pair.prompts]) == ("red|blue:0.5", [1.0, 0.5])
-
-
 def test_a_damaged_picture_costs_its_pair_alone(cli: Cli, judge: FakePerceptor) -> None:
     folder("a", WORDS)
     folder("b", WORDS)
@@ -165,6 +132,24 @@ def test_job_files_make_pictures_and_a_second_time_none(
     assert by_hand["judges"] == found["judges"]
 
 
+def test_a_picture_that_fails_costs_its_pair_and_is_said_in_the_end(cli: Cli, jobs: None, judge: FakePerceptor) -> None:
+    Path("p.txt").write_text("red\nunknown\ngreen\n")
+    made = cli("compare", "a.toml", "b.toml", "--prompts", "p.txt", "-o", "out")
+    assert made.exit_code == 1
+    assert made.stderr.splitlines()[-1] == "error: 2 of 6 pictures failed"
+    record = json.loads(Path("out/compare.json").read_text())
+    assert [pair["prompt"] for pair in record["pairs"]] == ["red", "green"]
+
+
+def test_many_pairs_are_asked_in_part(cli: Cli, judge: FakePerceptor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vote_page.questions, "__defaults__", (3,))
+    folder("a", ["red"] * 5)
+    folder("b", WORDS)
+    made = cli("compare", "a", "b", "-o", "out")
+    assert "the page for a vote asks about 3 of 5 pairs" in made.stderr
+    assert len(json.loads(Path("out/compare.json").read_text())["questions"]) == 3
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -172,6 +157,8 @@ def test_job_files_make_pictures_and_a_second_time_none(
         (("f",), "compare takes from 2 to 8 folders or job files, got 1"),
         (("f", "./f"), "compare takes different folders or job files"),
         (("f", "a.toml"), "compare takes folders or job files (.toml), not both"),
+        (("v.json",), "v.json is no folder and no job file (TOML); to count votes, add --of compare.json"),
+        (("v.json", "--of", "key.json", "--n", "3"), "--of counts votes, and --n is for a comparison to be made"),
         (("f", "nowhere"), "there is no file or folder nowhere"),
         (("f", "other"), "f and other have 0 pictures of the same prompts or names"),
         (("f", "g", "--n", "4"), "--n goes with job files"),

@@ -24,7 +24,7 @@ from clipgen.cli.values import expanded
 from clipgen.config.checks import check_whole
 from clipgen.config.job import MAX_SEED, Job
 from clipgen.config.prompts import parse_prompts
-from clipgen.errors import UsageError
+from clipgen.errors import ClipgenError, UsageError
 from clipgen.session.naming import check_folder
 from clipgen.util.devices import pick_device
 
@@ -123,6 +123,9 @@ def compare(
     Also writes one HTML file for a blind vote, which works offline; --of counts the votes.
     """
     if of is not None:
+        given = {"--prompts": prompts, "--n": count, "--judge": judge, "--allow-guide": allow_guide, "--seed": seed}
+        if flag := next((flag for flag, value in given.items() if value not in (None, False)), None):
+            raise UsageError(f"--of counts votes, and {flag} is for a comparison to be made; leave one out")
         count_votes([expanded(Path(each), "a file of votes") for each in sources], expanded(of, "--of"), output)
         return
     notes, folders = output.notes(), _are_folders(sources)
@@ -146,6 +149,9 @@ class _Task(Protocol):
     def pairs(self, output: OutputOptions) -> list[Pair]: ...
 
     def sides(self) -> list[Side]: ...
+
+    def check(self) -> None:
+        """Raise a ClipgenError if a part of it failed."""
 
 
 class _Folders:
@@ -175,6 +181,9 @@ class _Folders:
     def sides(self) -> list[Side]:
         rows = zip(NAMES, self._sources, self._found, strict=False)
         return [Side(name, source, len(side)) for name, source, side in rows]
+
+    def check(self) -> None:
+        """Pictures that cannot be read cost themselves alone."""
 
 
 class _Jobs:
@@ -211,9 +220,15 @@ class _Jobs:
             for name, settings, made in zip(NAMES, self._settings, self._made, strict=False)
         ]
 
+    def check(self) -> None:
+        if failed := sum(len(made.batch.failed) for made in self._made):
+            raise ClipgenError(f"{failed} of {len(self._asked) * len(self._made)} pictures failed")
+
 
 def _are_folders(sources: Sequence[str]) -> bool:
     """Tell folders from job files; raises UsageError for both at once, for too few or many, and for one twice."""
+    if votes := next((each for each in sources if each.lower().endswith(".json")), None):
+        raise UsageError(f"{votes} is no folder and no job file (TOML); to count votes, add --of compare.json")
     if not 2 <= len(sources) <= MAX_SIDES:
         raise UsageError(
             f"compare takes from 2 to {MAX_SIDES} folders or job files, got {len(sources)}, as in clipgen compare a b"
@@ -248,6 +263,7 @@ def _judge(task: _Task, judges: dict[str, Any], device: str, seed: int, output: 
     finally:
         if len(found) > 1:
             _report(task.sides(), found, list(judges), seed, output)
+    task.check()
     if len(found) < 2:
         raise UsageError(f"{len(found)} of {len(pairs)} pairs can be read, and a comparison takes 2 or more")
 

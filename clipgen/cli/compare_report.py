@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 STEM = "compare"
 SHEET_ROWS = 16
 MAX_SHEETS = 8
+WIDTH = 110
+"""Columns of the table at least, also where it is written to a file."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,16 @@ def print_report(record: Mapping[str, Any], notes: Notes) -> None:
             first = [judge, str(found["n"]), *means] if number == 0 else [""] * (2 + len(names))
             label = f"{row['sides'][1]} - {row['sides'][0]}"
             table.add_row(*first, label, _interval(row["gain"], 4), _interval(row["wins"], 2))
-    Console(stderr=True, width=None).print(table)
+    console = Console(stderr=True)
+    console.width = max(console.width, WIDTH)
+    console.print(table)
     notes.say(_sentences(record))
 
 
 def _sentences(record: Mapping[str, Any]) -> Iterator[str]:
+    asked, sides = len(record["questions"]), len(record["sides"])
+    if asked < (every := record["n"] * sides * (sides - 1) // 2):
+        yield f"the page for a vote asks about {asked} of {every:,} pairs"
     for side in record["sides"]:
         took = "" if side["seconds"] is None else f", {side['seconds']:.1f} s a picture"
         yield f"{side['name']} is {side['source']}{took}"

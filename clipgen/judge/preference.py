@@ -72,8 +72,9 @@ def bradley_terry(wins: Numbers) -> Numbers:
 def strengths(won: Numbers, seed: int = 0) -> list[Interval]:
     """Return the logarithm of the strength of each side, 0 for the average, with its bootstrap interval over prompts.
 
-    won: (P, S, S) as for `preference`. PRIOR is added, which draws the strengths a little together.
+    won: (P, S, S) as for `preference`; at least one vote. PRIOR is added, which draws the strengths a little together.
     """
+    won = won[won.any((1, 2))]
     prior = PRIOR * (1 - np.eye(won.shape[-1]))
     draws = np.random.default_rng(seed).multinomial(len(won), np.full(len(won), 1 / len(won)), RESAMPLES)
     resampled = np.tensordot(draws.astype(np.float64), won, 1)
