@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clipgen.outputs.vote_page import page
+from clipgen.outputs.vote_page import Question, page
+from clipgen.session.votes import Comparison, read_ballot
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -28,6 +29,7 @@ HOSTILE = (
     "\u202eقطة على \u05d7\u05ea\u05d5\u05dc",
 )
 """Prompts that a careless page would run, fetch, or show turned around."""
+COMPARISON = Comparison("0123456789abcdef", ("A", "B"), (Question(0, 0, 1),) * len(HOSTILE), {})
 PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
 
 pytestmark = [
@@ -79,7 +81,11 @@ def saved(shown: Any) -> dict[str, Any]:
     with shown.expect_download() as download:
         shown.get_by_role("button", name="Save votes").click()
     assert download.value.suggested_filename.startswith("votes-")
-    document: dict[str, Any] = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    path = Path(download.value.path())
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    ballot = read_ballot(path, COMPARISON)
+    assert [ballot.votes[number] for number in sorted(ballot.votes)] == votes(document)
+    assert ballot.voter == document["voter"]
     assert document == json.loads(shown.locator("#text").input_value())
     return document
 
