@@ -9,6 +9,7 @@ import typer
 from clipgen import __version__
 from clipgen.cli.batch import batch
 from clipgen.cli.bench import bench
+from clipgen.cli.compare import compare
 from clipgen.cli.decode import decode
 from clipgen.cli.doctor import doctor
 from clipgen.cli.evaluate import evaluate
@@ -43,6 +44,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "sheet": sheet,
     "reconstruct": reconstruct,
     "decode": decode,
+    "compare": compare,
     "words": words,
     "losses": losses,
     "job": job,

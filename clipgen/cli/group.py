@@ -45,6 +45,7 @@ MISSING = {
     "reconstruct": "name pictures, or a folder of them, as in clipgen reconstruct photo.jpg",
     "decode": "name a grid of tokens, as in clipgen decode tokens.npy",
     "sheet": "name a folder of pictures, or pictures, as in clipgen sheet outputs",
+    "compare": "name two folders of pictures, or two job files, as in clipgen compare a b",
     **{name: _PICTURE.format(name) for name in ("resume", "info", "replay")},
 }
 """What to do about a missing argument, by command."""

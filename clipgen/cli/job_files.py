@@ -38,15 +38,33 @@ def args_of(file: str, typed: Sequence[str], options: Mapping[str, int]) -> tupl
     stands_for_prompt = any(key in table or f"--{key}" in typed for key in IN_PLACE)
     if not isinstance(prompt, str) and not (prompt is None and stands_for_prompt):
         raise UsageError(f'{file}: prompt must be a text, as in prompt = "a cat", got {quoted(prompt)}')
+    return _args(file, table, typed, options, (PROMPT,)), prompt
+
+
+def settings_of(file: str, typed: Sequence[str], options: Mapping[str, int]) -> list[str]:
+    """Return the arguments that a job file without a prompt stands for, as `args_of`. Raises UsageError."""
+    table = _read(file)
+    if PROMPT in table:
+        raise UsageError(
+            f"{file} holds a prompt, and what is compared are settings, for the same prompts; leave it out, and give "
+            "prompts by --prompts FILE"
+        )
+    return _args(file, table, typed, options)
+
+
+def _args(
+    file: str, table: Mapping[str, Any], typed: Sequence[str], options: Mapping[str, int], others: Sequence[str] = ()
+) -> list[str]:
+    """Return options as they are typed, unless they are; others: keys that are named among those that exist."""
     given = {arg.partition("=")[0] for arg in typed}
     names = {name.removeprefix("--"): takes for name, takes in options.items() if name.startswith("--")}
     args: list[str] = []
     for key, value in table.items():
         if key not in names:
-            raise unknown_value(f"{file}: the key", key, {PROMPT, *names})
+            raise unknown_value(f"{file}: the key", key, {*others, *names})
         if f"--{key}" not in given:
             args += _typed(file, key, value, names[key])
-    return args, prompt
+    return args
 
 
 def _typed(file: str, key: str, value: object, count: int) -> list[str]:

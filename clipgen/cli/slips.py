@@ -43,6 +43,7 @@ _REAL_WORDS = frozenset(
     mobiles moods rescue rescues refuse reuse result reply relay relays repay replace word ward wards wood woods works
     world worlds would wold zoo zoos zooms trains trail trait twain hell held heap helm heal heel helps kelp doctors
     evil even info into runs ruin sword swords rune urn sheep sheer sheen sheets sleet skeet sweet street
+    compass compact company comrade compote compose compete compared compares
     """.split()  # noqa: SIM905
 )
 _DASHED = re.compile("[\u2010-\u2015\u2212]+([A-Za-z][\\w-]*)(=.*)?")

@@ -36,8 +36,11 @@ def mean_interval(values: Sequence[float], seed: int = 0) -> Interval:
     return Interval(float(given.mean()), float(low), float(high))
 
 
-def share_interval(hits: int, count: int) -> Interval:
-    """Return the share of hits among `count` tries, by Wilson's score interval (1927), which holds for few, too."""
+def share_interval(hits: float, count: int) -> Interval:
+    """Return the share of hits among `count` tries, by Wilson's score interval (1927), which holds for few, too.
+
+    A tie may count as half a hit, which makes the interval a little wider than it needs to be.
+    """
     z = NormalDist().inv_cdf((1 + LEVEL) / 2)
     share, spread = hits / count, z * z / count
     middle = (share + spread / 2) / (1 + spread)
