@@ -42,6 +42,8 @@ MISSING = {
     "restyle": 'name a film and say what to make of it, as in clipgen restyle in.mp4 "in the style of Van Gogh"',
     "batch": "name a text file with a prompt on each line, as in clipgen batch prompts.txt",
     "train": "name one of these",
+    "score": 'name pictures and what they may show, as in clipgen score outputs --text "a cat" --text "a dog"',
+    "rank": 'say what to look for and name pictures, as in clipgen rank "a cat" outputs',
     "sheet": "name a folder of pictures, or pictures, as in clipgen sheet outputs",
     **{name: _PICTURE.format(name) for name in ("resume", "info", "replay")},
 }
