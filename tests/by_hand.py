@@ -88,4 +88,8 @@ def pictures(folder: Path, sizes: Sequence[tuple[int, int]] = SIZES) -> list[Pat
 
 def opened(paths: Sequence[Path]) -> list[Image.Image]:
     """Read files as open_clip's README does."""
-    return [Image.open(path) for path in paths]
+    found = []
+    for path in paths:
+        with Image.open(path) as picture:
+            found.append(picture.copy())
+    return found

@@ -64,10 +64,10 @@ class Asked:
 
 def asked_clips(models: ModelOptions, notes: Notes) -> list[Asked]:
     """Return the CLIPs that the options name, or the best that is here, with a note. Raises UsageError."""
-    if not models.clip and not models.clip_weights:
-        return [_usual(notes)]
     if models.ema and not models.clip_weights:
         raise UsageError("--ema chooses among the weights in a file of yours; add --clip-weights FILE")
+    if not models.clip and not models.clip_weights:
+        return [_usual(notes)]
     found = list(_named(models))
     notes.say(models.notes)
     names = [each.name for each in found]
