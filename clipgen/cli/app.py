@@ -19,12 +19,14 @@ from clipgen.cli.job_files import job
 from clipgen.cli.losses import losses
 from clipgen.cli.models import models
 from clipgen.cli.morph import morph
+from clipgen.cli.rank import rank
 from clipgen.cli.reconstruct import reconstruct
 from clipgen.cli.replay import replay
 from clipgen.cli.report import escape_what_cannot_be_shown
 from clipgen.cli.restyle import restyle
 from clipgen.cli.resume import resume
 from clipgen.cli.run import run
+from clipgen.cli.score import score
 from clipgen.cli.sheet import sheet
 from clipgen.cli.train import train
 from clipgen.cli.words import words
@@ -42,6 +44,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "info": info,
     "replay": replay,
     "sheet": sheet,
+    "score": score,
+    "rank": rank,
     "reconstruct": reconstruct,
     "decode": decode,
     "compare": compare,

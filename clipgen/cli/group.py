@@ -44,6 +44,8 @@ MISSING = {
     "train": "name one of these",
     "reconstruct": "name pictures, or a folder of them, as in clipgen reconstruct photo.jpg",
     "decode": "name a grid of tokens, as in clipgen decode tokens.npy",
+    "score": 'name pictures and what they may show, as in clipgen score outputs --text "a cat" --text "a dog"',
+    "rank": 'say what to look for and name pictures, as in clipgen rank "a cat" outputs',
     "sheet": "name a folder of pictures, or pictures, as in clipgen sheet outputs",
     "compare": "name two folders of pictures, or two job files, as in clipgen compare a b",
     **{name: _PICTURE.format(name) for name in ("resume", "info", "replay")},

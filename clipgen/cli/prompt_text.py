@@ -17,12 +17,12 @@ MAX_BYTES = 20_000_000
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
 
-def read_lines(file: str) -> list[tuple[int, str]]:
+def read_lines(file: str, name: str = "") -> list[tuple[int, str]]:
     """Return the lines of a file, or of standard input for "-", that are not blank, with their numbers.
 
-    Raises UsageError if it cannot be read, is too large or is not text.
+    Raises UsageError, which gives it this name, if it cannot be read, is too large or is not text.
     """
-    text = read_text(file, _name(file))
+    text = read_text(file, name or _name(file))
     lines = [(number, line.strip()) for number, line in enumerate(_LINE_END.split(text), start=1)]
     return [(number, line) for number, line in lines if line]
 

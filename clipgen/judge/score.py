@@ -13,16 +13,19 @@ from clipgen.core.contracts import Perceptor
 from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.util.images import to_tensor
 
+BATCH = 32
+"""How many pictures a network sees at once."""
 PLACES = (1, 5)
 """The values of k for which R@k is reported."""
 
 
 @torch.no_grad()
 def embed(pictures: Sequence[Image.Image], perceptor: CLIPPerceptor) -> Tensor:
-    """Return the unit vectors (N, D) of N whole pictures of any sizes."""
+    """Return the unit vectors (N, D) of N whole pictures of any sizes, prepared as open_clip does."""
+    groups = (pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH))
     device = next(perceptor.parameters()).device
-    cutouts = torch.cat([perceptor.whole(to_tensor(picture, picture.size).to(device)) for picture in pictures])
-    return perceptor.encode_images(cutouts)
+    prepared = (torch.stack([perceptor.prepared(picture) for picture in group]) for group in groups)
+    return torch.cat([perceptor.encode_images(cutouts.to(device)) for cutouts in prepared])
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from clipgen.config.readings import MAX_THINGS, check_things
@@ -15,6 +16,7 @@ from clipgen.config.spelling import classes_spelled
 from clipgen.errors import UsageError
 from clipgen.perceptors.inputs import as_cutouts
 from clipgen.perceptors.timm_classifier import classifier_network
+from clipgen.util.images import as_tensor
 from clipgen.util.text import quoted
 from clipgen.weights import Checkpoint
 from clipgen.weights.timm_models import CLASSES
@@ -86,6 +88,10 @@ class ClassifierPerceptor(nn.Module):
     def whole(self, images: Tensor) -> Tensor:
         """Resize whole images (N, 3, H, W), of any aspect ratio, to cutouts (N, 3, size, size)."""
         return as_cutouts(images, self.size)
+
+    def prepared(self, picture: Image.Image) -> Tensor:
+        """Resize a whole picture to a cutout (3, size, size), RGB in [0, 1]."""
+        return self.whole(as_tensor(picture.convert("RGB")))[0]
 
     @staticmethod
     def _of_things(seen: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,12 +14,13 @@ from open_clip import CLIP
 from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH, SimpleTokenizer
 from open_clip.transformer import CustomResidualAttentionBlock, QuickGELU, ResidualAttentionBlock
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from clipgen import weights
 from clipgen.errors import ClipgenError, UsageError
-from clipgen.perceptors.inputs import as_cutouts, check_normalisation
+from clipgen.perceptors.inputs import as_cutouts, check_normalisation, preparation
 from clipgen.util.text import quoted
 from clipgen.weights.kinds import TOWER_PREFIX, TOWERS
 
@@ -114,6 +115,7 @@ class CLIPPerceptor(nn.Module):
         check_normalisation("a CLIP", config["mean"], config["std"])
         self.config = config
         self.size = _side(config["vision_cfg"]["image_size"])
+        self._prepare = preparation(self.size, config)
         self.clip = build_clip(config)
         length = config["text_cfg"].get("context_length", DEFAULT_CONTEXT_LENGTH)
         whole = "merges" not in config
@@ -191,6 +193,13 @@ class CLIPPerceptor(nn.Module):
     def whole(self, images: Tensor) -> Tensor:
         """Resize whole images (N, 3, H, W), of any aspect ratio, to cutouts (N, 3, size, size)."""
         return as_cutouts(images, self.size)
+
+    def prepared(self, picture: Image.Image) -> Tensor:
+        """Resize and crop a whole picture as open_clip does for this CLIP: (3, size, size), RGB in [0, 1].
+
+        Guidance sees `whole` images: its pictures are tensors, and need a gradient.
+        """
+        return self._prepare(picture)
 
     def encode_images(self, cutouts: Tensor) -> Tensor:
         """Encode cutouts (N, 3, size, size), RGB in [0, 1], as unit vectors (N, D)."""

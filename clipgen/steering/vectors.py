@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -20,6 +20,8 @@ TEMPLATES = (
     "a photo of the small {}.",
 )
 """The seven that do best together for ImageNet, of the 80 of CLIP (Radford et al., 2021, arXiv 2103.00020)."""
+Template = Callable[[str], str]
+"""Makes a text of a label."""
 PARALLEL = 1e-6
 
 
@@ -41,12 +43,13 @@ def whole_vectors(perceptor: Perceptor, images: Tensor) -> Tensor:
 
 
 class Templated:
-    """Encodes labels such as "cat" as the mean direction of all TEMPLATES."""
+    """Encodes labels such as "cat" as the mean direction of templates, by default all TEMPLATES."""
 
-    def __init__(self, perceptor: Perceptor) -> None:
+    def __init__(self, perceptor: Perceptor, templates: Sequence[Template] = ()) -> None:
         self._perceptor = perceptor
+        self._templates = templates or tuple(template.format for template in TEMPLATES)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Return the unit vectors (N, D) of N labels."""
-        each = [self._perceptor.encode_texts([template.format(text) for template in TEMPLATES]) for text in texts]
+        each = [self._perceptor.encode_texts([template(text) for template in self._templates]) for text in texts]
         return normalize(torch.stack([vectors.mean(0) for vectors in each]), dim=1)

@@ -15,7 +15,7 @@ import open_clip
 
 from clipgen.weights.catalogue import RECORDS
 from clipgen.weights.clip_layouts import OPENAI_MARKS, TRANSFORMERS_ANCHORS
-from clipgen.weights.clips import CLIP_MEAN, CLIP_STD
+from clipgen.weights.clips import CLIP_MEAN, CLIP_STD, other_preprocessing
 from clipgen.weights.config_files import says_quick_gelu
 from clipgen.weights.foreign import read_foreign
 from clipgen.weights.loader import clip_config
@@ -37,7 +37,7 @@ def named_config(model: str, file: Path) -> tuple[dict[str, Any], str]:
     seen = {"mean": list(CLIP_MEAN), "std": list(CLIP_STD)}
     if not plain and (base := open_clip_name(model.lower().removesuffix(QUICK))):
         return clip_config({"model": base, "quick_gelu": True, **seen}), ""
-    config = clip_config({"model": plain or model, **seen})
+    config = clip_config({"model": plain or model, **seen, **_preprocessing(plain)})
     quick, said = _activation(plain or model, file, config)
     return config | ({"quick_gelu": True} if quick else {}), said
 
@@ -46,6 +46,13 @@ def open_clip_name(text: str) -> str | None:
     """Return open_clip's name of a model, which may be typed as OpenAI does, "ViT-L/14@336px"; None for no model."""
     models = {name.lower(): name for name in open_clip.list_models()}
     return text if text in models.values() else models.get(without_signs(text))
+
+
+def _preprocessing(model: str | None) -> dict[str, Any]:
+    """Return what is not OpenAI's in the preprocessing of a model of open_clip, if all its published weights agree."""
+    tags = open_clip.list_pretrained_tags_by_model(model) if model else []
+    found = [other_preprocessing(open_clip.get_pretrained_cfg(model, tag)) for tag in tags]
+    return found[0] if found and all(one == found[0] for one in found) else {}
 
 
 def _activation(model: str, file: Path, config: Mapping[str, Any]) -> tuple[bool, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,15 @@ MIT = "MIT"
 # Mean and standard deviation by which the input of OpenAI's CLIPs is normalised, from open_clip/constants.py.
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+PREPROCESSING: Mapping[str, Any] = {"interpolation": "bicubic", "resize_mode": "shortest", "fill_color": 0}
+"""How whole pictures become the input of OpenAI's CLIPs, in the words of open_clip's configs.
+
+It holds for a config that says nothing of these. All CLIPs below are of that kind."""
+
+
+def other_preprocessing(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a preprocessing says that is not as OpenAI's."""
+    return {name: said[name] for name, usual in PREPROCESSING.items() if said.get(name) not in (None, usual)}
 
 
 def _clip_config(

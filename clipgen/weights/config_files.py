@@ -10,7 +10,7 @@ import yaml
 
 from clipgen.errors import UsageError
 from clipgen.util.text import one_line, quoted
-from clipgen.weights.clips import CLIP_MEAN, CLIP_STD
+from clipgen.weights.clips import CLIP_MEAN, CLIP_STD, other_preprocessing
 from clipgen.weights.yaml_text import load_yaml
 
 MAX_REASON = 120
@@ -110,8 +110,8 @@ def read_hub_config(path: Path) -> tuple[dict[str, Any], str]:
             raise KeyError("model_cfg")
         seen = said.get("preprocess_cfg", {})
         assumed = "mean" not in seen and "std" not in seen
-        seen = {"mean": CLIP_MEAN, "std": CLIP_STD} if assumed else seen
-        config = model | {name: [float(x) for x in seen[name]] for name in ("mean", "std")}
+        seen = {**seen, "mean": CLIP_MEAN, "std": CLIP_STD} if assumed else seen
+        config = model | {name: [float(x) for x in seen[name]] for name in ("mean", "std")} | other_preprocessing(seen)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise UsageError(f"{path} is no config of open_clip ({one_line(repr(error), MAX_REASON)})") from error
     return config, f"{path.name} says no mean and std of the input: took OpenAI's" if assumed else ""

@@ -21,11 +21,12 @@ from clipgen.errors import ClipgenError, UsageError, WeightsMissingError
 from clipgen.util.text import quoted
 from clipgen.weights.cache import sha256_of
 from clipgen.weights.clip_names import named_config
+from clipgen.weights.clips import PREPROCESSING, other_preprocessing
 from clipgen.weights.config_files import HUB_CONFIG, read_hub_config, read_yaml
 from clipgen.weights.conversion import Configured, check_against_config, find_network
 from clipgen.weights.guessing import guess_dvae, guess_vqgan
 from clipgen.weights.loader import Note, store
-from clipgen.weights.registry import HUB_PREFIX, TIMM_PREFIX, hub_file, is_ready, local_name, read_header
+from clipgen.weights.registry import HUB_PREFIX, TIMM_PREFIX, hub_file, is_ready, local_name, network_path, read_header
 from clipgen.weights.timm_models import CLASSES, classes_in, timm_config
 
 HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
@@ -148,14 +149,21 @@ def _import(
     """Import the network of a config. check: looks at its tensors first."""
     with _reading(kind, files):
         network = find_network(files, kind, config, check, averaged=ema)
-    name = local_name(kind, [*map(sha256_of, network.files), *(["ema"] if ema else [])], network.config)
+    told = {key: value for key, value in network.config.items() if kind != "clip" or key not in PREPROCESSING}
+    name = local_name(kind, [*map(sha256_of, network.files), *(["ema"] if ema else [])], told)
     if network.note:
         note(network.note)
-    if not is_ready(name):
+    if not is_ready(name) or _is_prepared_otherwise(name, network.config):
         with _reading(kind, files):
             checkpoint = network.checkpoint()
         store(name, checkpoint)
     return name
+
+
+def _is_prepared_otherwise(name: str, config: Mapping[str, Any]) -> bool:
+    """Tell whether a config says of preprocessing, which is no part of a name, what the stored network does not."""
+    said, header = other_preprocessing(config), read_header(network_path(name))
+    return bool(said) and header is not None and other_preprocessing(header.config) != said
 
 
 def _import_own(file: Path, kind: str, *, ema: bool) -> str:
