@@ -80,10 +80,10 @@ def print_report(record: Mapping[str, Any], notes: Notes) -> None:
     if notes.quiet:
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     names = [side["name"] for side in record["sides"]]
-    table = Table("judge", "n", *names, "difference", "gain [95 %]", "share won [95 %]")
+    table = Table(Column("judge", no_wrap=True), "n", *names, "difference", "gain [95 %]", "share won [95 %]")
     for judge, found in record["judges"].items():
         means = [_interval(found["means"][name], 4) for name in names]
         for number, row in enumerate(found["differences"]):
