@@ -77,4 +77,4 @@ def _checked(name: str, number: int, line: str, read: Callable[[str], PromptRow 
         row = read(line)
         return row and PromptRow(Prompt(row.text).text, row.category)
     except UsageError as error:
-        raise UsageError(f"{name}, line {number}: {error}") from error
+        raise UsageError(f"{name}, line {number}: {error}; an evaluation takes one text a line") from error
