@@ -21,6 +21,8 @@ from torch import Tensor
 
 from clipgen.cli import reconstruct as command
 from clipgen.generators.networks import NETWORKS, build_network
+from clipgen.judge import lpips
+from clipgen.judge.lpips import find_lpips
 from clipgen.judge.reconstruction import Usage, on_grid, reconstruct, similarity
 from clipgen.outputs.sheet import is_sheet
 from clipgen.session import reconstructions
@@ -28,6 +30,12 @@ from clipgen.util.images import as_tensor, to_pil
 from clipgen.weights.conversion import convert
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees what torch's hub may have on this machine."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
 
 
 def photo(size: tuple[int, int] = (72, 48), seed: int = 0) -> Image.Image:
@@ -58,6 +66,26 @@ def test_ssim_is_that_of_scikit_image() -> None:
     assert similarity(as_tensor(one), as_tensor(one)) == pytest.approx(1.0)
     small = as_tensor(photo((8, 8)))
     assert similarity(small, small) == pytest.approx(1.0)
+
+
+def test_lpips_is_that_of_torchmetrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = pytest.importorskip("torchmetrics.functional.image.lpips")
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    assert str(find_lpips()).startswith(f"LPIPS is left out, as it needs the file {tmp_path}")
+    torch.manual_seed(0)
+    metric = theirs._LPIPS(net="alex", pnet_rand=True)
+    state = {f"features.{name.split('.', 1)[1]}": value for name, value in metric.net.state_dict().items()}
+    (tmp_path / "checkpoints").mkdir()
+    torch.save(state, tmp_path / "checkpoints" / lpips.ALEXNET)
+    assert "is not the published file" in str(find_lpips())
+    monkeypatch.setattr(lpips, "ALEXNET_SHA256", "")
+    found = find_lpips()
+    assert isinstance(found, lpips.LPIPS)
+    one, other = as_tensor(photo()), as_tensor(photo(seed=1))
+    with torch.no_grad():
+        assert float(found(one, other)) == pytest.approx(float(metric(2 * one - 1, 2 * other - 1)), rel=1e-4)
+        assert float(found(one, one)) == 0
+        assert float(found(one[..., :32, :32], other[..., :32, :32])) > 0
 
 
 def test_perplexity_is_how_many_codes_are_equally_likely() -> None:

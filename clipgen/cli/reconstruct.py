@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     import torch
 
     from clipgen.generators.tokens import Tokenizer
+    from clipgen.judge.lpips import LPIPS
     from clipgen.session.reconstructions import Made, Reconstructions
 
 MAX_PICTURES = 10_000
 ONE = "{}-reconstructed"
 SEVERAL = "reconstructed"
 """The usual names of the sheet."""
-HEAD = ("PSNR", "SSIM", "CODES", "SHARE", "PERPLEXITY")
-DIGITS = {"psnr": 2, "ssim": 4, "codes": 1, "share": 4, "perplexity": 1}
+DIGITS = {"psnr": 2, "ssim": 4, "lpips": 4, "codes": 1, "share": 4, "perplexity": 1}
 """Decimals of each measure."""
 
 Pictures = Annotated[
@@ -83,8 +83,8 @@ def reconstruct(
 ) -> None:
     """Encode pictures and decode them again: a sheet of both, and how much of them is left.
 
-    Prints PSNR (dB) and SSIM, how many different codes were used, and their perplexity; of several pictures also the
-    means with 95 % intervals.
+    Prints PSNR (dB), SSIM and, where its weights are, LPIPS; how many different codes were used, and their perplexity;
+    of several pictures also the means with 95 % intervals.
     """
     check_out(output.out)
     asked = None if size is None else parse_size(size)
@@ -116,12 +116,16 @@ def _fill(
     import torch
 
     from clipgen.engine.models import load_tokenizer
+    from clipgen.judge.lpips import LPIPS, find_lpips
 
-    notes, where = output.notes(), torch.device(pick_device(device))
+    notes, where, lpips = output.notes(), torch.device(pick_device(device)), find_lpips()
+    if isinstance(lpips, str):
+        notes.note(lpips)
     networks = {name: load_tokenizer(name, where, notes.note) for name in names}
     skipped: dict[str, str] = {}
     try:
-        for one in _each(found, networks, where, size, skipped, notes):
+        measured = lpips if isinstance(lpips, LPIPS) else None
+        for one in _each(found, networks, where, size, measured, skipped, notes):
             made.add(one)
             if len(found) > 1:
                 notes.note(f"{made.count + len(skipped)}/{len(found)} {one[0].path}")
@@ -138,6 +142,7 @@ def _each(
     networks: Mapping[str, Tokenizer],
     device: torch.device,
     size: Size | None,
+    lpips: LPIPS | None,
     skipped: dict[str, str],
     notes: Notes,
 ) -> Iterator[list[Made]]:
@@ -157,7 +162,7 @@ def _each(
                 notes.note(f"left out: {error}")
             continue
         with memory_errors(" and ".join(networks), "a smaller --size"):
-            made = [Made(path, name, reconstruct(image, network, device)) for name, network in networks.items()]
+            made = [Made(path, name, reconstruct(image, network, device, lpips)) for name, network in networks.items()]
         yield made
 
 
@@ -173,28 +178,38 @@ def _report(made: Reconstructions, skipped: Mapping[str, str], output: OutputOpt
         document = {"sheet": str(sheet), "pictures": made.rows, "means": made.means(), "skipped": left_out}
         output.results().print_json(document)
         return
-    print_table(("PICTURE", "MODEL", *HEAD), [(row["path"], row["model"], *_numbers(row)) for row in made.rows])
-    if made.count > 1:
-        print_table((f"MEAN OF {made.count}", *HEAD, "CODES OF ALL", "PERPLEXITY"), list(map(_mean_row, made.means())))
+    _print_tables(made)
     for path in (sheet, *(Path(name) for row in made.rows for name in row["files"])):
         echo_path(path)
 
 
-def _numbers(row: Mapping[str, Any]) -> list[str]:
-    return [_number(row[name], 0 if name == "codes" else digits) for name, digits in DIGITS.items()]
+def _print_tables(made: Reconstructions) -> None:
+    """Print the numbers of each picture, and of several the means; what no picture has is left out."""
+    shown = [name for name in DIGITS if name != "lpips" or any(row["lpips"] is not None for row in made.rows)]
+    head = tuple(map(str.upper, shown))
+    rows = [(row["path"], row["model"], *(_number(row, name) for name in shown)) for row in made.rows]
+    print_table(("PICTURE", "MODEL", *head), rows)
+    if made.count > 1:
+        means = [(row["model"], *(_interval(row, name) for name in shown), *_together(row)) for row in made.means()]
+        print_table((f"MEAN OF {made.count}", *head, "CODES OF ALL", "PERPLEXITY"), means)
 
 
-def _mean_row(row: Mapping[str, Any]) -> tuple[str, ...]:
-    intervals = (_interval(row[name], digits) for name, digits in DIGITS.items())
-    together = row["together"]
-    return row["model"], *intervals, f"{together['codes']} of {row['codebook']}", f"{together['perplexity']:.1f}"
+def _together(row: Mapping[str, Any]) -> tuple[str, str]:
+    return f"{row['together']['codes']} of {row['codebook']}", f"{row['together']['perplexity']:.1f}"
 
 
-def _number(value: float | None, digits: int) -> str:
-    return "inf" if value is None else f"{value:.{digits}f}"
+def _number(row: Mapping[str, Any], name: str) -> str:
+    digits = 0 if name == "codes" else DIGITS[name]
+    return _none(name) if row[name] is None else f"{row[name]:.{digits}f}"
 
 
-def _interval(found: Mapping[str, float] | None, digits: int) -> str:
+def _interval(row: Mapping[str, Any], name: str) -> str:
+    found, digits = row[name], DIGITS[name]
     if found is None:
-        return "inf"
+        return _none(name)
     return f"{found['value']:.{digits}f} [{found['low']:.{digits}f}, {found['high']:.{digits}f}]"
+
+
+def _none(name: str) -> str:
+    """Return what stands for a number that is not there: PSNR is infinite for equal pictures."""
+    return "inf" if name == "psnr" else "-"

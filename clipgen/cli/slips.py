@@ -42,6 +42,7 @@ _REAL_WORDS = frozenset(
     bath batches botch bach modal modals motel motels medal medals mode modes module modules mole moles mobile
     mobiles moods rescue rescues refuse reuse result reply relay relays repay replace word ward wards wood woods works
     world worlds would wold zoo zoos zooms trains trail trait twain hell held heap helm heal heel helps kelp doctors
+    decade decades decoder decoders decoded decor decoy decoys denote devote recode reconstructed reconstructs
     evil even info into runs ruin sword swords rune urn sheep sheer sheen sheets sleet skeet sweet street
     compass compact company comrade compote compose compete compared compares
     """.split()  # noqa: SIM905

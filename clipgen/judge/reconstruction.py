@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from clipgen.generators.tokens import Tokenizer
+from clipgen.judge.lpips import LPIPS, SMALLEST
 from clipgen.util.images import as_tensor, to_pil
 
 LONGEST = 256
@@ -54,11 +55,15 @@ class Reconstruction:
     psnr: float
     """In dB; infinite if the two are equal."""
     ssim: float
+    lpips: float | None
+    """None without its weights, or for a picture that is too small."""
     usage: Usage
 
 
 @torch.no_grad()
-def reconstruct(original: Image.Image, network: Tokenizer, device: torch.device) -> Reconstruction:
+def reconstruct(
+    original: Image.Image, network: Tokenizer, device: torch.device, lpips: LPIPS | None = None
+) -> Reconstruction:
     """Encode and decode an RGB image, of sides that the network's stride divides, and compare the two in 8 bits."""
     codes = network.codes_of(as_tensor(original).to(device))
     rebuilt = to_pil(network.images_of(codes)[0])
@@ -70,6 +75,7 @@ def reconstruct(original: Image.Image, network: Tokenizer, device: torch.device)
         grid,
         float(psnr(after, before, 1.0)),
         similarity(before, after),
+        float(lpips(before, after)) if lpips and min(original.size) >= SMALLEST else None,
         Usage.of([grid], network.code_count),
     )
 

@@ -19,7 +19,7 @@ from clipgen.util.tokens import TokenGrid
 
 MAX_SHOWN = 32
 """Pictures on the sheet, the first ones."""
-MEASURES = ("psnr", "ssim", "codes", "share", "perplexity")
+MEASURES = ("psnr", "ssim", "lpips", "codes", "share", "perplexity")
 """The numbers of a picture, by their keys in a row."""
 
 
@@ -83,7 +83,7 @@ class Reconstructions:
         found = one.found
         self._codes[one.model].append(found.codes)
         psnr = found.psnr if math.isfinite(found.psnr) else None  # JSON has no infinity
-        numbers = {"psnr": psnr, "ssim": found.ssim, **asdict(found.usage)}
+        numbers = {"psnr": psnr, "ssim": found.ssim, "lpips": found.lpips, **asdict(found.usage)}
         sizes = {"size": list(found.original.size), "tokens": [found.codes.shape[1], found.codes.shape[0]]}
         return {"path": str(one.path), "model": one.model, **sizes, **numbers, "files": self._written(one)}
 
@@ -108,7 +108,7 @@ class Reconstructions:
 
 
 def _mean(values: Sequence[float | None]) -> dict[str, float] | None:
-    """Return a mean and its interval; None if a value is infinite."""
+    """Return a mean and its interval; None if a value is infinite, or is not known."""
     known = [value for value in values if value is not None]
     return asdict(mean_interval(known)) if len(known) == len(values) else None
 
