@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, normalize
 
@@ -26,7 +27,7 @@ from clipgen.engine.optimise import Result
 from clipgen.perceptors.clip import spherical_distance
 from clipgen.session import session
 from clipgen.steering.losses import make_loss
-from clipgen.util.images import resized
+from clipgen.util.images import as_tensor, resized
 
 STRIDE = 8
 Cli = Callable[..., Any]
@@ -121,6 +122,9 @@ class FakePerceptor(nn.Module):
 
     def whole(self, images: Tensor) -> Tensor:
         return interpolate(images, (self.size, self.size), mode="area")
+
+    def prepared(self, picture: Image.Image) -> Tensor:
+        return self.whole(as_tensor(picture))[0]
 
     def encode_images(self, views: Tensor) -> Tensor:
         return normalize(self._quarters(views).permute(0, 2, 3, 1).flatten(1) + 1e-3, dim=1)
