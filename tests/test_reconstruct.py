@@ -276,6 +276,28 @@ def test_codes_are_those_of_the_authors_own_classes(tmp_path: Path) -> None:
     check_dvae(tmp_path, pretrained.DVAE_CONFIG, pictures)
 
 
+def test_all_are_those_that_are_ready_here_and_own_files_are_among_them(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLIPGEN_CACHE", str(tmp_path / "cache"))
+    torch.manual_seed(0)
+    photo().save("p.png")
+    references.save_vqgan(references.vqgan(pretrained.VQGAN_CONFIG), Path("last.ckpt"), "plain")
+    named = json.loads(cli("reconstruct", "p.png", "--vqgan", "starter/vqgan", "--vqgan", "last.ckpt", "--json").stdout)
+    starter, own = [row["model"] for row in named["pictures"]]
+    assert starter == "starter/vqgan"
+    assert own.startswith("vqgan/local-")
+    assert [row["size"] for row in named["pictures"]] == [[64, 48]] * 2  # both see the same pixels, in cells of 16
+    every = json.loads(cli("reconstruct", "p.png", "--all", "--json").stdout)
+    assert [row["model"] for row in every["pictures"]] == ["starter/vqgan", own, "starter/dvae"]
+    only = json.loads(cli("reconstruct", "p.png", "--all", "--backend", "vqgan", "--json").stdout)
+    assert [row["model"] for row in only["pictures"]] == ["starter/vqgan", own]
+    missing = cli("reconstruct", "p.png", "--vqgan", "imagenet-f16-16384", "-o", "nowhere")
+    assert missing.exit_code == 3
+    assert "clipgen models pull vqgan/imagenet-f16-16384" in missing.stderr
+    assert not Path("nowhere").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_codes_at_full_size_are_those_of_the_authors_own_classes(tmp_path: Path) -> None:
