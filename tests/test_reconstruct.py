@@ -70,13 +70,13 @@ def test_ssim_is_that_of_scikit_image() -> None:
 
 def test_lpips_is_that_of_torchmetrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = pytest.importorskip("torchmetrics.functional.image.lpips")
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    assert str(find_lpips()).startswith(f"LPIPS is left out, as it needs the file {tmp_path}")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert str(find_lpips()).startswith(f"LPIPS is left out, as it needs the file {tmp_path}/hub/checkpoints/")
     torch.manual_seed(0)
     metric = theirs._LPIPS(net="alex", pnet_rand=True)
     state = {f"features.{name.split('.', 1)[1]}": value for name, value in metric.net.state_dict().items()}
-    (tmp_path / "checkpoints").mkdir()
-    torch.save(state, tmp_path / "checkpoints" / lpips.ALEXNET)
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    torch.save(state, tmp_path / "hub" / "checkpoints" / lpips.ALEXNET)
     assert "is not the published file" in str(find_lpips())
     monkeypatch.setattr(lpips, "ALEXNET_SHA256", "")
     found = find_lpips()

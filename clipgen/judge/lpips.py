@@ -6,6 +6,7 @@ torch's hub, and the few of the metric itself. They are used where they are; not
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -61,7 +62,7 @@ class LPIPS(nn.Module):
 
 def find_lpips() -> LPIPS | str:
     """Return the metric if its weights are on this machine, else a line that says what is missing."""
-    alexnet = Path(torch.hub.get_dir()) / "checkpoints" / ALEXNET
+    alexnet = _torch_home() / "hub" / "checkpoints" / ALEXNET
     metric = next(filter(None, (_in_package(name, file) for name, file in METRIC.items())), None)
     if metric is None or not alexnet.is_file():
         missing = f"the file {alexnet} of torchvision's" if metric else "the package lpips or torchmetrics"
@@ -76,6 +77,12 @@ def find_lpips() -> LPIPS | str:
         return LPIPS(*(torch.load(path, map_location="cpu", weights_only=True) for path in (alexnet, metric)))
     except Exception as error:  # torch raises all kinds of exceptions on files of another content
         return f"LPIPS is left out: {one_line(str(error), MAX_REASON)}"
+
+
+def _torch_home() -> Path:
+    """Return the folder where torch keeps what it downloads, as its documentation has it."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("TORCH_HOME") or f"{cache}/torch").expanduser()
 
 
 def _in_package(name: str, file: str) -> Path | None:
