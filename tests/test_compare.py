@@ -12,6 +12,7 @@ import torch
 from fakes import Cli, FakePerceptor
 from PIL import Image
 
+from clipgen.config.perceptor_names import BEST_CLIPS
 from clipgen.outputs import vote_page
 from clipgen.session import verdicts
 from clipgen.weights.registry import networks
@@ -209,7 +210,7 @@ def test_a_guide_judges_only_if_that_is_allowed(cli: Cli, judge: FakePerceptor) 
 
 
 def test_usual_judges_never_guided(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert sorted(verdicts.BEST_CLIPS) == sorted(networks("clip"))
+    assert sorted(BEST_CLIPS) == sorted(networks("clip"))
     monkeypatch.setattr(verdicts, "is_ready", lambda name: name in ("clip/openai-rn50", "clip/openai-vit-b-32"))
     best, other = "clip/openai-vit-b-32", "clip/openai-rn50"
     assert verdicts.usual_judges(frozenset()) == [best]

@@ -66,7 +66,7 @@ from clipgen.util.text import MAX_QUOTED, quoted, visible
         ({"plan.judges": ["/etc/passwd"]}, "a judge must be a name such as"),
         ({"plan.unclip": [{}]}, "plan.unclip: the key prior is missing"),
         ({"plan.perceptors": []}, "the number of perceptors must be a whole number from 1"),
-        ({"plan.start": "init"}, "a run starts at an init image if it has one"),
+        ({"plan.start": "init"}, "a run starts at an init image or at tokens if it has them"),
         ({"plan.start": "init", "plan.init": "/etc/passwd", "init_sha256": "0" * 64}, "init must be a file name"),
         ({"plan.start": "init", "plan.init": "../a.png", "init_sha256": "0" * 64}, "init must be a file name"),
         ({"plan.start": "init", "plan.init": "a.png"}, "init_sha256 must be 64 hexadecimal digits, got None"),

@@ -255,4 +255,4 @@ def test_a_clip_that_is_not_here_is_named_with_the_command_that_gets_it(some: li
     result = cli("score", "some", *ASKED, "--clip", "ViT-B-32")
     assert result.exit_code == 3
     assert "clipgen models pull" in result.stderr
-    assert clip_options.BEST_FIRST
+    assert clip_options.BEST_CLIPS

@@ -7,37 +7,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
-from clipgen.cli.judge_options import CLIP, STARTER_CLIPS
 from clipgen.cli.model_options import ModelOptions, split_weight
 from clipgen.cli.option_groups import only, redeclared
 from clipgen.cli.report import Notes
+from clipgen.config.perceptor_names import BEST_CLIPS, STARTER_CLIPS
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 
 if TYPE_CHECKING:
     from clipgen.judge.zero_shot import Member
 
-BEST_FIRST = (
-    "vit-l-14-datacomp_xl_s13b_b90k",
-    "vit-h-14-laion2b_s32b_b79k",
-    "openai-vit-l-14-336",
-    "openai-vit-l-14",
-    "vit-l-14-laion2b_s32b_b82k",
-    "openai-rn50x64",
-    "vit-b-16-datacomp_xl_s13b_b90k",
-    "vit-b-32-256-datacomp_s34b_b86k",
-    "convnext_base_w-laion2b_s13b_b82k_augreg",
-    "openai-rn50x16",
-    "vit-b-16-laion2b_s34b_b88k",
-    "vit-b-32-datacomp_xl_s13b_b90k",
-    "openai-vit-b-16",
-    "vit-b-32-laion2b_s34b_b79k",
-    "openai-rn50x4",
-    "openai-vit-b-32",
-    "openai-rn101",
-    "openai-rn50",
-)
-"""Published CLIPs by their zero-shot accuracy on ImageNet, as open_clip's table of results has it."""
 _USUAL = "the best published one that is here, else starter/judge"
 
 JudgingModels = Annotated[
@@ -79,8 +58,8 @@ def asked_clips(models: ModelOptions, notes: Notes) -> list[Asked]:
 def _usual(notes: Notes) -> Asked:
     from clipgen.weights.registry import is_ready
 
-    for short in BEST_FIRST:
-        if is_ready(name := f"{CLIP}/{short}"):
+    for name in BEST_CLIPS:
+        if is_ready(name):
             notes.note(f"judged by {name}: the best published CLIP that is installed")
             return Asked(name)
     judge = STARTER_CLIPS[0]

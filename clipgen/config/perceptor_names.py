@@ -15,6 +15,30 @@ KINDS = ("clip", "classifier")
 """Of networks that can judge."""
 STARTER_CLIPS = ("starter/judge", "starter/clip", "starter/clip-fine")
 """The CLIPs of the drawn world; the first of them never guides."""
+BEST_CLIPS = (
+    "clip/vit-l-14-datacomp_xl_s13b_b90k",
+    "clip/vit-h-14-laion2b_s32b_b79k",
+    "clip/openai-vit-l-14-336",
+    "clip/openai-vit-l-14",
+    "clip/vit-l-14-laion2b_s32b_b82k",
+    "clip/openai-rn50x64",
+    "clip/vit-b-16-datacomp_xl_s13b_b90k",
+    "clip/vit-b-32-256-datacomp_s34b_b86k",
+    "clip/convnext_base_w-laion2b_s13b_b82k_augreg",
+    "clip/openai-rn50x16",
+    "clip/vit-b-16-laion2b_s34b_b88k",
+    "clip/vit-b-32-datacomp_xl_s13b_b90k",
+    "clip/openai-vit-b-16",
+    "clip/vit-b-32-laion2b_s34b_b79k",
+    "clip/openai-rn50x4",
+    "clip/openai-vit-b-32",
+    "clip/openai-rn101",
+    "clip/openai-rn50",
+    "clip/hps-v2.1",
+)
+"""Published CLIPs by their zero-shot accuracy on ImageNet, as open_clip's table of results has it.
+
+Last comes the one that was tuned to what people prefer."""
 
 
 def weighted(text: str) -> tuple[str, float]:

@@ -187,7 +187,7 @@ def job_of(plan: Plan) -> Job:
         motion=plan.motion[0] if plan.motion else None,
         clips=tuple(name for name in named if not name.startswith(CLASSIFIER)),
         classifiers=tuple(name for name in named if name.startswith(CLASSIFIER)),
-        judges=() if plan.judges == usual_judges(preset, plan.perceptors) else plan.judges,
+        judges=_named_judges(plan, preset, named),
         network=None if network and _is_starters(network) else network,
         start=None if plan.start in (INIT, TOKENS, preset.start) else plan.start,
         precision=None if plan.precision == preset.precision else plan.precision,
@@ -198,6 +198,14 @@ def job_of(plan: Plan) -> Job:
         losses=_steering(plan, guidance.generators[plan.backend].losses if usual is not None else ()),
         cross_fade=spell_percent(plan.cross_fade) if plan.cross_fade else None,
     )
+
+
+def _named_judges(plan: Plan, preset: Preset, guides: Sequence[str]) -> tuple[str, ...]:
+    """Return the judges that were named, but those that guide today if no guides were named."""
+    if plan.judges == usual_judges(preset, plan.perceptors):
+        return ()
+    guiding = guides or [row.weights for row in preset.perceptors]
+    return tuple(name for name in plan.judges if name not in guiding)
 
 
 def _edit_fields(plan: Plan) -> dict[str, Any]:

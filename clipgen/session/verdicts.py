@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from clipgen.config.perceptor_names import BEST_CLIPS
 from clipgen.config.plan import Plan
 from clipgen.config.prompts import Prompt
 from clipgen.engine.models import perceptor_of
@@ -21,17 +22,6 @@ from clipgen.util.images import load_image, to_tensor
 from clipgen.weights.packaged import PACKAGED
 from clipgen.weights.registry import STARTER, is_ready
 
-BEST_CLIPS = tuple(
-    f"clip/{name}"
-    for name in (
-        *("vit-l-14-datacomp_xl_s13b_b90k", "vit-h-14-laion2b_s32b_b79k", "openai-vit-l-14-336", "openai-vit-l-14"),
-        *("vit-l-14-laion2b_s32b_b82k", "openai-rn50x64", "vit-b-16-datacomp_xl_s13b_b90k"),
-        *("vit-b-32-256-datacomp_s34b_b86k", "convnext_base_w-laion2b_s13b_b82k_augreg", "openai-rn50x16"),
-        *("vit-b-16-laion2b_s34b_b88k", "vit-b-32-datacomp_xl_s13b_b90k", "openai-vit-b-16"),
-        *("vit-b-32-laion2b_s34b_b79k", "openai-rn50x4", "openai-vit-b-32", "openai-rn101", "openai-rn50"),
-    )
-)
-"""The published CLIPs, by their zero-shot accuracy on ImageNet as their authors and open_clip report it."""
 OF_DRAWN = "starter/judge"
 TOGETHER = 8
 """Pairs that are judged in one batch."""
