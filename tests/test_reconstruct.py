@@ -247,7 +247,7 @@ def check_vqgan(folder: Path, config: dict[str, Any], pictures: Tensor) -> None:
         found = reconstruct(to_pil(picture), network, CPU)
         codes, _, (_, _, indices) = model.encode(as_tensor(found.original) * 2 - 1)
         assert (found.codes.ravel() == indices.flatten().numpy()).all()
-        assert found.rebuilt.tobytes() == to_pil((model.decode(codes)[0] + 1) / 2).tobytes()
+        assert largest_difference(found.rebuilt, to_pil((model.decode(codes)[0] + 1) / 2)) <= 1
 
 
 @torch.no_grad()
@@ -262,7 +262,13 @@ def check_dvae(folder: Path, config: dict[str, int], pictures: Tensor) -> None:
         codes = torch.argmax(encoder(map_pixels(as_tensor(found.original))), axis=1)  # type: ignore[call-overload]
         one_hot = torch.nn.functional.one_hot(codes, config["vocab_size"]).permute(0, 3, 1, 2).float()
         assert (found.codes == codes[0].numpy()).all()
-        assert found.rebuilt.tobytes() == to_pil(unmap_pixels(torch.sigmoid(decoder(one_hot)[:, :3]))[0]).tobytes()
+        theirs = to_pil(unmap_pixels(torch.sigmoid(decoder(one_hot)[:, :3]))[0])
+        assert largest_difference(found.rebuilt, theirs) <= 1
+
+
+def largest_difference(one: Image.Image, other: Image.Image) -> int:
+    """Return by how many of 256 levels two pictures differ at most; rounding alone can make it one."""
+    return int(np.abs(np.asarray(one, dtype=int) - np.asarray(other, dtype=int)).max())
 
 
 def converted(files: Any, kind: str, config: dict[str, Any]) -> Any:
