@@ -14,6 +14,7 @@ from clipgen.cli.option_groups import Option, flat, only
 from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.picture_files import picture_files
 from clipgen.cli.report import Notes, echo_path
+from clipgen.cli.sheet_axes import SETTINGS, Table, check_axes, placed
 from clipgen.cli.values import expanded
 from clipgen.config.checks import check_choice, check_whole
 from clipgen.errors import UsageError
@@ -57,6 +58,19 @@ Columns = Annotated[
     int | None,
     Option("--columns", "How many pictures stand side by side.", "NUMBER", default=f"at most {USUAL_COLUMNS}"),
 ]
+X = Annotated[
+    str | None,
+    Option(
+        "--x",
+        "Place the pictures by this setting of their recipes, a column for each of its values.",
+        choices=tuple(SETTINGS),
+        default="none",
+    ),
+]
+Y = Annotated[
+    str | None,
+    Option("--y", "Likewise, a row for each of its values.", choices=tuple(SETTINGS), default="none"),
+]
 Labels = Annotated[
     str,
     Option("--labels", "What stands below a picture; a picture without a recipe has its name.", choices=tuple(LABELS)),
@@ -69,13 +83,16 @@ def sheet(
     *,
     out: Out = OUT,
     columns: Columns = None,
+    x: X = None,
+    y: Y = None,
     labels: Labels = PROMPT,
     output: Annotated[OutputOptions, only("quiet")],
 ) -> None:
     """Put pictures on one labelled contact sheet, and print its path.
 
-    A picture that is damaged is left out.
+    A picture that is damaged is left out; with --x or --y, one without a recipe, too.
     """
+    check_axes(x, y, columns)
     check_choice("--labels", labels, tuple(LABELS))
     if columns is not None:
         check_whole("--columns", columns, 1, MAX_COLUMNS)
@@ -85,6 +102,9 @@ def sheet(
         raise UsageError(
             f"sheet takes up to {MAX_PICTURES} pictures, got {len(found):,}; name fewer, or a part of them"
         )
+    if x or y:
+        _write_table(path, placed(_plans(found, output.notes()), x, y), output.notes())
+        return
     across = columns or min(USUAL_COLUMNS, math.ceil(math.sqrt(len(found))))
     _write(path, found, across, labels, output.notes())
 
@@ -97,6 +117,35 @@ def _write(path: Path, found: Sequence[Path], columns: int, labels: str, notes: 
     captions = [] if labels == NONE else [_label(each, labels) for each in cells]
     drawn = contact_sheet(list(cells.values()), min(columns, len(cells)), captions=captions, side=side)
     echo_path(write_sheet(drawn, path.parent, path.stem, path.stem))
+
+
+def _write_table(path: Path, table: Table, notes: Notes) -> None:
+    from clipgen.outputs.sheet import cell_side, contact_sheet, write_sheet
+
+    columns = max(len(table.columns), 1)
+    side = cell_side(columns, max(len(table.rows), 1))
+    images = _images([cell for cell in table.cells if cell], side, notes)
+    drawn = contact_sheet(
+        [images.get(cell) if cell else None for cell in table.cells], columns, table.rows, table.columns, side=side
+    )
+    echo_path(write_sheet(drawn, path.parent, path.stem, path.stem))
+
+
+def _plans(found: Sequence[Path], notes: Notes) -> dict[Path, Plan]:
+    """Return the plans in the recipes of pictures, with a note on each that has none; raises UsageError if none has."""
+    from clipgen.outputs.metadata import read_recipe
+
+    plans: dict[Path, Plan] = {}
+    problems: list[str] = []
+    for path in found:
+        try:
+            plans[path] = read_recipe(path).plan
+        except UsageError as error:
+            problems.append(str(error))
+    if not plans:
+        raise UsageError(f"--x and --y place pictures by their recipes, and there is none: {problems[0]}")
+    notes.say(f"left out: {problem}" for problem in problems)
+    return plans
 
 
 def _path(out: Path) -> Path:
