@@ -35,6 +35,7 @@ from clipgen.judge.classes import (
     verdicts,
 )
 from clipgen.session.evaluation import JUDGES, Question, judges_for, prompt_of, questions
+from clipgen.util.images import as_tensor
 
 GUIDE = "classifier/efficientnet-lite0"
 CLASSES = dict(
@@ -58,6 +59,10 @@ class FakeJudge(nn.Module):
     """Is sure to see the class that a picture's mean brightness gives, from 0 to 255."""
 
     size = 8
+    mean = torch.zeros(1)
+
+    def prepared(self, picture: Image.Image) -> Tensor:
+        return self.whole(as_tensor(picture))[0]
 
     def whole(self, images: Tensor) -> Tensor:
         return nn.functional.interpolate(images, (self.size, self.size), mode="area")

@@ -12,10 +12,9 @@ from torch import Tensor
 
 from clipgen.config.readings import CLASSIFIER, read
 from clipgen.judge.score import embed
-from clipgen.util.images import to_tensor
 
 TOGETHER = 32
-"""How many pictures, or texts, are encoded at once."""
+"""How many texts are encoded at once."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +41,9 @@ class Judge:
         """Return what it takes of a text: a CLIP the whole, a classifier the things that it knows; "" for nothing."""
         return read(text, [self.name]).taken[0]
 
-    @torch.no_grad()
     def vectors(self, pictures: Sequence[Image.Image]) -> Tensor:
         """Return the vectors (N, D) of N whole pictures: unit vectors, or logits."""
-        if not self.is_classifier:
-            groups = (pictures[start : start + TOGETHER] for start in range(0, len(pictures), TOGETHER))
-            return torch.cat([embed(group, self.perceptor) for group in groups])
-        images = (to_tensor(each, each.size).to(self.device) for each in pictures)
-        return torch.cat([self.perceptor.encode_images(self.perceptor.whole(image)) for image in images])
+        return embed(pictures, self.perceptor)
 
     @torch.no_grad()
     def vectors_of_views(self, views: Tensor) -> Tensor:

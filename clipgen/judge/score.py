@@ -10,6 +10,7 @@ from torch import Tensor
 
 from clipgen.config.prompts import Prompt
 from clipgen.core.contracts import Perceptor
+from clipgen.perceptors.classifier import ClassifierPerceptor
 from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.util.images import to_tensor
 
@@ -20,10 +21,13 @@ PLACES = (1, 5)
 
 
 @torch.no_grad()
-def embed(pictures: Sequence[Image.Image], perceptor: CLIPPerceptor) -> Tensor:
-    """Return the unit vectors (N, D) of N whole pictures of any sizes, prepared as open_clip does."""
+def embed(pictures: Sequence[Image.Image], perceptor: CLIPPerceptor | ClassifierPerceptor) -> Tensor:
+    """Return the vectors (N, D) of N whole pictures of any sizes: unit vectors, or a classifier's logits.
+
+    For a CLIP they are prepared as open_clip does.
+    """
     groups = (pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH))
-    device = next(perceptor.parameters()).device
+    device = perceptor.mean.device
     prepared = (torch.stack([perceptor.prepared(picture) for picture in group]) for group in groups)
     return torch.cat([perceptor.encode_images(cutouts.to(device)) for cutouts in prepared])
 

@@ -15,10 +15,9 @@ from clipgen.config.prompts import Prompt
 from clipgen.engine.models import perceptor_of
 from clipgen.errors import UsageError
 from clipgen.judge.score import embed
-from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.session.pairing import Pair
 from clipgen.util.devices import in_single
-from clipgen.util.images import load_image, to_tensor
+from clipgen.util.images import load_image
 from clipgen.weights.packaged import PACKAGED
 from clipgen.weights.registry import STARTER, is_ready
 
@@ -93,18 +92,9 @@ def _images(pair: Pair, note: Callable[[str], None]) -> list[Image.Image]:
 @torch.no_grad()
 def _scores(read: Sequence[tuple[Pair, Sequence[Image.Image]]], judge: Any) -> list[list[float] | None]:
     """Return the scores of the pictures of each pair; None where the judge does not know the prompt."""
-    seen = _seen([image for _, images in read for image in images], judge)
+    seen = embed([image for _, images in read for image in images], judge)
     seen = seen.reshape(len(read), -1, seen.shape[1])
     return [_similarities(pair.prompts, vectors, judge) for (pair, _), vectors in zip(read, seen, strict=True)]
-
-
-def _seen(images: Sequence[Image.Image], judge: Any) -> Tensor:
-    """Return the unit vectors, or of a classifier the logits, (N, D) of N whole pictures."""
-    if isinstance(judge, CLIPPerceptor):
-        return embed(images, judge)
-    whole = [judge.whole(to_tensor(image, image.size).to(judge.mean.device)) for image in images]
-    found: Tensor = judge.encode_images(torch.cat(whole))
-    return found
 
 
 def _similarities(prompts: Sequence[Prompt], seen: Tensor, judge: Any) -> list[float] | None:
