@@ -176,7 +176,7 @@ def test_many_pairs_are_asked_in_part(cli: Cli, judge: FakePerceptor, monkeypatc
         (("a.toml", "b.toml", "--prompts", "odd.txt"), "--prompts, prompt 2: "),
         (("a.toml", "b.toml", "--n", "1"), "--n must be a whole number from 2"),
         (("a.toml", "b.toml", "--n", "4", "--prompts", "p.txt"), "leave one out"),
-        (("a.toml", "b.toml", "--prompts", "p.txt", "--judge", "starter/clip"), "starter/clip guided these pictures"),
+        (("a.toml", "b.toml", "--prompts", "p.txt", "--judge", "starter/clip"), "starter/clip guides these pictures"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_writes_nothing(

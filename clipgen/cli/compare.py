@@ -243,10 +243,10 @@ def _are_folders(sources: Sequence[str]) -> bool:
 
 def _judges(named: Sequence[str], guides: frozenset[str], *, allow_guide: bool) -> dict[str, Any]:
     """Return the judges, loaded first, so that weights that are missing cost no time."""
-    from clipgen.session.verdicts import check_judges, load_judges, usual_judges
+    from clipgen.session.evaluation import check_judges
+    from clipgen.session.verdicts import load_judges, usual_judges
 
-    if not allow_guide:
-        check_judges(named, guides)
+    check_judges(named, guides, allow_guide=allow_guide)
     return load_judges(named or usual_judges(guides))
 
 

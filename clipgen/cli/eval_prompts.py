@@ -58,13 +58,13 @@ def _rows(path: Path, asked: int | None) -> list[PromptRow]:
 
 def _judges(run: Run, wanted: Sequence[Wanted]) -> list[str]:
     """Return the names of the judges. Raises UsageError for one that guides."""
-    from clipgen.session.evaluation import check_judges, usual_judges
+    from clipgen.session.evaluation import check_judges, guides_of, usual_judges
 
     plans = [each.plan for each in wanted]
     if not run.options.judge:
         return usual_judges(plans, ranking(run, wanted))
     names = judge_names(run.options.judge)
-    for name in check_judges(names, plans, allow_guide=run.options.allow_guide):
+    for name in check_judges(names, guides_of(plans), allow_guide=run.options.allow_guide):
         run.notes.note(f"warning: {name} guides these pictures, so its scores say how well it was pleased")
     return names
 

@@ -63,7 +63,7 @@ def judges_for(asked: Sequence[Question], named: Sequence[str] = (), *, allow_gu
     """
     plans = [question.plan for question in asked]
     if named:
-        check_judges(named, plans, allow_guide=allow_guide)
+        check_judges(named, guides_of(plans), allow_guide=allow_guide)
         return tuple(dict.fromkeys(named))
     left = tuple(name for name in JUDGES if name not in guides_of(plans))
     if not left:
@@ -76,14 +76,13 @@ def guides_of(plans: Iterable[Plan]) -> set[str]:
     return {row.weights for plan in plans for row in plan.perceptors}
 
 
-def check_judges(names: Sequence[str], plans: Iterable[Plan], *, allow_guide: bool = False) -> list[str]:
-    """Return the judges that also guide. Raises UsageError if there are any, unless `allow_guide`."""
-    guides = guides_of(plans)
+def check_judges(names: Sequence[str], guides: Collection[str], *, allow_guide: bool = False) -> list[str]:
+    """Return the judges that also guide. Raises UsageError, which says why, if any do, unless `allow_guide`."""
     both = [name for name in names if name in guides]
     if both and not allow_guide:
         raise UsageError(
-            f"--judge {both[0]} guides these pictures, so it cannot judge them: it cannot tell that it was fooled, and "
-            "every term for realism that is left out raises its own score; name another, or add --allow-guide"
+            f"--judge {both[0]} guides these pictures, so that it cannot tell that it was fooled: every term for "
+            "realism that is left out raises its own score; name another judge, or add --allow-guide"
         )
     return both
 

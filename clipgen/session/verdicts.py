@@ -44,16 +44,6 @@ def usual_judges(guides: frozenset[str]) -> list[str]:
     return [name for name in BEST_CLIPS if name not in guides and is_ready(name)][:1] or [OF_DRAWN]
 
 
-def check_judges(names: Sequence[str], guides: frozenset[str]) -> None:
-    """Raise a UsageError, which says why, if one of the judges guided."""
-    for name in names:
-        if name in guides:
-            raise UsageError(
-                f"--judge {name} guided these pictures, so that it cannot tell that it was fooled: what guidance gains "
-                "by it need not be seen by anybody else; name another judge, or add --allow-guide"
-            )
-
-
 def load_judges(names: Sequence[str]) -> dict[str, Any]:
     """Return perceptors by their names, on the CPU. Raises WeightsMissingError."""
     return {name: perceptor_of(name).eval().requires_grad_(False) for name in names}
