@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 
 from clipgen.cli.app import app
 from clipgen.config import resolve
-from clipgen.config.presets import PRESETS, UNCLIP
+from clipgen.config.preset import UNCLIP
+from clipgen.config.presets import PRESETS
 from clipgen.weights.cache import Cache
 
 pytest.register_assert_rewrite("recipes")  # its checks, too, show the values when they fail

@@ -12,7 +12,7 @@ from test_foreign_networks import VQGANS
 
 from clipgen.errors import UsageError
 from clipgen.weights.config_files import read_yaml
-from clipgen.weights.imports import import_vqgan
+from clipgen.weights.imports import import_autoencoder
 from clipgen.weights.loader import load
 
 pytestmark = pytest.mark.usefixtures("own_folder", "tiny_clips")
@@ -40,7 +40,7 @@ def test_the_vqgans_of_both_programs_are_read(target: str, encoding: str) -> Non
 
 def test_without_double_z_the_latent_is_that_of_a_vqgan() -> None:
     assert config_of(written(double_z=None)) == VQGAN
-    found = load(import_vqgan(saved(VQGAN), Path("my.yaml")))
+    found = load(import_autoencoder("vqgan", saved(VQGAN), Path("my.yaml")))
     assert found.config == VQGAN
 
 
@@ -83,12 +83,12 @@ def test_channels_that_are_not_supported_are_told_by_the_tensors_too(channels: i
     shape = {**VQGAN["ddconfig"], "in_channels": channels, "out_ch": channels}
     torch.save(references.vqgan({**VQGAN, "ddconfig": shape}).state_dict(), "my.ckpt")
     with pytest.raises(UsageError, match=rf"--vqgan my\.ckpt: a VQGAN must have 3 channels of pixels, got {channels}"):
-        import_vqgan(Path("my.ckpt"), None)
+        import_autoencoder("vqgan", Path("my.ckpt"), None)
 
 
 def test_convolutions_that_do_not_resample_are_told_by_their_absence() -> None:
     config = {**VQGAN, "ddconfig": {**VQGAN["ddconfig"], "resamp_with_conv": False}}
-    found = load(import_vqgan(saved(config), None))
+    found = load(import_autoencoder("vqgan", saved(config), None))
     assert found.config["ddconfig"]["resamp_with_conv"] is False
 
 

@@ -21,7 +21,7 @@ from clipgen.outputs import metadata
 from clipgen.weights import registry
 from clipgen.weights.conversion import convert, find_network
 from clipgen.weights.guessing import guess_vqgan
-from clipgen.weights.imports import import_clip, import_dvae, import_hub, import_vqgan
+from clipgen.weights.imports import import_autoencoder, import_clip, import_dvae, import_hub
 from clipgen.weights.loader import load
 
 pytestmark = pytest.mark.usefixtures("own_folder", "tiny_clips")
@@ -57,16 +57,16 @@ def test_the_shapes_of_the_tensors_tell_the_config(name: str, layout: str) -> No
 def test_a_yaml_file_gives_the_config(name: str, layout: str) -> None:
     path = saved(VQGANS[name], layout=layout)
     Path("model.yaml").write_text(as_yaml(VQGANS[name], layout))
-    found = load(import_vqgan(path, Path("model.yaml")))
+    found = load(import_autoencoder("vqgan", path, Path("model.yaml")))
     assert {key: found.config[key] for key in VQGANS[name]} == VQGANS[name]
 
 
 def test_a_file_keeps_its_name_and_other_content_gets_another() -> None:
-    first = import_vqgan(saved(VQGANS["taming"]), None)
+    first = import_autoencoder("vqgan", saved(VQGANS["taming"]), None)
     Path("my.ckpt").rename("renamed.ckpt")
-    assert import_vqgan(Path("renamed.ckpt"), None) == first
+    assert import_autoencoder("vqgan", Path("renamed.ckpt"), None) == first
     torch.manual_seed(1)
-    assert import_vqgan(saved(VQGANS["taming"]), None) != first
+    assert import_autoencoder("vqgan", saved(VQGANS["taming"]), None) != first
     assert registry.stride(first) == 4
 
 
@@ -110,7 +110,7 @@ def test_a_config_beside_the_weights_is_taken_and_so_is_one_of_the_hub(monkeypat
 
 def test_what_clipgen_trained_is_taken_as_it_is() -> None:
     path = weights.find("starter/vqgan")
-    name = import_vqgan(path, None)
+    name = import_autoencoder("vqgan", path, None)
     assert load(name).config == weights.read(path).config
     with pytest.raises(UsageError, match="holds a 'vqgan', not a dvae"):
         import_dvae([path])
@@ -156,13 +156,13 @@ def test_a_batch_takes_own_models_too() -> None:
 
 @pytest.mark.usefixtures("quick_proposals")
 def test_a_network_of_ones_own_can_be_named_by_its_name() -> None:
-    name = import_vqgan(weights.find("starter/vqgan"), None)
+    name = import_autoencoder("vqgan", weights.find("starter/vqgan"), None)
     result = cli(*SMALL, "--vqgan", name, "--preset", "starter")
     assert result.exit_code == 0, result.stderr
 
 
 def test_own_networks_are_verified_and_a_damaged_one_says_the_way_out() -> None:
-    name = import_vqgan(saved(VQGANS["taming"]), None)
+    name = import_autoencoder("vqgan", saved(VQGANS["taming"]), None)
     assert cli("models", "verify", name).stdout == f"ok       {name}, ready to use\n"
     path = registry.network_path(name)
     path.write_bytes(path.read_bytes()[:-1])
@@ -170,5 +170,5 @@ def test_own_networks_are_verified_and_a_damaged_one_says_the_way_out() -> None:
     assert result.exit_code == 1
     assert result.stderr.strip().endswith(f"clipgen models rm {name} --yes, then name your file again")
     assert cli("models", "rm", name, "--yes").exit_code == 0
-    assert import_vqgan(Path("my.ckpt"), None) == name
+    assert import_autoencoder("vqgan", Path("my.ckpt"), None) == name
     assert cli("models", "verify").exit_code == 0

@@ -14,7 +14,7 @@ from test_foreign_networks import VQGANS
 
 from clipgen import weights
 from clipgen.errors import ClipgenError, UsageError
-from clipgen.weights.imports import import_clip, import_vqgan
+from clipgen.weights.imports import import_autoencoder, import_clip
 
 pytestmark = pytest.mark.usefixtures("own_folder", "tiny_clips")
 
@@ -37,7 +37,7 @@ def test_a_hostile_yaml_file_is_one_line(content: str, message: str) -> None:
     path = saved(VQGANS["taming"])
     Path("model.yaml").write_text(content)
     with pytest.raises(UsageError, match=message):
-        import_vqgan(path, Path("model.yaml"))
+        import_autoencoder("vqgan", path, Path("model.yaml"))
     assert not Path("marker").exists()
 
 
@@ -45,10 +45,10 @@ def test_a_hostile_yaml_file_is_one_line(content: str, message: str) -> None:
 def test_a_file_without_a_vqgan_is_one_line(content: bytes) -> None:
     Path("my.ckpt").write_bytes(content)
     with pytest.raises(ClipgenError, match=r"my\.ckpt"):
-        import_vqgan(Path("my.ckpt"), None)
+        import_autoencoder("vqgan", Path("my.ckpt"), None)
     torch.save({"state_dict": {"w": torch.ones(2)}}, "other.ckpt")
     with pytest.raises(UsageError, match=r"other\.ckpt has no VQGAN in it"):
-        import_vqgan(Path("other.ckpt"), None)
+        import_autoencoder("vqgan", Path("other.ckpt"), None)
     assert not Path("marker").exists()
 
 
@@ -94,7 +94,7 @@ def test_a_hostile_config_in_clipgens_own_form_is_one_line(kind: str, config: di
 def test_a_hostile_header_is_one_line(header: bytes) -> None:
     Path("mine.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
     with pytest.raises(ClipgenError, match=r"mine\.safetensors"):
-        import_vqgan(Path("mine.safetensors"), None)
+        import_autoencoder("vqgan", Path("mine.safetensors"), None)
 
 
 @pytest.mark.parametrize("name", ["encoder.conv_out.weight", "encoder.conv_in.weight", "decoder.conv_in.weight"])
@@ -103,7 +103,7 @@ def test_hostile_shapes_are_one_line(name: str, shape: tuple[int, ...]) -> None:
     state = references.vqgan(VQGANS["taming"]).state_dict() | {name: torch.zeros(shape)}
     torch.save(state, "my.ckpt")
     with pytest.raises(ClipgenError, match=r"my\.ckpt"):
-        import_vqgan(Path("my.ckpt"), None)
+        import_autoencoder("vqgan", Path("my.ckpt"), None)
 
 
 @pytest.mark.parametrize("model", ["hf-hub:org/name", "local-dir:/etc", "ViT-B-33"])
@@ -136,5 +136,5 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(monkeypatch: pytest.MonkeyPa
     path = saved(VQGANS["taming"])
     monkeypatch.setattr("clipgen.weights.checkpoint.save_file", full)
     with pytest.raises(ClipgenError, match=r"cannot be written \(No space left on device\)"):
-        import_vqgan(path, None)
+        import_autoencoder("vqgan", path, None)
     assert not [each for each in Path("cache").rglob("*") if each.is_file()]

@@ -14,7 +14,7 @@ from test_foreign_networks import VQGANS
 from torch import Tensor, nn
 
 from clipgen.errors import UsageError
-from clipgen.weights.imports import import_classifier, import_clip, import_dvae, import_vqgan
+from clipgen.weights.imports import import_autoencoder, import_classifier, import_clip, import_dvae
 from clipgen.weights.loader import load
 
 pytestmark = pytest.mark.usefixtures("own_folder", "tiny_clips")
@@ -81,7 +81,7 @@ NESTED: dict[str, Callable[[State], Any]] = {
 def test_a_vqgan_is_found_wherever_it_lies(how: str) -> None:
     state = vqgan_state()
     torch.save(NESTED[how](state), "my.ckpt")
-    found = load(import_vqgan(Path("my.ckpt"), None)).tensors
+    found = load(import_autoencoder("vqgan", Path("my.ckpt"), None)).tensors
     assert found.keys() == state.keys()
     assert all(torch.equal(value, state[name]) for name, value in found.items())
 
@@ -112,13 +112,13 @@ def test_a_classifier_is_found_wherever_it_lies(how: str) -> None:
 def test_what_was_taken_and_what_was_left_is_said_with_counts() -> None:
     torch.save({"state_dict": whole_diffusion(vqgan_state())}, "my.ckpt")
     notes: list[str] = []
-    import_vqgan(Path("my.ckpt"), None, note=notes.append)
+    import_autoencoder("vqgan", Path("my.ckpt"), None, note=notes.append)
     assert notes == [
         "my.ckpt: took the VQGAN at 'state_dict.first_stage_model.'; left 3 other tensors (state_dict.model 1, "
         "state_dict.cond_stage_model 1, state_dict.model_ema 1)"
     ]
     torch.save({"state_dict": vqgan_state()}, "plain.ckpt")
-    import_vqgan(Path("plain.ckpt"), None, note=notes.append)
+    import_autoencoder("vqgan", Path("plain.ckpt"), None, note=notes.append)
     assert len(notes) == 1
 
 
@@ -144,10 +144,10 @@ def test_the_ema_copy_is_taken_when_asked_for(how: str) -> None:
     state = vqgan_state()
     torch.save(AVERAGED[how](state), "my.ckpt")
     notes: list[str] = []
-    name = import_vqgan(Path("my.ckpt"), None, ema=True, note=notes.append)
+    name = import_autoencoder("vqgan", Path("my.ckpt"), None, ema=True, note=notes.append)
     assert all(torch.equal(value, state[key] + 1) for key, value in load(name).tensors.items())
     assert "took the EMA copy of the VQGAN at" in notes[0]
-    plain = import_vqgan(Path("my.ckpt"), None, note=notes.append)
+    plain = import_autoencoder("vqgan", Path("my.ckpt"), None, note=notes.append)
     assert plain != name
     added = 1 if how == "only the average" else 0
     assert all(torch.equal(value, state[key] + added) for key, value in load(plain).tensors.items())
@@ -170,13 +170,13 @@ def test_of_two_networks_that_differ_none_is_taken() -> None:
     state = vqgan_state()
     torch.save({"first": state, "second": other(state)}, "my.ckpt")
     with pytest.raises(UsageError, match=r"my\.ckpt holds 2 networks that fit, at 'first\.', 'second\.'; save the one"):
-        import_vqgan(Path("my.ckpt"), None)
+        import_autoencoder("vqgan", Path("my.ckpt"), None)
     torch.save({f"n{index}": other(state) for index in range(20)}, "many.ckpt")
     with pytest.raises(UsageError, match=r"many\.ckpt holds more than 16 networks; save the one"):
-        import_vqgan(Path("many.ckpt"), None)
+        import_autoencoder("vqgan", Path("many.ckpt"), None)
     condition = named("cond_stage_model.", other(state))
     torch.save({"state_dict": condition | named("first_stage_model.", state)}, "both.ckpt")
-    found = load(import_vqgan(Path("both.ckpt"), None)).tensors
+    found = load(import_autoencoder("vqgan", Path("both.ckpt"), None)).tensors
     assert all(torch.equal(value, state[name]) for name, value in found.items())
 
 
@@ -216,7 +216,7 @@ def test_a_refusal_says_what_was_found_and_what_was_missing(name: str) -> None:
     make, message = REFUSED[name]
     torch.save(make(), "my.ckpt")
     with pytest.raises(UsageError, match=message) as caught:
-        import_vqgan(Path("my.ckpt"), None)
+        import_autoencoder("vqgan", Path("my.ckpt"), None)
     assert str(caught.value).startswith("--vqgan: ")
 
 

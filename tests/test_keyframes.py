@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from clipgen.config.job import Job
 from clipgen.config.keyframes import Keyframes, Place, read_schedule
+from clipgen.config.loss_settings import LossSettings
 from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
 from clipgen.config.schedules import Schedule, read_percent, spell_percent
-from clipgen.config.settings import LossSettings
 from clipgen.engine.run import Run
 from clipgen.errors import UsageError
 from clipgen.session.planning import change_plan, job_of

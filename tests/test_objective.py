@@ -9,9 +9,9 @@ from fakes import FakePerceptor, Recorder, colour, fake_loop, fake_models, guide
 from PIL import Image
 from torch import Tensor
 
+from clipgen.config.loss_settings import LossSettings
 from clipgen.config.losses import LOSS_KINDS
 from clipgen.config.schedules import Schedule
-from clipgen.config.settings import LossSettings
 from clipgen.core.losses import LOSSES
 from clipgen.engine.optimise import optimise
 from clipgen.generators import GENERATORS

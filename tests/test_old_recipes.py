@@ -18,7 +18,8 @@ from test_resume import digests, stop_at
 
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
-from clipgen.config.presets import PRESETS, UNCLIP
+from clipgen.config.preset import UNCLIP
+from clipgen.config.presets import PRESETS
 from clipgen.errors import UsageError
 from clipgen.outputs import metadata
 from clipgen.outputs.metadata import read_recipe

@@ -8,7 +8,7 @@ import torch
 from fakes import Cli, fake_models, plan
 from PIL import Image
 
-from clipgen.config import presets
+from clipgen.config import preset
 from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts
 from clipgen.engine.run import Run
@@ -21,7 +21,7 @@ every_pattern = pytest.mark.parametrize("name", PATTERNS)
 
 
 def test_the_patterns_are_those_that_presets_can_name() -> None:
-    assert tuple(PATTERNS) == presets.PATTERNS
+    assert tuple(PATTERNS) == preset.PATTERNS
 
 
 @every_pattern

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clipgen.config.job import Job
+from clipgen.config.loss_settings import LossSettings
 from clipgen.config.plan import MAX_PARTS, Plan
 from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
 from clipgen.config.schedules import ALWAYS, Schedule
-from clipgen.config.settings import LossSettings, PerceptorSettings
+from clipgen.config.settings import PerceptorSettings
 from clipgen.errors import UsageError
 
 CASES = [

@@ -19,7 +19,7 @@ from clipgen.config.prompts import parse_prompts
 from clipgen.errors import ClipgenError, UsageError
 from clipgen.outputs.metadata import read_recipe
 from clipgen.weights.conversion import check_against_config
-from clipgen.weights.imports import import_clip, import_vqgan, read_yaml
+from clipgen.weights.imports import import_autoencoder, import_clip, read_yaml
 from clipgen.weights.yaml_text import MAX_CHARACTERS, load_yaml
 
 Text = Callable[[int], str]
@@ -166,7 +166,7 @@ def refuse_recipe(text: str, folder: Path) -> object:
 def refuse_own(text: str, folder: Path) -> object:
     header = json.dumps({"__metadata__": {"kind": "vqgan", "config": text}}).encode()
     (folder / "own.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
-    return import_vqgan(folder / "own.safetensors", None)
+    return import_autoencoder("vqgan", folder / "own.safetensors", None)
 
 
 READERS: dict[str, Callable[[str, Path], object]] = {

@@ -9,7 +9,8 @@ from typer.main import get_command
 
 from clipgen import errors
 from clipgen.cli.app import app
-from clipgen.config.presets import PRESETS, Preset
+from clipgen.config.preset import Preset
+from clipgen.config.presets import PRESETS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -18,7 +18,8 @@ from test_resume import digests
 
 PROGRAM = """
 from dataclasses import replace
-from clipgen.config.presets import PRESETS, UNCLIP
+from clipgen.config.preset import UNCLIP
+from clipgen.config.presets import PRESETS
 preset = PRESETS["starter"]
 guidance = preset.guidance[UNCLIP]
 fewer = {"candidates": 8, "img2img_candidates": 2, "upsampler_candidates": 1}

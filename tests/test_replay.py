@@ -12,11 +12,13 @@ from recipes import RECIPE, assert_refused, png_with, recipe_with
 from test_recipe import SMALL, made, pixels, replayed
 
 from clipgen.config.holding import held_unclips
+from clipgen.config.loss_settings import LossSettings
 from clipgen.config.plan import Plan
-from clipgen.config.presets import INIT, NOISE, PRESETS, UNCLIP, GeneratorDefaults, Guidance, Preset
+from clipgen.config.preset import INIT, NOISE, UNCLIP, GeneratorDefaults, Guidance, Preset
+from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import Prompt
 from clipgen.config.schedules import Schedule
-from clipgen.config.settings import CutoutSettings, LossSettings, PerceptorSettings
+from clipgen.config.settings import CutoutSettings, PerceptorSettings
 from clipgen.outputs.metadata import read_recipe
 
 

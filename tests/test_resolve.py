@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipgen.config.job import MAX_SIDE, Job
-from clipgen.config.presets import BACKENDS, PATTERNS, PRESETS, STARTS, TOKENS
+from clipgen.config.preset import PATTERNS, STARTS, TOKENS
+from clipgen.config.presets import BACKENDS, PRESETS
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import MAX_ASPECT, half, resolve, square
 from clipgen.errors import UsageError

@@ -14,11 +14,11 @@ from PIL import Image
 from torch import Tensor
 
 from clipgen.config.job import Job
+from clipgen.config.loss_settings import LossSettings
 from clipgen.config.losses import LOSS_KINDS, TYPED_LOSSES
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
 from clipgen.config.schedules import Schedule
-from clipgen.config.settings import LossSettings
 from clipgen.engine.optimise import optimise
 from clipgen.errors import UsageError
 from clipgen.outputs.metadata import read_recipe

@@ -7,7 +7,7 @@ from clipgen.cli import asking
 from clipgen.config import unknown
 from clipgen.config.job import Job
 from clipgen.config.languages import foreign_language
-from clipgen.config.presets import STARTER
+from clipgen.config.preset import STARTER
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
 from clipgen.config.unknown import Unknown, unknown_in

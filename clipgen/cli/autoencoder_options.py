@@ -9,7 +9,8 @@ from typing import Annotated
 
 from clipgen.cli.model_options import MODELS, ModelOptions
 from clipgen.cli.option_groups import Option
-from clipgen.config.presets import DEFAULT_BACKEND, DRAFT, PRESETS
+from clipgen.config.preset import DEFAULT_BACKEND, DRAFT
+from clipgen.config.presets import PRESETS
 from clipgen.config.tokens import backends_with_tokens, no_tokens
 from clipgen.errors import UsageError, unknown_value
 from clipgen.generators import GENERATORS

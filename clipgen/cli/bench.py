@@ -20,7 +20,7 @@ from clipgen.cli.report import echo_path
 from clipgen.config.checks import check_whole
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan, spell
-from clipgen.config.presets import DRAFT, NOISE
+from clipgen.config.preset import DRAFT, NOISE
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
 from clipgen.config.settings import FP32

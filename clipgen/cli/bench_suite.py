@@ -12,7 +12,7 @@ import typer
 
 from clipgen.cli.inventory import print_table
 from clipgen.config.job import Job
-from clipgen.config.presets import DRAFT, NOISE
+from clipgen.config.preset import DRAFT, NOISE
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
 from clipgen.config.settings import PRECISIONS

@@ -19,7 +19,8 @@ from clipgen.cli.options import EngineOptions
 from clipgen.cli.output_options import JsonOnly
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan, spell
-from clipgen.config.presets import PRESETS, Preset
+from clipgen.config.preset import Preset
+from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import networks_of, resolve
 from clipgen.util.devices import free_memory, has_mps, pick_device

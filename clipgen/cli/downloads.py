@@ -16,7 +16,7 @@ from clipgen.cli.failures import say
 from clipgen.cli.report import Notes
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
-from clipgen.config.presets import STANDARD
+from clipgen.config.preset import STANDARD
 from clipgen.config.resolve import networks_of, requested_networks
 from clipgen.util.text import readable_bytes
 from clipgen.weights import registry

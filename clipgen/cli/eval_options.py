@@ -6,7 +6,7 @@ from typing import Annotated
 
 from clipgen.cli.option_groups import Option
 from clipgen.config.checks import check_whole
-from clipgen.config.presets import PHOTO
+from clipgen.config.preset import PHOTO
 from clipgen.errors import UsageError
 from clipgen.session.options import MAX_CANDIDATES, MAX_TOGETHER
 

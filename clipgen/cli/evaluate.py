@@ -16,7 +16,7 @@ from clipgen.cli.options import SIZES, EngineOptions, PictureOptions
 from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.values import expanded
 from clipgen.config.job import Job
-from clipgen.config.presets import AUTO, DEFAULT_BACKEND, NOISE, PHOTO, UNCLIP
+from clipgen.config.preset import AUTO, DEFAULT_BACKEND, NOISE, PHOTO, UNCLIP
 from clipgen.config.prompts import parse_prompts
 from clipgen.session.naming import check_folder
 from clipgen.util.devices import pick_device

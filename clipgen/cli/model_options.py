@@ -12,6 +12,10 @@ from clipgen.util.text import quoted
 from clipgen.weights.registry import HUB_PREFIX, TIMM_PREFIX, known_network, networks
 
 MODELS = "Models"
+IN_ONE_FILE = ("vqgan",)
+"""The autoencoders whose option takes a name or a checkpoint in one file; the keys of `imports.GUESSES`."""
+AUTOENCODERS = (*IN_ONE_FILE, "dvae")
+"""The backends whose network an option of the same name chooses."""
 MIN_MODEL_WEIGHT, MAX_MODEL_WEIGHT = 1e-6, 1000.0
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?(?:inf|nan)", re.IGNORECASE)
 
@@ -101,15 +105,16 @@ class ModelOptions:
 
     def job_fields(self, backend: str) -> dict[str, Any]:
         """Return the fields of a job that name models; empty if no option was given. Raises UsageError."""
-        for name, value in (("vqgan", self.vqgan), ("dvae", self.dvae)):
-            if value and backend != name:
+        for name in AUTOENCODERS:
+            if getattr(self, name) and backend != name:
                 raise UsageError(f"--{name} goes with --backend {name}, not with {backend}")
         if self.vqgan_config and not self.vqgan:
             raise UsageError(
                 f"--vqgan-config {self.vqgan_config} needs the checkpoint that it belongs to; add --vqgan FILE"
             )
-        vqgan = self.vqgan and not known_network("vqgan", self.vqgan)
-        if self.ema and not (vqgan or self.dvae or self.clip_weights or self.perceptor_weights):
+        given = ((kind, getattr(self, kind)) for kind in IN_ONE_FILE)
+        own = [text for kind, text in given if text and not known_network(kind, text)]
+        if self.ema and not (own or self.dvae or self.clip_weights or self.perceptor_weights):
             raise UsageError(
                 "--ema chooses among the weights in a file of yours; add --vqgan FILE or --clip-weights FILE"
             )
@@ -131,18 +136,20 @@ class ModelOptions:
             from clipgen.weights.imports import import_dvae
 
             return import_dvae(self.dvae, **self._how)
-        return self._vqgan(self.vqgan) if self.vqgan else None
+        given = ((kind, getattr(self, kind)) for kind in IN_ONE_FILE)
+        return next((self._autoencoder(kind, text) for kind, text in given if text), None)
 
-    def _vqgan(self, text: str) -> str:
-        if name := known_network("vqgan", text):
-            if self.vqgan_config:
+    def _autoencoder(self, kind: str, text: str) -> str:
+        config = self.vqgan_config if kind == "vqgan" else None
+        if name := known_network(kind, text):
+            if config:
                 raise UsageError(f"--vqgan-config goes with a checkpoint of your own; the config of {name} is known")
             return name
         if not _exists(text):
-            raise unknown_value("--vqgan, where it names no file,", text, networks("vqgan"))
-        from clipgen.weights.imports import import_vqgan
+            raise unknown_value(f"--{kind}, where it names no file,", text, networks(kind))
+        from clipgen.weights.imports import import_autoencoder
 
-        return import_vqgan(Path(text), self.vqgan_config, **self._how)
+        return import_autoencoder(kind, Path(text), config, **self._how)
 
     def _clips(self) -> list[str]:
         names, files = self.clip or [], self.clip_weights or []

@@ -15,7 +15,8 @@ from clipgen.cli.option_groups import Option
 from clipgen.cli.values import expanded, parse_seed
 from clipgen.config.courses import parse_cutouts, parse_rate
 from clipgen.config.job import Job, parse_size
-from clipgen.config.presets import AUTO, DEFAULT_BACKEND, INIT, LOCAL, PHOTO, PRESETS, STARTS, GeneratorDefaults
+from clipgen.config.preset import AUTO, DEFAULT_BACKEND, INIT, LOCAL, PHOTO, STARTS, GeneratorDefaults
+from clipgen.config.presets import PRESETS
 from clipgen.config.settings import BF16, PRECISIONS
 from clipgen.errors import UsageError
 from clipgen.generators import GENERATORS

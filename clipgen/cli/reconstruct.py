@@ -16,7 +16,7 @@ from clipgen.cli.output_options import DEFAULT_FOLDER, OutputOptions
 from clipgen.cli.picture_files import picture_files
 from clipgen.cli.report import Notes, echo_path
 from clipgen.config.job import parse_size
-from clipgen.config.presets import Size
+from clipgen.config.preset import Size
 from clipgen.config.resolve import refit
 from clipgen.errors import UsageError
 from clipgen.session.naming import check_out, folder_and_stem

@@ -17,7 +17,7 @@ from clipgen.cli.target_options import TargetOptions
 from clipgen.cli.token_options import TokenOptions
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
-from clipgen.config.presets import INIT, TOKENS
+from clipgen.config.preset import INIT, TOKENS
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.tokens import FLAG
 from clipgen.errors import UsageError

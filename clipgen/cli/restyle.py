@@ -16,7 +16,8 @@ from clipgen.cli.steering_options import SteeringOptions
 from clipgen.cli.values import expanded
 from clipgen.config.checks import check_whole, checked_number
 from clipgen.config.job import Job
-from clipgen.config.presets import INIT, PRESETS
+from clipgen.config.preset import INIT
+from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import with_hashes
 from clipgen.engine.inputs import Inputs

@@ -18,7 +18,7 @@ from clipgen.cli.report import Notes, Results
 from clipgen.cli.steering_options import SteeringOptions
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
-from clipgen.config.presets import AUTO, DEFAULT_BACKEND, LOCAL
+from clipgen.config.preset import AUTO, DEFAULT_BACKEND, LOCAL
 from clipgen.engine.inputs import Inputs
 from clipgen.session.notices import warnings_of
 from clipgen.session.options import Listener

@@ -17,7 +17,8 @@ from clipgen.config.classes import Thing, class_names, things_in
 from clipgen.config.english import SMALL_WORDS
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
-from clipgen.config.presets import DEFAULT_BACKEND, PRESETS
+from clipgen.config.preset import DEFAULT_BACKEND
+from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import parse_prompts, prompt_notes
 from clipgen.config.readings import CLASSIFIER, share
 from clipgen.config.resolve import chosen_preset, resolve

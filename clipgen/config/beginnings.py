@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from clipgen.config.job import Job
-from clipgen.config.presets import INIT, NOISE, PRESETS, TOKENS, UNCLIP, Guidance, Preset
+from clipgen.config.preset import INIT, NOISE, TOKENS, UNCLIP, Guidance, Preset
+from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import scenes_in
 from clipgen.config.targets import MIX, MORPH, REGION, SUM
 from clipgen.errors import UsageError

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from clipgen.config.job import Job
 from clipgen.config.perceptor_names import weighted
-from clipgen.config.presets import DRAFT, Preset, coarse_to_fine
+from clipgen.config.preset import DRAFT, Preset
+from clipgen.config.preset_photo import coarse_to_fine
 from clipgen.config.readings import CLASSIFIER, read
 from clipgen.config.settings import PerceptorSettings
 from clipgen.errors import UsageError

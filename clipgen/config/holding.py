@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from clipgen.config.edits import AROUND
 from clipgen.config.job import Job
-from clipgen.config.presets import Preset
+from clipgen.config.preset import Preset
 from clipgen.config.settings import UnclipSettings
 from clipgen.config.targets import CHANGE
 

@@ -8,10 +8,12 @@ from typing import Any, Self
 from clipgen.config.checks import check_choice, check_whole, checked_number, checked_path, checked_record, load_json
 from clipgen.config.courses import check_cross_fade, checked_cutouts, checked_rates, checked_scenes
 from clipgen.config.edits import AROUND, FEATHER, NOWHERE, OVERLAY_EVERY, EditSettings, OverlaySettings, parse_extension
+from clipgen.config.loss_settings import TypedLoss
 from clipgen.config.losses import kind_of_loss
 from clipgen.config.motion import MotionSettings
 from clipgen.config.perceptor_names import checked_guides, checked_judges
-from clipgen.config.presets import AUTO, BACKENDS, DEFAULT_BACKEND, PRESETS, Size
+from clipgen.config.preset import AUTO, DEFAULT_BACKEND, Size
+from clipgen.config.presets import BACKENDS, PRESETS
 from clipgen.config.prompts import (
     MAX_WEIGHT,
     Prompt,
@@ -21,7 +23,7 @@ from clipgen.config.prompts import (
     scenes_in,
     spell_prompts,
 )
-from clipgen.config.settings import PRECISIONS, TypedLoss
+from clipgen.config.settings import PRECISIONS
 from clipgen.config.targets import APART, TargetSettings, check_blend, checked_targets
 from clipgen.config.tokens import TokenSettings, check_start
 from clipgen.errors import UsageError

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
-from clipgen.config.presets import Preset
+from clipgen.config.preset import Preset
 from clipgen.config.prompts import Prompt
 from clipgen.config.readings import CLASSIFIER, share
 from clipgen.config.settings import PerceptorSettings

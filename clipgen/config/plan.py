@@ -12,9 +12,11 @@ from clipgen.config.courses import MAX_CUTOUTS, checked_rate
 from clipgen.config.edits import EditSettings, OverlaySettings
 from clipgen.config.job import MAX_SEED, MAX_STEPS, checked_size
 from clipgen.config.keyframes import Keyframes
+from clipgen.config.loss_settings import LossSettings
 from clipgen.config.losses import kind_of_loss
 from clipgen.config.motion import MotionSettings
-from clipgen.config.presets import BACKENDS, INIT, PRESETS, STARTS, TOKENS, Size
+from clipgen.config.preset import INIT, STARTS, TOKENS, Size
+from clipgen.config.presets import BACKENDS, PRESETS
 from clipgen.config.prompts import Prompt, check_prompts, prompt_from_record, prompt_record, scenes_in, spell_prompts
 from clipgen.config.records import added_later, read_fields
 from clipgen.config.schedules import ALWAYS, Schedule
@@ -23,7 +25,6 @@ from clipgen.config.settings import (
     PRECISIONS,
     CutoutSettings,
     GeneratorSettings,
-    LossSettings,
     ModelHash,
     PerceptorSettings,
     UnclipSettings,

@@ -13,31 +13,16 @@ from clipgen.config.guides import shared
 from clipgen.config.holding import held_unclips, hold_weight, init_weight
 from clipgen.config.job import Job
 from clipgen.config.judging import judges_of
+from clipgen.config.loss_settings import LossSettings
 from clipgen.config.motion import steps_with
 from clipgen.config.perceptor_names import weighted
 from clipgen.config.plan import MAX_PIXELS, Plan, spell
-from clipgen.config.presets import (
-    AUTO,
-    DEFAULT_BACKEND,
-    DRAFT,
-    PHOTO,
-    PRESETS,
-    STANDARD,
-    STARTER,
-    UNCLIP,
-    Preset,
-    Size,
-)
+from clipgen.config.preset import AUTO, DEFAULT_BACKEND, DRAFT, PHOTO, STANDARD, STARTER, UNCLIP, Preset, Size
+from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import prompt_notes, scenes_in
 from clipgen.config.readings import known_to_starter
 from clipgen.config.schedules import Schedule
-from clipgen.config.settings import (
-    FP32,
-    GeneratorSettings,
-    LossSettings,
-    ModelHash,
-    PerceptorSettings,
-)
+from clipgen.config.settings import FP32, GeneratorSettings, ModelHash, PerceptorSettings
 from clipgen.config.targets import APART
 from clipgen.config.timing import cross_fade_of, cutouts_of, losses_of, rates_of, timed_prompts
 from clipgen.config.tokens import size_of_tokens

@@ -13,12 +13,13 @@ from typing import Any
 
 from clipgen.config.checks import check_choice
 from clipgen.config.job import Job
+from clipgen.config.loss_settings import LossSettings
 from clipgen.config.plan import Plan
-from clipgen.config.presets import DEFAULT_BACKEND, INIT, NOISE
+from clipgen.config.preset import DEFAULT_BACKEND, INIT, NOISE
 from clipgen.config.prompts import prompt_record
 from clipgen.config.resolve import with_hashes
 from clipgen.config.schedules import Schedule
-from clipgen.config.settings import LossSettings, PerceptorSettings
+from clipgen.config.settings import PerceptorSettings
 from clipgen.errors import UsageError
 from clipgen.weights import registry
 

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 from clipgen.config.job import Job
 from clipgen.config.keyframes import Keyframes, Place, progress_of, read_schedule
+from clipgen.config.loss_settings import LossSettings, TypedLoss
 from clipgen.config.prompts import Prompt, over_steps, scenes_in
 from clipgen.config.schedules import ALWAYS, KEYFRAMES, Schedule
-from clipgen.config.settings import LossSettings, TypedLoss
 from clipgen.config.targets import MORPH
 from clipgen.errors import UsageError
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from clipgen.config.checks import check_choice
-from clipgen.config.presets import DRAFT, INIT, PRESETS, STARTS, TOKENS, Size
+from clipgen.config.preset import DRAFT, INIT, STARTS, TOKENS, Size
+from clipgen.config.presets import PRESETS
 from clipgen.config.settings import GeneratorSettings
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted

@@ -16,7 +16,8 @@ from clipgen.config.classes import things_in
 from clipgen.config.english import names_no_thing
 from clipgen.config.languages import foreign_language
 from clipgen.config.plan import Plan
-from clipgen.config.presets import DRAFT, PHOTO, PRESETS
+from clipgen.config.preset import DRAFT, PHOTO
+from clipgen.config.presets import PRESETS
 from clipgen.config.readings import CLASSIFIER
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted, readable_time

@@ -8,9 +8,9 @@ from typing import cast
 
 from torch import Tensor
 
+from clipgen.config.loss_settings import LossSettings
 from clipgen.config.losses import kind_of_loss
 from clipgen.config.plan import Plan
-from clipgen.config.settings import LossSettings
 from clipgen.config.targets import APART, REGION, SUM, WHOLE, TargetSettings
 from clipgen.core.contracts import Loss, Moment, Perceptor, Proposal
 from clipgen.core.losses import Objective, Targets, encode_targets

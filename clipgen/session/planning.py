@@ -11,8 +11,10 @@ from clipgen.config.guides import shared
 from clipgen.config.holding import held_unclips, hold_weight, init_weight
 from clipgen.config.job import Job
 from clipgen.config.judging import judges_of, usual_judges
+from clipgen.config.loss_settings import LossSettings
 from clipgen.config.plan import Plan
-from clipgen.config.presets import INIT, PRESETS, STARTER, TOKENS, Preset
+from clipgen.config.preset import INIT, STARTER, TOKENS, Preset
+from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import scenes_in
 from clipgen.config.readings import CLASSIFIER
 from clipgen.config.resolve import (
@@ -24,7 +26,7 @@ from clipgen.config.resolve import (
     with_precision,
 )
 from clipgen.config.schedules import ALWAYS, KEYFRAMES, spell_percent
-from clipgen.config.settings import LossSettings, PerceptorSettings, UnclipSettings
+from clipgen.config.settings import PerceptorSettings, UnclipSettings
 from clipgen.config.targets import APART, REGION, TargetSettings
 from clipgen.config.timing import (
     cross_fade_of,

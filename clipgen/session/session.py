@@ -21,7 +21,7 @@ from typing import Any
 from clipgen.config.job import Job
 from clipgen.config.judging import check_rankable
 from clipgen.config.plan import Plan, spell
-from clipgen.config.presets import LOCAL, STARTER
+from clipgen.config.preset import LOCAL, STARTER
 from clipgen.engine.cost import CostEstimate
 from clipgen.engine.forecast import GUIDING, Cost, Phase, phases_of
 from clipgen.engine.inputs import Inputs

@@ -8,8 +8,8 @@ from importlib.metadata import entry_points
 import torch
 from torch import Tensor
 
+from clipgen.config.loss_settings import LossSettings
 from clipgen.config.losses import GROUP
-from clipgen.config.settings import LossSettings
 from clipgen.core.contracts import Loss, Moment
 from clipgen.core.losses import LOSSES, Targets
 from clipgen.errors import UsageError

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from torch.nn.functional import interpolate
 
 from clipgen.config.plan import Plan
-from clipgen.config.presets import Size
+from clipgen.config.preset import Size
 from clipgen.steering.given import Given
 from clipgen.util.randomness import generator_for
 

@@ -9,7 +9,7 @@ All functions raise UsageError for a file that cannot be read, holds no such net
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,24 +31,28 @@ from clipgen.weights.timm_models import CLASSES, classes_in, timm_config
 
 HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 FLAGS = {"clip": "--clip-weights", "classifier": "--perceptor-weights", "vqgan": "--vqgan", "dvae": "--dvae"}
+GUESSES: dict[str, Callable[[Mapping[str, Tensor], str], dict[str, Any]]] = {"vqgan": guess_vqgan}
+"""By kind of autoencoder that lies in one file: what tells its config from its tensors and the name of the file."""
 
 
 def _silent(_line: str) -> None:
     pass
 
 
-def import_vqgan(file: Path, config: Path | None, *, ema: bool = False, note: Note = _silent) -> str:
-    """Import the VQGAN in a file and return its name.
+def import_autoencoder(
+    kind: str, file: Path, config: Path | None = None, *, ema: bool = False, note: Note = _silent
+) -> str:
+    """Import the autoencoder of a kind of GUESSES in a file and return its name.
 
     config: a YAML file of taming-transformers or latent diffusion; without it the tensors' shapes tell the config.
     """
-    _check_file(file, "vqgan")
+    _check_file(file, kind)
     if read_header(file):
         if config:
-            raise UsageError(f"--vqgan-config {config} is not needed: {file} says itself what it is; leave it out")
-        return _import_own(file, "vqgan", ema=ema)
-    how = read_yaml(config) if config else lambda state: guess_vqgan(state, file.name)
-    return _import([file], "vqgan", how, ema=ema, note=note)
+            raise UsageError(f"--{kind}-config {config} is not needed: {file} says itself what it is; leave it out")
+        return _import_own(file, kind, ema=ema)
+    how = read_yaml(config) if config else lambda state: GUESSES[kind](state, file.name)
+    return _import([file], kind, how, ema=ema, note=note)
 
 
 def import_dvae(files: Sequence[Path], *, ema: bool = False, note: Note = _silent) -> str:

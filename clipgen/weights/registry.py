@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -46,6 +46,11 @@ MAX_HEADER = 10_000_000
 LOCAL = re.compile(r"(vqgan|dvae|clip|classifier)/local-[0-9a-f]{16}")
 """Matches the whole name of a network imported from a user's own file."""
 
+_CELLS: dict[str, Callable[[dict[str, Any]], int]] = {
+    "vqgan": lambda config: 2 ** (len(config["ddconfig"]["ch_mult"]) - 1),
+    "dvae": lambda _config: 8,
+}
+"""By kind of network: the side of a latent cell, in the pixels that its config says it sees."""
 _CODES = {"vqgan": "n_embed", "dvae": "vocab_size"}
 """By kind of network: the key of its config that says how many codes there are."""
 
@@ -235,8 +240,7 @@ def stride(name: str) -> int:
     Raises WeightsMissingError for a local network that is not in the cache.
     """
     kind, config = _described(name)
-    cells = 8 if kind == "dvae" else 2 ** (len(config["ddconfig"]["ch_mult"]) - 1)
-    return int(cells * config.get("space_to_depth", 1))
+    return int(_CELLS[kind](config) * config.get("space_to_depth", 1))
 
 
 def code_count(name: str) -> int | None:

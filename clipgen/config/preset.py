@@ -1,0 +1,105 @@
+"""What a preset is: a named bundle of models and settings, as data. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from clipgen.config.loss_settings import LossSettings
+from clipgen.config.settings import FP32, CutoutSettings, GeneratorSettings, PerceptorSettings, UnclipSettings
+
+AUTO = "auto"
+STARTER, PHOTO, DRAFT, STANDARD, BEST = "starter", "photo", "draft", "standard", "best"
+LOCAL = (STARTER, PHOTO)
+"""The presets whose models come with the installation, and are quick on a CPU."""
+DEFAULT_BACKEND = "vqgan"
+NOISE, UNCLIP, INIT, TOKENS = "noise", "unclip", "init", "tokens"
+PATTERNS = ("perlin", "gradient", "snow")
+"""The keys of `clipgen.steering.starts.PATTERNS`; their settings, like those of TOKENS, are those of NOISE."""
+STARTS = (NOISE, UNCLIP, INIT, *PATTERNS, TOKENS)
+"""Where a latent can begin."""
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+
+@dataclass(frozen=True)
+class GeneratorDefaults:
+    """The defaults for one generator."""
+
+    settings: GeneratorSettings
+    steps: int
+    lr: float
+    cutouts: int
+    losses: tuple[LossSettings, ...] = ()
+    """The losses beside those of the prompt and of the init image."""
+
+    @property
+    def weights(self) -> str:
+        """Name of the generator's network."""
+        return self.settings.weights
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """The settings for runs that begin in one way."""
+
+    generators: Mapping[str, GeneratorDefaults]
+    """By backend."""
+    augmentations: CutoutSettings = field(default_factory=CutoutSettings)
+    unclip: tuple[UnclipSettings, ...] = ()
+    """The unCLIP that proposes the start; at most one."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Models that work together, and the defaults for them."""
+
+    name: str
+    summary: str
+    perceptors: tuple[PerceptorSettings, ...]
+    """The guiding perceptors; the losses of those that guide at a step are averaged."""
+    guidance: Mapping[str, Guidance]
+    """By start, one of STARTS; the first is the default without an init image."""
+    judges: tuple[str, ...] = ()
+    """Names of perceptors that rank pictures and do not guide; if empty, those that guide rank them."""
+    moving: Guidance | None = None
+    """The settings of runs whose picture moves; None for those of runs from noise."""
+    size: Size = (256, 256)
+    memory: int = 0
+    """Bytes that a default run with backend vqgan takes at full speed; with less, cutouts are processed in parts."""
+    backend: str = DEFAULT_BACKEND
+    """The generator that is used by default."""
+    adds_up: bool = False
+    """Whether the losses of the perceptors, times their weights, are summed instead of averaged."""
+    hold: str = "init"
+    """The loss that holds a picture to its init image, one of LOSSES."""
+    hold_scale: float = 1.0
+    """The weight of that loss when `--init-weight` is 1."""
+    init_weight: float = 0.0
+    """The default of `--init-weight`."""
+    precision: str = FP32
+    """One of PRECISIONS; the default of `--precision` where the device computes in it."""
+
+    @property
+    def start(self) -> str:
+        """Where a latent begins by default, without an init image."""
+        return next(iter(self.guidance))
+
+    def guidance_from(self, start: str) -> Guidance | None:
+        """Return the settings for a start, one of STARTS; None if the preset has none."""
+        return self.guidance.get(NOISE if start in (*PATTERNS, TOKENS) else start)
+
+    @property
+    def moving_guidance(self) -> Guidance:
+        """The settings of runs whose picture moves, wherever they start."""
+        return self.moving or self.guidance[NOISE]
+
+    @property
+    def generators(self) -> Mapping[str, GeneratorDefaults]:
+        """The defaults of its generators, without an init image."""
+        return self.guidance[self.start].generators
+
+
+PIXELS = GeneratorSettings("", stride=1, levels=6)
+"""The usual latent of the pixels."""

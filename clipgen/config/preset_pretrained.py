@@ -1,0 +1,59 @@
+"""The presets of pretrained models, which are downloaded. Torch-free."""
+
+from __future__ import annotations
+
+from clipgen.config.preset import BEST, DRAFT, INIT, NOISE, PIXELS, STANDARD, GeneratorDefaults, Guidance, Preset, Size
+from clipgen.config.settings import BF16, GeneratorSettings, PerceptorSettings
+
+
+def _pretrained(
+    name: str, size: Size, steps: int, cutouts: int, clips: tuple[str, ...], memory: float, summary: str
+) -> Preset:
+    """Return a preset of OpenAI's CLIPs with the ImageNet VQGAN and DALL-E's dVAE.
+
+    The learning rates and the latent of a single resolution are those of VQGAN-CLIP (Crowson et al., 2022, arXiv
+    2204.08583) and of the notebooks that guided DALL-E's dVAE.
+    """
+    classic = Guidance(
+        {
+            "vqgan": GeneratorDefaults(
+                GeneratorSettings("vqgan/imagenet-f16-16384", 16, levels=1), steps, 0.1, cutouts
+            ),
+            "dvae": GeneratorDefaults(GeneratorSettings("dvae/dall-e", 8, levels=1), steps, 0.1, cutouts),
+            "pixels": GeneratorDefaults(PIXELS, steps, 0.02, cutouts),
+        }
+    )
+    return Preset(
+        name,
+        summary,
+        tuple(PerceptorSettings(f"clip/openai-{clip}") for clip in clips),
+        {NOISE: classic, INIT: classic},
+        size=size,
+        memory=int(memory * 10**9),
+        precision=BF16,
+    )
+
+
+PRETRAINED = (
+    _pretrained(
+        DRAFT, (256, 256), 200, 16, ("vit-b-32",), 4, "pretrained models, small and quick, trained on real images"
+    ),
+    _pretrained(
+        STANDARD,
+        (512, 512),
+        400,
+        32,
+        ("vit-b-32", "vit-b-16"),
+        15,
+        "pretrained models, two CLIPs and four times the pixels: for a GPU",
+    ),
+    _pretrained(
+        BEST,
+        (512, 512),
+        600,
+        32,
+        ("vit-b-32", "vit-b-16", "vit-l-14"),
+        30,
+        "pretrained models, three CLIPs and more steps: for a large GPU",
+    ),
+)
