@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from clipgen.cli.app import app
 from clipgen.weights import fetch
 from clipgen.weights.cache import Cache
-from clipgen.weights.catalogue import RECORDS
+from clipgen.weights.catalogue import RECORDS, forms_of
 
 VQGAN, CLIP, SECOND_CLIP, DVAE = "vqgan/imagenet-f16-16384", "clip/openai-vit-b-32", "clip/openai-rn50", "dvae/dall-e"
 SMALL = ("a cat", "--size", "32x32", "--steps", "2", "--cutouts", "2", "--seed", "1")
@@ -80,6 +80,8 @@ def served(
                 **(known if RECORDS[name].sha256 else {}),
             )
             patch.setitem(RECORDS, name, record)
+            for form in [one for one in forms_of(record) if one != record]:
+                patch.delitem(RECORDS, form.name)
         quick = partial(fetch.Fetcher, pause_seconds=0.0, retries=1, allow_http_to=(HOST,))
         patch.setattr(fetch, "Fetcher", lambda cache=None, **settings: quick(cache or Cache(), **settings))
         yield server

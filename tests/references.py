@@ -102,6 +102,19 @@ def clip(config: dict[str, Any]) -> open_clip.CLIP:
     return model
 
 
+class _Holder(torch.nn.Module):
+    """Holds the tensors of a module under their names, and computes nothing: not every module can be scripted."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        super().__init__()
+        for name, parameter in module.named_parameters(recurse=False):
+            self.register_parameter(name, parameter)
+        for name, buffer in module.named_buffers(recurse=False):
+            self.register_buffer(name, buffer)
+        for name, child in module.named_children():
+            self.add_module(name, _Holder(child))
+
+
 def save_openai(model: open_clip.CLIP, config: dict[str, Any], path: Path) -> None:
     """Save as OpenAI did: half of it in float16, its config as tensors, scripted."""
     open_clip.model.convert_weights_to_fp16(model)
@@ -112,7 +125,7 @@ def save_openai(model: open_clip.CLIP, config: dict[str, Any], path: Path) -> No
         model.register_buffer(name, torch.tensor(value))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.jit.save(torch.jit.script(model), path)
+        torch.jit.save(torch.jit.script(_Holder(model)), path)
     for name in numbers:
         delattr(model, name)
     model.float()

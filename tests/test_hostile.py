@@ -20,7 +20,7 @@ from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
 from clipgen.errors import UsageError
 from clipgen.outputs import metadata
-from clipgen.perceptors.clip import small_tokenizer
+from clipgen.perceptors.text_tokens import small_tokenizer
 from clipgen.session.naming import default_stem
 from clipgen.util.images import MAX_PIXELS, load_image
 from clipgen.util.text import one_line

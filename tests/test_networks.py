@@ -9,7 +9,8 @@ from taming.modules.diffusionmodules.model import Decoder, Encoder
 from taming.modules.vqvae.quantize import VectorQuantizer2
 
 from clipgen.generators.networks import DVAENetwork, VQGANNetwork
-from clipgen.perceptors.clip import CLIPPerceptor, small_tokenizer
+from clipgen.perceptors.clip import CLIPPerceptor
+from clipgen.perceptors.text_tokens import small_tokenizer
 from clipgen.starter.train.clip import CONFIGS
 from clipgen.starter.unclip.towers import ConvTower, clipgen_conv7
 

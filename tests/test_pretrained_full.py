@@ -30,6 +30,7 @@ from clipgen.cli.app import main
 from clipgen.weights import fetch
 from clipgen.weights.catalogue import RECORDS
 for name, changes in json.loads(sys.argv.pop(1)).items():
+    RECORDS.pop(name + "-safetensors", None)
     RECORDS[name] = replace(RECORDS[name], **{{**changes, "mirrors": tuple(changes["mirrors"])}})
 fetch.Fetcher = partial(fetch.Fetcher, retries=0, allow_http_to=({HOST!r},))
 main()

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -18,9 +19,11 @@ from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.preset import STANDARD
 from clipgen.config.resolve import networks_of, requested_networks
+from clipgen.errors import ClipgenError
 from clipgen.util.text import readable_bytes
 from clipgen.weights import registry
-from clipgen.weights.records import describe_sizes
+from clipgen.weights.catalogue import forms_of
+from clipgen.weights.records import describe_size, describe_sizes
 
 if TYPE_CHECKING:
     from clipgen.weights.fetch import Fetcher
@@ -73,10 +76,25 @@ def fetch_missing(plan: Plan, typed: Job | None, *, offline: bool, notes: Notes)
 def pull(fetcher: "Fetcher", records: "Sequence[Record]", *, quiet: bool, trust: bool = False) -> list[Path]:
     """Download files one after the other; after Ctrl-C, partial downloads are kept."""
     try:
-        return [pull_one(fetcher, record, trust=trust, quiet=quiet) for record in records]
+        return [pull_any(fetcher, record, trust=trust, quiet=quiet)[1] for record in records]
     except KeyboardInterrupt:
         say("what has arrived is kept; run the same command again to continue")
         raise
+
+
+def pull_any(
+    fetcher: "Fetcher", record: "Record", *, trust: bool = False, quiet: bool = False
+) -> "tuple[Record, Path]":
+    """Download a file, or else another with the same weights; returns the record of the one that came, and its path."""
+    forms = forms_of(record)
+    for form, other in pairwise(forms[forms.index(record) :]):
+        try:
+            return form, pull_one(fetcher, form, trust=trust, quiet=quiet)
+        except ClipgenError as error:
+            if fetcher.is_offline:
+                raise
+            fetcher.note(f"{error}; trying {other.file} instead, {describe_size(other)}")
+    return forms[-1], pull_one(fetcher, forms[-1], trust=trust, quiet=quiet)
 
 
 def pull_one(fetcher: "Fetcher", record: "Record", *, trust: bool, quiet: bool) -> Path:

@@ -1,4 +1,4 @@
-"""The known weights, and which of them are installed, as rows of a table."""
+"""The known weights, and which of them are installed, as rows of JSON values; and a table for the terminal."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from clipgen.config.presets import PRESETS
 from clipgen.util.text import readable_bytes
 from clipgen.weights import registry
 from clipgen.weights.cache import read_digest
 from clipgen.weights.catalogue import RECORDS
+from clipgen.weights.files import find_file
 from clipgen.weights.packaged import PACKAGED, Packaged
 from clipgen.weights.records import describe_size
 
 if TYPE_CHECKING:
     from clipgen.weights.cache import Cache
     from clipgen.weights.records import Record
-
-HEAD = ("NAME", "KIND", "SIZE", "HERE", "SHA256", "LICENCE")
 
 
 def inventory(cache: Cache) -> list[dict[str, Any]]:
@@ -37,10 +37,13 @@ def _describe(cache: Cache, record: Record) -> dict[str, Any]:
     return {
         "name": record.name,
         "kind": record.kind,
+        "file": record.file,
         "summary": record.summary,
+        "good_for": record.good_for,
+        "presets": presets_with(registry.network_of(record.name)),
         "bytes": record.size,
         "size": describe_size(record),
-        "cached": registry.find_file(record, cache) is not None,
+        "cached": find_file(record, cache) is not None,
         "ready": registry.is_ready(registry.network_of(record.name), cache),
         "partial_bytes": part.stat().st_size if part.is_file() else 0,
         "sha256": cache.expected_sha256(record),
@@ -55,6 +58,8 @@ def _describe_packaged(row: Packaged) -> dict[str, Any]:
         "name": row.name,
         "kind": row.kind,
         "summary": row.summary,
+        "good_for": f"{row.summary}.",
+        "presets": presets_with(row.name),
         "bytes": row.size,
         "size": readable_bytes(row.size),
         "cached": False,
@@ -76,6 +81,8 @@ def _describe_network(cache: Cache, name: str) -> dict[str, Any]:
         "name": name,
         "kind": name.split("/")[0],
         "summary": f"made from {' and '.join(files)}" if files else "made by clipgen",
+        "good_for": "",
+        "presets": presets_with(name),
         "bytes": size,
         "size": readable_bytes(size),
         "cached": False,
@@ -87,12 +94,14 @@ def _describe_network(cache: Cache, name: str) -> dict[str, Any]:
     }
 
 
-def shown(row: dict[str, Any]) -> tuple[str, ...]:
-    """Return the cells of a row, under `HEAD`."""
-    here = "ready" if row["ready"] else "yes" if row["cached"] else "in part" if row["partial_bytes"] else "no"
-    trust = "--trust-on-first-use" if row["needs_trust_on_first_use"] else "known"
-    licence = f"{row['licence']}, package {row['package']}" if "package" in row else row["licence"]
-    return (row["name"], row["kind"], row["size"].replace("of unknown size", "?"), here, trust, licence)
+def presets_with(network: str) -> list[str]:
+    """Return the names of the presets that a network belongs to."""
+    return [
+        name
+        for name, preset in PRESETS.items()
+        if network
+        in (*(row.weights for row in preset.generators.values()), *(row.weights for row in preset.perceptors))
+    ]
 
 
 def print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

@@ -3,19 +3,16 @@
 Only `pull` downloads anything. Results go to stdout: names, paths, or one JSON document.
 """
 
-import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from clipgen.cli.asking import agreed, can_ask
 from clipgen.cli.failures import say
+from clipgen.cli.model_files import damages, full_name, installed, print_json, records, remove, to_pull, way_out
 from clipgen.cli.report import echo_path
-from clipgen.errors import ClipgenError, UsageError
-from clipgen.util.text import readable_bytes
+from clipgen.errors import ClipgenError
 
 if TYPE_CHECKING:
     from clipgen.weights.cache import Cache
@@ -51,15 +48,32 @@ models = typer.Typer(cls=HelpfulGroup, help="List, download, check and remove pr
 @models.command("list")
 def list_models(as_json: Json = False) -> None:
     """List the known weights, and which of them are installed."""
-    from clipgen.cli.inventory import HEAD, inventory, print_table, shown
+    from clipgen.cli.inventory import inventory
+    from clipgen.cli.model_list import lines
     from clipgen.weights.cache import Cache
 
     cache = Cache()
     rows = inventory(cache)
     if as_json:
-        _print_json({"folder": str(cache.folder), "models": rows})
+        print_json({"folder": str(cache.folder), "models": rows})
         return
-    print_table(HEAD, [shown(row) for row in rows])
+    for line in lines(rows, cache):
+        typer.echo(line)
+
+
+@models.command()
+def show(name: Name, as_json: Json = False) -> None:
+    """Show all that is known of weights: files, addresses, hashes, licence, input."""
+    from clipgen.cli.model_facts import facts, lines
+    from clipgen.weights.cache import Cache
+
+    cache = Cache()
+    said = facts(full_name(name, cache), cache)
+    if as_json:
+        print_json(said)
+        return
+    for line in lines(said):
+        typer.echo(line)
 
 
 @models.command()
@@ -68,6 +82,9 @@ def pull(
     trust: Trust = False,
     offline: Annotated[
         bool, typer.Option("--offline", metavar="", help="Download nothing; fail if a file is missing.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", metavar="", help="Only print what would be downloaded, and from where.")
     ] = False,
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="Print no progress, only errors.")] = False,
@@ -78,9 +95,13 @@ def pull(
 
     note = _silent if quiet else say
     fetcher, pulled = Fetcher(offline=offline, note=note), []
+    wanted = to_pull(names, fetcher.cache)
+    if dry_run:
+        _print_wanted(wanted, fetcher.cache, as_json=as_json)
+        return
     try:
-        for record in _records(names):
-            [path] = downloads.pull(fetcher, [record], trust=trust, quiet=quiet)
+        for each in wanted:
+            record, path = downloads.pull_any(fetcher, each, trust=trust, quiet=quiet)
             digest = fetcher.cache.expected_sha256(record)
             pulled.append({"name": record.name, "path": str(path), "sha256": digest, "licence": record.licence})
             note(f"{record.name}: {record.licence}; sha256 {digest}{'' if record.sha256 else ', recorded here'}")
@@ -88,7 +109,21 @@ def pull(
                 echo_path(path)
     finally:
         if as_json:
-            _print_json({"models": pulled})
+            print_json({"models": pulled})
+
+
+def _print_wanted(wanted: "list[Record]", cache: "Cache", *, as_json: bool) -> None:
+    """Print which files a pull would download."""
+    from clipgen.weights.records import describe_size, describe_sizes
+
+    lacking = [record for record in wanted if not cache.has(record)]
+    if as_json:
+        rows = [{"name": one.name, "bytes": one.size, "mirrors": list(one.mirrors)} for one in lacking]
+        print_json({"models": rows, "dry_run": True})
+        return
+    for record in lacking:
+        typer.echo(f"{record.name}: {record.file}, {describe_size(record)}, from {record.mirrors[0]}")
+    say(f"{describe_sizes(lacking)} to download" if lacking else "there is nothing to download")
 
 
 @models.command()
@@ -103,10 +138,10 @@ def verify(
     from clipgen.weights.cache import Cache
 
     cache = Cache()
-    found = _damages(cache, names or _installed(cache))
+    found = damages(cache, [full_name(name, cache) for name in names] if names else installed(cache))
     if as_json:
         rows = [{"name": name, "ok": reason is None, "problem": reason} for name, reason in found.items()]
-        _print_json({"models": rows})
+        print_json({"models": rows})
     else:
         for name, reason in found.items():
             typer.echo(f"{'damaged' if reason else 'ok':8} {name}")
@@ -116,49 +151,8 @@ def verify(
     if damaged:
         raise ClipgenError(
             f"{len(damaged)} of {len(found)} files damaged, {damaged[0]}: {found[damaged[0]]}; get it again with: "
-            f"{_way_out(damaged[0].split(',')[0])}"
+            f"{way_out(damaged[0].split(',')[0])}"
         )
-
-
-def _installed(cache: "Cache") -> list[str]:
-    """Return the names of all weights on this machine that clipgen did not ship."""
-    from clipgen.weights import registry
-    from clipgen.weights.catalogue import RECORDS
-    from clipgen.weights.packaged import PACKAGED
-
-    downloaded = [one.name for one in RECORDS.values() if cache.has(one)]
-    return [*registry.cached_networks(cache), *downloaded, *filter(registry.is_ready, PACKAGED)]
-
-
-def _way_out(name: str) -> str:
-    """Return the commands that get damaged weights again."""
-    from clipgen.weights import registry
-    from clipgen.weights.packaged import PACKAGED, reinstall
-
-    if name in PACKAGED:
-        return reinstall(name)
-    again = "name your file again" if registry.is_own(name) else f"clipgen models pull {name}"
-    return f"clipgen models rm {name} --yes, then {again}"
-
-
-def _damages(cache: "Cache", names: Iterable[str]) -> dict[str, str | None]:
-    """Return, for each file of these names and each network made of one, what is wrong with it; None if nothing is."""
-    from clipgen.weights import registry
-    from clipgen.weights.packaged import PACKAGED
-
-    found: dict[str, str | None] = {}
-    made = registry.cached_networks(cache)
-    for name in dict.fromkeys(names):
-        if name in PACKAGED:
-            found[name] = registry.network_damage(name, cache)
-        elif name in made:
-            found[f"{name}, ready to use"] = registry.network_damage(name, cache)
-        for record in [] if registry.is_own(name) else _records([name]):
-            if cache.path(record).is_file():
-                found[record.name] = cache.damage(record)
-            elif name not in made:
-                cache.find(record)  # raises
-    return found
 
 
 @models.command()
@@ -166,19 +160,20 @@ def path(name: Name, as_json: Json = False) -> None:
     """Print the paths of weights; exit code 3 if they are not installed."""
     from clipgen.weights import registry
     from clipgen.weights.cache import Cache
-    from clipgen.weights.catalogue import RECORDS
+    from clipgen.weights.files import find_file
     from clipgen.weights.packaged import PACKAGED, find_packaged
 
+    cache = Cache()
+    name = full_name(name, cache)
     if name in PACKAGED:
         _print_path(name, find_packaged(name), as_json=as_json)
         return
-    cache = Cache()
-    record = RECORDS.get(name)
-    if (record is None or not cache.has(record)) and name in registry.cached_networks(cache):
+    files = [] if registry.is_own(name) else to_pull([name], cache)
+    if not (files and all(map(cache.has, files))) and name in registry.cached_networks(cache):
         _print_path(name, registry.network_path(name, cache), as_json=as_json)
         return
-    for one in _records([name]):
-        _print_path(one.name, registry.find_file(one, cache) or cache.find(one), as_json=as_json)
+    for one in files:
+        _print_path(one.name, find_file(one, cache) or cache.find(one), as_json=as_json)
 
 
 @models.command()
@@ -190,10 +185,13 @@ def add(
 ) -> None:
     """Copy a file that you already have into the cache, if its sha256 matches."""
     from clipgen.weights.cache import Cache
-    from clipgen.weights.catalogue import find_record
+    from clipgen.weights.catalogue import find_record, forms_of
 
-    record = find_record(name)
-    _print_path(record.name, Cache().add(record, file, trust_on_first_use=trust), as_json=as_json)
+    cache = Cache()
+    record = find_record(full_name(name, cache))
+    alike = (form for form in forms_of(record) if Path(form.file).suffix == file.suffix.lower())
+    record = record if record.instead_of else next(alike, record)
+    _print_path(record.name, cache.add(record, file, trust_on_first_use=trust), as_json=as_json)
 
 
 @models.command()
@@ -207,7 +205,7 @@ def rm(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Remove weights and their partial downloads; prints the paths of the removed files."""
+    """Remove weights, what was made of them, and partial downloads; prints the paths of the removed files."""
     from contextlib import ExitStack
 
     from clipgen.weights.cache import Cache, plain_files
@@ -215,15 +213,16 @@ def rm(
     from clipgen.weights.registry import cached_networks
 
     cache = Cache()
-    made = [name for name in dict.fromkeys(names) if name in cached_networks(cache) and name not in RECORDS]
-    records = _records(name for name in names if name not in made or name in IN_PARTS)
+    named = [full_name(name, cache) for name in dict.fromkeys(names)]
+    made = [name for name in named if name in cached_networks(cache) and name not in RECORDS]
+    files = records(name for name in named if name not in made or name in IN_PARTS)
     with ExitStack() as held:
-        present = [record for record in records if cache.files(record, forget=forget)]
+        present = [record for record in files if cache.files(record, forget=forget)]
         for record in present:
             held.enter_context(cache.claimed(record))
         doomed = [path for record in present for path in cache.files(record, forget=forget)]
         doomed += [path for name in made for path in plain_files(cache.folder / name)]
-        _remove(cache, "rm", doomed, yes=yes, dry_run=dry_run, as_json=as_json)
+        remove(cache, "rm", doomed, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 @models.command()
@@ -236,46 +235,14 @@ def prune(yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) -> N
     from clipgen.weights.registry import prunable
 
     cache = Cache()
-    _remove(cache, "prune", prunable(cache), yes=yes, dry_run=dry_run, as_json=as_json)
-
-
-def _records(names: Iterable[str]) -> "list[Record]":
-    """Return the files of these names, each once; raises UsageError for an unknown name."""
-    from clipgen.weights.catalogue import files_of
-
-    return list({record.name: record for name in names for record in files_of(name)}.values())
-
-
-def _remove(cache: "Cache", command: str, paths: list[Path], *, yes: bool, dry_run: bool, as_json: bool) -> None:
-    """Remove files once the user has agreed, in a terminal or with --yes."""
-    size = sum(path.lstat().st_size for path in paths)
-    if paths and not (yes or dry_run):
-        if as_json or not can_ask():
-            raise UsageError(f"models {command} removes files: give --yes, or --dry-run to see which")
-        for path in paths:
-            say(str(path))
-        if not agreed(f"Remove these {len(paths)} files, {readable_bytes(size)}?"):
-            raise ClipgenError("nothing was removed")
-    if not dry_run:
-        cache.delete(paths)
-    if as_json:
-        _print_json({"removed": [str(path) for path in paths], "bytes": size, "dry_run": dry_run})
-        return
-    for path in paths:
-        echo_path(path)
-    if not paths:
-        say("there is nothing to remove")
+    remove(cache, "prune", prunable(cache), yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 def _print_path(name: str, path: Path, *, as_json: bool) -> None:
     if as_json:
-        _print_json({"name": name, "path": str(path)})
+        print_json({"name": name, "path": str(path)})
     else:
         echo_path(path)
-
-
-def _print_json(document: object) -> None:
-    typer.echo(json.dumps(document, indent=2))
 
 
 def _silent(_line: str) -> None:

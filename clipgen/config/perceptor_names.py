@@ -16,14 +16,27 @@ KINDS = ("clip", "classifier")
 STARTER_CLIPS = ("starter/judge", "starter/clip", "starter/clip-fine")
 """The CLIPs of the drawn world; the first of them never guides."""
 BEST_CLIPS = (
+    "clip/pe-core-bigg-14-448",
+    "clip/pe-core-l-14-336",
+    "clip/vit-h-14-dfn5b",
+    "clip/mobileclip2-s4-dfndr2b",
+    "clip/vit-l-14-dfn2b",
+    "clip/eva02-l-14-merged2b_s4b_b131k",
+    "clip/mobileclip2-b-dfndr2b",
     "clip/vit-l-14-datacomp_xl_s13b_b90k",
+    "clip/vit-l-14-metaclip_fullcc",
+    "clip/pe-core-b-16",
     "clip/vit-h-14-laion2b_s32b_b79k",
+    "clip/mobileclip2-s2-dfndr2b",
     "clip/openai-vit-l-14-336",
+    "clip/vit-b-16-dfn2b",
     "clip/openai-vit-l-14",
     "clip/vit-l-14-laion2b_s32b_b82k",
     "clip/openai-rn50x64",
     "clip/vit-b-16-datacomp_xl_s13b_b90k",
     "clip/vit-b-32-256-datacomp_s34b_b86k",
+    "clip/pe-core-s-16-384",
+    "clip/vit-b-16-metaclip_fullcc",
     "clip/convnext_base_w-laion2b_s13b_b82k_augreg",
     "clip/openai-rn50x16",
     "clip/vit-b-16-laion2b_s34b_b88k",
@@ -33,10 +46,11 @@ BEST_CLIPS = (
     "clip/openai-rn50x4",
     "clip/openai-vit-b-32",
     "clip/openai-rn101",
+    "clip/pe-core-t-16-384",
     "clip/openai-rn50",
     "clip/hps-v2.1",
 )
-"""Published CLIPs by their zero-shot accuracy on ImageNet, as open_clip's table of results has it.
+"""Published CLIPs by their zero-shot accuracy on ImageNet, as open_clip's table of results or their authors have it.
 
 Last comes the one that was tuned to what people prefer."""
 

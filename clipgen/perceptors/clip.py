@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from functools import cache
 from importlib import import_module
 from threading import get_ident
 from typing import Any
@@ -12,7 +10,6 @@ from typing import Any
 import torch
 from open_clip import CLIP
 from open_clip.model import CLIPTextCfg, CLIPVisionCfg
-from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH, SimpleTokenizer
 from open_clip.transformer import CustomResidualAttentionBlock, QuickGELU, ResidualAttentionBlock
 from PIL import Image
 from torch import Tensor, nn
@@ -21,55 +18,23 @@ from torch.nn.functional import normalize
 from clipgen import weights
 from clipgen.errors import ClipgenError, UsageError
 from clipgen.perceptors.inputs import as_cutouts, check_normalisation, preparation
+from clipgen.perceptors.text_tokens import token_count, tokenizer_of
 from clipgen.util.text import quoted
 from clipgen.weights.kinds import TOWER_PREFIX, TOWERS
 
-BYTE_TOKENS = 512  # each byte, alone and at the end of a word; they precede the merges
 _ATTENTION = "custom"
 """open_clip's own attention in image towers. That of torch transposes its input, which makes the product with frozen
 weights a batched one: slower in float32, and much slower in bfloat16."""
 _QUICK = 1.702
-_UNSUPPORTED = (
-    "custom_text",
-    "multimodal_cfg",
-    "hf_model_name",
-    "hf_tokenizer_name",
-    "tokenizer_kwargs",
-    "timm_model_pretrained",
-)
-
-
-@cache
-def _tokenizer() -> SimpleTokenizer:
-    return SimpleTokenizer()  # which takes a quarter of a second, as it reads all merges
-
-
-def whole_tokenizer(context_length: int) -> SimpleTokenizer:
-    """Return open_clip's byte-pair tokenizer."""
-    tokenizer = copy.copy(_tokenizer())
-    tokenizer.context_length, tokenizer.cache = context_length, dict(tokenizer.cache)
-    return tokenizer
-
-
-def small_tokenizer(merges: int, context_length: int) -> SimpleTokenizer:
-    """Return open_clip's byte-pair tokenizer, reduced to the first `merges` of its merges."""
-    tokenizer = whole_tokenizer(context_length)
-    tokens = list(tokenizer.encoder)
-    specials = [tokenizer.decoder[number] for number in tokenizer.all_special_ids]
-    tokenizer.encoder = {token: number for number, token in enumerate(tokens[: BYTE_TOKENS + merges] + specials)}
-    tokenizer.decoder = {number: token for token, number in tokenizer.encoder.items()}
-    tokenizer.bpe_ranks = dict(list(tokenizer.bpe_ranks.items())[:merges])
-    tokenizer.all_special_ids = [tokenizer.encoder[token] for token in specials]
-    tokenizer.sot_token_id, tokenizer.eot_token_id = tokenizer.all_special_ids
-    tokenizer.vocab_size = len(tokenizer.encoder)
-    return tokenizer
+_UNSUPPORTED = ("multimodal_cfg", "hf_model_name", "tokenizer_mode", "embed_cls", "timm_model_pretrained")
 
 
 def build_clip(config: dict[str, Any]) -> CLIP:
     """Build an untrained CLIP from an open_clip model config.
 
     config: `embed_dim`, `vision_cfg`, `text_cfg`, and optionally `quick_gelu` and `init_logit_bias`. Other keys are
-    ignored. Raises ClipgenError for unsupported architectures, and for parts that would be downloaded.
+    ignored: `custom_text`, too, which only keeps the text tower in a module of its own. Raises ClipgenError for
+    unsupported architectures, and for parts that would be downloaded.
     """
     vision, text = config["vision_cfg"], config["text_cfg"]
     other = [name for part in (config, vision, text) for name, value in part.items() if value and name in _UNSUPPORTED]
@@ -104,7 +69,8 @@ class CLIPPerceptor(nn.Module):
     """A CLIP with its tokenizer, input size and normalisation (Radford et al., 2021, arXiv 2103.00020).
 
     config: as for `build_clip`, plus the `mean` and `std` per channel of the input. An optional `merges` limits the
-    tokenizer to that many of OpenAI's merges. Raises ClipgenError if the config is not that of a usable CLIP.
+    tokenizer to that many of OpenAI's merges. Raises ClipgenError if the config is not that of a usable CLIP, and
+    WeightsMissingError if its tokenizer is not here.
     """
 
     mean: Tensor
@@ -117,11 +83,7 @@ class CLIPPerceptor(nn.Module):
         self.size = _side(config["vision_cfg"]["image_size"])
         self._prepare = preparation(self.size, config)
         self.clip = build_clip(config)
-        length = config["text_cfg"].get("context_length", DEFAULT_CONTEXT_LENGTH)
-        whole = "merges" not in config
-        self.tokenizer = whole_tokenizer(length) if whole else small_tokenizer(config["merges"], length)
-        if self.tokenizer.vocab_size > (known := config["text_cfg"].get("vocab_size", CLIPTextCfg.vocab_size)):
-            raise ClipgenError(f"a CLIP must know the {self.tokenizer.vocab_size} tokens of its tokenizer, not {known}")
+        self.tokenizer = tokenizer_of(config)
         self.register_buffer("mean", torch.tensor(config["mean"]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config["std"]).view(1, 3, 1, 1), persistent=False)
 
@@ -170,7 +132,7 @@ class CLIPPerceptor(nn.Module):
 
     def tokens_over_limit(self, text: str) -> int:
         """Return by how many tokens a text exceeds the context length; 0 if it fits."""
-        tokens = len(self.tokenizer.encode(text)) + 2  # the start and end tokens
+        tokens = token_count(self.tokenizer, text)
         return max(0, tokens - int(self.tokenizer.context_length or tokens))
 
     def text_states(self, texts: Sequence[str]) -> Tensor:

@@ -6,21 +6,21 @@ The configs of the networks are written out here, so no YAML file has to be down
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from clipgen.weights.records import CODE_MIT, HUB, PYTTI, Record
+from clipgen.weights.records import CODE_MIT, HUB, PYTTI, PYTTI_UNPINNED, Record, hub_address
 
 HEIBOX = "https://heibox.uni-heidelberg.de"
 SOMNAI = f"{HUB}/Somnai/pytti-vqgan-checkpoints/resolve/debc22c8f285c7734980c464ff992d335dde6e9a"
 PIXRAY = "https://github.com/pixray/pixray/releases/download/v1.7.1"
 ELEIBER = "https://github.com/Eleiber/VQGAN-Mirrors/releases/download/0.0.1"
-OMMER = "https://ommer-lab.com/files/latent-diffusion"
 
 UNSTATED = "no terms for the weights"
 DALL_E = "modified MIT: say clearly that it was used"
 
 
-def _autoencoder(
+def vqgan_config(
     codes: int,
     width: int,
     multipliers: Sequence[int],
@@ -48,33 +48,27 @@ def _autoencoder(
 
 
 def _f16(codes: int) -> dict[str, Any]:
-    return _autoencoder(codes, 256, (1, 1, 2, 2, 4), (16,))
+    return vqgan_config(codes, 256, (1, 1, 2, 2, 4), (16,))
 
 
 def _gumbel() -> dict[str, Any]:
-    return _autoencoder(8192, 256, (1, 1, 2, 4), (32,), gumbel=True)
+    return vqgan_config(8192, 256, (1, 1, 2, 4), (32,), gumbel=True)
 
 
-def _without_attention(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a config without attention in the middle block, where `attn_resolutions` has no say."""
-    return {**config, "ddconfig": {**config["ddconfig"], "attn_type": "none"}}
-
-
-def _zipped(name: str, size: int | None, config: dict[str, Any], summary: str, *mirrors: str) -> Record:
-    """Return the record of an autoencoder of latent diffusion, a zip archive with checkpoint and YAML file."""
-    address = f"{OMMER}/vq-{name}.zip"
-    return Record(
-        f"vqgan/ldm-{name}",
-        "vqgan",
-        f"vq-{name}.zip",
-        None,
-        None,
-        (address, *mirrors),
-        CODE_MIT,
-        config,
-        summary,
-        size,
-        member="model.ckpt",
+def _copy(record: Record, owner: str, *mirrors: str, licence: str = "", unpinned: str = "") -> Record:
+    """Return the record of what is said to be the same file elsewhere, and is not shown to be."""
+    return replace(
+        record,
+        name=f"{record.name}-{owner}",
+        file=mirrors[0].split("/")[-1],
+        size=None,
+        sha256=None,
+        megabytes=958,
+        mirrors=mirrors,
+        licence=licence or record.licence,
+        summary=f"{record.summary}, {owner}'s copy",
+        good_for="The same where the first source does not answer.",
+        unpinned=unpinned,
     )
 
 
@@ -90,26 +84,52 @@ def _dalle(part: str, megabytes: int) -> Record:
         {"vocab_size": 8192, "n_hid": 256, "n_blk_per_group": 2, "n_init": 128},
         f"DALL-E's dVAE, its {part}: 8192 codes, f8",
         megabytes,
+        good_for="The dVAE of DALL-E: soft, dreamy pictures; it needs both halves.",
     )
 
 
+_IMAGENET_1024 = Record(
+    "vqgan/imagenet-f16-1024",
+    "vqgan",
+    "last.ckpt",
+    957954257,
+    None,
+    (
+        f"{HEIBOX}/f/140747ba53464f49b476/?dl=1",  # the address that the size was seen at
+        f"{HEIBOX}/d/8088892a516d4e3baf92/files/?p=%2Fckpts%2Flast.ckpt&dl=1",
+    ),
+    CODE_MIT,
+    _f16(1024),
+    "ImageNet, 1024 codes, f16",
+    good_for="Bolder, blockier shapes than the 16384 codes; an old favourite.",
+)
+_WIKIART_1024 = Record(
+    "vqgan/wikiart-f16-1024",
+    "vqgan",
+    "wikiart_1024.ckpt",
+    None,
+    None,
+    (f"{PIXRAY}/vqgan_wikiart_1024.ckpt",),
+    UNSTATED,
+    _f16(1024),
+    "WikiArt paintings, 1024 codes, f16",
+    958,
+    good_for="Painterly pictures with coarse strokes.",
+)
 VQGANS = (
-    Record(
-        "vqgan/imagenet-f16-1024",
-        "vqgan",
-        "last.ckpt",
-        None,
-        None,
-        (
-            f"{HEIBOX}/d/8088892a516d4e3baf92/files/?p=%2Fckpts%2Flast.ckpt&dl=1",
-            f"{HEIBOX}/f/140747ba53464f49b476/?dl=1",
-            f"{HUB}/markweber/taming_vqgan/resolve/main/taming_vqgan.ckpt",
-            f"{HUB}/Nehc/vqgan_imagenet_f16_1024/resolve/main/ckpts/last.ckpt",
-        ),
-        CODE_MIT,
-        _f16(1024),
-        "ImageNet, 1024 codes, f16",
-        958,
+    _IMAGENET_1024,
+    _copy(
+        _IMAGENET_1024,
+        "markweber",
+        *(hub_address("markweber/taming_vqgan", "taming_vqgan.ckpt", revision) for revision in ("4fe6d35", "main")),
+        licence="MIT, as its uploader says",
+        unpinned="of the commit only the first seven digits are known",
+    ),
+    _copy(
+        _IMAGENET_1024,
+        "nehc",
+        hub_address("Nehc/vqgan_imagenet_f16_1024", "ckpts/last.ckpt"),
+        unpinned="no commit of Nehc/vqgan_imagenet_f16_1024 is known",
     ),
     Record(
         "vqgan/imagenet-f16-16384",
@@ -126,6 +146,8 @@ VQGANS = (
         CODE_MIT,
         _f16(16384),
         "ImageNet, 16384 codes, f16",
+        good_for="The VQGAN to begin with: it can show nearly everything.",
+        unpinned=PYTTI_UNPINNED,
     ),
     Record(
         "vqgan/openimages-gumbel-f8-8192",
@@ -142,6 +164,8 @@ VQGANS = (
         CODE_MIT,
         _gumbel(),
         "OpenImages, Gumbel, 8192 codes, f8",
+        good_for="Sharper everyday scenes than f16, at four times the codes.",
+        unpinned=PYTTI_UNPINNED,
     ),
     Record(
         "vqgan/sber-gumbel-f8-8192",
@@ -157,19 +181,11 @@ VQGANS = (
         _gumbel(),
         "ruDALL-E's, Gumbel, 8192 codes, f8",
         346,
+        good_for="As openimages-gumbel-f8-8192, tuned further for ruDALL-E.",
+        unpinned="no commit of ai-forever/Sber-VQGAN is known; the sha256 holds it to the same bytes",
     ),
-    Record(
-        "vqgan/wikiart-f16-1024",
-        "vqgan",
-        "wikiart_1024.ckpt",
-        None,
-        None,
-        (f"{PIXRAY}/vqgan_wikiart_1024.ckpt", f"{ELEIBER}/wikiart_1024.ckpt"),
-        UNSTATED,
-        _f16(1024),
-        "WikiArt paintings, 1024 codes, f16",
-        958,
-    ),
+    _WIKIART_1024,
+    _copy(_WIKIART_1024, "eleiber", f"{ELEIBER}/wikiart_1024.ckpt"),
     Record(
         "vqgan/wikiart-f16-16384",
         "vqgan",
@@ -185,6 +201,8 @@ VQGANS = (
         UNSTATED,
         _f16(16384),
         "WikiArt paintings, 16384 codes, f16",
+        good_for="Paintings: oil, brushwork and the palettes of old masters.",
+        unpinned=PYTTI_UNPINNED,
     ),
     Record(
         "vqgan/coco-f16-8192",
@@ -200,6 +218,8 @@ VQGANS = (
         UNSTATED,
         _f16(8192),  # the number of codes follows from the size of the file
         "COCO, 8192 codes, f16",
+        good_for="Photographs of everyday scenes, from a small file.",
+        unpinned=PYTTI_UNPINNED,
     ),
     Record(
         "vqgan/faceshq-f16-1024",
@@ -215,6 +235,7 @@ VQGANS = (
         CODE_MIT,
         _f16(1024),
         "FacesHQ, out of a transformer's checkpoint, 1024 codes, f16",
+        good_for="Faces, and little else.",
     ),
     Record(
         "vqgan/sflckr-f16-1024",
@@ -230,28 +251,8 @@ VQGANS = (
         CODE_MIT,
         _f16(1024),  # no YAML of this one was seen; taken to be as that of FacesHQ
         "S-FLCKR, out of a transformer's checkpoint, 1024 codes, f16",
-    ),
-    _zipped(
-        "f4",
-        756,
-        _autoencoder(8192, 3, (1, 2, 4), ()),
-        "latent diffusion's, 8192 codes, f4",
-    ),
-    _zipped(
-        "f4-noattn",
-        None,
-        _without_attention(_autoencoder(8192, 3, (1, 2, 4), ())),
-        "latent diffusion's, 8192 codes, f4, without attention",
-        f"{HEIBOX}/f/9c6681f64bb94338a069/?dl=1",
-    ),
-    _zipped("f8", 880, _autoencoder(16384, 4, (1, 2, 2, 4), (32,)), "latent diffusion's, 16384 codes, f8"),
-    _zipped("f8-n256", 904, _autoencoder(256, 4, (1, 2, 2, 4), (32,)), "latent diffusion's, 256 codes, f8"),
-    _zipped(
-        "f16",
-        902,
-        _autoencoder(16384, 8, (1, 1, 2, 2, 4), (16,)),
-        "latent diffusion's, 16384 codes, f16",
-        f"{HEIBOX}/f/0e42b04e2e904890a9b6/?dl=1",
+        good_for="Landscapes and skies.",
+        unpinned=PYTTI_UNPINNED,
     ),
 )
 

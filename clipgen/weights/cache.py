@@ -85,8 +85,8 @@ class Cache:
             return self.path(record)
         trust = "" if self.expected_sha256(record) else " --trust-on-first-use"
         raise WeightsMissingError(
-            f"the weights {record.name} are not here: the file {record.file}, {describe_size(record)}{because}; "
-            f"get it with: clipgen models pull {record.name}{trust}"
+            f"the weights {record.network} are not here: the file {record.file}, {describe_size(record)}{because}; "
+            f"get it with: clipgen models pull {record.network}{trust}"
         )
 
     def expected_sha256(self, record: Record) -> str | None:

@@ -7,12 +7,19 @@ from __future__ import annotations
 
 from clipgen.errors import unknown_value
 from clipgen.weights.autoencoders import DALL_E_PARTS, VQGANS
-from clipgen.weights.clips import CLIPS
+from clipgen.weights.clips import OPENAI
 from clipgen.weights.heads import HEADS
+from clipgen.weights.laion_clips import LAION, PREFERENCE
+from clipgen.weights.latent_diffusion import LATENT_DIFFUSION
+from clipgen.weights.modern_clips import MODERN
 from clipgen.weights.packaged import PACKAGED, comes_with_package
 from clipgen.weights.records import Record
 
-RECORDS: dict[str, Record] = {record.name: record for record in (*VQGANS, *DALL_E_PARTS, *CLIPS, *HEADS)}
+CLIPS = (*OPENAI, *LAION, PREFERENCE, *MODERN)
+
+RECORDS: dict[str, Record] = {
+    record.name: record for record in (*VQGANS, *LATENT_DIFFUSION, *DALL_E_PARTS, *CLIPS, *HEADS)
+}
 """Every file that can be downloaded, by name."""
 
 IN_PARTS: dict[str, tuple[str, ...]] = {"dvae/dall-e": ("dvae/dall-e-encoder", "dvae/dall-e-decoder")}
@@ -34,3 +41,9 @@ def find_record(name: str) -> Record:
 def files_of(network: str) -> tuple[Record, ...]:
     """Return the records of a network's files. Raises UsageError with the nearest name if there is no such network."""
     return tuple(find_record(name) for name in IN_PARTS.get(network, (network,)))
+
+
+def forms_of(record: Record) -> tuple[Record, ...]:
+    """Return the records of all files with the weights of one, in the order in which they are to be tried."""
+    better = (one for one in RECORDS.values() if one.instead_of == record.network)
+    return (*better, RECORDS[record.network])

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from clipgen.errors import ClipgenError
+from clipgen.errors import ClipgenError, WeightsMissingError
 from clipgen.util.text import one_line, quoted
 from clipgen.weights import Checkpoint
 from clipgen.weights.finding import Place, choose, places, what_was_taken
@@ -161,6 +161,8 @@ def _tried(
     try:
         config = configured(place.tensors)
         expected = known or _expected(kind, config, names, len(tensors))
+    except WeightsMissingError:
+        raise
     except ClipgenError as error:
         return Network(kind, files, place, {}, {}, wrong=str(error), faults=len(tensors) + 1)
     found = layout.renamed(place.tensors, expected) if layout.renamed else dict(place.tensors)

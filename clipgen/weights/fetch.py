@@ -74,6 +74,11 @@ class Fetcher:
     allow_http_to: tuple[str, ...] = ()
     note: Callable[[str], None] = lambda _line: None
 
+    @property
+    def is_offline(self) -> bool:
+        """Whether nothing is to be downloaded."""
+        return self.offline or is_offline()
+
     def fetch(self, record: Record, progress: Progress | None = None, *, trust_on_first_use: bool = False) -> Path:
         """Return the path of a record's file, and download it first if it is not in the cache.
 
@@ -83,7 +88,7 @@ class Fetcher:
         """
         if self.cache.has(record):
             return self.cache.path(record)
-        if self.offline or is_offline():
+        if self.is_offline:
             return self.cache.find(record, ", and downloads are switched off by --offline or HF_HUB_OFFLINE")
         self.cache.check_trust(record, trust_on_first_use)
         lock = self.cache.lock(record)

@@ -26,5 +26,7 @@ HEADS = (
         "Apache-2.0",
         {"width": 768},
         "LAION's aesthetic predictor v2, for OpenAI's CLIP ViT-L-14",
+        good_for="Pushes pictures towards what people rate as beautiful; it needs clip/openai-vit-l-14.",
+        unpinned="no commit of camenduru/improved-aesthetic-predictor is known; the sha256 holds it to the same bytes",
     ),
 )

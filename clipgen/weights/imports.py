@@ -24,9 +24,10 @@ from clipgen.weights.clip_names import named_config
 from clipgen.weights.clips import PREPROCESSING, other_preprocessing
 from clipgen.weights.config_files import HUB_CONFIG, read_hub_config, read_yaml
 from clipgen.weights.conversion import Configured, check_against_config, find_network
+from clipgen.weights.files import hub_file
 from clipgen.weights.guessing import guess_dvae, guess_vqgan
 from clipgen.weights.loader import Note, store
-from clipgen.weights.registry import HUB_PREFIX, TIMM_PREFIX, hub_file, is_ready, local_name, network_path, read_header
+from clipgen.weights.registry import HUB_PREFIX, TIMM_PREFIX, is_ready, local_name, network_path, read_header
 from clipgen.weights.timm_models import CLASSES, classes_in, timm_config
 
 HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")

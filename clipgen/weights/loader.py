@@ -7,8 +7,9 @@ import lzma
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ from clipgen.errors import ClipgenError, UsageError
 from clipgen.util.text import quoted
 from clipgen.weights import Checkpoint
 from clipgen.weights.cache import UNPACKED, Cache, beside, sha256_of, write_digest
-from clipgen.weights.catalogue import files_of
 from clipgen.weights.conversion import convert
+from clipgen.weights.files import find_file, sources
 from clipgen.weights.packaged import PACKAGED, changed_file, find_packaged
 from clipgen.weights.records import Record
-from clipgen.weights.registry import STARTER, find_file, is_own, is_ready, missing_local, network_path
+from clipgen.weights.registry import STARTER, is_own, is_ready, missing_local, network_path
 
 Note = Callable[[str], None]
 """Takes a line of text for the user."""
@@ -46,14 +47,24 @@ def load(name: str, note: Note = lambda _line: None) -> Checkpoint:
     if is_own(name):
         raise missing_local(name)
     with ExitStack() as stack:
-        records = files_of(name)
+        records = sources(name, cache)
         files = [stack.enter_context(_verified_file(record, cache)) for record in records]
         checkpoint = convert(files, records[0].kind, network_config(records[0]))
+    checkpoint = replace(checkpoint, recipe=_as_downloaded(checkpoint.recipe, records, cache))
     try:
         store(name, checkpoint)
     except ClipgenError as error:
         note(f"warning: {name} is converted in every run, as the result cannot be stored: {error}")
     return checkpoint
+
+
+def _as_downloaded(recipe: dict[str, Any], records: Sequence[Record], cache: Cache) -> dict[str, Any]:
+    """Return a recipe in which a file out of an archive is named by the archive, as the record is."""
+    named = [
+        made if record.member is None else {"file": record.file, "sha256": cache.expected_sha256(record)}
+        for made, record in zip(recipe["converted_from"], records, strict=True)
+    ]
+    return {**recipe, "converted_from": named}
 
 
 def _packaged(name: str) -> Checkpoint:

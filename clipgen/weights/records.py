@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from clipgen.util.text import readable_bytes
 
 HUB = "https://huggingface.co"
 PYTTI = f"{HUB}/pxlpshr/pytti-models/resolve/main"
+PYTTI_UNPINNED = "the commit of pxlpshr/pytti-models is not published; the sha256 holds its copy to the same bytes"
 
 CODE_MIT = "code MIT, no terms for the weights"
 
@@ -46,6 +48,35 @@ class Record:
     """The file with the weights inside, if the file is a zip archive."""
     hub: tuple[str, str] | None = None
     """Repository and file on the Hugging Face hub, whose local cache may have the file already."""
+    good_for: str = ""
+    """What users would choose it for: one sentence."""
+    unpinned: str = ""
+    """Why a mirror on the hub has a branch in its address: no commit is known."""
+    instead_of: str = ""
+    """The record of another file with the same weights, which this one is tried before: a network of that name is made
+    from either."""
+
+    @property
+    def network(self) -> str:
+        """The name of the record whose weights these are."""
+        return self.instead_of or self.name
+
+
+def hub_address(repository: str, file: str, revision: str = "main") -> str:
+    """Return the address of a file on the Hugging Face hub."""
+    return f"{HUB}/{repository}/resolve/{revision}/{file}"
+
+
+def hub_revision(address: str) -> str | None:
+    """Return the commit, branch or short commit in an address on the hub; None for an address elsewhere."""
+    found = re.match(rf"{HUB}/[^/]+/[^/]+/resolve/([^/]+)/", address)
+    return found and found[1]
+
+
+def is_pinned(address: str) -> bool:
+    """Tell whether an address cannot come to mean another version: it is not the hub's, or names a whole commit."""
+    revision = hub_revision(address)
+    return revision is None or re.fullmatch("[0-9a-f]{40}", revision) is not None
 
 
 def describe_sizes(records: Sequence[Record]) -> str:

@@ -28,7 +28,8 @@ from typing import Any
 from clipgen.errors import UsageError, WeightsMissingError, unknown_value
 from clipgen.util.text import quoted
 from clipgen.weights.cache import DIGEST, NETWORK, Cache, beside, read_digest, sha256_of
-from clipgen.weights.catalogue import IN_PARTS, RECORDS, files_of
+from clipgen.weights.catalogue import IN_PARTS, RECORDS, files_of, forms_of
+from clipgen.weights.files import find_file, sources
 from clipgen.weights.kinds import STARTER_PACKAGE
 from clipgen.weights.packaged import PACKAGED, find_packaged, is_installed
 from clipgen.weights.records import Record
@@ -63,16 +64,23 @@ class Header:
     config: dict[str, Any]
     recipe: dict[str, Any]
 
+    @property
+    def made_from(self) -> list[str | None]:
+        """The sha256 of the files that it was converted from."""
+        return [one.get("sha256") for one in self.recipe.get("converted_from", [])]
+
 
 def networks(kind: str) -> list[str]:
     """Return the names of the networks of a kind, "vqgan", "dvae", "clip" or "classifier", that are not the user's."""
     parts = {part for whole in IN_PARTS.values() for part in whole}
-    return [name for name in (*RECORDS, *IN_PARTS, *PACKAGED) if name.startswith(f"{kind}/") and name not in parts]
+    whole = [name for name, record in RECORDS.items() if not record.instead_of and name not in parts]
+    return [name for name in (*whole, *IN_PARTS, *PACKAGED) if name.startswith(f"{kind}/")]
 
 
 def network_of(file: str) -> str:
     """Return the name of the network that a file of the catalogue is, or is a part of."""
-    return next((whole for whole, parts in IN_PARTS.items() if file in parts), file)
+    name = RECORDS[file].network if file in RECORDS else file
+    return next((whole for whole, parts in IN_PARTS.items() if name in parts), name)
 
 
 def check_name(flag: str, name: object, kind: str) -> None:
@@ -133,10 +141,11 @@ def is_ready(name: str, cache: Cache | None = None) -> bool:
         return False
     if is_own(name):
         return True
-    made_from = [one.get("sha256") for one in header.recipe.get("converted_from", [])]
+    made_from = header.made_from
     records = files_of(name)
     return len(made_from) == len(records) and all(
-        cache.expected_sha256(record) in (None, digest) for record, digest in zip(records, made_from, strict=True)
+        any(cache.expected_sha256(form) in (None, digest) for form in forms_of(record))
+        for record, digest in zip(records, made_from, strict=True)
     )
 
 
@@ -144,34 +153,12 @@ def missing(names: Iterable[str], cache: Cache | None = None) -> list[Record]:
     """Return the records of the files to download before these networks can be used, each once."""
     cache = cache or Cache()
     wanted = [name for name in dict.fromkeys(names) if not is_own(name) and not is_ready(name, cache)]
-    return [record for name in wanted for record in files_of(name) if find_file(record, cache) is None]
+    return [record for name in wanted for record in sources(name, cache) if find_file(record, cache) is None]
 
 
 def is_own(name: str) -> bool:
     """Tell whether a network never needs a download: it comes with clipgen, a package, or a file of the user's."""
     return name.startswith(STARTER) or name in PACKAGED or LOCAL.fullmatch(name) is not None
-
-
-def find_file(record: Record, cache: Cache) -> Path | None:
-    """Return the file of a record in this cache or in that of the Hugging Face hub; None if it is in neither."""
-    if cache.has(record):
-        return cache.path(record)
-    return None if record.hub is None else hub_file(*record.hub)
-
-
-def hub_file(repository: str, file: str) -> Path | None:
-    """Return a file of a repository from the local cache of the Hugging Face hub; None if it is not there.
-
-    Asks no server. Raises UsageError for what cannot be the name of a repository.
-    """
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        found = try_to_load_from_cache(repository, file)
-    except HFValidationError as error:
-        raise UsageError(f"{quoted(repository)} is no repository of the Hugging Face hub ({error})") from error
-    return Path(found) if isinstance(found, str) else None
 
 
 def cached_networks(cache: Cache) -> list[str]:
@@ -204,7 +191,7 @@ def prunable(cache: Cache) -> list[Path]:
             if read_header(path) and read_digest(path):
                 found += [path, beside(path, DIGEST)]
         elif not is_own(name) and is_ready(name, cache) and network_damage(name, cache) is None:
-            originals = [record for record in files_of(name) if cache.has(record)]
+            originals = [form for record in files_of(name) for form in forms_of(record) if cache.has(form)]
             found += [cache.path(record) for record in originals]
             found += [beside(cache.path(record), DIGEST) for record in originals if record.sha256]
     return list(dict.fromkeys(found))
@@ -224,7 +211,9 @@ def sha256_of_network(name: str, cache: Cache | None = None) -> str:
     cache = cache or Cache()
     if is_own(name):
         return read_digest(network_path(name, cache)) or ""
-    hashes = [cache.expected_sha256(record) for record in files_of(name)]
+    header = read_header(network_path(name, cache)) if is_ready(name, cache) else None
+    records = sources(name, cache, header.made_from if header else ())
+    hashes = [cache.expected_sha256(record) for record in records]
     return "+".join(one for one in hashes if one) if all(hashes) else ""
 
 
