@@ -15,13 +15,13 @@ from loopback import HOST, Files, LoopbackServer, cuts, serves
 from typer.testing import CliRunner, Result
 
 import clipgen
-from clipgen.cli import downloads
-from clipgen.cli import models as models_cli
+from clipgen.cli import downloads, model_files
 from clipgen.cli.app import app
 from clipgen.weights import fetch
 from clipgen.weights.cache import Cache
 from clipgen.weights.catalogue import RECORDS
 from clipgen.weights.packaged import PACKAGED
+from clipgen.weights.registry import network_of
 
 CONTENT = bytes(range(256)) * 20
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -63,10 +63,15 @@ def row(cli: Cli, name: str) -> dict[str, object]:
 
 def test_list_names_every_record_and_what_is_known_of_it(cli: Cli, files: Files) -> None:
     lines = cli("list").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["NAME", *RECORDS, *PACKAGED]
-    tiny, unpinned = (next(line for line in lines if line.startswith(name)) for name in (PINNED, UNPINNED))
-    assert tiny.split() == [PINNED, "vqgan", "5", "kB", "no", "known", "none"]
-    assert unpinned.split() == [UNPINNED, "dvae", "?", "no", "--trust-on-first-use", "none"]
+    assert max(map(len, lines)) <= 80
+    shown = [line[2:].split()[0] for line in lines if line[:2] in ("  ", "* ") and "/" in line[2:].split(" ")[0]]
+    assert sorted(shown) == sorted({network_of(name) for name in (*RECORDS, *PACKAGED)})
+    tiny, unpinned = (next(k for k, line in enumerate(lines) if name in line) for name in (PINNED, UNPINNED))
+    assert lines[tiny].split() == [PINNED, "5", "kB"]
+    assert lines[tiny + 1].strip() == "a file of a test. Licence: none."
+    assert lines[unpinned].split() == [UNPINNED, "?"]
+    assert lines[unpinned + 1].strip() == "a file of a test. Licence: none. No published hash."
+    assert next(line for line in lines if "vqgan/imagenet-f16-16384" in line).startswith("* ")
     assert len(json.loads(cli("list", "--json").stdout)["models"]) == len(RECORDS) + len(PACKAGED)
     assert files.server.log == []
 
@@ -208,7 +213,7 @@ def test_rm_asks_in_a_terminal_and_needs_yes_elsewhere(
     assert "--yes" in refused.stderr
     dry = cli("rm", PINNED, "--dry-run")
     assert dry.stdout.splitlines() == [str(here(tmp_path)), f"{here(tmp_path)}.sha256"]
-    monkeypatch.setattr(models_cli, "can_ask", lambda: True)
+    monkeypatch.setattr(model_files, "can_ask", lambda: True)
     for answer in ("n\n", ""):
         declined = cli("rm", PINNED, input=answer)
         assert (declined.exit_code, declined.stdout) == (1, "")

@@ -11,8 +11,8 @@ import pytest
 import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from own_files import cli
-from published import tag_of
 from PIL import Image
+from published import tag_of
 
 from clipgen.cli.judge_options import STARTER_CLIPS
 from clipgen.config.perceptor_names import BEST_CLIPS
@@ -104,8 +104,7 @@ def test_published_clips_are_prepared_as_open_clip_says() -> None:
         if short == "hps-v2.1":  # which open_clip does not list; its authors show whole pictures on black
             assert record.config["resize_mode"] == "longest"
             continue
-        tag = "openai" if short.startswith("openai-") else tag_of(record)
-        said = open_clip.get_pretrained_cfg(model, tag)
+        said = open_clip.get_pretrained_cfg(model, tag_of(record))
         assert said, record.name
         for name in ("interpolation", "resize_mode"):
             assert record.config.get(name, PREPROCESSING[name]) == said[name], record.name

@@ -7,13 +7,16 @@ import open_clip
 import pytest
 import torch
 from open_clip.transform import PreprocessCfg
+from published import tag_of
 
 from clipgen.generators.networks import DVAENetwork, VQGANNetwork
 from clipgen.perceptors.clip import build_clip
 from clipgen.util.text import readable_bytes
-from clipgen.weights.catalogue import RECORDS
+from clipgen.weights.catalogue import RECORDS, forms_of
+from clipgen.weights.clips import OPENAI
+from clipgen.weights.laion_clips import PREFERENCE
 from clipgen.weights.loader import network_config
-from clipgen.weights.records import Record, describe_size
+from clipgen.weights.records import Record, describe_size, hub_address, hub_revision, is_pinned
 
 BY_KIND = {kind: [one for one in RECORDS.values() if one.kind == kind] for kind in ("vqgan", "dvae", "clip")}
 
@@ -30,6 +33,35 @@ def test_a_record_is_complete(record: Record) -> None:
     assert record.sha256 is None or (len(record.sha256) == 64 and int(record.sha256, 16))
     assert Path(record.file).name == record.file
     assert json.loads(json.dumps(record.config)) == record.config
+    assert record.licence
+    assert record.size is None or record.size > 0
+    assert record.megabytes is None or (record.megabytes > 0 and record.size is None)
+    assert record.good_for.endswith(".")
+    assert len(record.good_for) <= 90
+
+
+@pytest.mark.parametrize("record", RECORDS.values(), ids=name_of)
+def test_an_address_on_the_hub_names_a_commit_or_the_record_says_why_not(record: Record) -> None:
+    assert all(map(is_pinned, record.mirrors)) == (not record.unpinned)
+
+
+def test_an_address_is_pinned_by_a_whole_commit_alone() -> None:
+    commit = "0123456789abcdef" * 3
+    for revision, pinned in ((commit[:40], True), (commit[:7], False), ("main", False), (commit[:41], False)):
+        address = hub_address("owner/name", "folder/file.ckpt", revision)
+        assert (hub_revision(address), is_pinned(address)) == (revision, pinned)
+    assert is_pinned("https://heibox.uni-heidelberg.de/f/140747ba53464f49b476/?dl=1")
+
+
+def test_a_file_in_another_form_is_of_a_network_that_there_is() -> None:
+    others = [record for record in RECORDS.values() if record.instead_of]
+    assert others
+    for record in others:
+        known = RECORDS[record.instead_of]
+        assert not known.instead_of
+        assert (record.kind, record.config) == (known.kind, known.config)
+        assert record.sha256 is not None, "what is tried first must be proven"
+        assert forms_of(known) == forms_of(record) == (record, known)
 
 
 def test_no_two_records_are_one() -> None:
@@ -62,48 +94,48 @@ def test_the_parts_of_the_dvae_have_as_many_parameters_as_was_published() -> Non
     assert sum(parameter.numel() for parameter in network.decoder.parameters()) == 43_829_766
 
 
-OPENAI = [record for record in BY_KIND["clip"] if record.name.startswith("clip/openai-")]
-LAION = [record for record in BY_KIND["clip"] if record.hub and record.hub[0].startswith("laion/")]
+OPENAI_FILES = [record for record in OPENAI if not record.instead_of]
+FROM_HUB = [record for record in BY_KIND["clip"] if record.hub and record.name != PREFERENCE.name]
 
 
-@pytest.mark.parametrize("record", OPENAI, ids=name_of)
+@pytest.mark.parametrize("record", OPENAI_FILES, ids=name_of)
 def test_a_clip_of_openai_is_what_open_clip_knows_under_its_name(record: Record) -> None:
     known = open_clip.get_pretrained_cfg(record.config["model"], "openai")
-    assert record.mirrors[0] == known["url"] or not known["url"]  # open_clip 4 names the hub alone
+    assert record.sha256 is not None
+    assert record.sha256 in record.mirrors[0]
+    assert known["url"] in ("", record.mirrors[0])  # open_clip 4 knows the hub alone
     assert known["quick_gelu"] is record.config["quick_gelu"] is True
 
 
-@pytest.mark.parametrize("record", LAION, ids=name_of)
+@pytest.mark.parametrize("record", FROM_HUB, ids=name_of)
 def test_another_clip_is_what_open_clip_knows_under_its_tag(record: Record) -> None:
-    model = record.config["model"]
-    tag = record.name.removeprefix(f"clip/{model.lower()}-")
-    known = open_clip.get_pretrained_cfg(model, tag)
+    known = open_clip.get_pretrained_cfg(record.config["model"], tag_of(record))
     assert known.get("quick_gelu", False) is record.config["quick_gelu"]
     assert record.hub is not None
     assert f"{record.hub[0]}/" == known["hf_hub"]
     assert all(f"/{record.hub[0]}/resolve/" in mirror and mirror.endswith(record.hub[1]) for mirror in record.mirrors)
 
 
-@pytest.mark.parametrize("record", [*OPENAI, *LAION], ids=name_of)
+@pytest.mark.parametrize("record", [*OPENAI, *FROM_HUB], ids=name_of)
 def test_a_clip_gets_pictures_normalised_as_it_was_trained(record: Record) -> None:
-    tag = "openai" if record in OPENAI else record.name.removeprefix(f"clip/{record.config['model'].lower()}-")
-    known = open_clip.get_pretrained_cfg(record.config["model"], tag)
+    known = open_clip.get_pretrained_cfg(record.config["model"], tag_of(record))
     assert record.config["mean"] == list(known["mean"])
     assert record.config["std"] == list(known["std"])
 
 
-@pytest.mark.parametrize("record", LAION, ids=name_of)
+@pytest.mark.parametrize("record", FROM_HUB, ids=name_of)
 def test_the_weights_of_a_clip_are_as_large_as_its_file(record: Record) -> None:
     with torch.device("meta"):
         tensors = build_clip(network_config(record)).state_dict().values()
-    size = sum(tensor.numel() * 4 for tensor in tensors)
+    numbers = 2 if record.name == "clip/eva02-l-14-merged2b_s4b_b131k" else 4  # the former are in float16
+    size = sum(tensor.numel() * numbers for tensor in tensors)
     published = record.size or (record.megabytes or 0) * 10**6
     assert abs(published - size) < max(0.01 * size, 10**6)
 
 
 def test_the_preference_score_is_a_clip_that_takes_whole_pictures_in_a_black_square() -> None:
     """As hpsv2 does; its mean, std and activation are those of the CLIP that it was tuned from."""
-    [record] = [each for each in BY_KIND["clip"] if each not in (*OPENAI, *LAION)]
+    record = RECORDS[PREFERENCE.name]
     known = PreprocessCfg(**{name: record.config[name] for name in ("interpolation", "resize_mode", "fill_color")})
     assert (known.interpolation, known.resize_mode, known.fill_color) == ("bicubic", "longest", 0)
     usual = RECORDS["clip/vit-h-14-laion2b_s32b_b79k"].config
@@ -125,5 +157,6 @@ def test_bytes_are_readable(count: int, expected: str) -> None:
 
 def test_a_size_is_exact_published_or_unknown() -> None:
     assert describe_size(RECORDS["vqgan/imagenet-f16-16384"]) == "980 MB"
-    assert describe_size(RECORDS["vqgan/imagenet-f16-1024"]) == "about 958 MB"
+    assert describe_size(RECORDS["vqgan/imagenet-f16-1024"]) == "958 MB"
+    assert describe_size(RECORDS["clip/vit-l-14-laion2b_s32b_b82k"]) == "about 1.71 GB"
     assert describe_size(RECORDS["vqgan/faceshq-f16-1024"]) == "of unknown size"

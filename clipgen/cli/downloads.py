@@ -74,27 +74,30 @@ def fetch_missing(plan: Plan, typed: Job | None, *, offline: bool, notes: Notes)
 
 
 def pull(fetcher: "Fetcher", records: "Sequence[Record]", *, quiet: bool, trust: bool = False) -> list[Path]:
-    """Download files one after the other; after Ctrl-C, partial downloads are kept."""
-    try:
-        return [pull_any(fetcher, record, trust=trust, quiet=quiet)[1] for record in records]
-    except KeyboardInterrupt:
-        say("what has arrived is kept; run the same command again to continue")
-        raise
+    """Download files one after the other, each as `pull_any` does."""
+    return [pull_any(fetcher, record, trust=trust, quiet=quiet)[1] for record in records]
 
 
 def pull_any(
     fetcher: "Fetcher", record: "Record", *, trust: bool = False, quiet: bool = False
 ) -> "tuple[Record, Path]":
-    """Download a file, or else another with the same weights; returns the record of the one that came, and its path."""
+    """Download a file, or else another with the same weights; after Ctrl-C, a partial download is kept.
+
+    Returns the record of the file that came, and its path.
+    """
     forms = forms_of(record)
-    for form, other in pairwise(forms[forms.index(record) :]):
-        try:
-            return form, pull_one(fetcher, form, trust=trust, quiet=quiet)
-        except ClipgenError as error:
-            if fetcher.is_offline:
-                raise
-            fetcher.note(f"{error}; trying {other.file} instead, {describe_size(other)}")
-    return forms[-1], pull_one(fetcher, forms[-1], trust=trust, quiet=quiet)
+    try:
+        for form, other in pairwise(forms[forms.index(record) :]):
+            try:
+                return form, pull_one(fetcher, form, trust=trust, quiet=quiet)
+            except ClipgenError as error:
+                if fetcher.is_offline:
+                    raise
+                fetcher.note(f"{error}; trying {other.file} instead, {describe_size(other)}")
+        return forms[-1], pull_one(fetcher, forms[-1], trust=trust, quiet=quiet)
+    except KeyboardInterrupt:
+        say("what has arrived is kept; run the same command again to continue")
+        raise
 
 
 def pull_one(fetcher: "Fetcher", record: "Record", *, trust: bool, quiet: bool) -> Path:

@@ -34,10 +34,10 @@ def named_config(model: str, file: Path) -> tuple[dict[str, Any], str]:
     published = None if plain else known_network("clip", model)
     if published in RECORDS:
         return clip_config(RECORDS[published].config), ""
-    seen = {"mean": list(CLIP_MEAN), "std": list(CLIP_STD)}
+    seen = {"mean": list(CLIP_MEAN), "std": list(CLIP_STD), **_input_of(plain)}
     if not plain and (base := open_clip_name(model.lower().removesuffix(QUICK))):
         return clip_config({"model": base, "quick_gelu": True, **seen}), ""
-    config = clip_config({"model": plain or model, **seen, **_preprocessing(plain)})
+    config = clip_config({"model": plain or model, **seen})
     quick, said = _activation(plain or model, file, config)
     return config | ({"quick_gelu": True} if quick else {}), said
 
@@ -48,10 +48,14 @@ def open_clip_name(text: str) -> str | None:
     return text if text in models.values() else models.get(without_signs(text))
 
 
-def _preprocessing(model: str | None) -> dict[str, Any]:
-    """Return what is not OpenAI's in the preprocessing of a model of open_clip, if all its published weights agree."""
+def _input_of(model: str | None) -> dict[str, Any]:
+    """Return mean, std, and what is not OpenAI's in the preprocessing of a model of open_clip.
+
+    Empty if its published weights do not agree, or there are none.
+    """
     tags = open_clip.list_pretrained_tags_by_model(model) if model else []
-    found = [other_preprocessing(open_clip.get_pretrained_cfg(model, tag)) for tag in tags]
+    known = [open_clip.get_pretrained_cfg(model, tag) for tag in tags]
+    found = [{"mean": list(one["mean"]), "std": list(one["std"])} | other_preprocessing(one) for one in known]
     return found[0] if found and all(one == found[0] for one in found) else {}
 
 

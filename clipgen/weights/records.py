@@ -92,4 +92,4 @@ def describe_size(record: Record) -> str:
     """Return the size of a file as text: "980 MB", "about 958 MB" or "of unknown size"."""
     if record.size is not None:
         return readable_bytes(record.size)
-    return "of unknown size" if record.megabytes is None else f"about {record.megabytes} MB"
+    return "of unknown size" if record.megabytes is None else f"about {readable_bytes(record.megabytes * 10**6)}"
