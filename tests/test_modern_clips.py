@@ -231,7 +231,7 @@ def test_what_a_config_must_not_ask_of_a_tokenizer_is_refused(
 def test_a_tokenizer_is_named_by_its_repository_and_never_by_a_path(siglip: Any) -> None:
     path = FILE.with_name("open_clip_config.json")
     path.write_text(path.read_text().replace("somebody/siglip", "../../mine"))
-    with pytest.raises(UsageError, match="'../../mine' is no repository of the Hugging Face hub"):
+    with pytest.raises(UsageError, match="is no repository of the Hugging Face hub"):
         import_clip(None, FILE)
 
 

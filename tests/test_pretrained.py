@@ -58,7 +58,7 @@ def test_what_a_file_was_made_into_is_enough(cli: Cli, server: LoopbackServer) -
     ]
     rows = {row["name"]: row for row in json.loads(cli("models", "list", "--json").stdout)["models"]}
     assert (rows[VQGAN]["cached"], rows[VQGAN]["ready"]) == (False, True)
-    assert "ready" in next(line for line in cli("models", "list").stdout.splitlines() if line.startswith(VQGAN))
+    assert "ready" in next(line for line in cli("models", "list").stdout.splitlines() if f" {VQGAN} " in line)
     assert cli("models", "path", VQGAN).stdout.strip().endswith("network.safetensors")
     verified = [*(f"{name}, ready to use" for name in (CLIP, VQGAN)), *PACKAGED]
     assert cli("models", "verify").stdout.splitlines() == [f"ok       {name}" for name in verified]

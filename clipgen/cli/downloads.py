@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -50,9 +50,10 @@ def offered_preset(job: Job, *, offline: bool, notes: Notes) -> str | None:
     return STANDARD if agreed(f"This machine has a GPU. Download the models of preset {STANDARD}, {size}?") else None
 
 
-def fetch_missing(plan: Plan, typed: Job | None, *, offline: bool, notes: Notes) -> None:
+def fetch_missing(plan: Plan, typed: Job | None, *, offline: bool, notes: Notes) -> bool:
     """Download the missing weights of a plan, but only for models that the user has named.
 
+    Tells whether other files came than the plan names, with the same weights: its hashes must be taken again.
     Weights without a published hash are not downloaded until the user has trusted them once. Raises
     WeightsMissingError, with the command that gets them, if anything is still missing.
     """
@@ -70,12 +71,8 @@ def fetch_missing(plan: Plan, typed: Job | None, *, offline: bool, notes: Notes)
             cache.find(record)
     if missing:
         notes.note(f"{len(missing)} files must be downloaded first, {describe_sizes(missing)}")
-    pull(Fetcher(cache, offline=offline, note=notes.note), missing, quiet=notes.quiet)
-
-
-def pull(fetcher: "Fetcher", records: "Sequence[Record]", *, quiet: bool, trust: bool = False) -> list[Path]:
-    """Download files one after the other, each as `pull_any` does."""
-    return [pull_any(fetcher, record, trust=trust, quiet=quiet)[1] for record in records]
+    fetcher = Fetcher(cache, offline=offline, note=notes.note)
+    return missing != [pull_any(fetcher, record, quiet=notes.quiet)[0] for record in missing]
 
 
 def pull_any(

@@ -39,7 +39,7 @@ def evaluate_prompts(run: Run, path: Path) -> None:
     wanted = run.wanted([row.text for row in rows])
     names = _judges(run, wanted)
     picks = picks_for(run, wanted, names) if run.options.candidates > 1 else None
-    run.fetch(wanted)
+    wanted = run.fetch(wanted)
     judges = run.judges(names)  # first, so that weights that are missing cost no time
     if len(rows) == 1:
         run.notes.note(ALONE)

@@ -13,7 +13,7 @@ from clipgen.cli.eval_options import EvalOptions
 from clipgen.cli.failures import say
 from clipgen.cli.report import Notes
 from clipgen.config.job import MAX_SEED, Job
-from clipgen.config.resolve import chosen_preset
+from clipgen.config.resolve import chosen_preset, with_hashes
 from clipgen.errors import ClipgenError, Interrupted
 
 if TYPE_CHECKING:
@@ -53,10 +53,16 @@ class Run:
         seeds = [(self.template.seed + k) % (MAX_SEED + 1) for k in range(self.options.seeds)]
         return [wanted_for(text, seed, self.template, self.device) for seed in seeds for text in texts]
 
-    def fetch(self, wanted: Sequence[Wanted]) -> None:
-        """Download the models that the options name, if they are missing. Raises WeightsMissingError."""
-        for plan in {each.plan.networks: each.plan for each in wanted}.values():
+    def fetch(self, wanted: Sequence[Wanted]) -> list[Wanted]:
+        """Download the models that the options name, if they are missing; returns what is wanted, with their hashes.
+
+        Raises WeightsMissingError.
+        """
+        others = [
             fetch_missing(plan, replace(self.template, prompts=plan.prompts), offline=self.offline, notes=self.notes)
+            for plan in {each.plan.networks: each.plan for each in wanted}.values()
+        ]
+        return [replace(each, plan=with_hashes(each.plan)) for each in wanted] if any(others) else list(wanted)
 
     def judges(self, names: Sequence[str]) -> list[Judge]:
         """Load the judges. Raises WeightsMissingError."""

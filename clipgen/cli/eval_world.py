@@ -31,7 +31,7 @@ def evaluate_world(run: Run, count: int) -> None:
     run = replace(run, template=template)
     asked = questions(count, template.seed)
     wanted = run.wanted([question.text for question in asked])
-    run.fetch(wanted)
+    wanted = run.fetch(wanted)
     [judge] = run.judges([JUDGE])
     stem = f"eval-{template.backend}-{count}"
 

@@ -27,7 +27,7 @@ def evaluate_classes(run: Run, count: int, judges: Sequence[str]) -> None:
     asked = questions(count, run.template, run.device)
     named = judges_for(asked, judges, allow_guide=run.options.allow_guide)
     wanted = run.wanted([prompt_of(question.thing) for question in asked])
-    run.fetch(wanted)
+    wanted = run.fetch(wanted)
     loaded = run.judges(named)  # first, so that weights that are missing cost no time
     template = run.template
     stem = f"eval-classes-{template.preset}-{asked[0].plan.backend}-{count}"

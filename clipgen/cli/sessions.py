@@ -19,6 +19,7 @@ from clipgen.cli.steering_options import SteeringOptions
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.preset import AUTO, DEFAULT_BACKEND, LOCAL
+from clipgen.config.resolve import with_hashes
 from clipgen.engine.inputs import Inputs
 from clipgen.session.notices import warnings_of
 from clipgen.session.options import Listener
@@ -108,7 +109,8 @@ def open_for_plan(
     notes.say(decided)
     if asks and not notes.quiet:
         ask_about_unknown(plan)
-    fetch_missing(plan, typed, offline=offline, notes=notes)
+    if fetch_missing(plan, typed, offline=offline, notes=notes):
+        plan = with_hashes(plan)
     progress.stage(IMPORTING, brief=True)
     with without_compiler():
         from clipgen.session.session import Session
