@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from clipgen.weights.cache import Cache
     from clipgen.weights.records import Record
 
+GOOD_FOR = {"classifier": "Knows 1,000 things from photographs, with no download."}
+"""By kind of network that comes with a package."""
+
 
 def inventory(cache: Cache) -> list[dict[str, Any]]:
     """Return a row of JSON values for every file that can be downloaded or comes with a package.
@@ -58,7 +61,7 @@ def _describe_packaged(row: Packaged) -> dict[str, Any]:
         "name": row.name,
         "kind": row.kind,
         "summary": row.summary,
-        "good_for": f"{row.summary}.",
+        "good_for": GOOD_FOR[row.kind],
         "presets": presets_with(row.name),
         "bytes": row.size,
         "size": readable_bytes(row.size),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from clipgen.cli.inventory import inventory
-from clipgen.cli.model_list import WIDTH, merged, state_of
+from clipgen.cli.model_list import merged, state_of, wrapped
 from clipgen.util.text import visible
 from clipgen.weights import registry
 from clipgen.weights.catalogue import RECORDS, files_of, forms_of
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from clipgen.weights.cache import Cache
     from clipgen.weights.records import Record
 
-LABEL = 11
+LABEL = 9
 STATES = {"ready": "ready to use", "here": "downloaded", "in part": "a part of it is downloaded", "": "not here"}
 
 
@@ -75,12 +74,11 @@ def lines(said: dict[str, Any]) -> Iterator[str]:
     yield from _row("good for", said["good_for"])
     yield from _row("presets", ", ".join(said["presets"]))
     yield from _row("licence", said["licence"])
-    yield from _row("size", said["size"])
+    yield from _row("size", said["size"].replace("1 file of unknown size", "unknown"))
     yield from _row("package", said["package"])
     yield from _row("state", said["state"] + pull)
     yield from _row("network", said["network_file"], whole=True)
-    for key, value in (said["config"] or {}).items():
-        yield from _row(key, ", ".join(map(str, value)) if isinstance(value, list) else _plain(value))
+    yield from _row("config", "; ".join(f"{key} {_plain(value)}" for key, value in (said["config"] or {}).items()))
     for file in said["files"]:
         yield ""
         yield from _row("file", f"{file['file']}, {file['size']}{_own_name(file, said)}")
@@ -97,7 +95,11 @@ def _own_name(file: dict[str, Any], said: dict[str, Any]) -> str:
 
 
 def _plain(value: object) -> str:
-    return ", ".join(f"{key} {one}" for key, one in value.items()) if isinstance(value, dict) else str(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(one)}" for key, one in value.items())
+    if isinstance(value, list):
+        return " ".join(map(_plain, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _row(label: str, text: str | None, *, whole: bool = False) -> Iterator[str]:
@@ -108,4 +110,4 @@ def _row(label: str, text: str | None, *, whole: bool = False) -> Iterator[str]:
     if whole:
         yield first + visible(text)
     else:
-        yield from textwrap.wrap(visible(text), WIDTH, initial_indent=first, subsequent_indent=rest)
+        yield from wrapped(visible(text), first, rest)

@@ -31,6 +31,8 @@ def full_name(text: str, cache: Cache) -> str:
     from clipgen.weights.packaged import PACKAGED
 
     known = (*RECORDS, *IN_PARTS, *PACKAGED)
+    if text.startswith(registry.STARTER):
+        raise UsageError(f"{quoted(text)} ships with clipgen: there is nothing to download, check or remove")
     if text in known or text in registry.cached_networks(cache):
         return text
     found = (registry.known_network(kind, text) for kind in dict.fromkeys(name.split("/")[0] for name in known))

@@ -25,8 +25,8 @@ HEADINGS = {
 }
 """By kind of network; any other has its kind as the heading."""
 LEGEND = (
-    "* belongs to a preset.  ready: can be used at once.  here: downloaded, to be converted at first use.",
-    "All that is known of one: clipgen models show NAME. To download it: clipgen models pull NAME.",
+    "*  belongs to a preset     ready  can be used at once     here  is downloaded",
+    "clipgen models show NAME  says more of one     clipgen models pull NAME  gets it",
 )
 
 
@@ -42,8 +42,7 @@ def lines(rows: Sequence[dict[str, Any]], cache: Cache) -> Iterator[str]:
             for row in some:
                 yield from _of(row)
             yield ""
-    for line in LEGEND:
-        yield from textwrap.wrap(line, WIDTH)
+    yield from LEGEND
 
 
 def merged(rows: Sequence[dict[str, Any]], cache: Cache) -> list[dict[str, Any]]:
@@ -62,7 +61,7 @@ def merged(rows: Sequence[dict[str, Any]], cache: Cache) -> list[dict[str, Any]]
         found[name] = {
             **files[0],
             "name": name,
-            "summary": files[0]["summary"] if name not in IN_PARTS else " and ".join(one["summary"] for one in files),
+            "summary": files[0]["summary"] if name not in IN_PARTS else "; ".join(one["summary"] for one in files),
             "size": describe_sizes(records),
             "cached": all(one["cached"] for one in files),
             "partial_bytes": sum(one["partial_bytes"] for one in files),
@@ -83,4 +82,9 @@ def _of(row: dict[str, Any]) -> Iterator[str]:
     package = f", package {row['package']}" if "package" in row else ""
     trust = " No published hash." if row["needs_trust_on_first_use"] else ""
     text = f"{visible(row['good_for'] or row['summary'] + '.')} Licence: {row['licence']}{package}.{trust}"
-    yield from textwrap.wrap(text, WIDTH, initial_indent="    ", subsequent_indent="    ")
+    yield from wrapped(text, "    ", "    ")
+
+
+def wrapped(text: str, first: str, rest: str) -> list[str]:
+    """Break a text into lines that begin with `first` and `rest`; a name is never broken at its hyphens."""
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
