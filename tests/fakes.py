@@ -62,6 +62,10 @@ class FakeVQGAN(nn.Module):
     def images_of(self, codes: Tensor) -> Tensor:
         return self.decode(self.lookup(codes)).clamp(0, 1)
 
+    def projection(self) -> Callable[[Tensor], Tensor]:
+        low, high = (bound(0)[None, :, None, None] for bound in (self.codebook.amin, self.codebook.amax))
+        return lambda latent: latent.clamp(low, high)
+
     def straight_through(self, latent: Tensor) -> Tensor:
         cells = latent.detach().movedim(1, -1)
         nearest = (cells[..., None, :] - self.codebook).square().sum(-1).argmin(-1)

@@ -200,13 +200,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: {name: value.numpy() for name, value in vqgan_state().items()},
         r"'encoder\.conv_in\.weight' in it is 'numpy.*' instead of a tensor",
     ),
-    "diffusers": (
-        lambda: (
-            changed(encoder__down__0__block__0__conv1__weight=None)
-            | {"encoder.down_blocks.0.resnets.0.conv1.weight": torch.ones(2)}
-        ),
-        "layout of diffusers, which is not read",
-    ),
     "a CLIP": (clip_state, r"has no VQGAN in it: encoder\.conv_in\.weight is not among its tensors, \d+ \("),
 }
 

@@ -1,14 +1,15 @@
 """The two autoencoders, built from their authors' own layers and wrapped to take and return RGB in [0, 1].
 
 VQGAN: taming-transformers (Esser et al., 2021), with the state-dict keys of its VQModel and GumbelVQ; the first stages
-of latent-diffusion (Rombach et al., 2022) are the same networks. dVAE: DALL-E (Ramesh et al., 2021).
+of latent-diffusion (Rombach et al., 2022), IBQ (Shi et al., 2024) and LlamaGen (Sun et al., 2024) are the same.
+dVAE: DALL-E (Ramesh et al., 2021).
 Each takes an optional `space_to_depth` of n: the network then sees n x n blocks of pixels as channels, which makes a
 small network much faster at the same width. Pretrained networks have 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +23,7 @@ from torch.nn.functional import one_hot, pixel_shuffle, pixel_unshuffle, silu
 
 from clipgen import weights
 from clipgen.errors import ClipgenError, UsageError
+from clipgen.generators.quantizers import QUANTIZERS
 
 taming.print = lambda *_: None  # it prints its latent's shape; `redirect_stdout` would replace stdout for all threads
 _PUBLISHED = taming.nonlinearity
@@ -38,46 +40,6 @@ def as_published() -> Iterator[None]:
         taming.nonlinearity = silu
 
 
-class _Codebook(nn.Module):
-    """Holds the codes under taming's key, `quantize.embedding.weight`."""
-
-    def __init__(self, codes: int, width: int):
-        super().__init__()
-        self.embedding = nn.Embedding(codes, width)
-
-    @property
-    def codes(self) -> Tensor:
-        """The codes (K, D)."""
-        return self.embedding.weight
-
-    def latent(self, features: Tensor) -> Tensor:
-        """Return encoder features (B, D, h, w) unchanged: they are already in the space of the codes."""
-        return features
-
-
-class _GumbelCodebook(nn.Module):
-    """Holds the codes under the keys of taming's GumbelVQ: `quantize.embed`, and `quantize.proj` for their logits."""
-
-    def __init__(self, codes: int, width: int):
-        super().__init__()
-        self.proj = nn.Conv2d(width, codes, 1)
-        self.embed = nn.Embedding(codes, width)
-
-    @property
-    def codes(self) -> Tensor:
-        """The codes (K, D)."""
-        return self.embed.weight
-
-    def latent(self, features: Tensor) -> Tensor:
-        """Map encoder features (B, D, h, w) to the likeliest codes, (B, D, h, w).
-
-        taming samples a code instead, even outside training.
-        """
-        codes: Tensor = self.embed(self.proj(features).argmax(1))
-        return codes.permute(0, 3, 1, 2)
-
-
-_QUANTIZERS: dict[str, type[_Codebook] | type[_GumbelCodebook]] = {"nearest": _Codebook, "gumbel": _GumbelCodebook}
 _ATTENTION = ("vanilla", "none")
 
 
@@ -85,8 +47,8 @@ class VQGANNetwork(nn.Module):
     """taming's VQModel or GumbelVQ without its losses: encoder, codebook, decoder.
 
     config: `embed_dim`, `n_embed` and `ddconfig` as in taming's and latent-diffusion's YAML files, where `attn_type`
-    "none" removes the attention in the middle; `quantizer`: "nearest", the default, or "gumbel"; `space_to_depth`,
-    by default 1. Raises ClipgenError for any other architecture.
+    "none" removes the attention in the middle; `quantizer`: a key of QUANTIZERS, by default "nearest";
+    `space_to_depth`, by default 1. Raises ClipgenError for any other architecture.
     """
 
     def __init__(self, config: dict[str, Any]):
@@ -101,7 +63,7 @@ class VQGANNetwork(nn.Module):
         self.decoder = taming.Decoder(**shape)
         if attention == "none":  # an option of latent-diffusion, which taming ignores
             self.encoder.mid.attn_1 = self.decoder.mid.attn_1 = nn.Identity()
-        self.quantize = _QUANTIZERS[config.get("quantizer", "nearest")](config["n_embed"], width)
+        self.quantize = QUANTIZERS[config.get("quantizer", "nearest")](config["n_embed"], width)
         self.quant_conv = nn.Conv2d(shape["z_channels"], width, 1)
         self.post_quant_conv = nn.Conv2d(width, shape["z_channels"], 1)
         self.stride = self.block * 2 ** (len(shape["ch_mult"]) - 1)
@@ -118,8 +80,12 @@ class VQGANNetwork(nn.Module):
         return decoder
 
     def encode(self, images: Tensor) -> Tensor:
-        """Encode images (B, 3, H, W) in [0, 1] as latents (B, D, h, w), quantised only by a Gumbel codebook."""
+        """Encode images (B, 3, H, W) in [0, 1] as latents (B, D, h, w) in the space of the codes, see `quantizers`."""
         return self.quantize.latent(self.quant_conv(self.encoder(pixel_unshuffle(images * 2 - 1, self.block))))
+
+    def projection(self) -> Callable[[Tensor], Tensor]:
+        """Return what brings latents (B, D, h, w) back among the codes that the network has now."""
+        return self.quantize.projection()
 
     def nearest(self, latent: Tensor) -> Tensor:
         """Return the index (B, h, w) of the code nearest, in Euclidean distance, to each cell of (B, D, h, w)."""

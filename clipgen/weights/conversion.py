@@ -77,13 +77,15 @@ class Network:
         return Checkpoint(self.kind, self.config, tensors, {"converted_from": [_identity(path) for path in self.files]})
 
 
-def convert(files: Path | Sequence[Path], kind: str, config: dict[str, Any]) -> Checkpoint:
+def convert(files: Path | Sequence[Path], kind: str, config: dict[str, Any], *, averaged: bool = False) -> Checkpoint:
     """Read a network from another program's file, or from the files of its parts.
 
-    kind: a key of `LAYOUTS`. config: what the network is built from. The recipe of the result names the files with
-    their sizes and sha256. Raises ClipgenError if a file cannot be read, or does not match the config.
+    kind: a key of `LAYOUTS`. config: what the network is built from. averaged: take the EMA copy. The recipe of the
+    result names the files with their sizes and sha256. Raises ClipgenError if a file cannot be read, or does not match
+    the config.
     """
-    return find_network([files] if isinstance(files, Path) else files, kind, config).checkpoint()
+    paths = [files] if isinstance(files, Path) else files
+    return find_network(paths, kind, config, averaged=averaged).checkpoint()
 
 
 def find_network(

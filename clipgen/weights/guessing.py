@@ -9,35 +9,43 @@ from torch import Tensor
 
 from clipgen.errors import UsageError
 from clipgen.util.text import one_line
+from clipgen.weights.vqgan_layouts import LLAMAGEN, as_taming, layout_of
 
 MAX_REASON = 120
 MAX_SHOWN, MAX_NAME = 3, 60
 """How many names of tensors are shown, and how many characters of each."""
+IBQ_BLOCKS = 4
+"""How many residual blocks each level of IBQ's networks has; all published VQGANs of taming-transformers have 2."""
 RESOLUTION = 256
 """The image size that a guessed config assumes; `attn_resolutions` follows from it, the network does not."""
 
 
 def guess_vqgan(state: Mapping[str, Tensor], file: str) -> dict[str, Any]:
-    """Return the config of the VQGAN, of taming-transformers or latent diffusion, with tensors of these shapes.
+    """Return the config of the VQGAN with tensors of these shapes, in any layout that `as_taming` knows.
 
     Raises UsageError, which names the file and says what is missing, if there is no such VQGAN.
     """
-    gumbel = "quantize.embed.weight" in state
+    named = as_taming(state)
+    gumbel = "quantize.embed.weight" in named
     try:
-        shape = _guess_shape(state)
-        codes, width = state["quantize.embed.weight" if gumbel else "quantize.embedding.weight"].shape
+        shape = _guess_shape(named)
+        codes, width = named["quantize.embed.weight" if gumbel else "quantize.embedding.weight"].shape
     except KeyError as error:
-        raise UsageError(f"{file} has no VQGAN in it: {_lacks(state, error)}{_instead(state)}") from error
+        raise UsageError(f"{file} has no VQGAN in it: {_lacks(named, error)}{_instead(named)}") from error
     except (ValueError, IndexError, ArithmeticError) as error:
         reason = one_line(repr(error), MAX_REASON)
         raise UsageError(f"{file} has no VQGAN in it: its tensors have other shapes ({reason})") from error
-    return {"embed_dim": width, "n_embed": codes, "ddconfig": shape} | ({"quantizer": "gumbel"} if gumbel else {})
+    quantizer = "gumbel" if gumbel else "cosine" if layout_of(state) == LLAMAGEN else _by_depth(shape)
+    return {"embed_dim": width, "n_embed": codes, "ddconfig": shape} | ({"quantizer": quantizer} if quantizer else {})
+
+
+def _by_depth(shape: Mapping[str, Any]) -> str:
+    """Tell IBQ's networks, which choose codes otherwise, from taming's, whose tensors have the same names."""
+    return "dot" if shape["num_res_blocks"] == IBQ_BLOCKS else ""
 
 
 def _instead(state: Mapping[str, Tensor]) -> str:
     """Say what sort of autoencoder a file has instead, if that is known."""
-    if _count(state, "encoder.down_blocks."):
-        return "; it is in the layout of diffusers, which is not read: use the original checkpoint"
     if state.keys().isdisjoint(("quantize.embed.weight", "quantize.embedding.weight")):
         return "; an autoencoder without a codebook (KL) is no VQGAN"
     return ""

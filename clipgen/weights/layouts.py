@@ -9,6 +9,7 @@ from torch import Tensor
 
 from clipgen.weights.clip_layouts import OPENAI_MARKS, TRANSFORMERS_ANCHORS, as_open_clip
 from clipgen.weights.timm_models import LITE_MARK, as_timm
+from clipgen.weights.vqgan_layouts import as_taming
 
 Renaming = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], dict[str, Tensor]]
 
@@ -34,9 +35,12 @@ class Layout:
 
 
 LAYOUTS: dict[str, Layout] = {
-    # Codebooks that are averages of what was encoded keep sums and counts of it.
+    # Codebooks that are averages of what was encoded keep sums and counts of it, others which codes were used last.
     "vqgan": Layout(
-        "VQGAN", ("encoder.conv_in.weight", "decoder.conv_in.weight"), left=(".cluster_size", ".embed_avg")
+        "VQGAN",
+        ("encoder.conv_in.weight", "decoder.conv_in.weight"),
+        left=(".cluster_size", ".embed_avg", ".codebook_used"),
+        renamed=as_taming,
     ),
     # dall_e saves two modules, each in a file.
     "dvae": Layout("dVAE", ("blocks.input.w",), parts=("encoder.", "decoder.")),

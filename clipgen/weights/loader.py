@@ -48,7 +48,7 @@ def load(name: str, note: Note = lambda _line: None) -> Checkpoint:
     with ExitStack() as stack:
         records = files_of(name)
         files = [stack.enter_context(_verified_file(record, cache)) for record in records]
-        checkpoint = convert(files, records[0].kind, network_config(records[0]))
+        checkpoint = convert(files, records[0].kind, network_config(records[0]), averaged=records[0].averaged)
     try:
         store(name, checkpoint)
     except ClipgenError as error:

@@ -46,6 +46,8 @@ class Record:
     """The file with the weights inside, if the file is a zip archive."""
     hub: tuple[str, str] | None = None
     """Repository and file on the Hugging Face hub, whose local cache may have the file already."""
+    averaged: bool = False
+    """Whether the moving averages (EMA) of the weights are meant, of a file that holds both."""
 
 
 def describe_sizes(records: Sequence[Record]) -> str:
