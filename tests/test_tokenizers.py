@@ -197,3 +197,36 @@ def test_other_files_are_guessed_as_before() -> None:
         if not name.startswith("loss.")
     }
     assert "quantizer" not in guess_vqgan(state, "a.ckpt")
+
+
+MASKGIT: dict[str, Any] = {**pretrained.VQGAN_CONFIG, "architecture": "maskgit", "quantizer": "nearest"}
+
+
+def test_maskgits_pixels_are_in_0_to_1_and_its_codes_are_the_nearest(own_folder: None) -> None:
+    torch.manual_seed(0)
+    network = VQGANNetwork(MASKGIT).eval()
+    torch.nn.init.normal_(network.codebook)
+    torch.save(network.state_dict(), "maskgit.bin")
+    found = load(import_autoencoder("vqgan", Path("maskgit.bin")))
+    assert found.config["architecture"] == "maskgit"
+    own, pictures = build_network(found).eval(), torch.rand(2, 3, 32, 48)
+    assert isinstance(own, VQGANNetwork)
+    with torch.no_grad():
+        features = network.encoder(pictures)
+        assert torch.equal(own.encode(pictures), features)
+        nearest = torch.cdist(features.movedim(1, -1).flatten(0, 2), network.codebook).argmin(1)
+        assert torch.equal(own.codes_of(pictures).flatten(), nearest)
+        codes = own.lookup(own.codes_of(pictures))
+        assert torch.equal(own.decode(codes), network.decoder(codes))
+    assert not any(name.startswith(("quant_conv", "post_quant_conv")) for name in found.tensors)
+
+
+def test_a_maskgit_vqgan_guides_from_its_file(
+    cli: Cli, files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "maskgit.bin"
+    torch.save(VQGANNetwork(MASKGIT).state_dict(), path)
+    with pretrained.served({pretrained.CLIP: files[pretrained.CLIP]}, pretrained.CONFIGS, monkeypatch):
+        assert cli("models", "pull", pretrained.CLIP).exit_code == 0
+        made = cli(*pretrained.DRAFT, "--vqgan", str(path))
+    assert made.exit_code == 0, made.stderr

@@ -23,6 +23,7 @@ from torch.nn.functional import one_hot, pixel_shuffle, pixel_unshuffle, silu
 
 from clipgen import weights
 from clipgen.errors import ClipgenError, UsageError
+from clipgen.generators.maskgit_layers import MaskGITDecoder, MaskGITEncoder
 from clipgen.generators.quantizers import QUANTIZERS
 
 taming.print = lambda *_: None  # it prints its latent's shape; `redirect_stdout` would replace stdout for all threads
@@ -43,29 +44,44 @@ def as_published() -> Iterator[None]:
 _ATTENTION = ("vanilla", "none")
 
 
+def _of_taming(shape: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
+    """Return taming's encoder and decoder, of pixels in [-1, 1]."""
+    attention = shape.get("attn_type", "vanilla")
+    if attention not in _ATTENTION:
+        raise ClipgenError(f"attn_type of a VQGAN must be one of {', '.join(_ATTENTION)}, got {attention!r}")
+    encoder, decoder = taming.Encoder(**shape), taming.Decoder(**shape)
+    if attention == "none":  # an option of latent-diffusion, which taming ignores
+        encoder.mid.attn_1 = decoder.mid.attn_1 = nn.Identity()
+    return encoder, decoder
+
+
+_CODERS: dict[str, Callable[[dict[str, Any]], tuple[nn.Module, nn.Module]]] = {
+    "taming": _of_taming,
+    "maskgit": lambda shape: (MaskGITEncoder(shape), MaskGITDecoder(shape)),
+}
+"""By architecture of a VQGAN: returns encoder and decoder of a `ddconfig`."""
+
+
 class VQGANNetwork(nn.Module):
     """taming's VQModel or GumbelVQ without its losses: encoder, codebook, decoder.
 
     config: `embed_dim`, `n_embed` and `ddconfig` as in taming's and latent-diffusion's YAML files, where `attn_type`
-    "none" removes the attention in the middle; `quantizer`: a key of QUANTIZERS, by default "nearest";
-    `space_to_depth`, by default 1. Raises ClipgenError for any other architecture.
+    "none" removes the attention in the middle; `quantizer`: a key of QUANTIZERS, by default "nearest"; `architecture`:
+    "taming", the default, or "maskgit", of pixels in [0, 1] and without 1 x 1 convolutions around the codes;
+    `space_to_depth`, by default 1. Raises ClipgenError for what it cannot be.
     """
 
     def __init__(self, config: dict[str, Any]):
         super().__init__()
         shape, self.block = config["ddconfig"], config.get("space_to_depth", 1)
-        width, attention = config["embed_dim"], shape.get("attn_type", "vanilla")
-        if attention not in _ATTENTION:
-            raise ClipgenError(f"attn_type of a VQGAN must be one of {', '.join(_ATTENTION)}, got {attention!r}")
+        width, architecture = config["embed_dim"], config.get("architecture", "taming")
         if not shape["in_channels"] == shape["out_ch"] == 3 * self.block**2:
             raise ClipgenError(f"a VQGAN must have {3 * self.block**2} channels of pixels, got {shape['in_channels']}")
-        self.encoder = taming.Encoder(**shape)
-        self.decoder = taming.Decoder(**shape)
-        if attention == "none":  # an option of latent-diffusion, which taming ignores
-            self.encoder.mid.attn_1 = self.decoder.mid.attn_1 = nn.Identity()
+        self.encoder, self.decoder = _CODERS[architecture](shape)
         self.quantize = QUANTIZERS[config.get("quantizer", "nearest")](config["n_embed"], width)
-        self.quant_conv = nn.Conv2d(shape["z_channels"], width, 1)
-        self.post_quant_conv = nn.Conv2d(width, shape["z_channels"], 1)
+        self._signed = architecture == "taming"
+        self.quant_conv = nn.Conv2d(shape["z_channels"], width, 1) if self._signed else nn.Identity()
+        self.post_quant_conv = nn.Conv2d(width, shape["z_channels"], 1) if self._signed else nn.Identity()
         self.stride = self.block * 2 ** (len(shape["ch_mult"]) - 1)
 
     @property
@@ -81,7 +97,8 @@ class VQGANNetwork(nn.Module):
 
     def encode(self, images: Tensor) -> Tensor:
         """Encode images (B, 3, H, W) in [0, 1] as latents (B, D, h, w) in the space of the codes, see `quantizers`."""
-        return self.quantize.latent(self.quant_conv(self.encoder(pixel_unshuffle(images * 2 - 1, self.block))))
+        pixels = images * 2 - 1 if self._signed else images
+        return self.quantize.latent(self.quant_conv(self.encoder(pixel_unshuffle(pixels, self.block))))
 
     def projection(self) -> Callable[[Tensor], Tensor]:
         """Return what brings latents (B, D, h, w) back among the codes that the network has now."""
@@ -107,7 +124,7 @@ class VQGANNetwork(nn.Module):
     def decode(self, codes: Tensor) -> Tensor:
         """Decode code vectors (B, D, h, w) to images (B, 3, H, W), about [0, 1] but not clamped."""
         drawn = pixel_shuffle(self.decoder(self.post_quant_conv(codes)), self.block)
-        return (drawn + 1) / 2
+        return (drawn + 1) / 2 if self._signed else drawn
 
     @property
     def code_count(self) -> int:

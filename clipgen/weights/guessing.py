@@ -16,6 +16,8 @@ MAX_SHOWN, MAX_NAME = 3, 60
 """How many names of tensors are shown, and how many characters of each."""
 IBQ_BLOCKS = 4
 """How many residual blocks each level of IBQ's networks has; all published VQGANs of taming-transformers have 2."""
+MASKGIT = "decoder.up.1.upsample_conv.weight"
+"""A tensor that, of all decoders, only MaskGIT's has."""
 RESOLUTION = 256
 """The image size that a guessed config assumes; `attn_resolutions` follows from it, the network does not."""
 
@@ -36,7 +38,9 @@ def guess_vqgan(state: Mapping[str, Tensor], file: str) -> dict[str, Any]:
         reason = one_line(repr(error), MAX_REASON)
         raise UsageError(f"{file} has no VQGAN in it: its tensors have other shapes ({reason})") from error
     quantizer = "gumbel" if gumbel else "cosine" if layout_of(state) == LLAMAGEN else _by_depth(shape)
-    return {"embed_dim": width, "n_embed": codes, "ddconfig": shape} | ({"quantizer": quantizer} if quantizer else {})
+    guessed = {"quantizer": quantizer, "architecture": "maskgit" if MASKGIT in named else ""}
+    known = {name: value for name, value in guessed.items() if value}
+    return {"embed_dim": width, "n_embed": codes, "ddconfig": shape} | known
 
 
 def _by_depth(shape: Mapping[str, Any]) -> str:

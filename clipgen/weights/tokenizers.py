@@ -63,6 +63,8 @@ def _llamagen(
 
 _LLAMAGEN = f"{HUB}/FoundationVision/LlamaGen/resolve"
 
+_MASKGIT = {**_config(1024, 256, "nearest"), "architecture": "maskgit"}
+
 TOKENIZERS = (
     _ibq(16384, 888, "26ecf8be32c2796edd03d9b1aec1fe1fc18e9dae2ded51ef54b504cc32d05144", 1.37),
     _ibq(1024, 857, "68f6d2949a5a646acf0a384941e2ac03f3fbabf8babbe3e0a8659f6368750294", 2.24),
@@ -91,5 +93,17 @@ TOKENIZERS = (
         None,
         None,
         megabytes=288,
+    ),
+    Record(
+        "vqgan/maskgit-f16-1024",
+        "vqgan",
+        "maskgit-vqgan-imagenet-f16-256.bin",
+        None,
+        None,
+        (f"{HUB}/fun-research/TiTok/resolve/main/maskgit-vqgan-imagenet-f16-256.bin",),
+        APACHE,
+        _MASKGIT,
+        "MaskGIT: ImageNet, 1024 codes, f16, without attention",
+        218,
     ),
 )
