@@ -19,13 +19,13 @@ from clipgen.config.settings import GeneratorSettings
 from clipgen.errors import UsageError
 from clipgen.generators.networks import VQGANNetwork, build_network
 from clipgen.generators.vqgan import VQGANGenerator
+from clipgen.weights.autoencoder_layouts import as_taming
 from clipgen.weights.catalogue import RECORDS
 from clipgen.weights.conversion import convert
 from clipgen.weights.guessing import guess_vqgan
 from clipgen.weights.imports import import_autoencoder
 from clipgen.weights.loader import load
 from clipgen.weights.tokenizers import TOKENIZERS
-from clipgen.weights.vqgan_layouts import as_taming
 
 cli, files, server = pretrained.cli, pretrained.files, pretrained.server  # fixtures
 

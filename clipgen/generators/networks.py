@@ -1,4 +1,4 @@
-"""The two autoencoders, built from their authors' own layers and wrapped to take and return RGB in [0, 1].
+"""The autoencoders with codes, built from their authors' own layers and wrapped to take and return RGB in [0, 1].
 
 VQGAN: taming-transformers (Esser et al., 2021), with the state-dict keys of its VQModel and GumbelVQ; the first stages
 of latent-diffusion (Rombach et al., 2022), IBQ (Shi et al., 2024) and LlamaGen (Sun et al., 2024) are the same.
@@ -9,54 +9,25 @@ small network much faster at the same width. Pretrained networks have 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from dall_e import Decoder as DallEDecoder
 from dall_e import Encoder as DallEEncoder
 from dall_e.utils import logit_laplace_eps
-from taming.modules.diffusionmodules import model as taming
 from torch import Tensor, nn
-from torch.nn.functional import one_hot, pixel_shuffle, pixel_unshuffle, silu
+from torch.nn.functional import one_hot, pixel_shuffle, pixel_unshuffle
 
 from clipgen import weights
 from clipgen.errors import ClipgenError, UsageError
+from clipgen.generators.kl_networks import KLNetwork, TinyNetwork, kl_network
 from clipgen.generators.maskgit_layers import MaskGITDecoder, MaskGITEncoder
 from clipgen.generators.quantizers import QUANTIZERS
+from clipgen.generators.taming_layers import coders_of_taming
 
-taming.print = lambda *_: None  # it prints its latent's shape; `redirect_stdout` would replace stdout for all threads
-_PUBLISHED = taming.nonlinearity
-taming.nonlinearity = silu  # the same function, of which one tensor is kept for the gradient instead of two
-
-
-@contextmanager
-def as_published() -> Iterator[None]:
-    """Have VQGANs compute inside the block exactly as taming's code does, to compare with it."""
-    taming.nonlinearity = _PUBLISHED
-    try:
-        yield
-    finally:
-        taming.nonlinearity = silu
-
-
-_ATTENTION = ("vanilla", "none")
-
-
-def _of_taming(shape: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
-    """Return taming's encoder and decoder, of pixels in [-1, 1]."""
-    attention = shape.get("attn_type", "vanilla")
-    if attention not in _ATTENTION:
-        raise ClipgenError(f"attn_type of a VQGAN must be one of {', '.join(_ATTENTION)}, got {attention!r}")
-    encoder, decoder = taming.Encoder(**shape), taming.Decoder(**shape)
-    if attention == "none":  # an option of latent-diffusion, which taming ignores
-        encoder.mid.attn_1 = decoder.mid.attn_1 = nn.Identity()
-    return encoder, decoder
-
-
-_CODERS: dict[str, Callable[[dict[str, Any]], tuple[nn.Module, nn.Module]]] = {
-    "taming": _of_taming,
+_CODERS: dict[str, Callable[[dict[str, Any]], tuple[Any, Any]]] = {
+    "taming": coders_of_taming,
     "maskgit": lambda shape: (MaskGITEncoder(shape), MaskGITDecoder(shape)),
 }
 """By architecture of a VQGAN: returns encoder and decoder of a `ddconfig`."""
@@ -195,14 +166,18 @@ class DVAENetwork(nn.Module):
         return self.decode(vectors).clamp(0, 1)
 
 
-Network = VQGANNetwork | DVAENetwork
-NETWORKS: dict[str, type[VQGANNetwork] | type[DVAENetwork]] = {"vqgan": VQGANNetwork, "dvae": DVAENetwork}
+Network = VQGANNetwork | DVAENetwork | KLNetwork | TinyNetwork
+NETWORKS: dict[str, Callable[[dict[str, Any]], Network]] = {
+    "vqgan": VQGANNetwork,
+    "dvae": DVAENetwork,
+    "kl": kl_network,
+}
 
 
 def build_network(checkpoint: weights.Checkpoint) -> Network:
     """Build the network of a checkpoint, with its weights. Raises UsageError if it is not a generator's."""
     if checkpoint.kind not in NETWORKS:
-        raise UsageError(f"a checkpoint of kind '{checkpoint.kind}' is not a generator; {' and '.join(NETWORKS)} are")
+        raise UsageError(f"a checkpoint of kind '{checkpoint.kind}' is not a generator; {', '.join(NETWORKS)} are")
     network = NETWORKS[checkpoint.kind](checkpoint.config)
     network.load_state_dict(checkpoint.tensors)
     return network

@@ -1,7 +1,7 @@
-"""The layouts of files of VQGANs and KL autoencoders, whose networks are all that of taming-transformers.
+"""The layouts of files of VQGANs and KL autoencoders, whose networks are nearly all that of taming-transformers.
 
 LlamaGen and diffusers name the layers otherwise, count the levels of the decoder in the order in which they compute,
-and diffusers has the attention's 1 x 1 convolutions as linear layers.
+and diffusers has the attention's 1 x 1 convolutions as linear layers. TAESD is a network of its own.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from torch import Tensor
 
 LLAMAGEN, DIFFUSERS = "encoder.conv_blocks.", "encoder.down_blocks."
 """Begins names of tensors in the layouts of LlamaGen and of diffusers, and in no other."""
+
+TAESD = ("1.conv.0.weight", "18.conv.0.weight")
+"""Tensors of TAESD's encoder and decoder, as its authors name them, of which only the one and only the other has."""
 
 _NAMES: dict[str, tuple[tuple[str, str], ...]] = {
     LLAMAGEN: (
@@ -43,6 +46,7 @@ _NAMES: dict[str, tuple[tuple[str, str], ...]] = {
 }
 """By layout: patterns in its names, and what taming-transformers has instead, one after the other."""
 _LEVEL = re.compile(r"^decoder\.up\.(\d{1,3})\.")
+_DECODER = re.compile(r"^decoder\.layers\.(\d{1,3})\.")
 _ATTENTION = re.compile(r"\.attn(_1|\.\d+)\.(q|k|v|proj_out)\.weight$")
 
 
@@ -54,16 +58,28 @@ def layout_of(state: Mapping[str, Tensor]) -> str | None:
 def as_taming(state: Mapping[str, Tensor], _expected: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
     """Return the tensors of a VQGAN or KL autoencoder, in any layout, under the names and shapes of taming's."""
     layout = layout_of(state)
-    if layout is None:
-        return dict(state)
-    found = {_renamed(name, layout): value for name, value in state.items()}
-    levels = {int(level[1]) for name in found if (level := _LEVEL.match(name))}
-    last = max(levels, default=0)
-    turned = {_LEVEL.sub(lambda level: f"decoder.up.{last - int(level[1])}.", name): found[name] for name in found}
+    found = dict(state) if layout is None else _turned({_renamed(name, layout): state[name] for name in state})
     return {
         name: value[:, :, None, None] if value.ndim == 2 and _ATTENTION.search(name) else value
-        for name, value in turned.items()
+        for name, value in found.items()
     }
+
+
+def _turned(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Count the levels of the decoder from the finest."""
+    levels = {int(level[1]) for name in found if (level := _LEVEL.match(name))}
+    last = max(levels, default=0)
+    return {_LEVEL.sub(lambda level: f"decoder.up.{last - int(level[1])}.", name): found[name] for name in found}
+
+
+def as_continuous(state: Mapping[str, Tensor], _expected: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """Return the tensors of a continuous autoencoder, in any layout, under the names of clipgen's network.
+
+    Those of TAESD are its authors' after "encoder." and "decoder."; diffusers does not count the decoder's first layer,
+    which has no tensors.
+    """
+    found = {name.replace("encoder.layers.", "encoder.", 1): value for name, value in state.items()}
+    return as_taming({_DECODER.sub(lambda name: f"decoder.{int(name[1]) + 1}.", name): found[name] for name in found})
 
 
 def _renamed(name: str, layout: str) -> str:
