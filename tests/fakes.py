@@ -14,6 +14,7 @@ from torch.nn.functional import interpolate, normalize
 from clipgen import generators
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
+from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
 from clipgen.config.settings import PerceptorSettings
@@ -62,6 +63,10 @@ class FakeVQGAN(nn.Module):
     def images_of(self, codes: Tensor) -> Tensor:
         return self.decode(self.lookup(codes)).clamp(0, 1)
 
+    def projection(self) -> Callable[[Tensor], Tensor]:
+        low, high = (bound(0)[None, :, None, None] for bound in (self.codebook.amin, self.codebook.amax))
+        return lambda latent: latent.clamp(low, high)
+
     def straight_through(self, latent: Tensor) -> Tensor:
         cells = latent.detach().movedim(1, -1)
         nearest = (cells[..., None, :] - self.codebook).square().sum(-1).argmin(-1)
@@ -98,6 +103,23 @@ class FakeDVAE(nn.Module):
 
     def images_of(self, codes: Tensor) -> Tensor:
         return self.decode(torch.nn.functional.one_hot(codes, self.vocab_size).movedim(-1, 1).float())
+
+
+class FakeKL(nn.Module):
+    """The colours themselves, spread to about standard normal."""
+
+    stride = STRIDE
+    channels = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spread = nn.Parameter(torch.tensor(4.0), requires_grad=False)
+
+    def encode(self, images: Tensor) -> Tensor:
+        return self.spread * (interpolate(images, scale_factor=1 / STRIDE, mode="area") - 0.5)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        return interpolate(latent / self.spread + 0.5, scale_factor=STRIDE)
 
 
 class FakePerceptor(nn.Module):
@@ -184,7 +206,7 @@ def guide(perceptor: nn.Module, **settings: float) -> Guide:
 
 
 def fake_models(backend: str = "vqgan", perceptors: int = 1) -> Models:
-    network = {"vqgan": FakeVQGAN, "dvae": FakeDVAE, "pixels": nn.Identity}[backend]()
+    network = {"vqgan": FakeVQGAN, "dvae": FakeDVAE, "kl": FakeKL, "pixels": nn.Identity}[backend]()
     return Models(network, tuple(guide(FakePerceptor()) for _ in range(perceptors)), torch.device("cpu"))
 
 
@@ -226,8 +248,12 @@ def job(prompt: str = "red", **settings: Any) -> Job:
 
 
 def plan(prompt: str = "red", **settings: Any) -> Plan:
-    """The plan of a job for the starter set, without its unCLIP."""
-    return replace(resolve(job(prompt, preset="starter", **settings))[0], unclip=())
+    """The plan of a job for the starter set, without its unCLIP; of a backend that it lacks, with that of draft."""
+    starter = PRESETS["starter"]
+    if settings.get("backend", "vqgan") in starter.generators:
+        return replace(resolve(job(prompt, preset="starter", **settings))[0], unclip=())
+    made, _ = resolve(job(prompt, preset="draft", **settings))
+    return replace(made, preset="starter", perceptors=starter.perceptors, judges=starter.judges, precision="fp32")
 
 
 def with_generator(plan: Plan, **settings: Any) -> Plan:

@@ -127,3 +127,9 @@ def test_a_file_that_does_not_match_is_a_usage_error_and_missing_weights_are_not
     )
     missing = cli(*SMALL, "--vqgan", "vqgan/local-0123456789abcdef", "--preset", "draft")
     assert missing.exit_code == 3
+
+
+def test_a_config_of_ibq_names_its_class_otherwise() -> None:
+    params = {**yaml.safe_load(written())["model"]["params"]}
+    text = yaml.safe_dump({"model": {"class_path": "src.IBQ.models.ibqgan.IBQ", "init_args": params}})
+    assert config_of(text) == {**config_of(written()), "quantizer": "dot"}

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from fakes import PALETTE, STRIDE, FakeDVAE, FakeVQGAN
+from fakes import PALETTE, STRIDE, FakeDVAE, FakeKL, FakeVQGAN
 from torch import Tensor, nn
 
 from clipgen import generators
@@ -14,7 +14,12 @@ from clipgen.generators import GENERATORS
 from clipgen.generators.clamp import clamp_with_grad
 
 SIZE = (48, 32)
-NETWORKS: dict[str, Callable[[], nn.Module]] = {"vqgan": FakeVQGAN, "dvae": FakeDVAE, "pixels": nn.Identity}
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "vqgan": FakeVQGAN,
+    "dvae": FakeDVAE,
+    "kl": FakeKL,
+    "pixels": nn.Identity,
+}
 CPU = torch.device("cpu")
 
 DECORRELATED = "decorrelated"  # pixels in the space of colours that are not correlated

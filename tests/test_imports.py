@@ -21,7 +21,7 @@ from clipgen.outputs import metadata
 from clipgen.weights import registry
 from clipgen.weights.conversion import convert, find_network
 from clipgen.weights.guessing import guess_vqgan
-from clipgen.weights.imports import import_autoencoder, import_clip, import_dvae, import_hub
+from clipgen.weights.imports import import_autoencoder, import_clip, import_halves, import_hub
 from clipgen.weights.loader import load
 
 pytestmark = pytest.mark.usefixtures("own_folder", "tiny_clips")
@@ -76,12 +76,12 @@ def test_the_dvae_comes_in_two_files_in_any_order() -> None:
         references.save_module(encoder, Path("e.pkl"), True),
         references.save_module(decoder, Path("d.pkl"), False),
     ]
-    name = import_dvae(files)
+    name = import_halves("dvae", files)
     assert load(name).config == pretrained.DVAE_CONFIG
-    assert import_dvae(files[::-1]) == name
+    assert import_halves("dvae", files[::-1]) == name
     for some in (files[:1], [files[0], files[0]]):
         with pytest.raises(UsageError, match=r"e\.pkl has no dVAE in it: there is no decoder"):
-            import_dvae(some)
+            import_halves("dvae", some)
 
 
 def test_openais_archives_get_their_quick_gelu_and_others_what_the_model_says() -> None:
@@ -113,7 +113,7 @@ def test_what_clipgen_trained_is_taken_as_it_is() -> None:
     name = import_autoencoder("vqgan", path, None)
     assert load(name).config == weights.read(path).config
     with pytest.raises(UsageError, match="holds a 'vqgan', not a dvae"):
-        import_dvae([path])
+        import_halves("dvae", [path])
 
 
 def test_a_run_on_own_files_names_none_of_them(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from test_foreign_networks import VQGANS
 from torch import Tensor, nn
 
 from clipgen.errors import UsageError
-from clipgen.weights.imports import import_autoencoder, import_classifier, import_clip, import_dvae
+from clipgen.weights.imports import import_autoencoder, import_classifier, import_clip, import_halves
 from clipgen.weights.loader import load
 
 pytestmark = pytest.mark.usefixtures("own_folder", "tiny_clips")
@@ -200,13 +200,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: {name: value.numpy() for name, value in vqgan_state().items()},
         r"'encoder\.conv_in\.weight' in it is 'numpy.*' instead of a tensor",
     ),
-    "diffusers": (
-        lambda: (
-            changed(encoder__down__0__block__0__conv1__weight=None)
-            | {"encoder.down_blocks.0.resnets.0.conv1.weight": torch.ones(2)}
-        ),
-        "layout of diffusers, which is not read",
-    ),
     "a CLIP": (clip_state, r"has no VQGAN in it: encoder\.conv_in\.weight is not among its tensors, \d+ \("),
 }
 
@@ -225,7 +218,7 @@ def test_both_halves_of_a_dvae_may_be_in_one_file() -> None:
     torch.save({"encoder": encoder, "decoder": decoder}, "both.pt")
     save_file(named("enc.", decoder) | named("dec.", encoder), "swapped.safetensors")  # told by their shapes
     for file in ("both.pt", "swapped.safetensors"):
-        found = load(import_dvae([Path(file)]))
+        found = load(import_halves("dvae", [Path(file)]))
         assert found.config == pretrained.DVAE_CONFIG
         wanted = named("encoder.", encoder) | named("decoder.", decoder)
         assert all(torch.equal(value, wanted[name]) for name, value in found.tensors.items())

@@ -21,7 +21,7 @@ every_backend = pytest.mark.parametrize("backend", GENERATORS)
 
 
 def test_the_losses_are_those_that_settings_can_name() -> None:
-    assert {*LOSSES, *PICTURE_LOSSES, "init-pixels", "init-embedding", "anchor", "aesthetic"} == set(LOSS_KINDS)
+    assert {*LOSSES, *PICTURE_LOSSES, "init-pixels", "init-embedding", "anchor", "norm", "aesthetic"} == set(LOSS_KINDS)
     assert not LOSSES.keys() & PICTURE_LOSSES.keys()
 
 

@@ -46,14 +46,13 @@ def test_every_level_has_a_gradient(value: torch.Tensor, cascaded: bool) -> None
 
 
 @every_kind
-def test_clamping_brings_the_sum_into_the_range(value: torch.Tensor, cascaded: bool) -> None:
+def test_projecting_brings_the_sum_into_the_range(value: torch.Tensor, cascaded: bool) -> None:
     pyramid = Pyramid(value.shape, torch.device("cpu"), depth=2, cascaded=cascaded)
     pyramid.set_(value)
     with torch.no_grad():
         pyramid.levels[1].fill_(2.0)
-    low, high = torch.tensor(-0.5), torch.tensor(0.5)
-    expected = (value + 2).clamp(low, high)
-    pyramid.clamp_(low, high)
+    expected = (value + 2).clamp(-0.5, 0.5)
+    pyramid.project_(lambda latent: latent.clamp(-0.5, 0.5))
     assert torch.allclose(pyramid.value(), expected, atol=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""The options that name autoencoders with a codebook, to encode or decode with. Torch-free."""
+"""The options that name autoencoders, to encode or decode with. Torch-free."""
 
 from __future__ import annotations
 
@@ -59,6 +59,16 @@ class AutoencoderOptions:
             panel=MODELS,
         ),
     ] = None
+    kl: Annotated[
+        list[str] | None,
+        Option(
+            "--kl",
+            "A continuous autoencoder: a name from `clipgen models list`, or your own in one file, or in two: give the "
+            "option twice.",
+            "NAME|FILE",
+            panel=MODELS,
+        ),
+    ] = None
     ema: Annotated[
         bool, Option("--ema", "Take the moving averages of the weights (EMA) from your own files.", panel=MODELS)
     ] = False
@@ -81,7 +91,8 @@ class AutoencoderOptions:
     def names(self) -> list[str]:
         """Return the names of the networks that are meant, each once. Raises UsageError."""
         self._check_backend()
-        found = [*self._vqgans(), *self._dvaes(), *(ready_autoencoders(self._kinds) if self.every else ())]
+        found = [*self._vqgans(), *self._in_halves("dvae", self.dvae), *self._in_halves("kl", self.kl)]
+        found += [*(ready_autoencoders(self._kinds) if self.every else ())]
         return list(dict.fromkeys(found)) or [usual_autoencoder(self.backend or DEFAULT_BACKEND)]
 
     @property
@@ -95,8 +106,8 @@ class AutoencoderOptions:
             raise unknown_value("--backend", self.backend, backends_with_tokens())
         if self.backend not in KINDS:
             raise no_tokens("--backend", self.backend)
-        for kind, given in (("vqgan", self.vqgan), ("dvae", self.dvae)):
-            if given and kind != self.backend:
+        for kind in KINDS:
+            if getattr(self, kind) and kind != self.backend:
                 raise UsageError(f"--{kind} goes with --backend {kind}, not with {self.backend}")
 
     def _vqgans(self) -> list[str]:
@@ -105,11 +116,12 @@ class AutoencoderOptions:
             raise UsageError(f"--vqgan-config {self.vqgan_config} goes with one --vqgan FILE, got {len(named)}")
         return [text if text == "starter/vqgan" else self._imported("vqgan", vqgan=text) for text in named]
 
-    def _dvaes(self) -> list[str]:
-        named = self.dvae or []
-        known = [text if text == "starter/dvae" else registry.known_network("dvae", text) for text in named]
+    def _in_halves(self, kind: str, given: list[str] | None) -> list[str]:
+        """Return the names of networks of a kind whose files may hold halves: those that are no names go together."""
+        named = given or []
+        known = [text if text == f"starter/{kind}" else registry.known_network(kind, text) for text in named]
         files = [Path(text) for text, name in zip(named, known, strict=True) if name is None]
-        return [*filter(None, known), *([self._imported("dvae", dvae=files)] if files else [])]
+        return [*filter(None, known), *([self._imported(kind, **{kind: files})] if files else [])]
 
     def _imported(self, kind: str, **given: object) -> str:
         """Return the name of a network that an option of a run would mean."""
@@ -126,11 +138,12 @@ def ready_autoencoders(kinds: tuple[str, ...] = KINDS) -> list[str]:
     found = []
     for kind in kinds:
         published = [name for name in registry.networks(kind) if not registry.missing([name])]
-        found += [f"starter/{kind}", *published, *(name for name in own if name.startswith(f"{kind}/"))]
+        starter = [name for name in (f"starter/{kind}",) if registry.is_ready(name)]
+        found += [*starter, *published, *(name for name in own if name.startswith(f"{kind}/"))]
     return found
 
 
 def usual_autoencoder(backend: str) -> str:
-    """Return the pretrained autoencoder of a backend if it is installed, else that of the starter set."""
-    pretrained = PRESETS[DRAFT].generators[backend].weights
-    return f"starter/{backend}" if registry.missing([pretrained]) else pretrained
+    """Return the pretrained autoencoder of a backend if it is installed or the starter set has none, else that."""
+    pretrained, starter = PRESETS[DRAFT].generators[backend].weights, f"starter/{backend}"
+    return starter if registry.is_ready(starter) and registry.missing([pretrained]) else pretrained

@@ -13,6 +13,7 @@ from clipgen.cli.output_options import DEFAULT_FOLDER, OutputOptions
 from clipgen.cli.report import echo_path
 from clipgen.cli.values import expanded
 from clipgen.config.plan import MAX_PIXELS, spell
+from clipgen.config.tokens import no_tokens
 from clipgen.errors import UsageError
 from clipgen.session.naming import check_out, folder_and_stem
 from clipgen.util.devices import pick_device
@@ -52,6 +53,8 @@ def decode(tokens: Tokens, *, models: DecodeModels, output: DecodeOutput) -> Non
     if len(names) > 1:
         raise UsageError(f"decode takes one model, got {', '.join(names)}; leave one out")
     [name] = names
+    if registry.code_count(name) is None:
+        raise no_tokens("decode", name.split("/")[0])
     count, stride = registry.code_count(name) or 0, registry.stride(name)
     grid.check(count, name, f"{WHAT} {str(path)!r}")
     size = grid.size[0] * stride, grid.size[1] * stride

@@ -13,8 +13,8 @@ from clipgen.weights.registry import HUB_PREFIX, TIMM_PREFIX, known_network, net
 
 MODELS = "Models"
 IN_ONE_FILE = ("vqgan",)
-"""The autoencoders whose option takes a name or a checkpoint in one file; the keys of `imports.GUESSES`."""
-AUTOENCODERS = (*IN_ONE_FILE, "dvae")
+"""The autoencoders whose option takes a name or a checkpoint in one file."""
+AUTOENCODERS = (*IN_ONE_FILE, "kl", "dvae")
 """The backends whose network an option of the same name chooses."""
 MIN_MODEL_WEIGHT, MAX_MODEL_WEIGHT = 1e-6, 1000.0
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?(?:inf|nan)", re.IGNORECASE)
@@ -91,6 +91,16 @@ class ModelOptions:
             panel=MODELS,
         ),
     ] = None
+    kl: Annotated[
+        list[str] | None,
+        Option(
+            "--kl",
+            "The continuous autoencoder to use with --backend kl instead of the preset's: a name from `clipgen models "
+            "list`, or your own checkpoint of Stable Diffusion's or a TAESD; of a TAESD in two files, give it twice.",
+            "NAME|FILE",
+            panel=MODELS,
+        ),
+    ] = None
     ema: Annotated[
         bool,
         Option(
@@ -114,6 +124,7 @@ class ModelOptions:
             )
         given = ((kind, getattr(self, kind)) for kind in IN_ONE_FILE)
         own = [text for kind, text in given if text and not known_network(kind, text)]
+        own += [text for text in self.kl or [] if not known_network("kl", text)]
         if self.ema and not (own or self.dvae or self.clip_weights or self.perceptor_weights):
             raise UsageError(
                 "--ema chooses among the weights in a file of yours; add --vqgan FILE or --clip-weights FILE"
@@ -132,10 +143,11 @@ class ModelOptions:
         return {"ema": self.ema, "note": self.notes.append}
 
     def _network(self) -> str | None:
-        if self.dvae:
-            from clipgen.weights.imports import import_dvae
-
-            return import_dvae(self.dvae, **self._how)
+        halves = [str(file) for file in self.dvae or []]
+        if halves or len(self.kl or []) > 1:
+            return self._in_halves("dvae" if halves else "kl", halves or self.kl or [])
+        if self.kl:
+            return self._autoencoder("kl", self.kl[0])
         given = ((kind, getattr(self, kind)) for kind in IN_ONE_FILE)
         return next((self._autoencoder(kind, text) for kind, text in given if text), None)
 
@@ -150,6 +162,14 @@ class ModelOptions:
         from clipgen.weights.imports import import_autoencoder
 
         return import_autoencoder(kind, Path(text), config, **self._how)
+
+    def _in_halves(self, kind: str, texts: list[str]) -> str:
+        whole = [name for name in (known_network(kind, text) for text in texts) if name]
+        if whole and len(texts) > 1:
+            raise UsageError(f"--{kind} names a whole network, {whole[0]}; give that alone, or two files of yours")
+        from clipgen.weights.imports import import_halves
+
+        return import_halves(kind, [Path(text) for text in texts], **self._how)
 
     def _clips(self) -> list[str]:
         names, files = self.clip or [], self.clip_weights or []

@@ -26,7 +26,7 @@ from clipgen.weights import registry
 if TYPE_CHECKING:
     import torch
 
-    from clipgen.generators.tokens import Tokenizer
+    from clipgen.generators.tokens import Autoencoder
     from clipgen.judge.lpips import LPIPS
     from clipgen.session.reconstructions import Made, Reconstructions
 
@@ -83,8 +83,8 @@ def reconstruct(
 ) -> None:
     """Encode pictures and decode them again: a sheet of both, and how much of them is left.
 
-    Prints PSNR (dB), SSIM and, where its weights are, LPIPS; how many different codes were used, and their perplexity;
-    of several pictures also the means with 95 % intervals.
+    Prints PSNR (dB), SSIM and, where its weights are, LPIPS; how many different codes were used, if there are any, and
+    their perplexity; of several pictures also the means with 95 % intervals.
     """
     check_out(output.out)
     asked = None if size is None else parse_size(size)
@@ -115,13 +115,13 @@ def _fill(
     """Reconstruct all pictures that can be read, and report on them; after Ctrl-C on those that were done."""
     import torch
 
-    from clipgen.engine.models import load_tokenizer
+    from clipgen.engine.models import load_autoencoder
     from clipgen.judge.lpips import LPIPS, find_lpips
 
     notes, where, lpips = output.notes(), torch.device(pick_device(device)), find_lpips()
     if isinstance(lpips, str):
         notes.note(lpips)
-    networks = {name: load_tokenizer(name, where, notes.note) for name in names}
+    networks = {name: load_autoencoder(name, where, notes.note) for name in names}
     skipped: dict[str, str] = {}
     try:
         measured = lpips if isinstance(lpips, LPIPS) else None
@@ -139,7 +139,7 @@ def _fill(
 
 def _each(
     found: Sequence[Path],
-    networks: Mapping[str, Tokenizer],
+    networks: Mapping[str, Autoencoder],
     device: torch.device,
     size: Size | None,
     lpips: LPIPS | None,
@@ -195,6 +195,8 @@ def _print_tables(made: Reconstructions) -> None:
 
 
 def _together(row: Mapping[str, Any]) -> tuple[str, str]:
+    if row["together"] is None:
+        return "-", "-"
     return f"{row['together']['codes']} of {row['codebook']}", f"{row['together']['perplexity']:.1f}"
 
 

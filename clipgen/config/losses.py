@@ -88,6 +88,8 @@ class LossKind:
     """Name of the CLIP that must be among the guides; empty for none."""
     network: str = ""
     """Name of a network that it needs beside those; empty for none."""
+    backend: str = ""
+    """The only backend whose latents it can measure; empty if it measures pictures."""
     signed: bool = False
     """Whether a negative weight makes sense, which does the opposite."""
 
@@ -116,6 +118,9 @@ LOSS_KINDS: dict[str, LossKind] = {
         1.0,
         guide=AESTHETIC_CLIP,
         network=AESTHETIC,
+    ),
+    "norm": LossKind(
+        "the latent is no longer than those of pictures; for --backend kl, which has it anyway", 1.0, backend="kl"
     ),
     "seam": LossKind("opposite edges of the picture fit together; --tile adds it", 30.0),
 }

@@ -162,7 +162,10 @@ class Plan:
                 f"plan: losses must be at least one, and each named once, got {', '.join(losses) or 'none'}"
             )
         for name in losses:
-            needed = kind_of_loss("a loss", name).guide
+            kind = kind_of_loss("a loss", name)
+            if kind.backend not in ("", self.backend):
+                raise UsageError(f"--loss {name} goes with --backend {kind.backend}, not with {self.backend}")
+            needed = kind.guide
             if needed and needed not in [row.weights for row in self.perceptors]:
                 raise UsageError(f"--loss {name} goes by {needed}, which does not guide; add --clip {needed}")
         gaps = [0.0, 1.0, *(row.until for row in self.perceptors)]  # where one may begin

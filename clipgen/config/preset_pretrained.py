@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from clipgen.config.loss_settings import LossSettings
+from clipgen.config.losses import LOSS_KINDS
 from clipgen.config.preset import BEST, DRAFT, INIT, NOISE, PIXELS, STANDARD, GeneratorDefaults, Guidance, Preset, Size
+from clipgen.config.schedules import Schedule
 from clipgen.config.settings import BF16, GeneratorSettings, PerceptorSettings
+
+_NORM = LossSettings("norm", Schedule.constant(LOSS_KINDS["norm"].weight))
+"""What keeps latents without a codebook like those of pictures."""
 
 
 def _pretrained(
-    name: str, size: Size, steps: int, cutouts: int, clips: tuple[str, ...], memory: float, summary: str
+    name: str, size: Size, steps: int, cutouts: int, clips: tuple[str, ...], memory: float, kl: str, summary: str
 ) -> Preset:
-    """Return a preset of OpenAI's CLIPs with the ImageNet VQGAN and DALL-E's dVAE.
+    """Return a preset of OpenAI's CLIPs with the ImageNet VQGAN, DALL-E's dVAE and a continuous autoencoder.
 
     The learning rates and the latent of a single resolution are those of VQGAN-CLIP (Crowson et al., 2022, arXiv
     2204.08583) and of the notebooks that guided DALL-E's dVAE.
@@ -20,6 +26,7 @@ def _pretrained(
                 GeneratorSettings("vqgan/imagenet-f16-16384", 16, levels=1), steps, 0.1, cutouts
             ),
             "dvae": GeneratorDefaults(GeneratorSettings("dvae/dall-e", 8, levels=1), steps, 0.1, cutouts),
+            "kl": GeneratorDefaults(GeneratorSettings(kl, 8, levels=4), steps, 0.05, cutouts, (_NORM,)),
             "pixels": GeneratorDefaults(PIXELS, steps, 0.02, cutouts),
         }
     )
@@ -36,7 +43,14 @@ def _pretrained(
 
 PRETRAINED = (
     _pretrained(
-        DRAFT, (256, 256), 200, 16, ("vit-b-32",), 4, "pretrained models, small and quick, trained on real images"
+        DRAFT,
+        (256, 256),
+        200,
+        16,
+        ("vit-b-32",),
+        4,
+        "kl/taesd",
+        "pretrained models, small and quick, trained on real images",
     ),
     _pretrained(
         STANDARD,
@@ -45,6 +59,7 @@ PRETRAINED = (
         32,
         ("vit-b-32", "vit-b-16"),
         15,
+        "kl/sd-vae-ft-mse",
         "pretrained models, two CLIPs and four times the pixels: for a GPU",
     ),
     _pretrained(
@@ -54,6 +69,7 @@ PRETRAINED = (
         32,
         ("vit-b-32", "vit-b-16", "vit-l-14"),
         30,
+        "kl/sd-vae-ft-mse",
         "pretrained models, three CLIPs and more steps: for a large GPU",
     ),
 )

@@ -17,7 +17,7 @@ from clipgen.config.loss_settings import LossSettings
 from clipgen.config.motion import steps_with
 from clipgen.config.perceptor_names import weighted
 from clipgen.config.plan import MAX_PIXELS, Plan, spell
-from clipgen.config.preset import AUTO, DEFAULT_BACKEND, DRAFT, PHOTO, STANDARD, STARTER, UNCLIP, Preset, Size
+from clipgen.config.preset import AUTO, DEFAULT_BACKEND, DRAFT, LOCAL, PHOTO, STANDARD, STARTER, UNCLIP, Preset, Size
 from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import prompt_notes, scenes_in
 from clipgen.config.readings import known_to_starter
@@ -116,10 +116,10 @@ def with_hashes(plan: Plan) -> Plan:
 
 
 def requested_networks(job: Job) -> tuple[str, ...]:
-    """Return the names of the networks that a job asks for by naming a preset or a published model."""
+    """Return the names of the networks that a job asks for by naming a preset, a published model or its backend."""
     names = (*job.clips, *([job.network] if job.network else []))
     asked = not all(registry.is_own(weighted(name)[0]) for name in names)
-    return networks_of(job) if asked or job.preset != AUTO else ()
+    return networks_of(job) if asked or job.preset != AUTO or _needs_pretrained(job) else ()
 
 
 def networks_of(job: Job) -> tuple[str, ...]:
@@ -144,16 +144,23 @@ def chosen_preset(job: Job, device: str = "auto") -> tuple[str, str | None]:
         return job.preset, None
     if job.start == UNCLIP:
         return STARTER, f"preset {STARTER}: it has the unCLIP that --start {UNCLIP} asks for"
-    named = bool(job.clips or job.network)
+    named = bool(job.clips or job.network) or _needs_pretrained(job)
     if not named and job.classifiers:
         return PHOTO, f"preset {PHOTO}: it is guided by classifiers, as --perceptor asks"
     if not (named or _is_ready(job, DRAFT)):
         return _without_pretrained(job)
     why = "models are named" if named else "its weights are installed"
+    if _needs_pretrained(job) and not (job.clips or job.network):
+        why = f"it has the backend {job.backend}"
     if device == "cpu" or not gpu_count():
         return DRAFT, f"preset {DRAFT}: {why}, and it runs on the CPU; --preset {STARTER} is quicker"
     name = STANDARD if named or _is_ready(job, STANDARD) else DRAFT
     return name, f"preset {name}: {why}, and it runs on the GPU"
+
+
+def _needs_pretrained(job: Job) -> bool:
+    """Tell whether no preset without downloads has the backend of a job."""
+    return job.backend is not None and not any(job.backend in PRESETS[name].generators for name in LOCAL)
 
 
 def _without_pretrained(job: Job) -> tuple[str, str]:

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from clipgen.errors import UsageError
 from clipgen.generators.clamp import clamp_with_grad
-from clipgen.generators.networks import VQGANNetwork, as_published
+from clipgen.generators.networks import VQGANNetwork
+from clipgen.generators.taming_layers import as_published
 from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.util.randomness import generator_for
 

@@ -21,7 +21,7 @@ from clipgen.engine.modes import usual_modes
 from clipgen.engine.precision import lower_
 from clipgen.errors import OutOfMemoryError, UsageError
 from clipgen.generators import GENERATORS
-from clipgen.generators.networks import build_network
+from clipgen.generators.networks import Network, build_network
 from clipgen.generators.tokens import Tokenizer
 from clipgen.perceptors.classifier import ClassifierPerceptor, build_classifier
 from clipgen.perceptors.clip import build_perceptor
@@ -73,10 +73,15 @@ def load_models(plan: Plan, device: str | torch.device = "auto", note: Note = la
     return models
 
 
-def load_tokenizer(name: str, device: torch.device, note: Note = lambda _line: None) -> Tokenizer:
-    """Load an autoencoder with a codebook, frozen, as `load_models` does. Raises UsageError for any other network."""
+def load_autoencoder(name: str, device: torch.device, note: Note = lambda _line: None) -> Network:
+    """Load an autoencoder, frozen, as `load_models` does. Raises UsageError for any other network."""
     with memory_errors(name.split("/")[0]), _building(device):
-        network = _ready(build_network(load(name, note)), device)
+        return _ready(build_network(load(name, note)), device)
+
+
+def load_tokenizer(name: str, device: torch.device, note: Note = lambda _line: None) -> Tokenizer:
+    """Load an autoencoder with a codebook, frozen. Raises UsageError for any other network."""
+    network = load_autoencoder(name, device, note)
     if not isinstance(network, Tokenizer):
         raise UsageError(f"{name} has no tokens; use a VQGAN or a dVAE")
     return network

@@ -29,6 +29,9 @@ class GeneratorRow:
 GENERATORS: dict[str, GeneratorRow] = {
     "vqgan": GeneratorRow("clipgen.generators.vqgan", "VQGANGenerator", "VQGAN: continuous latents and a codebook"),
     "dvae": GeneratorRow("clipgen.generators.dvae", "DVAEGenerator", "DALL-E's dVAE: logits over a codebook"),
+    "kl": GeneratorRow(
+        "clipgen.generators.kl", "KLGenerator", "continuous autoencoder of Stable Diffusion: latents without codes"
+    ),
     "pixels": GeneratorRow(
         "clipgen.generators.pixels", "PixelGenerator", "pixels: no network at all", has_network=False
     ),

@@ -1,109 +1,58 @@
-"""The two autoencoders, built from their authors' own layers and wrapped to take and return RGB in [0, 1].
+"""The autoencoders with codes, built from their authors' own layers and wrapped to take and return RGB in [0, 1].
 
 VQGAN: taming-transformers (Esser et al., 2021), with the state-dict keys of its VQModel and GumbelVQ; the first stages
-of latent-diffusion (Rombach et al., 2022) are the same networks. dVAE: DALL-E (Ramesh et al., 2021).
+of latent-diffusion (Rombach et al., 2022), IBQ (Shi et al., 2024) and LlamaGen (Sun et al., 2024) are the same.
+dVAE: DALL-E (Ramesh et al., 2021).
 Each takes an optional `space_to_depth` of n: the network then sees n x n blocks of pixels as channels, which makes a
 small network much faster at the same width. Pretrained networks have 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from dall_e import Decoder as DallEDecoder
 from dall_e import Encoder as DallEEncoder
 from dall_e.utils import logit_laplace_eps
-from taming.modules.diffusionmodules import model as taming
 from torch import Tensor, nn
-from torch.nn.functional import one_hot, pixel_shuffle, pixel_unshuffle, silu
+from torch.nn.functional import one_hot, pixel_shuffle, pixel_unshuffle
 
 from clipgen import weights
 from clipgen.errors import ClipgenError, UsageError
+from clipgen.generators.kl_networks import KLNetwork, TinyNetwork, kl_network
+from clipgen.generators.maskgit_layers import MaskGITDecoder, MaskGITEncoder
+from clipgen.generators.quantizers import QUANTIZERS
+from clipgen.generators.taming_layers import coders_of_taming
 
-taming.print = lambda *_: None  # it prints its latent's shape; `redirect_stdout` would replace stdout for all threads
-_PUBLISHED = taming.nonlinearity
-taming.nonlinearity = silu  # the same function, of which one tensor is kept for the gradient instead of two
-
-
-@contextmanager
-def as_published() -> Iterator[None]:
-    """Have VQGANs compute inside the block exactly as taming's code does, to compare with it."""
-    taming.nonlinearity = _PUBLISHED
-    try:
-        yield
-    finally:
-        taming.nonlinearity = silu
-
-
-class _Codebook(nn.Module):
-    """Holds the codes under taming's key, `quantize.embedding.weight`."""
-
-    def __init__(self, codes: int, width: int):
-        super().__init__()
-        self.embedding = nn.Embedding(codes, width)
-
-    @property
-    def codes(self) -> Tensor:
-        """The codes (K, D)."""
-        return self.embedding.weight
-
-    def latent(self, features: Tensor) -> Tensor:
-        """Return encoder features (B, D, h, w) unchanged: they are already in the space of the codes."""
-        return features
-
-
-class _GumbelCodebook(nn.Module):
-    """Holds the codes under the keys of taming's GumbelVQ: `quantize.embed`, and `quantize.proj` for their logits."""
-
-    def __init__(self, codes: int, width: int):
-        super().__init__()
-        self.proj = nn.Conv2d(width, codes, 1)
-        self.embed = nn.Embedding(codes, width)
-
-    @property
-    def codes(self) -> Tensor:
-        """The codes (K, D)."""
-        return self.embed.weight
-
-    def latent(self, features: Tensor) -> Tensor:
-        """Map encoder features (B, D, h, w) to the likeliest codes, (B, D, h, w).
-
-        taming samples a code instead, even outside training.
-        """
-        codes: Tensor = self.embed(self.proj(features).argmax(1))
-        return codes.permute(0, 3, 1, 2)
-
-
-_QUANTIZERS: dict[str, type[_Codebook] | type[_GumbelCodebook]] = {"nearest": _Codebook, "gumbel": _GumbelCodebook}
-_ATTENTION = ("vanilla", "none")
+_CODERS: dict[str, Callable[[dict[str, Any]], tuple[Any, Any]]] = {
+    "taming": coders_of_taming,
+    "maskgit": lambda shape: (MaskGITEncoder(shape), MaskGITDecoder(shape)),
+}
+"""By architecture of a VQGAN: returns encoder and decoder of a `ddconfig`."""
 
 
 class VQGANNetwork(nn.Module):
     """taming's VQModel or GumbelVQ without its losses: encoder, codebook, decoder.
 
     config: `embed_dim`, `n_embed` and `ddconfig` as in taming's and latent-diffusion's YAML files, where `attn_type`
-    "none" removes the attention in the middle; `quantizer`: "nearest", the default, or "gumbel"; `space_to_depth`,
-    by default 1. Raises ClipgenError for any other architecture.
+    "none" removes the attention in the middle; `quantizer`: a key of QUANTIZERS, by default "nearest"; `architecture`:
+    "taming", the default, or "maskgit", of pixels in [0, 1] and without 1 x 1 convolutions around the codes;
+    `space_to_depth`, by default 1. Raises ClipgenError for what it cannot be.
     """
 
     def __init__(self, config: dict[str, Any]):
         super().__init__()
         shape, self.block = config["ddconfig"], config.get("space_to_depth", 1)
-        width, attention = config["embed_dim"], shape.get("attn_type", "vanilla")
-        if attention not in _ATTENTION:
-            raise ClipgenError(f"attn_type of a VQGAN must be one of {', '.join(_ATTENTION)}, got {attention!r}")
+        width, architecture = config["embed_dim"], config.get("architecture", "taming")
         if not shape["in_channels"] == shape["out_ch"] == 3 * self.block**2:
             raise ClipgenError(f"a VQGAN must have {3 * self.block**2} channels of pixels, got {shape['in_channels']}")
-        self.encoder = taming.Encoder(**shape)
-        self.decoder = taming.Decoder(**shape)
-        if attention == "none":  # an option of latent-diffusion, which taming ignores
-            self.encoder.mid.attn_1 = self.decoder.mid.attn_1 = nn.Identity()
-        self.quantize = _QUANTIZERS[config.get("quantizer", "nearest")](config["n_embed"], width)
-        self.quant_conv = nn.Conv2d(shape["z_channels"], width, 1)
-        self.post_quant_conv = nn.Conv2d(width, shape["z_channels"], 1)
+        self.encoder, self.decoder = _CODERS[architecture](shape)
+        self.quantize = QUANTIZERS[config.get("quantizer", "nearest")](config["n_embed"], width)
+        self._signed = architecture == "taming"
+        self.quant_conv = nn.Conv2d(shape["z_channels"], width, 1) if self._signed else nn.Identity()
+        self.post_quant_conv = nn.Conv2d(width, shape["z_channels"], 1) if self._signed else nn.Identity()
         self.stride = self.block * 2 ** (len(shape["ch_mult"]) - 1)
 
     @property
@@ -118,8 +67,13 @@ class VQGANNetwork(nn.Module):
         return decoder
 
     def encode(self, images: Tensor) -> Tensor:
-        """Encode images (B, 3, H, W) in [0, 1] as latents (B, D, h, w), quantised only by a Gumbel codebook."""
-        return self.quantize.latent(self.quant_conv(self.encoder(pixel_unshuffle(images * 2 - 1, self.block))))
+        """Encode images (B, 3, H, W) in [0, 1] as latents (B, D, h, w) in the space of the codes, see `quantizers`."""
+        pixels = images * 2 - 1 if self._signed else images
+        return self.quantize.latent(self.quant_conv(self.encoder(pixel_unshuffle(pixels, self.block))))
+
+    def projection(self) -> Callable[[Tensor], Tensor]:
+        """Return what brings latents (B, D, h, w) back among the codes that the network has now."""
+        return self.quantize.projection()
 
     def nearest(self, latent: Tensor) -> Tensor:
         """Return the index (B, h, w) of the code nearest, in Euclidean distance, to each cell of (B, D, h, w)."""
@@ -141,7 +95,7 @@ class VQGANNetwork(nn.Module):
     def decode(self, codes: Tensor) -> Tensor:
         """Decode code vectors (B, D, h, w) to images (B, 3, H, W), about [0, 1] but not clamped."""
         drawn = pixel_shuffle(self.decoder(self.post_quant_conv(codes)), self.block)
-        return (drawn + 1) / 2
+        return (drawn + 1) / 2 if self._signed else drawn
 
     @property
     def code_count(self) -> int:
@@ -212,14 +166,18 @@ class DVAENetwork(nn.Module):
         return self.decode(vectors).clamp(0, 1)
 
 
-Network = VQGANNetwork | DVAENetwork
-NETWORKS: dict[str, type[VQGANNetwork] | type[DVAENetwork]] = {"vqgan": VQGANNetwork, "dvae": DVAENetwork}
+Network = VQGANNetwork | DVAENetwork | KLNetwork | TinyNetwork
+NETWORKS: dict[str, Callable[[dict[str, Any]], Network]] = {
+    "vqgan": VQGANNetwork,
+    "dvae": DVAENetwork,
+    "kl": kl_network,
+}
 
 
 def build_network(checkpoint: weights.Checkpoint) -> Network:
     """Build the network of a checkpoint, with its weights. Raises UsageError if it is not a generator's."""
     if checkpoint.kind not in NETWORKS:
-        raise UsageError(f"a checkpoint of kind '{checkpoint.kind}' is not a generator; {' and '.join(NETWORKS)} are")
+        raise UsageError(f"a checkpoint of kind '{checkpoint.kind}' is not a generator; {', '.join(NETWORKS)} are")
     network = NETWORKS[checkpoint.kind](checkpoint.config)
     network.load_state_dict(checkpoint.tensors)
     return network

@@ -3,7 +3,7 @@
 Direct Ascent Synthesis (Fort and Whitaker, 2025, arXiv 2502.07753) does this with pixels; here it is done with latents.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -49,7 +49,7 @@ class Pyramid:
         self.levels[0].copy_(value)
 
     @torch.no_grad()
-    def clamp_(self, low: Tensor, high: Tensor) -> None:
-        """Clamp the sum to [low, high], which broadcast to (B, D, h, w)."""
+    def project_(self, projection: Callable[[Tensor], Tensor]) -> None:
+        """Replace the sum (B, D, h, w) by its projection, of the same shape."""
         value = self.value()
-        self.levels[0].add_(value.clamp(low, high) - value)
+        self.levels[0].add_(projection(value) - value)

@@ -5,12 +5,22 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor
 
 
-@runtime_checkable
-class Tokenizer(Protocol):
-    """A network whose latents are codes: an autoencoder with a codebook."""
+class Autoencoder(Protocol):
+    """A network that turns images into latents and back."""
 
     stride: int
-    """Side of a cell, which has one code, in pixels."""
+    """Side of a cell of its latents in pixels."""
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Encode images (B, 3, H, W) in [0, 1], of sides that the stride divides, as latents (B, ..., h, w)."""
+
+    def decode(self, latent: Tensor, /) -> Tensor:
+        """Decode latents, or codes, to images (B, 3, H, W), about [0, 1] but not clamped."""
+
+
+@runtime_checkable
+class Tokenizer(Autoencoder, Protocol):
+    """A network whose latents are codes: an autoencoder with a codebook, one code for each cell."""
 
     @property
     def code_count(self) -> int:

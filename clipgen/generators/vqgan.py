@@ -26,7 +26,7 @@ class VQGANGenerator:
     """Latents (B, D, h, w) in the space of the codebook.
 
     The gradient passes straight through the quantisation, so a latent moves freely until another code is nearer;
-    `project_` keeps it inside the bounding box of the codebook.
+    `project_` keeps it among the codes: in their bounding box, or on their sphere.
 
     settings: their `levels` is the number of resolutions that the latent is a sum of, see `Pyramid`.
     """
@@ -35,7 +35,7 @@ class VQGANGenerator:
         self, network: "VQGANNetwork", batch: int, size: tuple[int, int], settings: "GeneratorSettings"
     ) -> None:
         self._network, self._settings, codebook = network, settings, network.codebook
-        self._low, self._high = (bound(0)[None, :, None, None] for bound in (codebook.amin, codebook.amax))
+        self._projection = network.projection()
         shape = (batch, codebook.shape[1], size[1] // network.stride, size[0] // network.stride)
         self._latent = Pyramid(shape, codebook.device, settings.levels)
         self._start = self._latent.value().detach()
@@ -84,7 +84,7 @@ class VQGANGenerator:
         return clamp_with_grad(picture_by_picture(self._network.decode, codes))
 
     def project_(self) -> None:
-        self._latent.clamp_(self._low, self._high)
+        self._latent.project_(self._projection)
 
     def distance_to_start(self) -> Tensor:
         return mean_of_each((self._latent.value() - self._start).square())

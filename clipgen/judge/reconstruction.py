@@ -13,7 +13,7 @@ from kornia.metrics import psnr, ssim
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from clipgen.generators.tokens import Tokenizer
+from clipgen.generators.tokens import Autoencoder, Tokenizer
 from clipgen.judge.lpips import LPIPS, SMALLEST
 from clipgen.util.images import as_tensor, to_pil
 
@@ -50,24 +50,30 @@ class Reconstruction:
 
     original: Image.Image
     rebuilt: Image.Image
-    codes: Codes
-    """(h, w)."""
+    codes: Codes | None
+    """(h, w); None of an autoencoder without any."""
     psnr: float
     """In dB; infinite if the two are equal."""
     ssim: float
     lpips: float | None
     """None without its weights, or for a picture that is too small."""
-    usage: Usage
+    usage: Usage | None
 
 
 @torch.no_grad()
 def reconstruct(
-    original: Image.Image, network: Tokenizer, device: torch.device, lpips: LPIPS | None = None
+    original: Image.Image, network: Autoencoder, device: torch.device, lpips: LPIPS | None = None
 ) -> Reconstruction:
     """Encode and decode an RGB image, of sides that the network's stride divides, and compare the two in 8 bits."""
-    codes = network.codes_of(as_tensor(original).to(device))
-    rebuilt = to_pil(network.images_of(codes)[0])
-    grid = codes[0].cpu().numpy().astype(np.int32)
+    pixels = as_tensor(original).to(device)
+    grid, usage = None, None
+    if isinstance(network, Tokenizer):
+        codes = network.codes_of(pixels)
+        rebuilt = to_pil(network.images_of(codes)[0])
+        grid = codes[0].cpu().numpy().astype(np.int32)
+        usage = Usage.of([grid], network.code_count)
+    else:
+        rebuilt = to_pil(network.decode(network.encode(pixels)).clamp(0, 1)[0])
     before, after = as_tensor(original), as_tensor(rebuilt)
     return Reconstruction(
         original,
@@ -76,7 +82,7 @@ def reconstruct(
         float(psnr(after, before, 1.0)),
         similarity(before, after),
         float(lpips(before, after)) if lpips and min(original.size) >= SMALLEST else None,
-        Usage.of([grid], network.code_count),
+        usage,
     )
 
 

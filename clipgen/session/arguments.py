@@ -32,7 +32,7 @@ class Settings(TypedDict, total=False):
     """What can be set of a picture; what is left out, or None, gets the default of the preset."""
 
     backend: str | None
-    """The image generator: "vqgan", "dvae" or "pixels"."""
+    """The image generator: "vqgan", "dvae", "kl" or "pixels"."""
     preset: str
     """The models and their settings: "auto", "starter", "photo", "draft", "standard" or "best"."""
     size: tuple[int, int] | str | int | None

@@ -35,8 +35,8 @@ class Made:
 class Reconstructions:
     """Collects what models made of pictures, and writes their files.
 
-    counts: how many codes each model has. tokens, alone: whether to write the tokens of each picture, and each
-    reconstruction.
+    counts: how many codes each model has, 0 for none. tokens, alone: whether to write the tokens of each picture, and
+    each reconstruction.
     """
 
     def __init__(self, folder: Path, stem: str, counts: Mapping[str, int], *, tokens: bool, alone: bool) -> None:
@@ -76,30 +76,34 @@ class Reconstructions:
     def _mean_row(self, model: str, count: int) -> dict[str, Any]:
         rows = [row for row in self.rows if row["model"] == model]
         means = {name: _mean([row[name] for row in rows]) for name in MEASURES}
-        together = asdict(Usage.of(self._codes[model], count))
-        return {"model": model, "codebook": count, "pictures": len(rows), **means, "together": together}
+        together = asdict(Usage.of(self._codes[model], count)) if count else None
+        return {"model": model, "codebook": count or None, "pictures": len(rows), **means, "together": together}
 
     def _row(self, one: Made) -> dict[str, Any]:
         found = one.found
-        self._codes[one.model].append(found.codes)
+        usage: dict[str, Any] = dict.fromkeys(("codes", "share", "perplexity"))
+        cells = None
+        if found.codes is not None and found.usage is not None:
+            self._codes[one.model].append(found.codes)
+            usage, cells = asdict(found.usage), [found.codes.shape[1], found.codes.shape[0]]
         psnr = found.psnr if math.isfinite(found.psnr) else None  # JSON has no infinity
-        numbers = {"psnr": psnr, "ssim": found.ssim, "lpips": found.lpips, **asdict(found.usage)}
-        sizes = {"size": list(found.original.size), "tokens": [found.codes.shape[1], found.codes.shape[0]]}
+        numbers = {"psnr": psnr, "ssim": found.ssim, "lpips": found.lpips, **usage}
+        sizes = {"size": list(found.original.size), "tokens": cells}
         return {"path": str(one.path), "model": one.model, **sizes, **numbers, "files": self._written(one)}
 
     def _written(self, one: Made) -> list[str]:
         """Write the tokens and the reconstruction of a picture, as far as they are wanted; returns the paths."""
         codes, found = one.found.codes, one.found
         drawn: dict[str, Image] = {}
-        if self._tokens:
+        if self._tokens and codes is not None:
             drawn["-tokens.png"] = token_picture(codes, found.original.width // codes.shape[1])
         if self._alone:
             drawn[".png"] = found.rebuilt
-        suffixes = [*([".npy"] if self._tokens else []), *drawn]
+        suffixes = [*([".npy"] if self._tokens and codes is not None else []), *drawn]
         if not suffixes:
             return []
         with reserved(self._folder, f"{one.path.stem}-{one.model.replace('/', '-')}", suffixes) as paths:
-            if self._tokens:
+            if self._tokens and codes is not None:
                 TokenGrid.of(codes, "the tokens").save(paths[".npy"])
             for suffix, picture in drawn.items():
                 with replacing(paths[suffix]) as partial:
@@ -115,4 +119,5 @@ def _mean(values: Sequence[float | None]) -> dict[str, float] | None:
 
 def _caption(row: Mapping[str, Any]) -> str:
     psnr = "equal" if row["psnr"] is None else f"{row['psnr']:.1f} dB"
-    return f"{psnr}, SSIM {row['ssim']:.3f}, {row['codes']} codes"
+    codes = "" if row["codes"] is None else f", {row['codes']} codes"
+    return f"{psnr}, SSIM {row['ssim']:.3f}{codes}"

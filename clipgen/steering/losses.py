@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -124,6 +125,8 @@ def make_loss(row: LossSettings, targets: Targets, images: Tensor | None) -> Los
         return LOSSES[row.name](targets, images)
     if row.name == "anchor":
         return LOSSES["init"](targets, images)  # the run moves the start that this measures from
+    if row.name == "norm":
+        return _excess_of_norm
     if row.name == "init-pixels":
         return _distance_of_pixels(images)
     if row.name == "init-embedding":
@@ -153,6 +156,20 @@ def _own_loss(row: LossSettings) -> Loss:
         return value
 
     return checked
+
+
+@runtime_checkable
+class HasNorm(Protocol):
+    """A generator whose latents have a usual length."""
+
+    def norm_excess(self) -> Tensor:
+        """Return by how much each latent (B,) is longer."""
+
+
+def _excess_of_norm(moment: Moment) -> Tensor:
+    if not isinstance(moment.generator, HasNorm):
+        raise UsageError("the loss norm goes by latents that are about standard normal, as those of --backend kl are")
+    return moment.generator.norm_excess()[moment.rows]
 
 
 def _distance_of_embeddings(targets: Targets, images: Tensor | None) -> Loss:

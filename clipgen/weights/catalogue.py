@@ -8,17 +8,20 @@ from __future__ import annotations
 from clipgen.errors import unknown_value
 from clipgen.weights.autoencoders import DALL_E_PARTS, VQGANS
 from clipgen.weights.clips import OPENAI
+from clipgen.weights.continuous import CONTINUOUS
 from clipgen.weights.heads import HEADS
 from clipgen.weights.laion_clips import LAION, PREFERENCE
 from clipgen.weights.latent_diffusion import LATENT_DIFFUSION
 from clipgen.weights.modern_clips import MODERN
 from clipgen.weights.packaged import PACKAGED, comes_with_package
 from clipgen.weights.records import Record
+from clipgen.weights.tokenizers import TOKENIZERS
 
 CLIPS = (*OPENAI, *LAION, PREFERENCE, *MODERN)
+AUTOENCODERS = (*VQGANS, *TOKENIZERS, *LATENT_DIFFUSION, *DALL_E_PARTS, *CONTINUOUS)
 
 RECORDS: dict[str, Record] = {
-    record.name: record for record in (*VQGANS, *LATENT_DIFFUSION, *DALL_E_PARTS, *CLIPS, *HEADS)
+    record.name: record for record in (*AUTOENCODERS, *CLIPS, *HEADS)
 }
 """Every file that can be downloaded, by name."""
 

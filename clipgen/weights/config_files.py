@@ -26,20 +26,23 @@ QUANTIZERS = {
     "VQNoDiscModel": "nearest",
     "EMAVQ": "nearest",
     "GumbelVQ": "gumbel",
+    "IBQ": "dot",
 }
-"""The last part of a YAML file's `target`, which is looked up here and never imported -> `quantizer` of the config."""
+"""The last part of a YAML file's `target` or `class_path`, which is looked up here and never imported -> `quantizer` of
+the config."""
 WITHOUT = "leave it out, and the shapes of the tensors tell the config"
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read the config of a VQGAN from a YAML file of taming-transformers or latent diffusion, as plain data.
+    """Read the config of a VQGAN from a YAML file of taming-transformers, latent diffusion or IBQ, as plain data.
 
     Raises UsageError for anything else, aliases, interpolations and large files included.
     """
     try:
         model = load_yaml(_read_text(path, "--vqgan-config"))["model"]
-        model = model["params"].get("first_stage_config", model)
-        target, params = str(model["target"]).split(".")[-1], model["params"]
+        model = model.get("params", {}).get("first_stage_config", model)
+        named = ("class_path", "init_args") if "class_path" in model else ("target", "params")
+        target, params = str(model[named[0]]).split(".")[-1], model[named[1]]
         shape = {name: _plain(name, value) for name, value in params["ddconfig"].items()}
         config = {name: _plain(name, params[name]) for name in ("embed_dim", "n_embed")} | {"ddconfig": shape}
     except yaml.YAMLError as error:
@@ -55,7 +58,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
             f"--vqgan-config {path} is of a {quoted(target)}; known are {', '.join(QUANTIZERS)}; {WITHOUT}"
         )
     _check_shape(shape, path)
-    return config | ({"quantizer": "gumbel"} if QUANTIZERS[target] == "gumbel" else {})
+    quantizer = QUANTIZERS[target]
+    return config | ({} if quantizer == "nearest" else {"quantizer": quantizer})
 
 
 def _check_shape(shape: dict[str, Any], path: Path) -> None:

@@ -30,6 +30,8 @@ COUNTS = ("layers", "num_res_blocks", "n_blk_per_group", "ch_mult", "space_to_de
 LAYERS = ("layers", "num_res_blocks", "n_blk_per_group")
 """Those of `COUNTS` that are numbers of layers: of the whole, or of each of the levels in `ch_mult`."""
 MAX_COUNT = 256
+HALVES = ("encoder.", "decoder.")
+"""Begins the names of what is saved apart."""
 ODD_TENSOR = re.compile("_rebuild_|_reconstruct")
 """In the class of what is a tensor in another form: sparse, quantised, of numpy."""
 PLAIN_PATHS = ("", "state_dict.", "model.")
@@ -47,7 +49,7 @@ class Network:
     """A network found in other programs' files, or what is nearest to one.
 
     place: its tensors, under the network's names. expected: the state dict of the network, without content.
-    files: with its parts, in the order of `Layout.parts`. left: the names of the files' other tensors.
+    files: with its halves, in the order of HALVES. left: the names of the files' other tensors.
     wrong: why it does not fit, "" if it does. faults: how many tensors do not.
     """
 
@@ -77,13 +79,15 @@ class Network:
         return Checkpoint(self.kind, self.config, tensors, {"converted_from": [_identity(path) for path in self.files]})
 
 
-def convert(files: Path | Sequence[Path], kind: str, config: dict[str, Any]) -> Checkpoint:
+def convert(files: Path | Sequence[Path], kind: str, config: dict[str, Any], *, averaged: bool = False) -> Checkpoint:
     """Read a network from another program's file, or from the files of its parts.
 
-    kind: a key of `LAYOUTS`. config: what the network is built from. The recipe of the result names the files with
-    their sizes and sha256. Raises ClipgenError if a file cannot be read, or does not match the config.
+    kind: a key of `LAYOUTS`. config: what the network is built from. averaged: take the EMA copy. The recipe of the
+    result names the files with their sizes and sha256. Raises ClipgenError if a file cannot be read, or does not match
+    the config.
     """
-    return find_network([files] if isinstance(files, Path) else files, kind, config).checkpoint()
+    paths = [files] if isinstance(files, Path) else files
+    return find_network(paths, kind, config, averaged=averaged).checkpoint()
 
 
 def find_network(
@@ -106,7 +110,7 @@ def find_network(
     known = _expected(kind, config, names, count) if isinstance(config, dict) else {}
     configured = config if callable(config) else check or (lambda _: config)
     layout = LAYOUTS[kind]
-    if layout.parts == ("",):
+    if layout.anchors and len(read) == 1:
         [(_, tensors)] = read
         anchors = (*layout.anchors, *sorted(known, key=len)[-1:])
         found = places(tensors, anchors, names) or [Place("", tensors, averaged=False)]
@@ -127,25 +131,20 @@ def find_network(
 def _joined(
     read: Sequence[tuple[Path, Tensors]], layout: Layout, *, averaged: bool
 ) -> tuple[Place, list[Path], Tensors]:
-    """Put the two parts of a dVAE together, from one file or two in any order; returns the files of the parts, too."""
+    """Put encoder and decoder together, from one file or two in any order; returns the files of these, too."""
     names = _named([path for path, _ in read])
-    halves: dict[str, list[tuple[Path, Place]]] = {part: [] for part in layout.parts}
+    halves: dict[str, list[tuple[Path, Place]]] = {part: [] for part in HALVES}
     for path, tensors in read:
-        for place in places(tensors, layout.anchors, path.name):
-            halves[layout.parts[_is_decoder(place)]].append((path, place))
+        for place in places(tensors, layout.halves, path.name):
+            halves[HALVES[layout.is_decoder(place.tensors)]].append((path, place))
     if lacking := [part.removesuffix(".") for part, some in halves.items() if not some]:
         raise ClipgenError(
             f"{names} has no {layout.called} in it: there is no {' and no '.join(lacking)}; it takes both"
         )
     chosen = {part: choose([place for _, place in some], names, averaged=averaged) for part, some in halves.items()}
-    files = [next(path for path, place in halves[part] if place is chosen[part]) for part in layout.parts]
+    files = [next(path for path, place in halves[part] if place is chosen[part]) for part in HALVES]
     whole = Tensors({part + name: value for part, place in chosen.items() for name, value in place.tensors.items()})
     return Place("", whole, averaged), list(dict.fromkeys(files)), whole
-
-
-def _is_decoder(place: Place) -> bool:
-    """Tell the halves of a dVAE apart: the encoder sees 7 x 7 pixels at once, the decoder single codes."""
-    return place.tensors["blocks.input.w"].shape[2:] == (1, 1)
 
 
 def _tried(

@@ -9,37 +9,52 @@ from torch import Tensor
 
 from clipgen.errors import UsageError
 from clipgen.util.text import one_line
+from clipgen.weights.autoencoder_layouts import LLAMAGEN, TAESD, as_continuous, as_taming, layout_of
 
 MAX_REASON = 120
 MAX_SHOWN, MAX_NAME = 3, 60
 """How many names of tensors are shown, and how many characters of each."""
+IBQ_BLOCKS = 4
+"""How many residual blocks each level of IBQ's networks has; all published VQGANs of taming-transformers have 2."""
+MASKGIT = "decoder.up.1.upsample_conv.weight"
+"""A tensor that, of all decoders, only MaskGIT's has."""
+SCALES = {4: (0.18215, 0.0), 16: (0.3611, 0.1159)}
+"""By channels of a KL autoencoder's latent: scale and shift of Stable Diffusion's and of FLUX.1's, which their files do
+not say. Another autoencoder with as many channels differs from these by little."""
 RESOLUTION = 256
 """The image size that a guessed config assumes; `attn_resolutions` follows from it, the network does not."""
 
 
 def guess_vqgan(state: Mapping[str, Tensor], file: str) -> dict[str, Any]:
-    """Return the config of the VQGAN, of taming-transformers or latent diffusion, with tensors of these shapes.
+    """Return the config of the VQGAN with tensors of these shapes, in any layout that `as_taming` knows.
 
     Raises UsageError, which names the file and says what is missing, if there is no such VQGAN.
     """
-    gumbel = "quantize.embed.weight" in state
+    named = as_taming(state)
+    gumbel = "quantize.embed.weight" in named
     try:
-        shape = _guess_shape(state)
-        codes, width = state["quantize.embed.weight" if gumbel else "quantize.embedding.weight"].shape
+        shape = _guess_shape(named)
+        codes, width = named["quantize.embed.weight" if gumbel else "quantize.embedding.weight"].shape
     except KeyError as error:
-        raise UsageError(f"{file} has no VQGAN in it: {_lacks(state, error)}{_instead(state)}") from error
+        raise UsageError(f"{file} has no VQGAN in it: {_lacks(named, error)}{_instead(named)}") from error
     except (ValueError, IndexError, ArithmeticError) as error:
         reason = one_line(repr(error), MAX_REASON)
         raise UsageError(f"{file} has no VQGAN in it: its tensors have other shapes ({reason})") from error
-    return {"embed_dim": width, "n_embed": codes, "ddconfig": shape} | ({"quantizer": "gumbel"} if gumbel else {})
+    quantizer = "gumbel" if gumbel else "cosine" if layout_of(state) == LLAMAGEN else _by_depth(shape)
+    guessed = {"quantizer": quantizer, "architecture": "maskgit" if MASKGIT in named else ""}
+    known = {name: value for name, value in guessed.items() if value}
+    return {"embed_dim": width, "n_embed": codes, "ddconfig": shape} | known
+
+
+def _by_depth(shape: Mapping[str, Any]) -> str:
+    """Tell IBQ's networks, which choose codes otherwise, from taming's, whose tensors have the same names."""
+    return "dot" if shape["num_res_blocks"] == IBQ_BLOCKS else ""
 
 
 def _instead(state: Mapping[str, Tensor]) -> str:
     """Say what sort of autoencoder a file has instead, if that is known."""
-    if _count(state, "encoder.down_blocks."):
-        return "; it is in the layout of diffusers, which is not read: use the original checkpoint"
     if state.keys().isdisjoint(("quantize.embed.weight", "quantize.embedding.weight")):
-        return "; an autoencoder without a codebook (KL) is no VQGAN"
+        return "; an autoencoder without a codebook (KL) is no VQGAN: give it with --backend kl --kl"
     return ""
 
 
@@ -74,6 +89,31 @@ def _guess_shape(state: Mapping[str, Tensor]) -> dict[str, Any]:
         | ({} if attended else {"attn_type": "none"})
         | ({"resamp_with_conv": False} if pooled else {})
     )
+
+
+def guess_kl(state: Mapping[str, Tensor], file: str) -> dict[str, Any]:
+    """Return the config of the continuous autoencoder with tensors of these shapes.
+
+    Raises UsageError, which names the file and says what is missing, if there is none.
+    """
+    named, none = as_continuous(state), f"{file} has no continuous autoencoder in it: "
+    if half := next((name for name in TAESD if name in named), ""):
+        found, other = ("encoder", "decoder") if half == TAESD[0] else ("decoder", "encoder")
+        raise UsageError(f"{none}it is a TAESD's {found} alone; give --kl twice, with the file of its {other}, too")
+    if "quantize.embedding.weight" in named or "quantize.embed.weight" in named:
+        raise UsageError(f"{none}it has a codebook, so that it is a VQGAN; give it with --vqgan")
+    try:
+        if f"encoder.{TAESD[0]}" in named:
+            pooled = {"pooled": True} if any(".pool." in name for name in named) else {}
+            return {"channels": named["encoder.14.weight"].shape[0], **pooled}
+        shape, pointwise = _guess_shape(named), named.get("post_quant_conv.weight")
+    except KeyError as error:
+        raise UsageError(f"{none}{_lacks(named, error)}") from error
+    except (ValueError, IndexError, ArithmeticError) as error:
+        raise UsageError(f"{none}its tensors have other shapes ({one_line(repr(error), MAX_REASON)})") from error
+    width = {} if pointwise is None else {"embed_dim": pointwise.shape[1]}
+    scale, shift = SCALES.get(shape["z_channels"], (1.0, 0.0))
+    return {"ddconfig": shape, **width, "scale": scale, "shift": shift}
 
 
 def guess_dvae(state: Mapping[str, Tensor], files: str) -> dict[str, Any]:

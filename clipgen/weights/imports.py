@@ -25,15 +25,23 @@ from clipgen.weights.clips import PREPROCESSING, other_preprocessing
 from clipgen.weights.config_files import HUB_CONFIG, read_hub_config, read_yaml
 from clipgen.weights.conversion import Configured, check_against_config, find_network
 from clipgen.weights.files import hub_file
-from clipgen.weights.guessing import guess_dvae, guess_vqgan
+from clipgen.weights.guessing import guess_dvae, guess_kl, guess_vqgan
 from clipgen.weights.loader import Note, store
 from clipgen.weights.registry import HUB_PREFIX, TIMM_PREFIX, is_ready, local_name, network_path, read_header
 from clipgen.weights.timm_models import CLASSES, classes_in, timm_config
 
 HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-FLAGS = {"clip": "--clip-weights", "classifier": "--perceptor-weights", "vqgan": "--vqgan", "dvae": "--dvae"}
-GUESSES: dict[str, Callable[[Mapping[str, Tensor], str], dict[str, Any]]] = {"vqgan": guess_vqgan}
-"""By kind of autoencoder that lies in one file: what tells its config from its tensors and the name of the file."""
+FLAGS = {
+    "clip": "--clip-weights",
+    "classifier": "--perceptor-weights",
+    **{kind: f"--{kind}" for kind in ("vqgan", "dvae", "kl")},
+}
+GUESSES: dict[str, Callable[[Mapping[str, Tensor], str], dict[str, Any]]] = {
+    "vqgan": guess_vqgan,
+    "dvae": guess_dvae,
+    "kl": guess_kl,
+}
+"""By kind of autoencoder: what tells its config from its tensors and the name of the file."""
 
 
 def _silent(_line: str) -> None:
@@ -56,15 +64,15 @@ def import_autoencoder(
     return _import([file], kind, how, ema=ema, note=note)
 
 
-def import_dvae(files: Sequence[Path], *, ema: bool = False, note: Note = _silent) -> str:
-    """Import the dVAE in DALL-E's two files, encoder and decoder in any order, or in one file, and return its name."""
+def import_halves(kind: str, files: Sequence[Path], *, ema: bool = False, note: Note = _silent) -> str:
+    """Import an autoencoder in two files, encoder and decoder in any order, or in one file, and return its name."""
     for file in files:
-        _check_file(file, "dvae")
+        _check_file(file, kind)
     if len(files) == 1 and read_header(files[0]):
-        return _import_own(files[0], "dvae", ema=ema)
+        return _import_own(files[0], kind, ema=ema)
     if len(files) > 2:
-        raise UsageError(f"--dvae takes two files, the encoder's and the decoder's, got {len(files)}")
-    return _import(files, "dvae", lambda state: guess_dvae(state, _names(files)), ema=ema, note=note)
+        raise UsageError(f"--{kind} takes two files, the encoder's and the decoder's, got {len(files)}")
+    return _import(files, kind, lambda state: GUESSES[kind](state, _names(files)), ema=ema, note=note)
 
 
 def import_clip(model: str | None, file: Path, *, ema: bool = False, note: Note = _silent) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from clipgen.weights.autoencoder_layouts import TAESD, as_continuous, as_taming
 from clipgen.weights.clip_layouts import OPENAI_MARKS, TRANSFORMERS_ANCHORS, as_open_clip
 from clipgen.weights.timm_models import LITE_MARK, as_timm
 
@@ -18,8 +19,10 @@ class Layout:
     """How the tensors of one kind of network are named in published files.
 
     called: what users call the kind.
-    anchors: names of tensors, one of which every network of the kind has; the longest name in the network is another.
-    parts: the prefixes that the names of the parts get in the network, where the parts are saved apart.
+    anchors: names of tensors, one of which every network of the kind has that lies in one file as a whole; the longest
+        name in the network is another. Empty if all are saved in halves.
+    halves: names of tensors, one of which each half has, where encoder and decoder are saved apart.
+    is_decoder: tells by the tensors of a half which one it is.
     left: the ends of names inside the network of what only its training needed.
     repeated: names beside the network of what only repeats its config; that it is left need not be said.
     renamed: takes the tensors and the network's state dict, and returns the tensors under that one's names.
@@ -27,19 +30,32 @@ class Layout:
 
     called: str
     anchors: tuple[str, ...]
-    parts: tuple[str, ...] = ("",)
+    halves: tuple[str, ...] = ()
+    is_decoder: Callable[[Mapping[str, Tensor]], bool] = lambda _tensors: False
     left: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
     renamed: Renaming | None = None
 
 
 LAYOUTS: dict[str, Layout] = {
-    # Codebooks that are averages of what was encoded keep sums and counts of it.
+    # Codebooks that are averages of what was encoded keep sums and counts of it, others which codes were used last.
     "vqgan": Layout(
-        "VQGAN", ("encoder.conv_in.weight", "decoder.conv_in.weight"), left=(".cluster_size", ".embed_avg")
+        "VQGAN",
+        ("encoder.conv_in.weight", "decoder.conv_in.weight"),
+        left=(".cluster_size", ".embed_avg", ".codebook_used"),
+        renamed=as_taming,
     ),
-    # dall_e saves two modules, each in a file.
-    "dvae": Layout("dVAE", ("blocks.input.w",), parts=("encoder.", "decoder.")),
+    # dall_e saves two modules, each in a file. Its encoder sees 7 x 7 pixels at once, its decoder single codes.
+    "dvae": Layout(
+        "dVAE", (), ("blocks.input.w",), is_decoder=lambda tensors: tensors["blocks.input.w"].shape[2:] == (1, 1)
+    ),
+    "kl": Layout(
+        "continuous autoencoder",
+        ("encoder.conv_in.weight", "decoder.conv_in.weight", f"encoder.layers.{TAESD[0]}"),
+        TAESD,
+        is_decoder=lambda tensors: TAESD[1] in tensors,
+        renamed=as_continuous,
+    ),
     "clip": Layout(
         "CLIP",
         ("logit_scale", "visual.conv1.weight", *TRANSFORMERS_ANCHORS),

@@ -49,7 +49,7 @@ def load(name: str, note: Note = lambda _line: None) -> Checkpoint:
     with ExitStack() as stack:
         records = sources(name, cache)
         files = [stack.enter_context(_verified_file(record, cache)) for record in records]
-        checkpoint = convert(files, records[0].kind, network_config(records[0]))
+        checkpoint = convert(files, records[0].kind, network_config(records[0]), averaged=records[0].averaged)
     checkpoint = replace(checkpoint, recipe=_as_downloaded(checkpoint.recipe, records, cache))
     try:
         store(name, checkpoint)

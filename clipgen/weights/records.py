@@ -21,7 +21,7 @@ class Record:
     """A file of pretrained weights.
 
     name: what users type, "vqgan/imagenet-f16-16384".
-    kind: of the network, "vqgan", "dvae", "clip" or "aesthetic".
+    kind: of the network, "vqgan", "dvae", "kl", "clip" or "aesthetic".
     file: its name in the cache.
     size: in bytes; None if it is not known exactly.
     sha256: of the whole file; None if none is published.
@@ -48,6 +48,8 @@ class Record:
     """The file with the weights inside, if the file is a zip archive."""
     hub: tuple[str, str] | None = None
     """Repository and file on the Hugging Face hub, whose local cache may have the file already."""
+    averaged: bool = False
+    """Whether the moving averages (EMA) of the weights are meant, of a file that holds both."""
     good_for: str = ""
     """What users would choose it for: one sentence."""
     unpinned: str = ""

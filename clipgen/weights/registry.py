@@ -44,16 +44,17 @@ TIMM_PREFIX = "timm:"
 """Begins the name of a classifier of timm's, "timm:resnet50", whose weights are in a user's own file."""
 MAX_HEADER = 10_000_000
 """Bytes of a safetensors header that are read; those of real networks are far shorter."""
-LOCAL = re.compile(r"(vqgan|dvae|clip|classifier)/local-[0-9a-f]{16}")
+LOCAL = re.compile(r"(vqgan|dvae|kl|clip|classifier)/local-[0-9a-f]{16}")
 """Matches the whole name of a network imported from a user's own file."""
 
 _CELLS: dict[str, Callable[[dict[str, Any]], int]] = {
     "vqgan": lambda config: 2 ** (len(config["ddconfig"]["ch_mult"]) - 1),
     "dvae": lambda _config: 8,
+    "kl": lambda config: 2 ** (len(config["ddconfig"]["ch_mult"]) - 1) if "ddconfig" in config else 8,
 }
 """By kind of network: the side of a latent cell, in the pixels that its config says it sees."""
 _CODES = {"vqgan": "n_embed", "dvae": "vocab_size"}
-"""By kind of network: the key of its config that says how many codes there are."""
+"""By kind of network: the key of its config that says how many codes there are; one without has no tokens."""
 
 
 @dataclass(frozen=True)

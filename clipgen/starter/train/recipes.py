@@ -21,7 +21,7 @@ from clipgen.starter.train.negatives import Latents, Parametrization, Pixels
 from clipgen.starter.train.picture_prior import CONFIG as PICTURE_PRIOR
 from clipgen.starter.train.picture_prior import PicturePriorTrainer, build_picture_prior
 from clipgen.starter.train.recipe import CLIP_SEED, LARGE_SEED, Bench, Recipe, guides_of
-from clipgen.starter.train.reconstruction import quality, reconstruct
+from clipgen.starter.train.reconstruction import Network, quality, reconstruct
 from clipgen.starter.train.reencoding import ReencodingTrainer
 from clipgen.starter.train.text_tower import TextTowerTrainer, image_vectors
 from clipgen.starter.train.vqgan import VQGANTrainer
@@ -171,7 +171,7 @@ def _reconstructions(kind: str, bench: Bench, share: float, count: int = 3000) -
     """Return what a trained autoencoder makes of drawn pictures, shrunk to 128 px and kept in a file."""
     path = bench.data / f"{kind.replace('/', '-')}-{count}.npy"
     if not path.exists():
-        network = build_network(bench.trained(kind)).eval().to(bench.device)
+        network = cast(Network, build_network(bench.trained(kind))).eval().to(bench.device)
         large = bench.drawn(RECIPES["vqgan"].pictures, 256, LARGE_SEED)[:count]
         bench.report(f"reconstructing {count} pictures with {kind}")
         with replacing(path) as partial:

@@ -10,10 +10,11 @@ from kornia.metrics import ssim
 from torch import Tensor
 from torch.nn.functional import interpolate, mse_loss, one_hot
 
-from clipgen.generators.networks import Network, VQGANNetwork
+from clipgen.generators.networks import DVAENetwork, VQGANNetwork
 from clipgen.starter.train.data import drawn_set
 from clipgen.starter.train.progress import Report, silent
 
+Network = VQGANNetwork | DVAENetwork
 FRESH_SEED = 98  # of a set of pictures that no recipe trains on
 
 
