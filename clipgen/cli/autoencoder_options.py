@@ -59,6 +59,15 @@ class AutoencoderOptions:
             panel=MODELS,
         ),
     ] = None
+    titok: Annotated[
+        list[str] | None,
+        Option(
+            "--titok",
+            "A TiTok: a name from `clipgen models list`, or your own file; repeat it for several.",
+            "NAME|FILE",
+            panel=MODELS,
+        ),
+    ] = None
     ema: Annotated[
         bool, Option("--ema", "Take the moving averages of the weights (EMA) from your own files.", panel=MODELS)
     ] = False
@@ -81,7 +90,9 @@ class AutoencoderOptions:
     def names(self) -> list[str]:
         """Return the names of the networks that are meant, each once. Raises UsageError."""
         self._check_backend()
-        found = [*self._vqgans(), *self._dvaes(), *(ready_autoencoders(self._kinds) if self.every else ())]
+        ready = ready_autoencoders(self._kinds) if self.every else ()
+        found = [*self._vqgans(), *self._dvaes(), *(self._imported("titok", titok=text) for text in self.titok or ())]
+        found += ready
         return list(dict.fromkeys(found)) or [usual_autoencoder(self.backend or DEFAULT_BACKEND)]
 
     @property
@@ -95,7 +106,7 @@ class AutoencoderOptions:
             raise unknown_value("--backend", self.backend, backends_with_tokens())
         if self.backend not in KINDS:
             raise no_tokens("--backend", self.backend)
-        for kind, given in (("vqgan", self.vqgan), ("dvae", self.dvae)):
+        for kind, given in (("vqgan", self.vqgan), ("dvae", self.dvae), ("titok", self.titok)):
             if given and kind != self.backend:
                 raise UsageError(f"--{kind} goes with --backend {kind}, not with {self.backend}")
 
@@ -126,11 +137,12 @@ def ready_autoencoders(kinds: tuple[str, ...] = KINDS) -> list[str]:
     found = []
     for kind in kinds:
         published = [name for name in registry.networks(kind) if not registry.missing([name])]
-        found += [f"starter/{kind}", *published, *(name for name in own if name.startswith(f"{kind}/"))]
+        starter = [name for name in (f"starter/{kind}",) if registry.is_ready(name)]
+        found += [*starter, *published, *(name for name in own if name.startswith(f"{kind}/"))]
     return found
 
 
 def usual_autoencoder(backend: str) -> str:
-    """Return the pretrained autoencoder of a backend if it is installed, else that of the starter set."""
-    pretrained = PRESETS[DRAFT].generators[backend].weights
-    return f"starter/{backend}" if registry.missing([pretrained]) else pretrained
+    """Return the pretrained autoencoder of a backend if it is installed or the starter set has none, else that."""
+    pretrained, starter = PRESETS[DRAFT].generators[backend].weights, f"starter/{backend}"
+    return starter if registry.is_ready(starter) and registry.missing([pretrained]) else pretrained

@@ -12,7 +12,7 @@ from clipgen.util.text import quoted
 from clipgen.weights.registry import HUB_PREFIX, TIMM_PREFIX, known_network, networks
 
 MODELS = "Models"
-IN_ONE_FILE = ("vqgan",)
+IN_ONE_FILE = ("vqgan", "titok")
 """The autoencoders whose option takes a name or a checkpoint in one file; the keys of `imports.GUESSES`."""
 AUTOENCODERS = (*IN_ONE_FILE, "dvae")
 """The backends whose network an option of the same name chooses."""
@@ -88,6 +88,16 @@ class ModelOptions:
             "--dvae",
             "Your own dVAE to use instead of the preset's, in one file, or in two: give the option twice.",
             "FILE",
+            panel=MODELS,
+        ),
+    ] = None
+    titok: Annotated[
+        str | None,
+        Option(
+            "--titok",
+            "The TiTok to use with --backend titok instead of the preset's: a name from `clipgen models list`, or your "
+            "own file.",
+            "NAME|FILE",
             panel=MODELS,
         ),
     ] = None

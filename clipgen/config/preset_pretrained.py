@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from clipgen.config.preset import BEST, DRAFT, INIT, NOISE, PIXELS, STANDARD, GeneratorDefaults, Guidance, Preset, Size
+from clipgen.config.sequences import SequenceSettings
 from clipgen.config.settings import BF16, GeneratorSettings, PerceptorSettings
 
 
 def _pretrained(
-    name: str, size: Size, steps: int, cutouts: int, clips: tuple[str, ...], memory: float, summary: str
+    name: str,
+    size: Size,
+    steps: int,
+    cutouts: int,
+    clips: tuple[str, ...],
+    memory: float,
+    summary: str,
+    titok: GeneratorSettings,
 ) -> Preset:
-    """Return a preset of OpenAI's CLIPs with the ImageNet VQGAN and DALL-E's dVAE.
+    """Return a preset of OpenAI's CLIPs with the ImageNet VQGAN, DALL-E's dVAE and a TiTok.
 
     The learning rates and the latent of a single resolution are those of VQGAN-CLIP (Crowson et al., 2022, arXiv
-    2204.08583) and of the notebooks that guided DALL-E's dVAE.
+    2204.08583), of the notebooks that guided DALL-E's dVAE, and of TokenOpt (Lao Beyer et al., 2025, arXiv 2506.08257).
     """
     classic = Guidance(
         {
@@ -20,6 +28,7 @@ def _pretrained(
                 GeneratorSettings("vqgan/imagenet-f16-16384", 16, levels=1), steps, 0.1, cutouts
             ),
             "dvae": GeneratorDefaults(GeneratorSettings("dvae/dall-e", 8, levels=1), steps, 0.1, cutouts),
+            "titok": GeneratorDefaults(titok, steps, 0.1, cutouts),
             "pixels": GeneratorDefaults(PIXELS, steps, 0.02, cutouts),
         }
     )
@@ -34,9 +43,20 @@ def _pretrained(
     )
 
 
+def _titok(name: str, tokens: int) -> GeneratorSettings:
+    return GeneratorSettings(f"titok/imagenet-{name}-{tokens}", 256, 1, sequence=(SequenceSettings(tokens),))
+
+
 PRETRAINED = (
     _pretrained(
-        DRAFT, (256, 256), 200, 16, ("vit-b-32",), 4, "pretrained models, small and quick, trained on real images"
+        DRAFT,
+        (256, 256),
+        200,
+        16,
+        ("vit-b-32",),
+        4,
+        "pretrained models, small and quick, trained on real images",
+        _titok("s", 128),
     ),
     _pretrained(
         STANDARD,
@@ -46,6 +66,7 @@ PRETRAINED = (
         ("vit-b-32", "vit-b-16"),
         15,
         "pretrained models, two CLIPs and four times the pixels: for a GPU",
+        _titok("l", 32),
     ),
     _pretrained(
         BEST,
@@ -55,5 +76,6 @@ PRETRAINED = (
         ("vit-b-32", "vit-b-16", "vit-l-14"),
         30,
         "pretrained models, three CLIPs and more steps: for a large GPU",
+        _titok("l", 32),
     ),
 )

@@ -167,7 +167,7 @@ class Run:
             done=done,
         )
         self._apply(self._batches, loop)
-        if self._edit:
+        if self._edit and not plan.generator.sequence:  # whose tokens are not about places
             self._edit.hold_(generator)
         return loop
 

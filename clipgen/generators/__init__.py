@@ -29,6 +29,9 @@ class GeneratorRow:
 GENERATORS: dict[str, GeneratorRow] = {
     "vqgan": GeneratorRow("clipgen.generators.vqgan", "VQGANGenerator", "VQGAN: continuous latents and a codebook"),
     "dvae": GeneratorRow("clipgen.generators.dvae", "DVAEGenerator", "DALL-E's dVAE: logits over a codebook"),
+    "titok": GeneratorRow(
+        "clipgen.generators.titok", "TiTokGenerator", "TiTok: a short sequence of tokens for 256x256 pixels"
+    ),
     "pixels": GeneratorRow(
         "clipgen.generators.pixels", "PixelGenerator", "pixels: no network at all", has_network=False
     ),

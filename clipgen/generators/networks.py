@@ -22,6 +22,7 @@ from torch.nn.functional import one_hot, pixel_shuffle, pixel_unshuffle, silu
 
 from clipgen import weights
 from clipgen.errors import ClipgenError, UsageError
+from clipgen.generators.titok_network import TiTokNetwork
 
 taming.print = lambda *_: None  # it prints its latent's shape; `redirect_stdout` would replace stdout for all threads
 _PUBLISHED = taming.nonlinearity
@@ -212,14 +213,18 @@ class DVAENetwork(nn.Module):
         return self.decode(vectors).clamp(0, 1)
 
 
-Network = VQGANNetwork | DVAENetwork
-NETWORKS: dict[str, type[VQGANNetwork] | type[DVAENetwork]] = {"vqgan": VQGANNetwork, "dvae": DVAENetwork}
+Network = VQGANNetwork | DVAENetwork | TiTokNetwork
+NETWORKS: dict[str, type[VQGANNetwork] | type[DVAENetwork] | type[TiTokNetwork]] = {
+    "vqgan": VQGANNetwork,
+    "dvae": DVAENetwork,
+    "titok": TiTokNetwork,
+}
 
 
 def build_network(checkpoint: weights.Checkpoint) -> Network:
     """Build the network of a checkpoint, with its weights. Raises UsageError if it is not a generator's."""
     if checkpoint.kind not in NETWORKS:
-        raise UsageError(f"a checkpoint of kind '{checkpoint.kind}' is not a generator; {' and '.join(NETWORKS)} are")
+        raise UsageError(f"a checkpoint of kind '{checkpoint.kind}' is not a generator; {', '.join(NETWORKS)} are")
     network = NETWORKS[checkpoint.kind](checkpoint.config)
     network.load_state_dict(checkpoint.tensors)
     return network

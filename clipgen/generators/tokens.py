@@ -10,7 +10,7 @@ class Tokenizer(Protocol):
     """A network whose latents are codes: an autoencoder with a codebook."""
 
     stride: int
-    """Side of a cell, which has one code, in pixels."""
+    """Side, in pixels, of a cell, which has one code, or of a picture whose codes are a sequence, (B, 1, n)."""
 
     @property
     def code_count(self) -> int:

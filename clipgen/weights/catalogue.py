@@ -9,10 +9,11 @@ from clipgen.errors import unknown_value
 from clipgen.weights.autoencoders import DALL_E_PARTS, VQGANS
 from clipgen.weights.clips import CLIPS
 from clipgen.weights.heads import HEADS
+from clipgen.weights.one_d_tokenizers import TITOKS
 from clipgen.weights.packaged import PACKAGED, comes_with_package
 from clipgen.weights.records import Record
 
-RECORDS: dict[str, Record] = {record.name: record for record in (*VQGANS, *DALL_E_PARTS, *CLIPS, *HEADS)}
+RECORDS: dict[str, Record] = {record.name: record for record in (*VQGANS, *DALL_E_PARTS, *TITOKS, *CLIPS, *HEADS)}
 """Every file that can be downloaded, by name."""
 
 IN_PARTS: dict[str, tuple[str, ...]] = {"dvae/dall-e": ("dvae/dall-e-encoder", "dvae/dall-e-decoder")}

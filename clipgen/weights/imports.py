@@ -24,14 +24,21 @@ from clipgen.weights.clip_names import named_config
 from clipgen.weights.clips import PREPROCESSING, other_preprocessing
 from clipgen.weights.config_files import HUB_CONFIG, read_hub_config, read_yaml
 from clipgen.weights.conversion import Configured, check_against_config, find_network
-from clipgen.weights.guessing import guess_dvae, guess_vqgan
+from clipgen.weights.guessing import guess_dvae, guess_titok, guess_vqgan
 from clipgen.weights.loader import Note, store
 from clipgen.weights.registry import HUB_PREFIX, TIMM_PREFIX, hub_file, is_ready, local_name, network_path, read_header
 from clipgen.weights.timm_models import CLASSES, classes_in, timm_config
 
 HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-FLAGS = {"clip": "--clip-weights", "classifier": "--perceptor-weights", "vqgan": "--vqgan", "dvae": "--dvae"}
-GUESSES: dict[str, Callable[[Mapping[str, Tensor], str], dict[str, Any]]] = {"vqgan": guess_vqgan}
+FLAGS = {
+    "clip": "--clip-weights",
+    "classifier": "--perceptor-weights",
+    **{kind: f"--{kind}" for kind in ("vqgan", "dvae", "titok")},
+}
+GUESSES: dict[str, Callable[[Mapping[str, Tensor], str], dict[str, Any]]] = {
+    "vqgan": guess_vqgan,
+    "titok": guess_titok,
+}
 """By kind of autoencoder that lies in one file: what tells its config from its tensors and the name of the file."""
 
 

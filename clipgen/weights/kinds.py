@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 KINDS: dict[str, str] = {
     "vqgan": "clipgen.generators.networks:VQGANNetwork",
     "dvae": "clipgen.generators.networks:DVAENetwork",
+    "titok": "clipgen.generators.titok_network:TiTokNetwork",
     "clip": "clipgen.perceptors.clip:clip_network",
     "aesthetic": "clipgen.perceptors.aesthetic:aesthetic_network",
     "classifier": "clipgen.perceptors.timm_classifier:classifier_network",

@@ -40,6 +40,7 @@ LAYOUTS: dict[str, Layout] = {
     ),
     # dall_e saves two modules, each in a file.
     "dvae": Layout("dVAE", ("blocks.input.w",), parts=("encoder.", "decoder.")),
+    "titok": Layout("TiTok", ("latent_tokens",)),
     "clip": Layout(
         "CLIP",
         ("logit_scale", "visual.conv1.weight", *TRANSFORMERS_ANCHORS),
