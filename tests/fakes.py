@@ -16,6 +16,7 @@ from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
+from clipgen.config.sequences import SequenceSettings
 from clipgen.config.settings import PerceptorSettings
 from clipgen.core.contracts import Loss, Outcome, Step
 from clipgen.core.loop import CutoutPlan, Guide, Loop
@@ -30,6 +31,7 @@ from clipgen.steering.losses import make_loss
 from clipgen.util.images import as_tensor, resized
 
 STRIDE = 8
+TITOK_SIDE = 32
 Cli = Callable[..., Any]
 """Types a command; returns what typer.testing does."""
 LEVELS = torch.tensor([0.0, 0.25, 0.4, 0.5, 0.6, 0.75, 1.0])
@@ -98,6 +100,44 @@ class FakeDVAE(nn.Module):
 
     def images_of(self, codes: Tensor) -> Tensor:
         return self.decode(torch.nn.functional.one_hot(codes, self.vocab_size).movedim(-1, 1).float())
+
+
+class FakeTiTok(nn.Module):
+    """Its tokens are the cells of the fake VQGAN in a row."""
+
+    stride = side = TITOK_SIDE
+    tokens = (TITOK_SIDE // STRIDE) ** 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vqgan = FakeVQGAN()
+
+    @property
+    def codebook(self) -> Tensor:
+        return self.vqgan.codebook
+
+    def encode(self, images: Tensor) -> Tensor:
+        return self.vqgan.encode(images).flatten(2)[:, :, None]
+
+    def lookup(self, indices: Tensor) -> Tensor:
+        return self.vqgan.lookup(indices)
+
+    @property
+    def code_count(self) -> int:
+        return len(self.codebook)
+
+    def codes_of(self, images: Tensor) -> Tensor:
+        return self.vqgan.codes_of(images).flatten(1)[:, None]
+
+    def images_of(self, codes: Tensor) -> Tensor:
+        return self.decode(self.lookup(codes)).clamp(0, 1)
+
+    def straight_through(self, latent: Tensor) -> Tensor:
+        return self.vqgan.straight_through(latent)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        side = self.side // STRIDE
+        return self.vqgan.decode(codes.reshape(len(codes), -1, side, side))
 
 
 class FakePerceptor(nn.Module):
@@ -183,8 +223,16 @@ def guide(perceptor: nn.Module, **settings: float) -> Guide:
     return Guide(perceptor, PerceptorSettings("fake/perceptor", **settings))  # type: ignore[arg-type]
 
 
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "vqgan": FakeVQGAN,
+    "dvae": FakeDVAE,
+    "titok": FakeTiTok,
+    "pixels": nn.Identity,
+}
+
+
 def fake_models(backend: str = "vqgan", perceptors: int = 1) -> Models:
-    network = {"vqgan": FakeVQGAN, "dvae": FakeDVAE, "pixels": nn.Identity}[backend]()
+    network = NETWORKS[backend]()
     return Models(network, tuple(guide(FakePerceptor()) for _ in range(perceptors)), torch.device("cpu"))
 
 
@@ -215,19 +263,61 @@ def fake_loop(plan: Plan, models: Models, *others: Plan) -> Loop:
     )
 
 
+FAKE_SEQUENCE = (SequenceSettings(FakeTiTok.tokens),)
+
+
 def install(put: Callable[[Any, str, Any], None] = setattr) -> None:
     """Have every session use the fakes in place of the models that a plan names."""
     put(session, "load_models", lambda plan, device, note=None: fake_models(plan.backend))
     put(run, "proposal_module", lambda kind: SimpleNamespace(propose=propose))
 
 
+def size_of(backend: str | None) -> tuple[int, int]:
+    return (TITOK_SIDE, TITOK_SIDE) if backend == "titok" else (48, 32)
+
+
 def job(prompt: str = "red", **settings: Any) -> Job:
-    return Job(parse_prompts(prompt), **{"size": (48, 32), "steps": 12, "cutouts": 6, "lr": 0.1, **settings})
+    usual = {"size": size_of(settings.get("backend")), "steps": 12, "cutouts": 6, "lr": 0.1}
+    return Job(parse_prompts(prompt), **{**usual, **settings})
 
 
 def plan(prompt: str = "red", **settings: Any) -> Plan:
-    """The plan of a job for the starter set, without its unCLIP."""
-    return replace(resolve(job(prompt, preset="starter", **settings))[0], unclip=())
+    """The plan of a job for the starter set, without its unCLIP; of a TiTok, which that has not, as of its VQGAN."""
+    backend = settings.get("backend")
+    usual = {"size": size_of(backend), **settings} | ({"backend": "vqgan"} if backend == "titok" else {})
+    made = replace(resolve(job(prompt, preset="starter", **usual))[0], unclip=())
+    if backend != "titok":
+        return made
+    generator = replace(made.generator, weights="titok/fake", stride=TITOK_SIDE, sequence=FAKE_SEQUENCE)
+    return replace(made, backend=backend, generator=generator)
+
+
+FAKE_SEQUENCE = (SequenceSettings(FakeTiTok.tokens),)
+
+
+def install(put: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Have every session use the fakes in place of the models that a plan names."""
+    put(session, "load_models", lambda plan, device, note=None: fake_models(plan.backend))
+    put(run, "proposal_module", lambda kind: SimpleNamespace(propose=propose))
+
+
+def size_of(backend: str | None) -> tuple[int, int]:
+    return (TITOK_SIDE, TITOK_SIDE) if backend == "titok" else (48, 32)
+
+
+def job(prompt: str = "red", **settings: Any) -> Job:
+    usual = {"size": size_of(settings.get("backend")), "steps": 12, "cutouts": 6, "lr": 0.1}
+    return Job(parse_prompts(prompt), **{**usual, **settings})
+
+
+def plan(prompt: str = "red", **settings: Any) -> Plan:
+    """The plan of a job for the starter set, without its unCLIP; of a TiTok for the preset that has one."""
+    if settings.get("backend") != "titok":
+        return replace(resolve(job(prompt, preset="starter", **settings))[0], unclip=())
+    size = settings.get("size", size_of("titok"))
+    made = resolve(job(prompt, **{"preset": "draft", **settings, "size": None}))[0]
+    generator = replace(made.generator, stride=TITOK_SIDE, sequence=FAKE_SEQUENCE)
+    return replace(made, generator=generator, size=size, augmentations=CutoutSettings(), models=())
 
 
 def with_generator(plan: Plan, **settings: Any) -> Plan:

@@ -21,8 +21,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from clipgen.config.presets import PRESETS
 from clipgen.core.contracts import Step
-from clipgen.generators import GENERATORS
 from clipgen.outputs import metadata
 from clipgen.outputs.png import PngSink
 from clipgen.session.checksum import BLANK, FIELD, seal
@@ -52,7 +52,7 @@ def digests(folder: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("backend", GENERATORS)
+@pytest.mark.parametrize("backend", PRESETS["starter"].generators)
 @pytest.mark.parametrize("index", [0, 5, 10])
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_goes_on_and_leaves_the_files_of_one_that_was_never_stopped(

@@ -144,7 +144,7 @@ def _move_(loop: Loop, motion: MotionSettings, *, placed: bool) -> None:
     """Continue at the encodings of the moved pictures; the optimiser keeps its moments.
 
     What the encoder does not find in a picture moves along: without it, colours would flicker with every move.
-    placed: whether the cells of a latent have places; what the encoder does not find is lost otherwise.
+    placed: whether the cells of a latent have places, which move.
     """
     settle_(loop)
     encoder = encoder_of(loop.generator)
@@ -152,7 +152,7 @@ def _move_(loop: Loop, motion: MotionSettings, *, placed: bool) -> None:
         images = loop.generator.decode()
         rest = encoder.reencode_(images)
         cell = images.shape[3] / rest.shape[3]
-        encoder.reencode_(moved(images, motion).clamp(0, 1), moved(rest, motion, cell) if placed else 0.0)
+        encoder.reencode_(moved(images, motion).clamp(0, 1), moved(rest, motion, cell) if placed else rest)
 
 
 def settle_(loop: Loop) -> None:
