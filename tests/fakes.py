@@ -17,7 +17,7 @@ from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
 from clipgen.config.sequences import SequenceSettings
-from clipgen.config.settings import PerceptorSettings
+from clipgen.config.settings import GeneratorSettings, PerceptorSettings
 from clipgen.core.contracts import Loss, Outcome, Step
 from clipgen.core.loop import CutoutPlan, Guide, Loop
 from clipgen.core.losses import Objective, encode_targets
@@ -288,36 +288,9 @@ def plan(prompt: str = "red", **settings: Any) -> Plan:
     made = replace(resolve(job(prompt, preset="starter", **usual))[0], unclip=())
     if backend != "titok":
         return made
-    generator = replace(made.generator, weights="titok/fake", stride=TITOK_SIDE, sequence=FAKE_SEQUENCE)
-    return replace(made, backend=backend, generator=generator)
-
-
-FAKE_SEQUENCE = (SequenceSettings(FakeTiTok.tokens),)
-
-
-def install(put: Callable[[Any, str, Any], None] = setattr) -> None:
-    """Have every session use the fakes in place of the models that a plan names."""
-    put(session, "load_models", lambda plan, device, note=None: fake_models(plan.backend))
-    put(run, "proposal_module", lambda kind: SimpleNamespace(propose=propose))
-
-
-def size_of(backend: str | None) -> tuple[int, int]:
-    return (TITOK_SIDE, TITOK_SIDE) if backend == "titok" else (48, 32)
-
-
-def job(prompt: str = "red", **settings: Any) -> Job:
-    usual = {"size": size_of(settings.get("backend")), "steps": 12, "cutouts": 6, "lr": 0.1}
-    return Job(parse_prompts(prompt), **{**usual, **settings})
-
-
-def plan(prompt: str = "red", **settings: Any) -> Plan:
-    """The plan of a job for the starter set, without its unCLIP; of a TiTok for the preset that has one."""
-    if settings.get("backend") != "titok":
-        return replace(resolve(job(prompt, preset="starter", **settings))[0], unclip=())
-    size = settings.get("size", size_of("titok"))
-    made = resolve(job(prompt, **{"preset": "draft", **settings, "size": None}))[0]
-    generator = replace(made.generator, stride=TITOK_SIDE, sequence=FAKE_SEQUENCE)
-    return replace(made, generator=generator, size=size, augmentations=CutoutSettings(), models=())
+    return replace(
+        made, backend=backend, generator=GeneratorSettings("titok/fake", TITOK_SIDE, 1, sequence=FAKE_SEQUENCE)
+    )
 
 
 def with_generator(plan: Plan, **settings: Any) -> Plan:
