@@ -17,7 +17,8 @@ from clipgen.config.plan import Plan
 from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
-from clipgen.config.settings import PerceptorSettings
+from clipgen.config.sequences import SequenceSettings
+from clipgen.config.settings import GeneratorSettings, PerceptorSettings
 from clipgen.core.contracts import Loss, Outcome, Step
 from clipgen.core.loop import CutoutPlan, Guide, Loop
 from clipgen.core.losses import Objective, encode_targets
@@ -31,6 +32,7 @@ from clipgen.steering.losses import make_loss
 from clipgen.util.images import as_tensor, resized
 
 STRIDE = 8
+TITOK_SIDE = 32
 Cli = Callable[..., Any]
 """Types a command; returns what typer.testing does."""
 LEVELS = torch.tensor([0.0, 0.25, 0.4, 0.5, 0.6, 0.75, 1.0])
@@ -122,6 +124,44 @@ class FakeKL(nn.Module):
         return interpolate(latent / self.spread + 0.5, scale_factor=STRIDE)
 
 
+class FakeTiTok(nn.Module):
+    """Its tokens are the cells of the fake VQGAN in a row."""
+
+    stride = side = TITOK_SIDE
+    tokens = (TITOK_SIDE // STRIDE) ** 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vqgan = FakeVQGAN()
+
+    @property
+    def codebook(self) -> Tensor:
+        return self.vqgan.codebook
+
+    def encode(self, images: Tensor) -> Tensor:
+        return self.vqgan.encode(images).flatten(2)[:, :, None]
+
+    def lookup(self, indices: Tensor) -> Tensor:
+        return self.vqgan.lookup(indices)
+
+    @property
+    def code_count(self) -> int:
+        return len(self.codebook)
+
+    def codes_of(self, images: Tensor) -> Tensor:
+        return self.vqgan.codes_of(images).flatten(1)[:, None]
+
+    def images_of(self, codes: Tensor) -> Tensor:
+        return self.decode(self.lookup(codes)).clamp(0, 1)
+
+    def straight_through(self, latent: Tensor) -> Tensor:
+        return self.vqgan.straight_through(latent)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        side = self.side // STRIDE
+        return self.vqgan.decode(codes.reshape(len(codes), -1, side, side))
+
+
 class FakePerceptor(nn.Module):
     """Sees the mean colour of each quarter of a view; knows the words of COLOURS, and reads one of them."""
 
@@ -205,8 +245,17 @@ def guide(perceptor: nn.Module, **settings: float) -> Guide:
     return Guide(perceptor, PerceptorSettings("fake/perceptor", **settings))  # type: ignore[arg-type]
 
 
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "vqgan": FakeVQGAN,
+    "dvae": FakeDVAE,
+    "kl": FakeKL,
+    "titok": FakeTiTok,
+    "pixels": nn.Identity,
+}
+
+
 def fake_models(backend: str = "vqgan", perceptors: int = 1) -> Models:
-    network = {"vqgan": FakeVQGAN, "dvae": FakeDVAE, "kl": FakeKL, "pixels": nn.Identity}[backend]()
+    network = NETWORKS[backend]()
     return Models(network, tuple(guide(FakePerceptor()) for _ in range(perceptors)), torch.device("cpu"))
 
 
@@ -237,23 +286,35 @@ def fake_loop(plan: Plan, models: Models, *others: Plan) -> Loop:
     )
 
 
+FAKE_SEQUENCE = (SequenceSettings(FakeTiTok.tokens),)
+
+
 def install(put: Callable[[Any, str, Any], None] = setattr) -> None:
     """Have every session use the fakes in place of the models that a plan names."""
     put(session, "load_models", lambda plan, device, note=None: fake_models(plan.backend))
     put(run, "proposal_module", lambda kind: SimpleNamespace(propose=propose))
 
 
+def size_of(backend: str | None) -> tuple[int, int]:
+    return (TITOK_SIDE, TITOK_SIDE) if backend == "titok" else (48, 32)
+
+
 def job(prompt: str = "red", **settings: Any) -> Job:
-    return Job(parse_prompts(prompt), **{"size": (48, 32), "steps": 12, "cutouts": 6, "lr": 0.1, **settings})
+    usual = {"size": size_of(settings.get("backend")), "steps": 12, "cutouts": 6, "lr": 0.1}
+    return Job(parse_prompts(prompt), **{**usual, **settings})
 
 
 def plan(prompt: str = "red", **settings: Any) -> Plan:
     """The plan of a job for the starter set, without its unCLIP; of a backend that it lacks, with that of draft."""
-    starter = PRESETS["starter"]
-    if settings.get("backend", "vqgan") in starter.generators:
+    starter, backend = PRESETS["starter"], settings.get("backend", "vqgan")
+    if backend in starter.generators:
         return replace(resolve(job(prompt, preset="starter", **settings))[0], unclip=())
     made, _ = resolve(job(prompt, preset="draft", **settings))
-    return replace(made, preset="starter", perceptors=starter.perceptors, judges=starter.judges, precision="fp32")
+    made = replace(made, preset="starter", perceptors=starter.perceptors, judges=starter.judges, precision="fp32")
+    if backend != "titok":
+        return made
+    generator = GeneratorSettings("titok/fake", TITOK_SIDE, 1, sequence=FAKE_SEQUENCE)
+    return replace(made, size=size_of(backend), generator=generator)
 
 
 def with_generator(plan: Plan, **settings: Any) -> Plan:

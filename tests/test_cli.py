@@ -120,7 +120,7 @@ def test_init_gives_the_size(cli: Cli) -> None:
         (("",), "the prompt is empty"),
         (
             ("red", "--backend", "vqgann"),
-            "--backend must be one of dvae, kl, pixels, vqgan, got 'vqgann'; did you mean vqgan?",
+            "--backend must be one of dvae, kl, pixels, titok, vqgan, got 'vqgann'; did you mean vqgan?",
         ),
         (("red", "--preset", "startr"), "did you mean starter?"),
         (

@@ -1,12 +1,12 @@
-from collections.abc import Callable
-
 import pytest
 import torch
-from fakes import PALETTE, STRIDE, FakeDVAE, FakeKL, FakeVQGAN
+from fakes import FAKE_SEQUENCE, NETWORKS, PALETTE, STRIDE, TITOK_SIDE, FakeDVAE, FakeVQGAN
+from fakes import size_of as fitting
 from torch import Tensor, nn
 
 from clipgen import generators
 from clipgen.config.presets import BACKENDS
+from clipgen.config.sequences import SEQUENCES
 from clipgen.config.settings import GeneratorSettings
 from clipgen.core.contracts import Encoder, Generator, Growable
 from clipgen.errors import UsageError
@@ -14,12 +14,6 @@ from clipgen.generators import GENERATORS
 from clipgen.generators.clamp import clamp_with_grad
 
 SIZE = (48, 32)
-NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    "vqgan": FakeVQGAN,
-    "dvae": FakeDVAE,
-    "kl": FakeKL,
-    "pixels": nn.Identity,
-}
 CPU = torch.device("cpu")
 
 DECORRELATED = "decorrelated"  # pixels in the space of colours that are not correlated
@@ -29,12 +23,14 @@ every_generator = pytest.mark.parametrize("backend", [*GENERATORS, DECORRELATED]
 
 
 def create(
-    backend: str, batch: int, size: tuple[int, int] = SIZE, levels: int = 1, network: nn.Module | None = None
+    backend: str, batch: int, size: tuple[int, int] | None = None, levels: int = 1, network: nn.Module | None = None
 ) -> Generator:
     decorrelated = backend == DECORRELATED
     name = "pixels" if decorrelated else backend
-    settings = GeneratorSettings("", 1 if name == "pixels" else STRIDE, levels, decorrelated=decorrelated)
-    return generators.create(name, network or NETWORKS[name](), CPU, batch, size, settings)
+    stride = {"pixels": 1, "titok": TITOK_SIDE}.get(name, STRIDE)
+    sequence = FAKE_SEQUENCE if name == "titok" else ()
+    settings = GeneratorSettings("", stride, levels, decorrelated=decorrelated, sequence=sequence)
+    return generators.create(name, network or NETWORKS[name](), CPU, batch, size or fitting(name), settings)
 
 
 def started(backend: str, seeds: tuple[int, ...] = (0,), step: int = 0) -> Generator:
@@ -44,11 +40,11 @@ def started(backend: str, seeds: tuple[int, ...] = (0,), step: int = 0) -> Gener
     return generator
 
 
-def blocks() -> Tensor:
+def blocks(backend: str) -> Tensor:
     """Two pictures of cells in colours of the palette."""
-    codes = torch.randint(
-        len(PALETTE), (2, SIZE[1] // STRIDE, SIZE[0] // STRIDE), generator=torch.Generator().manual_seed(3)
-    )
+    width, height = fitting(backend)
+    shape = (2, height // STRIDE, width // STRIDE)
+    codes = torch.randint(len(PALETTE), shape, generator=torch.Generator().manual_seed(3))
     return PALETTE[codes].movedim(-1, 1).repeat_interleave(STRIDE, 2).repeat_interleave(STRIDE, 3)
 
 
@@ -68,10 +64,12 @@ def test_every_backend_that_a_job_can_name_has_a_generator_and_the_other_way_rou
 
 
 @every_generator
-def test_every_generator_can_start_from_an_image_and_be_made_for_another_size(backend: str) -> None:
+def test_every_generator_can_start_from_an_image_and_but_for_sequences_be_made_for_another_size(backend: str) -> None:
     generator = started(backend, (1, 2))
     assert isinstance(generator, Encoder)
-    assert isinstance(generator, Growable)
+    assert isinstance(generator, Growable) == (backend not in SEQUENCES)
+    if not isinstance(generator, Growable):
+        return
     large = generator.at_size((96, 64))
     large.start_from_noise_((1, 2))
     large.set_step(0, 10, (1, 2))
@@ -98,7 +96,7 @@ def test_an_unknown_backend_is_refused_with_the_nearest() -> None:
 @every_generator
 def test_pictures_have_the_size_and_the_range_that_was_asked_for(backend: str) -> None:
     image = started(backend, (1, 2, 3)).decode().detach()
-    assert image.shape == (3, 3, SIZE[1], SIZE[0])
+    assert image.shape == (3, 3, *reversed(fitting(backend)))
     assert 0 <= image.min() < image.max() <= 1
 
 
@@ -124,10 +122,10 @@ def test_the_global_random_state_is_neither_used_nor_touched(backend: str) -> No
 @every_generator
 def test_starting_at_a_picture_shows_it_at_the_last_step(backend: str) -> None:
     generator = create(backend, 2)
-    generator.start_from_images_(blocks())
+    generator.start_from_images_(blocks(backend))
     generator.set_step(10, 10, (0, 1))
     shown = generator.decode().detach()
-    assert (shown - blocks()).abs().max() <= 0.1 + 1e-5  # the fake VQGAN stretches colours by as much
+    assert (shown - blocks(backend)).abs().max() <= 0.1 + 1e-5  # the fake VQGAN stretches colours by as much
     assert generator.distance_to_start().tolist() == [0, 0]
 
 
@@ -155,7 +153,7 @@ def test_the_distance_to_the_start_grows_for_the_picture_that_moves(backend: str
 
 @every_generator
 def test_following_the_gradient_to_a_picture_reaches_it(backend: str) -> None:
-    generator, target = started(backend, (1, 2)), blocks()
+    generator, target = started(backend, (1, 2)), blocks(backend)
     optimizer = torch.optim.Adam(generator.parameters(), lr=0.1)
     distances = []
     for step in range(61):
@@ -250,9 +248,9 @@ def test_dvae_noise_fades_so_that_the_end_is_the_likeliest_code() -> None:
 
 def test_dvae_starts_from_a_picture_that_shows_through_the_noise() -> None:
     generator = create("dvae", 2)
-    generator.start_from_images_(blocks())
+    generator.start_from_images_(blocks("dvae"))
     logits, *_ = generator.parameters()
     spread = logits.detach().std(1)
     torch.testing.assert_close(spread, spread.mean().expand_as(spread))
     generator.set_step(0, 10, [1, 2])
-    assert (generator.decode().detach() - blocks()).abs().mean() < 0.75 * (blocks() - 0.5).abs().mean()
+    assert (generator.decode().detach() - blocks("dvae")).abs().mean() < 0.75 * (blocks("dvae") - 0.5).abs().mean()

@@ -97,7 +97,7 @@ def test_a_moved_picture_is_what_the_next_step_shows(backend: str) -> None:
     asked = replace(asked, motion=(MotionSettings(pan=(8.0, 0.0), every=6, border="wrap"),))
     optimise(asked, fake_models(backend), [recorder])
     images = [step.image for step in recorder.steps]
-    if backend != "dvae":  # whose noise differs from step to step
+    if backend not in ("dvae", "titok"):  # with noise that differs from step to step; with a rest that has no place
         torch.testing.assert_close(images[6], images[5].roll(8, 2), atol=0.02, rtol=0)
         torch.testing.assert_close(images[7], images[6], atol=0.02, rtol=0)
 

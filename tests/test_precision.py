@@ -4,8 +4,10 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import titoks
 import torch
 from fakes import Cli
 from open_clip.transformer import QuickGELU
@@ -22,6 +24,7 @@ from clipgen.engine.precision import lower_
 from clipgen.engine.run import Run
 from clipgen.errors import UsageError
 from clipgen.generators.networks import DVAENetwork, VQGANNetwork
+from clipgen.generators.titok_network import TiTokNetwork
 from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.session.planning import change_plan
 
@@ -58,6 +61,11 @@ def frozen(build: Callable[[], nn.Module]) -> nn.Module:
     return build().eval().requires_grad_(False)
 
 
+def lower_all(network: Any) -> None:
+    for part in network.bulk if isinstance(network.bulk, tuple) else (network.bulk,):
+        lower_(part, CPU)
+
+
 def gradient(compute: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
     point = at.clone().requires_grad_()
     result = compute(point)
@@ -73,6 +81,7 @@ def gradient(compute: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
     [
         pytest.param(lambda: VQGANNetwork(VQGAN), (2, 32, 8, 8), "decode", id="vqgan"),
         pytest.param(lambda: DVAENetwork(DVAE), (2, 64, 8, 8), "decode", id="dvae"),
+        pytest.param(lambda: TiTokNetwork(titoks.CONFIG), (2, 12, 1, titoks.TOKENS), "decode", id="titok"),
         pytest.param(lambda: CLIPPerceptor(CLIP), (4, 3, 64, 64), "encode_images", id="clip"),
     ],
 )
@@ -82,7 +91,7 @@ def test_gradients_point_the_same_way_and_are_not_the_same(
     network = frozen(build)
     at = torch.rand(shape, generator=torch.Generator().manual_seed(2))
     usual = gradient(getattr(network, use), at)
-    lower_(network.bulk, CPU)
+    lower_all(network)
     lower = gradient(getattr(network, use), at)
     assert not torch.equal(lower, usual)
     assert torch.cosine_similarity(lower.flatten(), usual.flatten(), dim=0) > 0.995

@@ -115,11 +115,14 @@ DDCONFIG = {
 }  # fmt: skip
 SEEN = {"mean": [0] * 3, "std": [1] * 3}
 VISION = {"image_size": 32, "layers": 256, "width": 64, "patch_size": 8}
+MANY = {"width": 8, "layers": 128, "heads": 1}
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "vqgan": ("vqgan", {"embed_dim": 8, "n_embed": 8, "ddconfig": DDCONFIG}),
     "vqgan of many levels": ("vqgan", {"embed_dim": 8, "n_embed": 8,
                                        "ddconfig": {**DDCONFIG, "ch_mult": [1] * 256, "num_res_blocks": 2}}),
     "dvae": ("dvae", {"vocab_size": 8, "n_hid": 8, "n_blk_per_group": 256, "n_init": 8}),
+    "titok": ("titok", {"side": 8, "patch": 8, "tokens": 1, "n_embed": 8, "embed_dim": 8, "encoder": MANY,
+                        "decoder": MANY, "pixels": {"n_embed": 8, **DDCONFIG, "ch_mult": [1]}}),
     "clip": ("clip", {"embed_dim": 8, "vision_cfg": VISION, "text_cfg": {"layers": 256}, **SEEN}),
     "clip of a ResNet": ("clip", {"embed_dim": 8, "vision_cfg": {**VISION, "layers": [256] * 4},
                                   "text_cfg": {"layers": 1}, **SEEN}),

@@ -198,7 +198,7 @@ def test_equal_pictures_have_no_finite_psnr(cli: Cli, monkeypatch: pytest.Monkey
         (("reconstruct", "no.png"), "there is no file or folder no.png"),
         (("reconstruct", "bad.png"), "the picture 'bad.png' is damaged"),
         (("reconstruct", "bad.png", "worse.png"), "1 more cannot be read either"),
-        (("reconstruct", "p.png", "--backend", "pixels"), "backend pixels has no tokens; vqgan and dvae have"),
+        (("reconstruct", "p.png", "--backend", "pixels"), "backend pixels has no tokens; vqgan, dvae, titok have"),
         (("reconstruct", "p.png", "--backend", "vqgam"), "did you mean vqgan?"),
         (
             ("reconstruct", "p.png", "--backend", "dvae", "--vqgan", "starter/vqgan"),

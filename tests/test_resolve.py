@@ -12,6 +12,7 @@ from clipgen.config.preset import PATTERNS, STARTS, TOKENS
 from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import MAX_ASPECT, half, resolve, square
+from clipgen.config.sequences import SEQUENCES
 from clipgen.errors import UsageError
 from clipgen.weights.registry import stride
 
@@ -39,12 +40,14 @@ def test_what_a_job_leaves_open_is_what_the_preset_says(preset: str, start: str,
     assert (plan.generator, plan.augmentations, plan.unclip) == (row.settings, guidance.augmentations, guidance.unclip)
     taken = [guide for guide in PRESETS[preset].perceptors if preset != "photo" or "classifier/" in guide.weights]
     assert (plan.perceptors, plan.judges) == (tuple(taken), PRESETS[preset].judges)  # no CLIP need take "a cat"
-    assert (plan.size, plan.start, plan.preset, plan.backend) == (PRESETS[preset].size, start, preset, backend)
+    size = (256, 256) if backend in SEQUENCES else PRESETS[preset].size
+    assert (plan.size, plan.start, plan.preset, plan.backend) == (size, start, preset, backend)
 
 
 @pytest.mark.parametrize(("preset", "start", "backend"), EVERY)
 def test_what_a_job_says_is_what_the_plan_has(preset: str, start: str, backend: str) -> None:
-    said: dict[str, Any] = {"size": (64, 32), "steps": 7, "lr": 0.3, "cutouts": 3, "seed": 11}
+    size = (256, 256) if backend in SEQUENCES else (64, 32)
+    said: dict[str, Any] = {"size": size, "steps": 7, "lr": 0.3, "cutouts": 3, "seed": 11}
     plan, _ = resolve(Job(CAT, backend, preset, **said, **started(start)))
     assert {name: getattr(plan, name) for name in said} == said
     assert plan.prompts == CAT

@@ -163,7 +163,7 @@ def test_a_run_starts_at_the_picture_that_is_proposed_unless_it_has_an_init_imag
     assert first().min() > 0.7
     assert first(init="black.png").max() < 0.3
     assert asked.proposals == [("networks", UNCLIP[0], [["red"]], [0])] * 2
-    assert asked.sizes == [plan().size] * 2
+    assert asked.sizes == [plan(backend=backend).size] * 2
 
 
 @every_backend

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fakes import STRIDE, Cli, fake_models, plan
+from fakes import STRIDE, Cli, fake_models, plan, size_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -150,7 +150,7 @@ def test_the_backends_with_tokens_are_those_whose_networks_and_generators_have_t
     found = []
     for name in GENERATORS:
         models = fake_models(name)
-        generator = create(name, models.network, CPU, 1, (48, 32), plan(backend=name).generator)
+        generator = create(name, models.network, CPU, 1, size_of(name), plan(backend=name).generator)
         assert isinstance(generator, StartsFromTokens) == isinstance(models.network, Tokenizer)
         found += [name] if isinstance(generator, StartsFromTokens) else []
     assert found == backends_with_tokens()
@@ -283,7 +283,7 @@ def test_a_batch_starts_every_picture_from_the_same_tokens(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("--backend", "pixels"), "--init-tokens: backend pixels has no tokens; vqgan and dvae have"),
+        (("--backend", "pixels"), "--init-tokens: backend pixels has no tokens; vqgan, dvae, titok have"),
         (("--init", "red.png"), "--init 'red.png' and --init-tokens 't.npy' exclude each other; leave one out"),
         (("--start", "unclip"), "--start unclip and --init-tokens 't.npy' exclude each other; leave one out"),
         (("--size", "64x64"), "--size 64x64 is not the size of the 6x4 tokens of --init-tokens, which is 48x32"),

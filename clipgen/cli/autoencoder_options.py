@@ -69,6 +69,15 @@ class AutoencoderOptions:
             panel=MODELS,
         ),
     ] = None
+    titok: Annotated[
+        list[str] | None,
+        Option(
+            "--titok",
+            "A TiTok: a name from `clipgen models list`, or your own file; repeat it for several.",
+            "NAME|FILE",
+            panel=MODELS,
+        ),
+    ] = None
     ema: Annotated[
         bool, Option("--ema", "Take the moving averages of the weights (EMA) from your own files.", panel=MODELS)
     ] = False
@@ -92,7 +101,8 @@ class AutoencoderOptions:
         """Return the names of the networks that are meant, each once. Raises UsageError."""
         self._check_backend()
         found = [*self._vqgans(), *self._in_halves("dvae", self.dvae), *self._in_halves("kl", self.kl)]
-        found += [*(ready_autoencoders(self._kinds) if self.every else ())]
+        found += [self._imported("titok", titok=text) for text in self.titok or ()]
+        found += ready_autoencoders(self._kinds) if self.every else ()
         return list(dict.fromkeys(found)) or [usual_autoencoder(self.backend or DEFAULT_BACKEND)]
 
     @property

@@ -13,7 +13,7 @@ from clipgen.cli.output_options import DEFAULT_FOLDER, OutputOptions
 from clipgen.cli.report import echo_path
 from clipgen.cli.values import expanded
 from clipgen.config.plan import MAX_PIXELS, spell
-from clipgen.config.tokens import no_tokens
+from clipgen.config.tokens import no_tokens, picture_of
 from clipgen.errors import UsageError
 from clipgen.session.naming import check_out, folder_and_stem
 from clipgen.util.devices import pick_device
@@ -32,7 +32,7 @@ Tokens = Annotated[
         show_default=False,
     ),
 ]
-DecodeModels = Annotated[AutoencoderOptions, only("backend", "vqgan", "vqgan_config", "dvae", "ema", "device")]
+DecodeModels = Annotated[AutoencoderOptions, only("backend", "vqgan", "vqgan_config", "dvae", "titok", "ema", "device")]
 DecodeOutput = Annotated[
     OutputOptions, only("out", "as_json", "quiet"), redeclared(out={"default": f"{DEFAULT_FOLDER}/<tokens>.png"})
 ]
@@ -55,9 +55,8 @@ def decode(tokens: Tokens, *, models: DecodeModels, output: DecodeOutput) -> Non
     [name] = names
     if registry.code_count(name) is None:
         raise no_tokens("decode", name.split("/")[0])
-    count, stride = registry.code_count(name) or 0, registry.stride(name)
-    grid.check(count, name, f"{WHAT} {str(path)!r}")
-    size = grid.size[0] * stride, grid.size[1] * stride
+    grid.check(registry.code_count(name) or 0, name, f"{WHAT} {str(path)!r}")
+    size = picture_of(grid.size, name, f"{WHAT} {str(path)!r}")
     if size[0] * size[1] > MAX_PIXELS:
         raise UsageError(
             f"{WHAT} {str(path)!r} are a picture of {spell(size)} with {name}; cut them to {MAX_PIXELS:,} pixels"

@@ -17,7 +17,7 @@ ADVICE: dict[str, str] = {
     "--iterations --iters --iter --num-steps --num-iterations --epochs": "use --steps NUMBER",
     "--strength --image-strength --init-strength --init-image-weight": "use --init-weight NUMBER, with --init FILE",
     "--negative --negative-prompt --neg --no": 'a negative weight pushes away, as in "a cat|fog:-0.5"',
-    "-m --model --models --checkpoint --ckpt": "use --preset NAME, or --clip, --vqgan and --dvae for single models",
+    "-m --model --models --checkpoint --ckpt": "use --preset NAME, or --clip, --vqgan, --dvae, --titok for one model",
     "--gpu --cuda --gpus": "use --device cuda",
     "--cpu": "use --device cpu",
     "--learning-rate --rate --step-size": "use --lr NUMBER",

@@ -12,7 +12,7 @@ from clipgen.util.text import quoted
 from clipgen.weights.registry import HUB_PREFIX, TIMM_PREFIX, known_network, networks
 
 MODELS = "Models"
-IN_ONE_FILE = ("vqgan",)
+IN_ONE_FILE = ("vqgan", "titok")
 """The autoencoders whose option takes a name or a checkpoint in one file."""
 AUTOENCODERS = (*IN_ONE_FILE, "kl", "dvae")
 """The backends whose network an option of the same name chooses."""
@@ -97,6 +97,16 @@ class ModelOptions:
             "--kl",
             "The continuous autoencoder to use with --backend kl instead of the preset's: a name from `clipgen models "
             "list`, or your own checkpoint of Stable Diffusion's or a TAESD; of a TAESD in two files, give it twice.",
+            "NAME|FILE",
+            panel=MODELS,
+        ),
+    ] = None
+    titok: Annotated[
+        str | None,
+        Option(
+            "--titok",
+            "The TiTok to use with --backend titok instead of the preset's: a name from `clipgen models list`, or your "
+            "own file.",
             "NAME|FILE",
             panel=MODELS,
         ),

@@ -18,6 +18,7 @@ from clipgen.cli.report import Notes, echo_path
 from clipgen.config.job import parse_size
 from clipgen.config.preset import Size
 from clipgen.config.resolve import refit
+from clipgen.config.sequences import other_size
 from clipgen.errors import UsageError
 from clipgen.session.naming import check_out, folder_and_stem
 from clipgen.util.devices import pick_device
@@ -92,9 +93,8 @@ def reconstruct(
     if len(found) > MAX_PICTURES:
         raise UsageError(f"reconstruct takes up to {MAX_PICTURES:,} pictures, got {len(found):,}; name fewer")
     names, notes = models.names(), output.notes()
-    if asked is not None:
-        asked, said = refit(asked, math.lcm(*map(registry.stride, names)), " and ".join(names))
-        notes.say(said)
+    asked, said = _size(asked, names)
+    notes.say(said)
     notes.say([*models.notes, f"reconstructed by {', '.join(names)}"])
     folder, stem = folder_and_stem(output.out, ONE.format(found[0].stem) if len(found) == 1 else SEVERAL)
     from clipgen.session.reconstructions import Reconstructions
@@ -102,6 +102,23 @@ def reconstruct(
     counts = {name: registry.code_count(name) or 0 for name in names}
     made = Reconstructions(folder, stem, counts, tokens=tokens or len(found) == 1, alone=alone)
     _fill(made, found, names, asked, models.device, output)
+
+
+def _size(asked: Size | None, names: Sequence[str]) -> tuple[Size | None, list[str]]:
+    """Return the size of all pictures on the grid of some networks, None for that of each, and notes about it."""
+    notes = []
+    for name in names:
+        if registry.sequence_length(name) is not None:
+            side = registry.stride(name)
+            if asked is None:
+                notes = [f"every picture is cut and scaled to {side}x{side}, the only size of {name}"]
+            elif asked != (side, side):
+                raise other_size(asked, side, name)
+            asked = side, side
+    if asked is None:
+        return None, []
+    size, said = refit(asked, math.lcm(*map(registry.stride, names)), " and ".join(names))
+    return size, [*notes, *said]
 
 
 def _fill(

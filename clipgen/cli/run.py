@@ -1,6 +1,7 @@
 """`clipgen run "prompt"`, which is also plain `clipgen "prompt"`."""
 
 from clipgen.cli.edit_options import EditOptions
+from clipgen.cli.first_options import FirstOptions
 from clipgen.cli.grid import Grid, make_grid
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import flat
@@ -28,6 +29,7 @@ def run(
     prompt: PromptUnlessImplied = None,
     *,
     picture: PictureOptions,
+    first: FirstOptions,
     among: CandidateOptions,
     grid: Grid = None,
     steering: SteeringOptions,
@@ -47,10 +49,12 @@ def run(
     fields = job_fields(picture, steering, engine, models) | targets.job_fields() | editing.job_fields()
     fields |= tokens.job_fields() | scenes
     fields["prompts"] = _prompts(told, fields.get("prompts"))
+    if not grid:
+        check_out(output.out)
+    fields |= first.job_fields(fields, engine, models, output)
     if grid:
         make_grid(fields, grid, among, engine, models, output)
         return
-    check_out(output.out)
     fields |= among.job_fields()
     job = Job(**{"seed": random_seed(), **fields})
     output.notes().say(oddities(told or ""))

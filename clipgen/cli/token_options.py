@@ -1,18 +1,19 @@
-"""The option that names tokens to start from, and the field of a job that it sets."""
+"""The options about tokens, and the fields of a job that they set."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from clipgen.cli.option_groups import Option
-from clipgen.cli.options import PICTURE, typed
+from clipgen.cli.options import ENGINE, PICTURE, typed
 from clipgen.cli.values import expanded
+from clipgen.config.sequences import TYPED, SequenceSettings
 from clipgen.config.tokens import FLAG
 
 
 @dataclass(frozen=True)
 class TokenOptions:
-    """The tokens that the picture starts from."""
+    """The tokens that the picture starts from, and how a sequence of them is optimised."""
 
     init_tokens: Annotated[
         Path | None,
@@ -23,7 +24,38 @@ class TokenOptions:
             panel=PICTURE,
         ),
     ] = None
+    token_noise: Annotated[
+        float | None,
+        Option(
+            "--token-noise",
+            "With a TiTok: noise that its tokens get in the first step, and ever less up to two thirds of the run.",
+            "NUMBER",
+            panel=ENGINE,
+            default="0",
+        ),
+    ] = None
+    token_ema: Annotated[
+        float | None,
+        Option(
+            "--token-ema",
+            "With a TiTok: decay of the moving average of the tokens that is the final picture, such as 0.95.",
+            "NUMBER",
+            panel=ENGINE,
+            default="0, the last tokens",
+        ),
+    ] = None
+    token_reset: Annotated[
+        int | None,
+        Option(
+            "--token-reset",
+            "With a TiTok and --mask: steps between two encodings of the edited picture; 0 for never.",
+            "NUMBER",
+            panel=ENGINE,
+            default=f"{SequenceSettings.reset}",
+        ),
+    ] = None
 
     def job_fields(self) -> dict[str, Any]:
-        """Return the field of a job, if it was given."""
-        return typed(init_tokens=None if self.init_tokens is None else str(expanded(self.init_tokens, FLAG)))
+        """Return the fields of a job that were given."""
+        tokens = None if self.init_tokens is None else str(expanded(self.init_tokens, FLAG))
+        return typed(init_tokens=tokens, **{field: getattr(self, field) for field in TYPED.values()})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from clipgen.config.checks import check_choice, check_whole, checked_number
 from clipgen.config.targets import PLACES
@@ -83,6 +84,17 @@ class OverlaySettings:
     def published(self) -> Self:
         """The overlay without the folder of its file."""
         return replace(self, file=Path(self.file).name)
+
+
+def edit_fields(edits: Sequence[EditSettings], overlays: Sequence[OverlaySettings]) -> dict[str, Any]:
+    """Return the fields of a job that ask for the edits and the overlays of a plan."""
+    fields: dict[str, Any] = {}
+    for row in edits:
+        extend = ",".join(map(str, row.extend)) if any(row.extend) else None
+        fields |= {"mask": row.mask or None, "extend": extend, "feather": row.feather, "inside": row.inside}
+    for overlay in overlays:
+        fields |= {"overlay": overlay.file, "overlay_every": overlay.every}
+    return fields
 
 
 def parse_extension(text: str) -> Sides:

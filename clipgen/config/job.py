@@ -23,6 +23,7 @@ from clipgen.config.prompts import (
     scenes_in,
     spell_prompts,
 )
+from clipgen.config.sequences import TYPED, SequenceSettings
 from clipgen.config.settings import PRECISIONS
 from clipgen.config.targets import APART, TargetSettings, check_blend, checked_targets
 from clipgen.config.tokens import TokenSettings, check_start
@@ -40,6 +41,7 @@ _LATER = (
     *_LISTS,
     *("network", "start", "precision", "init_noise", "tile", "first_cutouts", "motion", "cross_fade"),
     *("blend", "templates", "mask", "extend", "feather", "inside", "overlay", "overlay_every", "init_tokens"),
+    *TYPED.values(),
 )
 """Fields that a record omits when they are unset, so that it reads the same with and without them."""
 
@@ -111,6 +113,10 @@ class Job:
     """How many steps; None for OVERLAY_EVERY."""
     init_tokens: str | None = None
     """Path of the tokens that the latent begins at, a .npy file."""
+    token_noise: float | None = None
+    """See `SequenceSettings`, as for the next two; None for the preset's."""
+    token_ema: float | None = None
+    token_reset: int | None = None
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts, alone=not self.targets)
@@ -135,6 +141,8 @@ class Job:
             tokens = checked_path("--init-tokens", self.init_tokens, "a .npy file")
             object.__setattr__(self, "init_tokens", tokens)
         self._check_init_numbers()
+        given = {name: getattr(self, field) for name, field in TYPED.items() if getattr(self, field) is not None}
+        SequenceSettings(1, **given)  # checks them
         object.__setattr__(self, "clips", checked_guides("--clip", "clip", self.clips))
         object.__setattr__(self, "classifiers", checked_guides("--perceptor", "classifier", self.classifiers))
         object.__setattr__(self, "judges", checked_judges(self.judges))
@@ -215,7 +223,7 @@ class Job:
         record["size"] = None if self.size is None else list(self.size)
         record["prompts"] = list(map(prompt_record, self.prompts))
         record |= {name: list(record[name]) for name in _LISTS}
-        return {name: value for name, value in record.items() if value or name not in _LATER}
+        return {name: value for name, value in record.items() if _is_set(value) or name not in _LATER}
 
     @classmethod
     def from_dict(cls, record: object) -> Self:
@@ -234,6 +242,10 @@ class Job:
     def from_json(cls, text: str) -> Self:
         """Return the job that `to_json` wrote; raises UsageError for anything else."""
         return cls.from_dict(load_json("job", text))
+
+
+def _is_set(value: object) -> bool:
+    return bool(value) or (value == 0 and value is not False)
 
 
 def parse_size(text: str) -> Size:

@@ -20,6 +20,7 @@ from clipgen.config.presets import BACKENDS, PRESETS
 from clipgen.config.prompts import Prompt, check_prompts, prompt_from_record, prompt_record, scenes_in, spell_prompts
 from clipgen.config.records import added_later, read_fields
 from clipgen.config.schedules import ALWAYS, Schedule
+from clipgen.config.sequences import check_sequence
 from clipgen.config.settings import (
     FP32,
     PRECISIONS,
@@ -110,6 +111,7 @@ class Plan:
         object.__setattr__(self, "init_noise", checked_number("--init-noise", self.init_noise, 0.0, 1.0))
         object.__setattr__(self, "size", checked_size(self.size))
         check_size(self.size, self.generator.stride, self.backend)
+        check_sequence(self.generator, self.backend, self.size)
         for name in ("perceptors", "losses", "judges", "models"):
             check_whole(f"plan: the number of {name}", len(getattr(self, name)), 0, MAX_PARTS)
         check_whole("plan: the number of unclip", len(self.unclip), 0, 0 if self.motion else 1)

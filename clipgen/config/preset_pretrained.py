@@ -6,6 +6,7 @@ from clipgen.config.loss_settings import LossSettings
 from clipgen.config.losses import LOSS_KINDS
 from clipgen.config.preset import BEST, DRAFT, INIT, NOISE, PIXELS, STANDARD, GeneratorDefaults, Guidance, Preset, Size
 from clipgen.config.schedules import Schedule
+from clipgen.config.sequences import SequenceSettings
 from clipgen.config.settings import BF16, GeneratorSettings, PerceptorSettings
 
 _NORM = LossSettings("norm", Schedule.constant(LOSS_KINDS["norm"].weight))
@@ -13,12 +14,20 @@ _NORM = LossSettings("norm", Schedule.constant(LOSS_KINDS["norm"].weight))
 
 
 def _pretrained(
-    name: str, size: Size, steps: int, cutouts: int, clips: tuple[str, ...], memory: float, kl: str, summary: str
+    name: str,
+    size: Size,
+    steps: int,
+    cutouts: int,
+    clips: tuple[str, ...],
+    memory: float,
+    kl: str,
+    titok: GeneratorSettings,
+    summary: str,
 ) -> Preset:
-    """Return a preset of OpenAI's CLIPs with the ImageNet VQGAN, DALL-E's dVAE and a continuous autoencoder.
+    """Return a preset of OpenAI's CLIPs with the ImageNet VQGAN, DALL-E's dVAE, a continuous autoencoder and a TiTok.
 
     The learning rates and the latent of a single resolution are those of VQGAN-CLIP (Crowson et al., 2022, arXiv
-    2204.08583) and of the notebooks that guided DALL-E's dVAE.
+    2204.08583), of the notebooks that guided DALL-E's dVAE, and of TokenOpt (Lao Beyer et al., 2025, arXiv 2506.08257).
     """
     classic = Guidance(
         {
@@ -27,6 +36,7 @@ def _pretrained(
             ),
             "dvae": GeneratorDefaults(GeneratorSettings("dvae/dall-e", 8, levels=1), steps, 0.1, cutouts),
             "kl": GeneratorDefaults(GeneratorSettings(kl, 8, levels=4), steps, 0.05, cutouts, (_NORM,)),
+            "titok": GeneratorDefaults(titok, steps, 0.1, cutouts),
             "pixels": GeneratorDefaults(PIXELS, steps, 0.02, cutouts),
         }
     )
@@ -41,6 +51,10 @@ def _pretrained(
     )
 
 
+def _titok(name: str, tokens: int) -> GeneratorSettings:
+    return GeneratorSettings(f"titok/imagenet-{name}-{tokens}", 256, 1, sequence=(SequenceSettings(tokens),))
+
+
 PRETRAINED = (
     _pretrained(
         DRAFT,
@@ -50,6 +64,7 @@ PRETRAINED = (
         ("vit-b-32",),
         4,
         "kl/taesd",
+        _titok("s", 128),
         "pretrained models, small and quick, trained on real images",
     ),
     _pretrained(
@@ -60,6 +75,7 @@ PRETRAINED = (
         ("vit-b-32", "vit-b-16"),
         15,
         "kl/sd-vae-ft-mse",
+        _titok("l", 32),
         "pretrained models, two CLIPs and four times the pixels: for a GPU",
     ),
     _pretrained(
@@ -70,6 +86,7 @@ PRETRAINED = (
         ("vit-b-32", "vit-b-16", "vit-l-14"),
         30,
         "kl/sd-vae-ft-mse",
+        _titok("l", 32),
         "pretrained models, three CLIPs and more steps: for a large GPU",
     ),
 )

@@ -22,6 +22,7 @@ from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import prompt_notes, scenes_in
 from clipgen.config.readings import known_to_starter
 from clipgen.config.schedules import Schedule
+from clipgen.config.sequences import only_size, typed_over
 from clipgen.config.settings import FP32, GeneratorSettings, ModelHash, PerceptorSettings
 from clipgen.config.targets import APART
 from clipgen.config.timing import cross_fade_of, cutouts_of, losses_of, rates_of, timed_prompts
@@ -54,8 +55,8 @@ def resolve(
     if backend not in guidance.generators:
         raise unknown_value(f"--backend of preset {name}", backend, guidance.generators)
     defaults = guidance.generators[backend]
-    generator = _generator(job, defaults.settings)
-    size, size_notes = _fitted_size(job, preset, backend, generator.stride, init_size)
+    generator = typed_over(_generator(job, defaults.settings), job, backend)
+    size, size_notes = _fitted_size(job, preset, backend, generator, init_size)
     if job.init_tokens is not None:
         size, size_notes = size_of_tokens(job, tokens, generator, backend, size)
     guides = shared(job, preset)
@@ -212,7 +213,11 @@ def _backend(job: Job, preset: Preset) -> str:
 
 
 def _generator(job: Job, settings: GeneratorSettings) -> GeneratorSettings:
-    return replace(settings, weights=job.network, stride=registry.stride(job.network)) if job.network else settings
+    if not job.network:
+        return settings
+    length = registry.sequence_length(job.network)
+    sequence = tuple(replace(row, tokens=length) for row in settings.sequence if length)
+    return replace(settings, weights=job.network, stride=registry.stride(job.network), sequence=sequence)
 
 
 def _losses(job: Job, preset: Preset, perceptors: Sequence[PerceptorSettings]) -> tuple[LossSettings, ...]:
@@ -235,10 +240,14 @@ def _is_ready(job: Job, preset: str) -> bool:
     return not registry.missing(networks_of(replace(job, preset=preset, start=None)))
 
 
-def _fitted_size(job: Job, preset: Preset, backend: str, stride: int, init_size: Size | None) -> tuple[Size, list[str]]:
+def _fitted_size(
+    job: Job, preset: Preset, backend: str, generator: GeneratorSettings, init_size: Size | None
+) -> tuple[Size, list[str]]:
     """Return the size on the latent grid, and notes about it."""
-    wanted = job.size or (preset.size if init_size is None else _same_area(preset.size, init_size))
-    size, notes = refit(wanted, stride, backend)
+    usual = preset.size if init_size is None else _same_area(preset.size, init_size)
+    if generator.sequence:
+        return only_size(job.size, usual, generator, backend)
+    size, notes = refit(job.size or usual, generator.stride, backend)
     if job.size is None and init_size is not None:
         notes = [f"size {spell(size)}, from the shape of the init image"]
     return size, notes

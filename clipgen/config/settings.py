@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from clipgen.config.checks import check_choice, check_whole, checked_number
 from clipgen.config.records import added_later
+from clipgen.config.sequences import SequenceSettings
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 
@@ -88,6 +89,8 @@ class GeneratorSettings:
     """How much less the finer of several resolutions move, see `clipgen.core.optim`; 0 means that all move alike."""
     decorrelated: bool = added_later(False)
     """Pixels only: the latent is in a space in which the colours of photographs are not correlated."""
+    sequence: tuple[SequenceSettings, ...] = added_later(())
+    """The sequence of tokens of a picture that is one cell; none for a grid of cells."""
 
     def __post_init__(self) -> None:
         if self.weights:
@@ -99,6 +102,11 @@ class GeneratorSettings:
         _check_numbers(self, ("fall",), 0.0, MAX_FALL)
         for progress in self.reencode_at:
             checked_number("reencode_at", progress, 0.0, 1.0)
+
+    def cells(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the rows and columns of the latent of a picture of `size` (width, height)."""
+        in_grid = size[1] // self.stride, size[0] // self.stride
+        return (1, self.sequence[0].tokens) if self.sequence else in_grid
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,22 @@ def backends_with_tokens() -> list[str]:
 
 def no_tokens(flag: str, backend: str) -> UsageError:
     """Make the error for a backend that has no tokens."""
-    return UsageError(f"{flag}: backend {backend} has no tokens; {' and '.join(backends_with_tokens())} have")
+    return UsageError(f"{flag}: backend {backend} has no tokens; {', '.join(backends_with_tokens())} have")
+
+
+def picture_of(grid: Size, network: str, what: str) -> Size:
+    """Return the size of the picture of columns and rows of codes of a network.
+
+    Raises UsageError, which begins with `what`, if the network has a sequence of codes and this is none.
+    """
+    stride, length = registry.stride(network), registry.sequence_length(network)
+    if length is None:
+        return grid[0] * stride, grid[1] * stride
+    if grid != (length, 1):
+        raise UsageError(
+            f"{what}: {grid[0]}x{grid[1]} tokens, and {network} has one row of {length}; name the model that made these"
+        )
+    return stride, stride
 
 
 def size_of_tokens(
@@ -90,7 +105,7 @@ def size_of_tokens(
         return size, []
     tokens.check(count, generator.weights, FLAG)
     columns, rows = tokens.size
-    found = columns * generator.stride, rows * generator.stride
+    found = picture_of(tokens.size, generator.weights, FLAG)
     if job.size is not None and size != found:
         raise UsageError(
             f"--size {size[0]}x{size[1]} is not the size of the {columns}x{rows} tokens of {FLAG}, which is "

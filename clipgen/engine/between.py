@@ -53,6 +53,8 @@ class Between:
         epochs = [int(row.detail) for row in plan.losses if row.name == ANCHOR]
         ends = [plan.steps * number // count for count in epochs for number in range(1, count)]
         self._anchors = [moment for moment in ends if moment >= max(done, 1)]
+        resets = [row.reset for row in plan.generator.sequence if plan.edit and row.reset]
+        self._resets, self._set_back = resets, 0  # the step before which the picture was last encoded as it is shown
         self._laid = 0  # the step before which the overlay came last
         self._moved = 0  # the step before which the pictures moved last
 
@@ -80,13 +82,17 @@ class Between:
         if self._anchors and loop.done >= self._anchors[0]:
             _anchor_(loop)
             self._anchors = self._anchors[1:]
+        for every in self._resets:
+            if loop.done > self._set_back and loop.done % every == 0:
+                _set_back_(loop)
+                self._set_back = loop.done
         for row in self._plan.overlay:
             if loop.done > self._laid and loop.done % row.every == 0 and self._overlay is not None:
                 _lay_over_(loop, self._overlay)
                 self._laid = loop.done
         for motion in self._plan.motion:
             if loop.done > self._moved and loop.done % motion.every == 0:
-                _move_(loop, motion)
+                _move_(loop, motion, placed=not self._plan.generator.sequence)
                 self._moved = loop.done
 
     def _grow_(self, loop: Loop) -> None:
@@ -127,10 +133,18 @@ def _lay_over_(loop: Loop, overlay: Tensor) -> None:
         encoder_of(loop.generator).reencode_(torch.lerp(images, fitting[:, :3].expand_as(images), fitting[:, 3:]))
 
 
-def _move_(loop: Loop, motion: MotionSettings) -> None:
+def _set_back_(loop: Loop) -> None:
+    """Continue at the encodings of the pictures of the next step, in which what an edit leaves alone is as it was."""
+    loop.generator.set_step(loop.done, loop.total, loop.seeds)
+    with torch.no_grad():
+        encoder_of(loop.generator).reencode_(loop.decode(loop.generator))
+
+
+def _move_(loop: Loop, motion: MotionSettings, *, placed: bool) -> None:
     """Continue at the encodings of the moved pictures; the optimiser keeps its moments.
 
     What the encoder does not find in a picture moves along: without it, colours would flicker with every move.
+    placed: whether the cells of a latent have places, which move.
     """
     settle_(loop)
     encoder = encoder_of(loop.generator)
@@ -138,7 +152,7 @@ def _move_(loop: Loop, motion: MotionSettings) -> None:
         images = loop.generator.decode()
         rest = encoder.reencode_(images)
         cell = images.shape[3] / rest.shape[3]
-        encoder.reencode_(moved(images, motion).clamp(0, 1), moved(rest, motion, cell))
+        encoder.reencode_(moved(images, motion).clamp(0, 1), moved(rest, motion, cell) if placed else rest)
 
 
 def settle_(loop: Loop) -> None:

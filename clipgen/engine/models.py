@@ -83,7 +83,7 @@ def load_tokenizer(name: str, device: torch.device, note: Note = lambda _line: N
     """Load an autoencoder with a codebook, frozen. Raises UsageError for any other network."""
     network = load_autoencoder(name, device, note)
     if not isinstance(network, Tokenizer):
-        raise UsageError(f"{name} has no tokens; use a VQGAN or a dVAE")
+        raise UsageError(f"{name} has no tokens; use a VQGAN, a dVAE or a TiTok")
     return network
 
 
@@ -103,10 +103,9 @@ def _building(device: torch.device) -> Iterator[None]:
 def compute_in_(models: Models, precision: str) -> None:
     """Have new models, which are in float32, compute in a precision, one of PRECISIONS."""
     if precision == BF16:
-        parts = [getattr(each, "bulk", None) for each in (models.network, *(row.perceptor for row in models.guides))]
-        for part in dict.fromkeys(parts):
-            if part is not None:  # pixels have no network
-                lower_(part, models.device)
+        bulks = [getattr(each, "bulk", ()) for each in (models.network, *(row.perceptor for row in models.guides))]
+        for part in dict.fromkeys(part for bulk in bulks for part in (bulk if isinstance(bulk, tuple) else (bulk,))):
+            lower_(part, models.device)
 
 
 def _scaled(perceptor: Any, settings: PerceptorSettings) -> Any:

@@ -167,7 +167,7 @@ class Run:
             done=done,
         )
         self._apply(self._batches, loop)
-        if self._edit:
+        if self._edit and not plan.generator.sequence:  # whose tokens are not about places
             self._edit.hold_(generator)
         return loop
 
@@ -206,7 +206,7 @@ class Run:
             if (smaller := self._batches.smaller()) is None:
                 raise OutOfMemoryError(
                     f"out of memory with backend {self._plan.backend}, even with one cutout at a time; "
-                    f"try --size {self._smaller(0.5)}, or a smaller --size or fewer --cutouts"
+                    f"try {self._smaller(0.5)}, or a smaller --size or fewer --cutouts"
                 ) from error
             self._apply(smaller, self.loop)
             return None
@@ -233,14 +233,16 @@ class Run:
             least = cost.bytes(MicroBatches(1, decode_twice=True))
             raise OutOfMemoryError(
                 f"--size {spell(self._plan.size)} needs about {readable_bytes(least)} of memory, "
-                f"and {readable_bytes(free)} are free; try --size {self._smaller(free / least)}"
+                f"and {readable_bytes(free)} are free; try {self._smaller(free / least)}"
             )
         return fitting
 
     def _smaller(self, share: float) -> str:
-        """Return a square size with this fraction of the pixels, as text."""
+        """Return what takes this fraction of the memory: a square size with as many pixels, if there are others."""
         width, height = self._plan.size
-        return square(int(width * height * share), self._plan.generator.stride)
+        if self._plan.generator.sequence:
+            return f"a smaller --{self._plan.backend}"
+        return f"--size {square(int(width * height * share), self._plan.generator.stride)}"
 
     def _steps(self, measured: Measured) -> list[Step]:
         """Return the step of each picture; every CHECKED steps, finite images are recorded."""

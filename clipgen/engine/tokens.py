@@ -27,7 +27,7 @@ def with_tokens_decoded(plan: Plan, given: Given, network: nn.Module, count: int
         return given
     if not isinstance(network, Tokenizer):
         raise no_tokens(FLAG, plan.backend)
-    cells = tuple(side // network.stride for side in reversed(plan.size))
+    cells = plan.generator.cells(plan.size)
     if given.tokens.shape[1:] != cells or int(given.tokens.max()) >= network.code_count:
         raise UsageError(f"{FLAG}: they are not codes of {plan.generator.weights} for a picture of the plan's size")
     with torch.no_grad():

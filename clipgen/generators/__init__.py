@@ -32,6 +32,9 @@ GENERATORS: dict[str, GeneratorRow] = {
     "kl": GeneratorRow(
         "clipgen.generators.kl", "KLGenerator", "continuous autoencoder of Stable Diffusion: latents without codes"
     ),
+    "titok": GeneratorRow(
+        "clipgen.generators.titok", "TiTokGenerator", "TiTok: a short sequence of tokens for 256x256 pixels"
+    ),
     "pixels": GeneratorRow(
         "clipgen.generators.pixels", "PixelGenerator", "pixels: no network at all", has_network=False
     ),

@@ -25,6 +25,7 @@ from clipgen.generators.kl_networks import KLNetwork, TinyNetwork, kl_network
 from clipgen.generators.maskgit_layers import MaskGITDecoder, MaskGITEncoder
 from clipgen.generators.quantizers import QUANTIZERS
 from clipgen.generators.taming_layers import coders_of_taming
+from clipgen.generators.titok_network import TiTokNetwork
 
 _CODERS: dict[str, Callable[[dict[str, Any]], tuple[Any, Any]]] = {
     "taming": coders_of_taming,
@@ -166,11 +167,12 @@ class DVAENetwork(nn.Module):
         return self.decode(vectors).clamp(0, 1)
 
 
-Network = VQGANNetwork | DVAENetwork | KLNetwork | TinyNetwork
+Network = VQGANNetwork | DVAENetwork | KLNetwork | TinyNetwork | TiTokNetwork
 NETWORKS: dict[str, Callable[[dict[str, Any]], Network]] = {
     "vqgan": VQGANNetwork,
     "dvae": DVAENetwork,
     "kl": kl_network,
+    "titok": TiTokNetwork,
 }
 
 

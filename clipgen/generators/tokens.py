@@ -9,7 +9,7 @@ class Autoencoder(Protocol):
     """A network that turns images into latents and back."""
 
     stride: int
-    """Side of a cell of its latents in pixels."""
+    """Side of a cell of its latents, or of a picture whose codes are a sequence, (B, 1, n), in pixels."""
 
     def encode(self, images: Tensor) -> Tensor:
         """Encode images (B, 3, H, W) in [0, 1], of sides that the stride divides, as latents (B, ..., h, w)."""

@@ -32,7 +32,7 @@ class Settings(TypedDict, total=False):
     """What can be set of a picture; what is left out, or None, gets the default of the preset."""
 
     backend: str | None
-    """The image generator: "vqgan", "dvae", "kl" or "pixels"."""
+    """The image generator: "vqgan", "dvae", "kl", "titok" or "pixels"."""
     preset: str
     """The models and their settings: "auto", "starter", "photo", "draft", "standard" or "best"."""
     size: tuple[int, int] | str | int | None
@@ -92,6 +92,12 @@ class Settings(TypedDict, total=False):
     """How many steps."""
     init_tokens: str | os.PathLike[str] | ArrayLike | None
     """Start from these tokens: a .npy file, or an array, tensor or nested lists, which a recipe names "array"."""
+    token_noise: float | None
+    """Of a TiTok: noise that its tokens get in the first step, and ever less up to two thirds of the run."""
+    token_ema: float | None
+    """Of a TiTok: decay of the moving average of the tokens that is the final picture; 0 for the last tokens."""
+    token_reset: int | None
+    """Of a TiTok, with a mask: steps between two encodings of the edited picture; 0 for never."""
     at: Sequence[tuple[int | float | str, str]]
     """Scenes that begin at chosen steps or parts of the run: [(200, "autumn"), ("75%", "winter")]."""
     cross_fade: int | float | str | None

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from clipgen.config.edits import edit_fields
 from clipgen.config.guides import shared
 from clipgen.config.holding import held_unclips, hold_weight, init_weight
 from clipgen.config.job import Job
@@ -26,6 +27,7 @@ from clipgen.config.resolve import (
     with_precision,
 )
 from clipgen.config.schedules import ALWAYS, KEYFRAMES, spell_percent
+from clipgen.config.sequences import TYPED, check_only_size, typed_of, typed_over
 from clipgen.config.settings import PerceptorSettings, UnclipSettings
 from clipgen.config.targets import APART, REGION, TargetSettings
 from clipgen.config.timing import (
@@ -51,7 +53,7 @@ STEERED = ("targets", "blend", "templates", "mask", "extend", "feather", "inside
 """Fields beside the texts and the init image that say what the picture is to be."""
 UNEDITED = dict.fromkeys(("init_weight", "init_noise", "mask", "extend", "feather", "inside"))
 """What goes with an init image."""
-DROPPED = ("steps", "lr", "cutouts", "first_cutouts")
+DROPPED = ("steps", "lr", "cutouts", "first_cutouts", *TYPED.values())
 """Fields that belong to other models or another start, on which their defaults depend."""
 
 
@@ -101,6 +103,7 @@ def change_plan(
     inputs, notes = load_inputs(typed, given)
     fields = {name: changes[name] for name in ("seed", "steps", "init", "init_noise") if name in changes}
     if typed.size:
+        check_only_size(typed.size, plan.generator, plan.backend)
         fields["size"], size_notes = refit(typed.size, plan.generator.stride, plan.backend)
         notes += size_notes
     if inputs.tokens:
@@ -108,6 +111,7 @@ def change_plan(
         fields["size"], notes = size_of_tokens(typed, inputs.tokens, plan.generator, plan.backend, asked)
         fields["init_tokens"] = typed.token_rows
     edit = (typed.edit,) if typed.edit else ()
+    fields["generator"] = typed_over(plan.generator, typed, plan.backend)
     fields |= {"targets": typed.target_rows, "edit": edit, "templates": typed.templates, "overlay": typed.overlay_rows}
     changed = replace(plan, **fields, **_timed(plan, typed, changes))
     if "init_weight" in changes:
@@ -196,7 +200,8 @@ def job_of(plan: Plan) -> Job:
         targets=tuple(map(str, plan.targets)),
         blend=None if plan.blend == APART else plan.blend,
         templates=plan.templates,
-        **_edit_fields(plan),
+        **edit_fields(plan.edit, plan.overlay),
+        **typed_of(plan.generator),
         losses=_steering(plan, guidance.generators[plan.backend].losses if usual is not None else ()),
         cross_fade=spell_percent(plan.cross_fade) if plan.cross_fade else None,
     )
@@ -208,17 +213,6 @@ def _named_judges(plan: Plan, preset: Preset, guides: Sequence[str]) -> tuple[st
         return ()
     guiding = guides or [row.weights for row in preset.perceptors]
     return tuple(name for name in plan.judges if name not in guiding)
-
-
-def _edit_fields(plan: Plan) -> dict[str, Any]:
-    """Return the fields of a job that ask for the edit and the overlay of a plan."""
-    fields: dict[str, Any] = {}
-    for row in plan.edit:
-        extend = ",".join(map(str, row.extend)) if any(row.extend) else None
-        fields |= {"mask": row.mask or None, "extend": extend, "feather": row.feather, "inside": row.inside}
-    for overlay in plan.overlay:
-        fields |= {"overlay": overlay.file, "overlay_every": overlay.every}
-    return fields
 
 
 def _steering(plan: Plan, usual: Sequence[LossSettings]) -> tuple[str, ...]:

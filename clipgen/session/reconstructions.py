@@ -96,7 +96,7 @@ class Reconstructions:
         codes, found = one.found.codes, one.found
         drawn: dict[str, Image] = {}
         if self._tokens and codes is not None:
-            drawn["-tokens.png"] = token_picture(codes, found.original.width // codes.shape[1])
+            drawn["-tokens.png"] = token_picture(codes, max(found.original.width // codes.shape[1], 1))
         if self._alone:
             drawn[".png"] = found.rebuilt
         suffixes = [*([".npy"] if self._tokens and codes is not None else []), *drawn]

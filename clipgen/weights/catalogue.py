@@ -13,16 +13,15 @@ from clipgen.weights.heads import HEADS
 from clipgen.weights.laion_clips import LAION, PREFERENCE
 from clipgen.weights.latent_diffusion import LATENT_DIFFUSION
 from clipgen.weights.modern_clips import MODERN
+from clipgen.weights.one_d_tokenizers import TITOKS
 from clipgen.weights.packaged import PACKAGED, comes_with_package
 from clipgen.weights.records import Record
 from clipgen.weights.tokenizers import TOKENIZERS
 
 CLIPS = (*OPENAI, *LAION, PREFERENCE, *MODERN)
-AUTOENCODERS = (*VQGANS, *TOKENIZERS, *LATENT_DIFFUSION, *DALL_E_PARTS, *CONTINUOUS)
+AUTOENCODERS = (*VQGANS, *TOKENIZERS, *LATENT_DIFFUSION, *DALL_E_PARTS, *CONTINUOUS, *TITOKS)
 
-RECORDS: dict[str, Record] = {
-    record.name: record for record in (*AUTOENCODERS, *CLIPS, *HEADS)
-}
+RECORDS: dict[str, Record] = {record.name: record for record in (*AUTOENCODERS, *CLIPS, *HEADS)}
 """Every file that can be downloaded, by name."""
 
 IN_PARTS: dict[str, tuple[str, ...]] = {"dvae/dall-e": ("dvae/dall-e-encoder", "dvae/dall-e-decoder")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,8 @@ SCALES = {4: (0.18215, 0.0), 16: (0.3611, 0.1159)}
 not say. Another autoencoder with as many channels differs from these by little."""
 RESOLUTION = 256
 """The image size that a guessed config assumes; `attn_resolutions` follows from it, the network does not."""
+HEAD = 64
+"""The width of a head of attention in every published TiTok."""
 
 
 def guess_vqgan(state: Mapping[str, Tensor], file: str) -> dict[str, Any]:
@@ -132,6 +135,53 @@ def guess_dvae(state: Mapping[str, Tensor], files: str) -> dict[str, Any]:
         raise UsageError(f"{files} has no dVAE in it: {_lacks(state, error)}") from error
     except IndexError as error:
         raise UsageError(f"{files} has no dVAE in it: its tensors have other shapes") from error
+
+
+def guess_titok(state: Mapping[str, Tensor], file: str) -> dict[str, Any]:
+    """Return the config of the TiTok of one stage with tensors of these shapes.
+
+    Raises UsageError, which names the file and says what is missing, if there is none.
+    """
+    try:
+        return _guess_titok(state)
+    except KeyError as error:
+        raise UsageError(f"{file} has no TiTok in it that ends in pixels: {_lacks(state, error)}") from error
+    except (ValueError, IndexError, ArithmeticError) as error:
+        reason = one_line(repr(error), MAX_REASON)
+        raise UsageError(f"{file} has no TiTok in it: its tensors have other shapes ({reason})") from error
+
+
+def _guess_titok(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    codes, width = state["quantize.embedding.weight"].shape
+    patch = state["encoder.patch_embed.weight"].shape[2]
+    side = patch * math.isqrt(state["encoder.positional_embedding"].shape[0] - 1)
+    pixel_codes, pixel_width = state["pixel_quantize.embedding.weight"].shape
+    levels = range(_count(state, "pixel_decoder.up."))
+    widths = [state[f"pixel_decoder.up.{k}.block.0.conv1.weight"].shape[0] for k in levels]
+    if not widths:
+        raise KeyError("pixel_decoder.up.0.block.0.conv1.weight")
+    return {
+        "side": side,
+        "patch": patch,
+        "tokens": state["latent_tokens"].shape[0],
+        "n_embed": codes,
+        "embed_dim": width,
+        "encoder": _guess_transformer(state, "encoder"),
+        "decoder": _guess_transformer(state, "decoder"),
+        "pixels": {
+            "n_embed": pixel_codes,
+            "z_channels": pixel_width,
+            "ch": widths[0],
+            "ch_mult": [each // widths[0] for each in widths],
+            "num_res_blocks": _count(state, "pixel_decoder.mid."),
+        },
+    }
+
+
+def _guess_transformer(state: Mapping[str, Tensor], part: str) -> dict[str, int]:
+    """Return the shape of a vision transformer; that a head has HEAD numbers is not in its tensors."""
+    width = state[f"{part}.positional_embedding"].shape[1]
+    return {"width": width, "layers": _count(state, f"{part}.transformer."), "heads": max(width // HEAD, 1)}
 
 
 def _count(state: Mapping[str, Tensor], prefix: str) -> int:

@@ -25,7 +25,7 @@ from clipgen.weights.clips import PREPROCESSING, other_preprocessing
 from clipgen.weights.config_files import HUB_CONFIG, read_hub_config, read_yaml
 from clipgen.weights.conversion import Configured, check_against_config, find_network
 from clipgen.weights.files import hub_file
-from clipgen.weights.guessing import guess_dvae, guess_kl, guess_vqgan
+from clipgen.weights.guessing import guess_dvae, guess_kl, guess_titok, guess_vqgan
 from clipgen.weights.loader import Note, store
 from clipgen.weights.registry import HUB_PREFIX, TIMM_PREFIX, is_ready, local_name, network_path, read_header
 from clipgen.weights.timm_models import CLASSES, classes_in, timm_config
@@ -34,12 +34,13 @@ HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 FLAGS = {
     "clip": "--clip-weights",
     "classifier": "--perceptor-weights",
-    **{kind: f"--{kind}" for kind in ("vqgan", "dvae", "kl")},
+    **{kind: f"--{kind}" for kind in ("vqgan", "dvae", "kl", "titok")},
 }
 GUESSES: dict[str, Callable[[Mapping[str, Tensor], str], dict[str, Any]]] = {
     "vqgan": guess_vqgan,
     "dvae": guess_dvae,
     "kl": guess_kl,
+    "titok": guess_titok,
 }
 """By kind of autoencoder: what tells its config from its tensors and the name of the file."""
 

@@ -19,6 +19,7 @@ KINDS: dict[str, str] = {
     "vqgan": "clipgen.generators.networks:VQGANNetwork",
     "dvae": "clipgen.generators.networks:DVAENetwork",
     "kl": "clipgen.generators.kl_networks:kl_network",
+    "titok": "clipgen.generators.titok_network:TiTokNetwork",
     "clip": "clipgen.perceptors.clip:clip_network",
     "aesthetic": "clipgen.perceptors.aesthetic:aesthetic_network",
     "classifier": "clipgen.perceptors.timm_classifier:classifier_network",

@@ -56,6 +56,7 @@ LAYOUTS: dict[str, Layout] = {
         is_decoder=lambda tensors: TAESD[1] in tensors,
         renamed=as_continuous,
     ),
+    "titok": Layout("TiTok", ("latent_tokens",)),
     "clip": Layout(
         "CLIP",
         ("logit_scale", "visual.conv1.weight", *TRANSFORMERS_ANCHORS),

@@ -44,17 +44,20 @@ TIMM_PREFIX = "timm:"
 """Begins the name of a classifier of timm's, "timm:resnet50", whose weights are in a user's own file."""
 MAX_HEADER = 10_000_000
 """Bytes of a safetensors header that are read; those of real networks are far shorter."""
-LOCAL = re.compile(r"(vqgan|dvae|kl|clip|classifier)/local-[0-9a-f]{16}")
+LOCAL = re.compile(r"(vqgan|dvae|kl|titok|clip|classifier)/local-[0-9a-f]{16}")
 """Matches the whole name of a network imported from a user's own file."""
 
 _CELLS: dict[str, Callable[[dict[str, Any]], int]] = {
     "vqgan": lambda config: 2 ** (len(config["ddconfig"]["ch_mult"]) - 1),
     "dvae": lambda _config: 8,
     "kl": lambda config: 2 ** (len(config["ddconfig"]["ch_mult"]) - 1) if "ddconfig" in config else 8,
+    "titok": lambda config: config["side"],
 }
 """By kind of network: the side of a latent cell, in the pixels that its config says it sees."""
-_CODES = {"vqgan": "n_embed", "dvae": "vocab_size"}
+_CODES = {"vqgan": "n_embed", "dvae": "vocab_size", "titok": "n_embed"}
 """By kind of network: the key of its config that says how many codes there are; one without has no tokens."""
+_LENGTHS = {"titok": "tokens"}
+"""By kind of network whose tokens are a sequence: the key of its config that says how long that is."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Header:
 
 
 def networks(kind: str) -> list[str]:
-    """Return the names of the networks of a kind, "vqgan", "dvae", "clip" or "classifier", that are not the user's."""
+    """Return the names of the networks of a kind, "vqgan", "clip" or another, that are not the user's."""
     parts = {part for whole in IN_PARTS.values() for part in whole}
     whole = [name for name, record in RECORDS.items() if not record.instead_of and name not in parts]
     return [name for name in (*whole, *IN_PARTS, *PACKAGED) if name.startswith(f"{kind}/")]
@@ -238,8 +241,18 @@ def code_count(name: str) -> int | None:
 
     Raises WeightsMissingError for a local network that is not in the cache.
     """
+    return _number_in_config(name, _CODES)
+
+
+def sequence_length(name: str) -> int | None:
+    """Return how many tokens a picture has if all are in one cell; None otherwise; raises as `code_count` does."""
+    return _number_in_config(name, _LENGTHS)
+
+
+def _number_in_config(name: str, keys: dict[str, str]) -> int | None:
+    """Return the number under a key that depends on the kind; None for other kinds, and for ""."""
     kind, config = _described(name) if name else ("", {})
-    return int(config[_CODES[kind]]) if kind in _CODES else None
+    return int(config[keys[kind]]) if kind in keys else None
 
 
 def _described(name: str) -> tuple[str, dict[str, Any]]:

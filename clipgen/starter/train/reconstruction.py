@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from kornia.metrics import ssim
 from torch import Tensor
-from torch.nn.functional import interpolate, mse_loss, one_hot
+from torch.nn.functional import interpolate, mse_loss
 
 from clipgen.generators.networks import DVAENetwork, VQGANNetwork
 from clipgen.starter.train.data import drawn_set
@@ -21,18 +21,13 @@ FRESH_SEED = 98  # of a set of pictures that no recipe trains on
 @torch.no_grad()
 def code_indices(network: Network, images: Tensor) -> Tensor:
     """Return the codes (B, h, w) that the network picks for pictures (B, 3, H, W)."""
-    encoded = network.encode(images)
-    return network.nearest(encoded) if isinstance(network, VQGANNetwork) else encoded.argmax(1)
+    return network.codes_of(images)
 
 
 @torch.no_grad()
 def decode_indices(network: Network, indices: Tensor) -> Tensor:
     """Return the pictures (B, 3, H, W) in [0, 1] of codes (B, h, w)."""
-    if isinstance(network, VQGANNetwork):
-        codes = network.lookup(indices)
-    else:
-        codes = one_hot(indices, network.vocab_size).movedim(-1, 1).float()
-    return network.decode(codes).clamp(0, 1)
+    return network.images_of(indices)
 
 
 def _batches(pictures: np.ndarray, device: torch.device, size: int = 16) -> list[Tensor]:

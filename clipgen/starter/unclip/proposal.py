@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from clipgen.config.settings import UnclipSettings
 from clipgen.core.contracts import Loss, Moment
 from clipgen.core.losses import prompt_loss
 from clipgen.errors import UsageError
-from clipgen.generators.networks import DVAENetwork, VQGANNetwork, build_network
+from clipgen.generators.networks import VQGANNetwork, build_network
 from clipgen.starter.unclip.coarse_decoder import build_coarse_decoder
 from clipgen.starter.unclip.decoder import build_decoder
 from clipgen.starter.unclip.pipeline import SQUARE, OnStage, Pipeline, ignore_stage
@@ -47,14 +47,14 @@ def load(
     """
     if autoencoder is None:
         autoencoder = ready(build_network(load_network(settings.autoencoder)))
-    if isinstance(autoencoder, DVAENetwork):
+    if not isinstance(autoencoder, VQGANNetwork):
         raise UsageError(f"the autoencoder of an unCLIP must be a VQGAN, and {settings.autoencoder} is none")
     unclip = Unclip(
         ready(build_prior(load_network(settings.prior))),
         ready(build_coarse_decoder(load_network(settings.coarse_decoder))),
         ready(build_decoder(load_network(settings.decoder))),
         ready(build_decoder(load_network(settings.upsampler))),
-        cast(VQGANNetwork, autoencoder),
+        autoencoder,
     )
     if not unclip.fits:
         raise UsageError(f"the networks of the unCLIP do not fit each other: {', '.join(settings.networks)}")
