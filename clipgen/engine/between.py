@@ -15,6 +15,7 @@ from clipgen.core.contracts import Encoder, Generator, Growable, Proposal
 from clipgen.core.loop import Loop
 from clipgen.core.optim import LatentOptimizer
 from clipgen.engine.recovery import Recovery
+from clipgen.engine.rules import TORCH_RULES
 from clipgen.errors import UsageError
 from clipgen.steering.camera import moved
 from clipgen.util.images import resized
@@ -53,6 +54,8 @@ class Between:
         epochs = [int(row.detail) for row in plan.losses if row.name == ANCHOR]
         ends = [plan.steps * number // count for count in epochs for number in range(1, count)]
         self._anchors = [moment for moment in ends if moment >= max(done, 1)]
+        restarts = [round(plan.steps * share) for share in plan.generator.restart_at]
+        self._restarts = [moment for moment in restarts if moment >= max(done, 1)]
         self._laid = 0  # the step before which the overlay came last
         self._moved = 0  # the step before which the pictures moved last
 
@@ -80,6 +83,9 @@ class Between:
         if self._anchors and loop.done >= self._anchors[0]:
             _anchor_(loop)
             self._anchors = self._anchors[1:]
+        if self._restarts and loop.done >= self._restarts[0]:
+            loop.optimizer = optimizer_of(self._plan, loop.generator, loop.optimizer.rates)
+            self._restarts = self._restarts[1:]
         for row in self._plan.overlay:
             if loop.done > self._laid and loop.done % row.every == 0 and self._overlay is not None:
                 _lay_over_(loop, self._overlay)
@@ -148,7 +154,8 @@ def settle_(loop: Loop) -> None:
 
 def optimizer_of(plan: Plan, generator: Generator, rates: Sequence[float]) -> LatentOptimizer:
     """Return the optimiser of a plan, for a generator that starts; rates: the learning rate of each picture."""
-    return LatentOptimizer(generator.parameters(), rates, plan.generator.optimizer, plan.generator.fall)
+    name = plan.generator.optimizer
+    return LatentOptimizer(generator.parameters(), rates, TORCH_RULES.get(name, name), plan.generator.fall)
 
 
 def encoder_of(generator: Generator) -> Encoder:
