@@ -192,15 +192,27 @@ def through(cutouts: Tensor, chain: Sequence[Any], drawn: Sequence[dict[str, Ten
     return cutouts
 
 
-def nerdyrodent(side: int, count: int) -> Callable[[Tensor, Draws], Tensor]:
-    """Its default, `latest` with the augments Af Pe Ji Er."""
-    chain = (
+def nerdyrodent_chain() -> tuple[Any, ...]:
+    """Its augments Af Pe Ji Er."""
+    return (
         K.RandomAffine(degrees=15, translate=0.1, shear=5, p=0.7, padding_mode="zeros", keepdim=True),
         K.RandomPerspective(distortion_scale=0.7, p=0.7),
         K.ColorJitter(brightness=0.1, contrast=0.1, saturation=0.1, hue=0.1, p=0.7),
         K.RandomErasing(scale=(0.1, 0.4), ratio=(0.3, 1 / 0.3), same_on_batch=True, p=0.7),
     )
+
+
+def nerdyrodent(side: int, count: int) -> Callable[[Tensor, Draws], Tensor]:
+    """Its default cutouts, `latest`."""
+    chain = nerdyrodent_chain()
     return lambda image, draws: through(torch.cat([pooled(image, side)] * count), chain, draws.chains[0]) + draws.noise
+
+
+def drawn_crop(width: int, height: int, side: int) -> tuple[int, int, int]:
+    """A crop as the notebooks draw it, by torch's global generator."""
+    most, least = min(width, height), min(width, height, side)
+    size = int(torch.rand([]) * (most - least) + least)
+    return size, int(torch.randint(0, width - size + 1, ())), int(torch.randint(0, height - size + 1, ()))
 
 
 def crops(side: int) -> Callable[[Tensor, Draws], Tensor]:
@@ -236,39 +248,46 @@ def _window(x: float) -> float:
     return 1.0 if x == 0 else math.sin(math.pi * x) / (math.pi * x) * math.sin(math.pi * x / 2) / (math.pi * x / 2)
 
 
-def pixray(side: int, count: int, aspect: float = 1.0) -> Callable[[Tensor, Draws], Tensor]:
-    """60 % close views, 40 % wide ones, each batch rescaled to its own range."""
+def pixray_chains(side: int, aspect: float, step: int, grey: float) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Its augmentations of close views, and of wide ones."""
 
     def perspective(distortion: float, **border: Any) -> K.RandomPerspective:
         class Bordered(K.RandomPerspective):
-            def apply_transform(self, input, params, flags, transform=None):  # type: ignore[no-untyped-def]  # noqa: A002, ARG002
+            def apply_transform(self, input, params, flags, transform=None):  # type: ignore[no-untyped-def]  # noqa: A002
                 return kornia.geometry.transform.warp_perspective(
                     input, transform, input.shape[-2:], align_corners=flags["align_corners"], **border
                 )
 
         return Bordered(distortion, p=0.7)
 
+    fill = {"padding_mode": "fill", "fill_value": torch.full((3,), grey)}
+    natural = min(aspect, 1 / aspect)
+    share, shift = (natural, (1 - natural) / 2) if aspect != 1 else (0.95, 0.025)
+    shifts = (shift if aspect <= 1 else 0.0, shift if aspect >= 1 else 0.0)
+    scales = (share, share) if aspect == 1 else (0.9 * share, share)
+    colour = K.ColorJitter(hue=0.1, saturation=0.1, p=0.8)
+    close = (
+        perspective(0.4, padding_mode="border" if step % 2 else "reflection"),
+        K.RandomResizedCrop((side, side), (0.25, 0.95), (0.85, 1.2), cropping_mode="resample", p=1.0),
+        colour,
+    )
+    wide = (
+        K.RandomAffine(0, shifts, scales, p=1.0, **fill),
+        K.CenterCrop(side, cropping_mode="resample", p=1.0),
+        perspective(0.2, **fill),
+        colour,
+    )
+    return close, wide
+
+
+def pixray(side: int, count: int, aspect: float = 1.0) -> Callable[[Tensor, Draws], Tensor]:
+    """60 % close views, 40 % wide ones, each batch rescaled to its own range."""
+
     def cut(image: Tensor, draws: Draws) -> Tensor:
         view = pooled(image, side)
         if aspect != 1:
             view = kornia.geometry.transform.rescale(view, (1, aspect) if aspect > 1 else (1 / aspect, 1))
-        near, fill = int(0.6 * count), {"padding_mode": "fill", "fill_value": torch.full((3,), draws.grey)}
-        natural = min(aspect, 1 / aspect)
-        share, shift = (natural, (1 - natural) / 2) if aspect != 1 else (0.95, 0.025)
-        shifts = (shift if aspect <= 1 else 0.0, shift if aspect >= 1 else 0.0)
-        scales = (share, share) if aspect == 1 else (0.9 * share, share)
-        colour = K.ColorJitter(hue=0.1, saturation=0.1, p=0.8)
-        close = (
-            perspective(0.4, padding_mode="border" if draws.step % 2 else "reflection"),
-            K.RandomResizedCrop((side, side), (0.25, 0.95), (0.85, 1.2), cropping_mode="resample", p=1.0),
-            colour,
-        )
-        wide = (
-            K.RandomAffine(0, shifts, scales, p=1.0, **fill),
-            K.CenterCrop(side, cropping_mode="resample", p=1.0),
-            perspective(0.2, **fill),
-            colour,
-        )
+        near, (close, wide) = int(0.6 * count), pixray_chains(side, aspect, draws.step, draws.grey)
         parts = (
             through(torch.cat([view] * near), close, draws.chains[0]),
             through(torch.cat([view] * (count - near)), wide, draws.chains[1]),

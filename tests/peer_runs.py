@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import peer_references as peers
@@ -48,10 +49,16 @@ class Networks:
     """Of the cutouts."""
 
 
+@cache
+def small_networks(backend: str, _dtype: torch.dtype) -> Networks:
+    return networks(backend, pretrained.DVAE_CONFIG if backend == "dvae" else pretrained.VQGAN_CONFIG)
+
+
 def networks(backend: str, config: dict[str, Any], clip_config: dict[str, Any] = SMALL_CLIP) -> Networks:
     torch.manual_seed(0)
     if backend == "vqgan":
         author = references.vqgan(config)
+        author.quantize.embedding.weight.data.normal_()  # as wide as those of trained networks, for their box to matter
         state = {name: value for name, value in author.state_dict().items() if not name.startswith("loss.")}
     else:
         encoder, author = references.dvae(config)
@@ -67,9 +74,7 @@ def networks(backend: str, config: dict[str, Any], clip_config: dict[str, Any] =
 
 
 def plan_of(recipe: str, size: tuple[int, int], cutouts: int, steps: int = 5, **generator: Any) -> Plan:
-    job = Job(
-        parse_prompts(TEXT), preset="draft", recipe=recipe, size=size, cutouts=cutouts, steps=steps, seed=SEED
-    )
+    job = Job(parse_prompts(TEXT), preset="draft", recipe=recipe, size=size, cutouts=cutouts, steps=steps, seed=SEED)
     plan = resolve(job)[0]
     plan = replace(plan, generator=replace(plan.generator, **generator))
     return replace(plan, start="codes") if plan.start == "perlin" else plan  # as clouds have no reference here
@@ -100,7 +105,9 @@ def reference_of(plan: Plan, both: Networks, latent: Tensor, **changed: Any) -> 
     perceptor = peers.Perceptor(both.clip, side, PROMPTS, **changed)
     if recipe in ("codebook-sampling", "dvae-notebook"):
         banned = [int(code) for code in plan.generator.banned.split(",") if code]
-        draw = peers.sampled(both.generator) if plan.backend == "vqgan" else peers.sampled_pixels(both.generator, banned)
+        draw = (
+            peers.sampled(both.generator) if plan.backend == "vqgan" else peers.sampled_pixels(both.generator, banned)
+        )
         return peers.Loop(flat(latent), 0.05, draw, peers.crops(side), perceptor)
     codes = both.generator.quantize.embedding.weight
     low, high = (each[None, :, None, None] for each in (codes.min(0).values, codes.max(0).values))

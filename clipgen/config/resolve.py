@@ -56,16 +56,12 @@ def resolve(
         raise unknown_value(f"--backend of preset {name}", backend, guidance.generators)
     defaults = guidance.generators[backend]
     generator = _generator(job, defaults.settings)
-    recipe = PEER_RECIPES[job.recipe] if job.recipe else None
     size, size_notes = _fitted_size(job, preset, backend, generator.stride, init_size)
     if job.init_tokens is not None:
         size, size_notes = size_of_tokens(job, tokens, generator, backend, size)
     guides = shared(job, preset)
     steps = job.steps or steps_with(job.motion, defaults.steps * len(scenes_in(job.prompts)))
-    lr, lr_schedule = rates_of(job, defaults.lr, steps)
-    if recipe:
-        generator, course = recipe.timed(generator, steps)
-        lr_schedule = lr_schedule if isinstance(job.lr, str) else course
+    generator, lr, lr_schedule = _timed(job, generator, defaults.lr, steps)
     cutouts, cutout_schedule = cutouts_of(job, defaults.cutouts, steps)
     plan = Plan(
         prompts=timed_prompts(job, steps),
@@ -225,6 +221,15 @@ def _generator(job: Job, settings: GeneratorSettings) -> GeneratorSettings:
     if job.recipe and registry.code_count(settings.weights) != PEER_RECIPES[job.recipe].codes:
         settings = replace(settings, banned="")  # they are numbers of other codes
     return settings
+
+
+def _timed(job: Job, generator: GeneratorSettings, lr: float, steps: int) -> tuple[GeneratorSettings, float, Schedule]:
+    """Return the generator of a run of so many steps, its learning rate, of which the usual one is given, and course."""
+    rate, schedule = rates_of(job, lr, steps)
+    if job.recipe is None:
+        return generator, rate, schedule
+    generator, course = PEER_RECIPES[job.recipe].timed(generator, steps)
+    return generator, rate, schedule if isinstance(job.lr, str) else course
 
 
 def _losses(job: Job, preset: Preset, perceptors: Sequence[PerceptorSettings]) -> tuple[LossSettings, ...]:

@@ -23,9 +23,12 @@ def decoding(batches: MicroBatches) -> Callable[[Generator], Tensor]:
     return lambda generator: generator.decode()
 
 
-def embedding(batches: MicroBatches, settings: CutoutSettings) -> Embed:
-    """Return the function that embeds cutouts in parts, each recomputed for the gradient, so that one is in memory."""
-    if settings.groups:
+def embedding(batches: MicroBatches, settings: CutoutSettings | None = None) -> Embed:
+    """Return the function that embeds cutouts in parts, each recomputed for the gradient, so that one is in memory.
+
+    settings: of which those matter that ask for the cutouts of another program.
+    """
+    if settings and settings.groups:
         return peer_embedding(settings, batches.cutouts_at_once)
 
     def embed_in_parts(
