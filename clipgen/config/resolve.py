@@ -56,9 +56,7 @@ def resolve(
         raise unknown_value(f"--backend of preset {name}", backend, guidance.generators)
     defaults = guidance.generators[backend]
     generator = _generator(job, defaults.settings)
-    size, size_notes = _fitted_size(job, preset, backend, generator.stride, init_size)
-    if job.init_tokens is not None:
-        size, size_notes = size_of_tokens(job, tokens, generator, backend, size)
+    size, size_notes = _fitted_size(job, preset, backend, generator, init_size, tokens)
     guides = shared(job, preset)
     steps = job.steps or steps_with(job.motion, defaults.steps * len(scenes_in(job.prompts)))
     generator, lr, lr_schedule = _timed(job, generator, defaults.lr, steps)
@@ -224,7 +222,7 @@ def _generator(job: Job, settings: GeneratorSettings) -> GeneratorSettings:
 
 
 def _timed(job: Job, generator: GeneratorSettings, lr: float, steps: int) -> tuple[GeneratorSettings, float, Schedule]:
-    """Return the generator of a run of so many steps, its learning rate, of which the usual one is given, and course."""
+    """Return the generator of a run of so many steps, and its learning rate, by the usual one, with its course."""
     rate, schedule = rates_of(job, lr, steps)
     if job.recipe is None:
         return generator, rate, schedule
@@ -253,10 +251,19 @@ def _is_ready(job: Job, preset: str) -> bool:
     return not registry.missing(networks_of(replace(job, preset=preset, start=None)))
 
 
-def _fitted_size(job: Job, preset: Preset, backend: str, stride: int, init_size: Size | None) -> tuple[Size, list[str]]:
-    """Return the size on the latent grid, and notes about it."""
+def _fitted_size(
+    job: Job,
+    preset: Preset,
+    backend: str,
+    generator: GeneratorSettings,
+    init_size: Size | None,
+    tokens: TokenGrid | None,
+) -> tuple[Size, list[str]]:
+    """Return the size on the latent grid, or that of the tokens that a job names, and notes about it."""
     wanted = job.size or (preset.size if init_size is None else _same_area(preset.size, init_size))
-    size, notes = refit(wanted, stride, backend)
+    size, notes = refit(wanted, generator.stride, backend)
+    if job.init_tokens is not None:
+        return size_of_tokens(job, tokens, generator, backend, size)
     if job.size is None and init_size is not None:
         notes = [f"size {spell(size)}, from the shape of the init image"]
     return size, notes

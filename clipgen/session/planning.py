@@ -177,7 +177,7 @@ def job_of(plan: Plan) -> Job:
         size=plan.size,
         steps=plan.steps,
         seed=plan.seed,
-        lr=spelled_over(plan.lr, plan.lr_schedule) if typed_anew(plan.lr_schedule) else plan.lr,
+        lr=spelled_over(plan.lr, plan.lr_schedule) if typed_anew(plan) else plan.lr,
         cutouts=spelled_over(plan.cutouts, plan.cutout_schedule) if has_keyframes else plan.cutouts,
         init=plan.init or None,
         init_tokens=plan.init_tokens[0].file if plan.init_tokens else None,
