@@ -51,7 +51,7 @@ def _planned(recipe: "Recipe") -> dict[str, str]:
         "size": spell(plan.size),
         "steps": str(plan.steps),
         "seed": str(plan.seed),
-        "lr": spelled_over(plan.lr, plan.lr_schedule) if typed_anew(plan.lr_schedule) else str(plan.lr),
+        "lr": spelled_over(plan.lr, plan.lr_schedule) if typed_anew(plan) else str(plan.lr),
         "cutouts": _cutouts(plan),
         "precision": plan.precision,
         "models": ", ".join(plan.networks),
