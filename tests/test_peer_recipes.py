@@ -115,6 +115,7 @@ def test_codes_are_banned_only_where_they_are_those_of_dall_e() -> None:
         ({"recipe": "dvae-notebook", "backend": "vqgan"}, "use --backend dvae"),
         ({"recipe": "nerdyrodent", "start": "unclip"}, "--recipe nerdyrodent cannot start at unclip"),
         ({"recipe": "codebook-sampling", "init": "a.png"}, "--recipe codebook-sampling cannot start at init"),
+        ({"recipe": "codebook-sampling", "motion": {"zoom": 1.1}}, "cannot encode pictures"),
         ({"optimizer": "adamm"}, "did you mean adam"),
     ],
 )
@@ -174,6 +175,12 @@ def test_a_picture_ends_without_noise(recipe: str) -> None:
     assert torch.equal(run.finish()[0].image, run.finish()[0].image)
     run.loop.generator.set_step(5, 5, [99])
     assert torch.equal(run.loop.generator.decode()[0].detach(), run.finish()[0].image)
+
+
+def test_a_banned_code_that_the_network_has_not_is_refused() -> None:
+    plan = small("dvae-notebook")
+    with pytest.raises(UsageError, match="banned must be numbers of codes below 40, got 41"):
+        begun([replace(plan, generator=replace(plan.generator, banned="1,41"))])
 
 
 def test_sampled_codes_are_never_banned_ones() -> None:

@@ -56,6 +56,8 @@ def _planned(recipe: "Recipe") -> dict[str, str]:
         "precision": plan.precision,
         "models": ", ".join(plan.networks),
     }
+    if plan.recipe:
+        rows["recipe"] = f"{plan.recipe}, moved by {plan.generator.optimizer}"
     if len(scenes := scenes_in(plan.prompts)) > 1:
         rows["scenes at"] = ", ".join(f"{100 * since:.4g}%" for since, _ in scenes)
     if plan.cross_fade:

@@ -18,6 +18,8 @@ def guidance_of(job: Job, preset: Preset) -> tuple[Guidance, str]:
         recipe = PEER_RECIPES[job.recipe]
         start = job.start or given or recipe.starts[0]
         check_start(job.recipe, start)
+        if INIT not in recipe.starts and (job.motion or job.overlay is not None):
+            raise UsageError(f"--recipe {job.recipe} cannot encode pictures, which a camera and --overlay need")
         return recipe.of(preset.guidance[NOISE]), start
     alone = _without_unclip(job)
     start = job.start or given or (NOISE if alone else preset.start)

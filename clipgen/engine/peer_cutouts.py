@@ -46,7 +46,7 @@ class Drawn:
     """What was drawn for the cutouts of one picture at one step."""
 
     groups: tuple[DrawnGroup, ...]
-    """Those that have any cutouts have as many as there are."""
+    """One for each group of the settings; for one without cutouts nothing is drawn."""
     noise: Tensor
     """(n, 1, 1, 1) standard deviations."""
     noise_field: Tensor
@@ -110,7 +110,7 @@ def rescaled(cutouts: Tensor) -> Tensor:
 
 
 def _pooled(image: Tensor, drawn: DrawnGroup, side: int) -> Tensor:
-    """Return the whole picture, as often as it is needed; on a GPU, and without noise, that costs as much as once."""
+    """Return the whole picture, squashed to a square, once for each cutout."""
     pooled = (F.adaptive_avg_pool2d(image, side) + F.adaptive_max_pool2d(image, side)) / 2
     return pooled.expand(drawn.count, -1, -1, -1)
 

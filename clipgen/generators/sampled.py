@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 import torch
 from torch import Generator, Tensor
 
+from clipgen.errors import UsageError
 from clipgen.generators.clamp import clamp_with_grad
 from clipgen.util.batches import mean_of_each, picture_by_picture
 from clipgen.util.randomness import generator_for
@@ -36,8 +37,7 @@ class SampledCodes:
         self._network, self._settings, self._batch = network, settings, batch
         shape = (batch, network.code_count, size[1] // network.stride, size[0] // network.stride)
         self._logits = torch.zeros(shape, device=device, requires_grad=True)
-        self._bias = torch.zeros(network.code_count, device=device)
-        self._bias[[int(code) for code in settings.banned.split(",") if code]] = BANNED
+        self._bias = _bias(network.code_count, settings.banned).to(device)
         self._draws: list[tuple[int, int]] = []
         self._start = self._logits.detach().clone()
 
@@ -116,6 +116,16 @@ class SampledPixels(SampledCodes):
         if _generator is not None and self._settings.pixel_noise:
             mean = mean + self._settings.pixel_noise * log_scale.exp() * laplace(mean, _generator)
         return clamp_with_grad(network.unmapped(mean))
+
+
+def _bias(count: int, banned: str) -> Tensor:
+    """Return what is added to the logits (K,) of codes; raises UsageError for a banned one that is none of them."""
+    codes = [int(code) for code in banned.split(",") if code]
+    if codes and max(codes) >= count:
+        raise UsageError(f"banned must be numbers of codes below {count}, got {max(codes)}")
+    bias = torch.zeros(count)
+    bias[codes] = BANNED
+    return bias
 
 
 def laplace(like: Tensor, generator: Generator) -> Tensor:

@@ -6,7 +6,6 @@ python curves.py [FOLDER]   writes curves.png and curves.csv, by default here; n
 import csv
 import sys
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 from PIL import Image
@@ -15,7 +14,7 @@ from clipgen import generate
 from clipgen.config.peer_recipes import PEER_RECIPES
 from clipgen.core.contracts import Outcome, Step
 
-PROMPT, SEED, SIDE, STEPS = "a lighthouse at sunset", 1, 128, 30
+PROMPT, SEED, SIDE, STEPS, CUTOUTS = "a lighthouse at sunset", 1, 128, 30, 12
 
 
 class Curve:
@@ -33,10 +32,17 @@ class Curve:
         """Nothing is open."""
 
 
-def run(recipe: str, **settings: Any) -> tuple[Curve, Image.Image]:
+def run(recipe: str) -> tuple[Curve, Image.Image]:
     curve = Curve()
     made = generate(
-        PROMPT, preset="starter", recipe=recipe, size=SIDE, steps=STEPS, seed=SEED, sinks=[curve], **settings
+        PROMPT,
+        preset="starter",
+        recipe=recipe,
+        size=SIDE,
+        steps=STEPS,
+        cutouts=CUTOUTS,
+        seed=SEED,
+        sinks=[curve],
     )
     return curve, made.image
 
@@ -58,7 +64,7 @@ def main(folder: Path) -> None:
     found = {}
     for name in PEER_RECIPES:
         found[name] = run(name)
-        print(f"{name}: loss {found[name][0].losses[0]:.3f} to {found[name][0].losses[-1]:.3f}")
+        sys.stderr.write(f"{name}: loss {found[name][0].losses[0]:.3f} to {found[name][0].losses[-1]:.3f}\n")
     with (folder / "curves.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("recipe", "step", "loss", "score"))
