@@ -125,12 +125,19 @@ OWN_ADDED_LATER = {
     "cutout_schedule": ALWAYS,
     "blend": "apart",
     "templates": False,
+    "recipe": "",
 }
 ADDED_LATER = {
     **{(name,): value for name, value in OWN_ADDED_LATER.items()},
     ("generator", "decorrelated"): False,
     ("generator", "fall"): 0.0,
     ("generator", "sequence"): (),
+    ("generator", "latent"): "",
+    ("generator", "restart_at"): (),
+    ("generator", "banned"): "",
+    ("generator", "pixel_noise"): 0.0,
+    ("augmentations", "groups"): (),
+    ("augmentations", "rescaled"): False,
     **{("perceptors", name): 1.0 for name in ("weight", "scale")},
     ("losses", "detail"): "",
     **{(*place, "points"): () for place in (("lr_schedule",), ("cutout_schedule",), ("losses", "weight"))},
@@ -181,7 +188,7 @@ def test_a_value_of_the_wrong_kind_is_refused_wherever_it_is(place: tuple[Any, .
     for value in ({}, [[]], "\x1b[31m" * 999, math.nan, math.inf, -(10**400), True, None):
         fits = (
             value is True
-            if place[-1] in {"flip", "decorrelated", "tile", "templates"}
+            if place[-1] in {"flip", "decorrelated", "rescaled", "tile", "templates"}
             else value is None and (place[0], place[-1]) == ("prompts", "stop")
         )
         if not fits:
@@ -205,7 +212,7 @@ def test_a_value_of_the_wrong_kind_is_refused_wherever_it_is(place: tuple[Any, .
         (("generator", "levels"), 17, "levels"),
         (("generator", "small_until"), 1.5, "small_until"),
         (("generator", "reencode_at"), [0.5, 1.5], "reencode_at"),
-        (("generator", "optimizer"), "adamw", "did you mean adam"),
+        (("generator", "optimizer"), "adamm", "did you mean adam"),
         (("augmentations", "share_plain"), -0.1, "share_plain"),
         (("augmentations", "flip"), 1, "flip"),
         (("perceptors", 0, "until"), 1.1, "until"),

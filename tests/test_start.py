@@ -49,7 +49,7 @@ def test_a_batch_can_start_from_noise_too(cli: Cli) -> None:
         ),
         (
             ("--start", "nois"),
-            "--start must be one of gradient, init, noise, perlin, snow, tokens, unclip, got 'nois'; did you mean",
+            "--start must be one of codes, gradient, init, noise, perlin, snow, tokens, unclip, got 'nois'; did you",
         ),
     ],
 )

@@ -20,6 +20,8 @@ ADVICE: dict[str, str] = {
     "-m --model --models --checkpoint --ckpt": "use --preset NAME, or --clip, --vqgan, --dvae, --titok for one model",
     "--gpu --cuda --gpus": "use --device cuda",
     "--cpu": "use --device cpu",
+    "-opt --optimiser --opt": "use --optimizer NAME",
+    "-cutm --cut-method --cutout-method -aug --augments": "use --recipe NAME, which has the cutouts of another program",
     "--learning-rate --rate --step-size": "use --lr NUMBER",
     "--cuts --cutn --num-cutouts --num-cuts": "use --cutouts NUMBER",
     "-v --verbose": "progress is shown anyway, and --debug shows the traceback of an error",

@@ -51,11 +51,13 @@ def _planned(recipe: "Recipe") -> dict[str, str]:
         "size": spell(plan.size),
         "steps": str(plan.steps),
         "seed": str(plan.seed),
-        "lr": spelled_over(plan.lr, plan.lr_schedule) if typed_anew(plan.lr_schedule) else str(plan.lr),
+        "lr": spelled_over(plan.lr, plan.lr_schedule) if typed_anew(plan) else str(plan.lr),
         "cutouts": _cutouts(plan),
         "precision": plan.precision,
         "models": ", ".join(plan.networks),
     }
+    if plan.recipe:
+        rows["recipe"] = f"{plan.recipe}, moved by {plan.generator.optimizer}"
     if len(scenes := scenes_in(plan.prompts)) > 1:
         rows["scenes at"] = ", ".join(f"{100 * since:.4g}%" for since, _ in scenes)
     if plan.cross_fade:

@@ -15,9 +15,10 @@ from clipgen.cli.option_groups import Option
 from clipgen.cli.values import expanded, parse_seed
 from clipgen.config.courses import parse_cutouts, parse_rate
 from clipgen.config.job import Job, parse_size
+from clipgen.config.peer_recipes import PEER_RECIPES
 from clipgen.config.preset import AUTO, DEFAULT_BACKEND, INIT, LOCAL, PHOTO, STARTS, GeneratorDefaults
 from clipgen.config.presets import PRESETS
-from clipgen.config.settings import BF16, PRECISIONS
+from clipgen.config.settings import BF16, OPTIMIZERS, PRECISIONS
 from clipgen.errors import UsageError
 from clipgen.generators import GENERATORS
 from clipgen.session.options import check_candidates
@@ -27,6 +28,7 @@ PICTURE, ENGINE = "Picture", "Engine"
 SIZES = ", ".join(f"{preset.name} {preset.size[0]}x{preset.size[1]}" for preset in PRESETS.values())
 _DEFAULT_BACKENDS = f"{DEFAULT_BACKEND}; with preset {PHOTO}, {PRESETS[PHOTO].backend}"
 _BACKENDS = "; ".join(row.summary for row in GENERATORS.values())
+_RECIPES = "; ".join(f"{name}: {row.summary}" for name, row in PEER_RECIPES.items())
 _PRESETS = "; ".join(f"{preset.name}: {preset.summary}" for preset in PRESETS.values())
 
 
@@ -177,11 +179,31 @@ class EngineOptions:
         str | None,
         Option(
             "--start",
-            "Where the latent begins: noise, a picture proposed by the starter set's unCLIP, the init image, or clouds "
-            "(perlin), a gradient or coloured snow.",
+            "Where the latent begins: noise, a picture proposed by the starter set's unCLIP, the init image, clouds "
+            "(perlin), a gradient or coloured snow, or random codes.",
             choices=STARTS,
             panel=ENGINE,
-            default="init with --init; unclip with preset starter; else noise",
+            default="init with --init; that of --recipe; unclip with preset starter; else noise",
+        ),
+    ] = None
+    recipe: Annotated[
+        str | None,
+        Option(
+            "--recipe",
+            f"The loop of another program, with the preset's models: {_RECIPES}. It sets cutouts, augmentations, "
+            "optimiser, learning rate, steps and start; other options take the place of single settings.",
+            choices=tuple(PEER_RECIPES),
+            panel=ENGINE,
+        ),
+    ] = None
+    optimizer: Annotated[
+        str | None,
+        Option(
+            "--optimizer",
+            "What moves the latent along its gradient.",
+            choices=OPTIMIZERS,
+            panel=ENGINE,
+            default="that of the preset or the recipe",
         ),
     ] = None
     steps: Annotated[
@@ -246,5 +268,7 @@ class EngineOptions:
             steps=self.steps,
             lr=None if self.lr is None else parse_rate(self.lr),
             precision=self.precision,
+            recipe=self.recipe,
+            optimizer=self.optimizer,
             **({} if self.cutouts is None else parse_cutouts(self.cutouts)),
         )

@@ -24,6 +24,7 @@ END = " :: "
 
 _PARTS = re.compile(r"\{([^{}]*)\}")
 _LIST = "@"
+_ENGINE = ("backend", "preset", "recipe", "optimizer", "start", "steps", "lr", "cutouts", "precision")
 
 
 class PromptLine(NamedTuple):
@@ -134,7 +135,7 @@ def _reader() -> tuple[Any, dict[str, Any]]:
         picture: Annotated[PictureOptions, only("init_weight", "size", "seed")],
         steering: SteeringOptions,
         scenes: StoryOptions,
-        engine: Annotated[EngineOptions, only("backend", "preset", "start", "steps", "lr", "cutouts", "precision")],
+        engine: Annotated[EngineOptions, only(*_ENGINE)],
     ) -> None:
         told, timing = scenes.told(found["text"])
         found["text"] = told or found["text"]

@@ -32,7 +32,7 @@ HASH_DIGITS = 12
 """How many digits of a hash are shown: enough to tell files apart."""
 
 _KEPT = {"default": "the picture's"}
-_SUITED = {"default": "the picture's, unless --backend or --preset changes"}
+_SUITED = {"default": "the picture's, unless --backend, --preset or --recipe changes"}
 
 NewPrompt = Annotated[str | None, Option("--prompt", "What to draw.", "TEXT", panel=PICTURE, **_KEPT)]
 ReplayPicture = Annotated[
@@ -49,7 +49,10 @@ ReplayPicture = Annotated[
 ]
 ReplayEngine = Annotated[
     EngineOptions,
-    redeclared(backend=_KEPT, preset=_KEPT, start=_SUITED, steps=_SUITED, lr=_SUITED, cutouts=_SUITED, precision=_KEPT),
+    redeclared(
+        **dict.fromkeys(("backend", "preset", "recipe", "optimizer", "precision"), _KEPT),
+        **dict.fromkeys(("start", "steps", "lr", "cutouts"), _SUITED),
+    ),
 ]
 
 

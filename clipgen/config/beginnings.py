@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clipgen.config.job import Job
+from clipgen.config.peer_recipes import PEER_RECIPES, check_start
 from clipgen.config.preset import INIT, NOISE, TOKENS, UNCLIP, Guidance, Preset
 from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import scenes_in
@@ -12,8 +13,15 @@ from clipgen.errors import UsageError
 
 def guidance_of(job: Job, preset: Preset) -> tuple[Guidance, str]:
     """Return the settings for where the latent begins, and that start, one of STARTS. Raises UsageError."""
-    alone = _without_unclip(job)
     given = INIT if job.init is not None else TOKENS if job.init_tokens is not None else ""
+    if job.recipe is not None:
+        recipe = PEER_RECIPES[job.recipe]
+        start = job.start or given or recipe.starts[0]
+        check_start(job.recipe, start)
+        if INIT not in recipe.starts and (job.motion or job.overlay is not None):
+            raise UsageError(f"--recipe {job.recipe} cannot encode pictures, which a camera and --overlay need")
+        return recipe.of(preset.guidance[NOISE]), start
+    alone = _without_unclip(job)
     start = job.start or given or (NOISE if alone else preset.start)
     moves = job.motion is not None and start != UNCLIP
     guidance = preset.moving_guidance if moves else preset.guidance_from(NOISE if alone and start == INIT else start)

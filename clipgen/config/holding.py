@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from clipgen.config.edits import AROUND
 from clipgen.config.job import Job
+from clipgen.config.peer_recipes import PEER_RECIPES
 from clipgen.config.preset import Preset
 from clipgen.config.settings import UnclipSettings
 from clipgen.config.targets import CHANGE
@@ -27,6 +28,8 @@ def init_weight(job: Job, preset: Preset) -> float:
     """
     if job.init_weight is not None:
         return job.init_weight
+    if job.recipe:
+        return 0.0
     around = job.edit is not None and job.edit.inside == AROUND
     share = HOLD_AROUND if around else HOLD_CHANGED if job.blend == CHANGE else 1.0
     return 0.0 if job.motion or job.init_tokens else share * preset.init_weight
@@ -34,7 +37,12 @@ def init_weight(job: Job, preset: Preset) -> float:
 
 def hold_weight(job: Job, preset: Preset) -> float:
     """Return the weight of the loss that holds a picture to its init image or tokens; 0 without any."""
-    return init_weight(job, preset) * preset.hold_scale if job.can_be_held else 0.0
+    return init_weight(job, preset) * holding(job.recipe, preset)[1] if job.can_be_held else 0.0
+
+
+def holding(recipe: str | None, preset: Preset) -> tuple[str, float]:
+    """Return the loss that holds a picture to its init image, and its weight when `--init-weight` is 1."""
+    return ("init", PEER_RECIPES[recipe].hold_scale) if recipe else (preset.hold, preset.hold_scale)
 
 
 def held_unclips(unclips: Sequence[UnclipSettings], weight: float) -> tuple[UnclipSettings, ...]:

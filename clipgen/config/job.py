@@ -11,6 +11,7 @@ from clipgen.config.edits import AROUND, FEATHER, NOWHERE, OVERLAY_EVERY, EditSe
 from clipgen.config.loss_settings import TypedLoss
 from clipgen.config.losses import kind_of_loss
 from clipgen.config.motion import MotionSettings
+from clipgen.config.peer_recipes import PEER_RECIPES
 from clipgen.config.perceptor_names import checked_guides, checked_judges
 from clipgen.config.preset import AUTO, DEFAULT_BACKEND, Size
 from clipgen.config.presets import BACKENDS, PRESETS
@@ -24,7 +25,7 @@ from clipgen.config.prompts import (
     spell_prompts,
 )
 from clipgen.config.sequences import TYPED, SequenceSettings
-from clipgen.config.settings import PRECISIONS
+from clipgen.config.settings import OPTIMIZERS, PRECISIONS
 from clipgen.config.targets import APART, TargetSettings, check_blend, checked_targets
 from clipgen.config.tokens import TokenSettings, check_start
 from clipgen.errors import UsageError
@@ -42,6 +43,7 @@ _LATER = (
     *("network", "start", "precision", "init_noise", "tile", "first_cutouts", "motion", "cross_fade"),
     *("blend", "templates", "mask", "extend", "feather", "inside", "overlay", "overlay_every", "init_tokens"),
     *TYPED.values(),
+    *("recipe", "optimizer"),
 )
 """Fields that a record omits when they are unset, so that it reads the same with and without them."""
 
@@ -117,6 +119,10 @@ class Job:
     """See `SequenceSettings`, as for the next two; None for the preset's."""
     token_ema: float | None = None
     token_reset: int | None = None
+    recipe: str | None = None
+    """The loop of another program in place of the preset's, one of PEER_RECIPES."""
+    optimizer: str | None = None
+    """One of OPTIMIZERS; None for that of the preset or the recipe."""
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts, alone=not self.targets)
@@ -150,8 +156,9 @@ class Job:
             backend = self.backend or DEFAULT_BACKEND
             check_name(f"--{backend}", self.network, backend)
         check_start(self.start, self.init, self.init_tokens)
-        if self.precision is not None:
-            check_choice("--precision", self.precision, PRECISIONS)
+        for name, choices in (("precision", PRECISIONS), ("recipe", tuple(PEER_RECIPES)), ("optimizer", OPTIMIZERS)):
+            if getattr(self, name) is not None:
+                check_choice(f"--{name}", getattr(self, name), choices)
         for name in ("tile", "templates"):
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"--{name} must be true or false, got {quoted(getattr(self, name))}")

@@ -15,6 +15,7 @@ from clipgen.config.keyframes import Keyframes
 from clipgen.config.loss_settings import LossSettings
 from clipgen.config.losses import kind_of_loss
 from clipgen.config.motion import MotionSettings
+from clipgen.config.peer_recipes import PEER_RECIPES
 from clipgen.config.preset import INIT, STARTS, TOKENS, Size
 from clipgen.config.presets import BACKENDS, PRESETS
 from clipgen.config.prompts import Prompt, check_prompts, prompt_from_record, prompt_record, scenes_in, spell_prompts
@@ -97,6 +98,8 @@ class Plan:
     """How the picture moves during the run; at most one, and none with an unCLIP, which enlarges a still picture."""
     init_tokens: tuple[TokenSettings, ...] = added_later(())
     """The tokens that the latent begins at; at most one grid."""
+    recipe: str = added_later("")
+    """The recipe whose loop this was, one of PEER_RECIPES; empty for none. It is never looked up again."""
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts, alone=not self.targets)
@@ -107,6 +110,7 @@ class Plan:
         check_choice("--preset", self.preset, tuple(PRESETS))
         check_choice("--start", self.start, STARTS)
         check_choice("--precision", self.precision, PRECISIONS)
+        check_choice("--recipe", self.recipe, ("", *PEER_RECIPES))
         object.__setattr__(self, "lr", checked_rate(self.lr))
         object.__setattr__(self, "init_noise", checked_number("--init-noise", self.init_noise, 0.0, 1.0))
         object.__setattr__(self, "size", checked_size(self.size))
@@ -114,7 +118,8 @@ class Plan:
         check_sequence(self.generator, self.backend, self.size)
         for name in ("perceptors", "losses", "judges", "models"):
             check_whole(f"plan: the number of {name}", len(getattr(self, name)), 0, MAX_PARTS)
-        check_whole("plan: the number of unclip", len(self.unclip), 0, 0 if self.motion else 1)
+        alone = bool(self.motion or self.augmentations.groups or self.generator.latent)
+        check_whole("plan: the number of unclip", len(self.unclip), 0, 0 if alone else 1)
         check_whole("plan: the number of motion", len(self.motion), 0, 1)
         check_whole("plan: the number of edits", len(self.edit), 0, 1)
         check_whole("plan: the number of overlays", len(self.overlay), 0, 1)

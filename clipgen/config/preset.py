@@ -13,10 +13,12 @@ STARTER, PHOTO, DRAFT, STANDARD, BEST = "starter", "photo", "draft", "standard",
 LOCAL = (STARTER, PHOTO)
 """The presets whose models come with the installation, and are quick on a CPU."""
 DEFAULT_BACKEND = "vqgan"
-NOISE, UNCLIP, INIT, TOKENS = "noise", "unclip", "init", "tokens"
+NOISE, UNCLIP, INIT, TOKENS, CODES = "noise", "unclip", "init", "tokens", "codes"
 PATTERNS = ("perlin", "gradient", "snow")
-"""The keys of `clipgen.steering.starts.PATTERNS`; their settings, like those of TOKENS, are those of NOISE."""
-STARTS = (NOISE, UNCLIP, INIT, *PATTERNS, TOKENS)
+"""The keys of `clipgen.steering.starts.PATTERNS`."""
+LIKE_NOISE = (*PATTERNS, TOKENS, CODES)
+"""The starts whose settings are those of NOISE."""
+STARTS = (NOISE, UNCLIP, INIT, *LIKE_NOISE)
 """Where a latent can begin."""
 
 Size = tuple[int, int]
@@ -88,7 +90,7 @@ class Preset:
 
     def guidance_from(self, start: str) -> Guidance | None:
         """Return the settings for a start, one of STARTS; None if the preset has none."""
-        return self.guidance.get(NOISE if start in (*PATTERNS, TOKENS) else start)
+        return self.guidance.get(NOISE if start in LIKE_NOISE else start)
 
     @property
     def moving_guidance(self) -> Guidance:

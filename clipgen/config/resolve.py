@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from clipgen.config.beginnings import guidance_of
 from clipgen.config.classes import things_in
 from clipgen.config.guides import shared
-from clipgen.config.holding import held_unclips, hold_weight, init_weight
+from clipgen.config.holding import held_unclips, hold_weight, holding, init_weight
 from clipgen.config.job import Job
 from clipgen.config.judging import judges_of
 from clipgen.config.loss_settings import LossSettings
 from clipgen.config.motion import steps_with
+from clipgen.config.peer_recipes import PEER_RECIPES, check_backend
 from clipgen.config.perceptor_names import weighted
 from clipgen.config.plan import MAX_PIXELS, Plan, spell
 from clipgen.config.preset import AUTO, DEFAULT_BACKEND, DRAFT, LOCAL, PHOTO, STANDARD, STARTER, UNCLIP, Preset, Size
@@ -56,12 +57,10 @@ def resolve(
         raise unknown_value(f"--backend of preset {name}", backend, guidance.generators)
     defaults = guidance.generators[backend]
     generator = typed_over(_generator(job, defaults.settings), job, backend)
-    size, size_notes = _fitted_size(job, preset, backend, generator, init_size)
-    if job.init_tokens is not None:
-        size, size_notes = size_of_tokens(job, tokens, generator, backend, size)
+    size, size_notes = _fitted_size(job, preset, backend, generator, init_size, tokens)
     guides = shared(job, preset)
     steps = job.steps or steps_with(job.motion, defaults.steps * len(scenes_in(job.prompts)))
-    lr, lr_schedule = rates_of(job, defaults.lr, steps)
+    generator, lr, lr_schedule = _timed(job, generator, defaults.lr, steps)
     cutouts, cutout_schedule = cutouts_of(job, defaults.cutouts, steps)
     plan = Plan(
         prompts=timed_prompts(job, steps),
@@ -95,6 +94,7 @@ def resolve(
         overlay=job.overlay_rows,
         init_tokens=job.token_rows,
         cross_fade=cross_fade_of(job, steps),
+        recipe=job.recipe or "",
     )
     plan, precision_notes = with_precision(plan, device)
     doubts = [*prompt_notes(job.prompts), *unknown_in(plan).notes()]
@@ -209,21 +209,42 @@ def refit(size: Size, stride: int, backend: str) -> tuple[Size, list[str]]:
 
 
 def _backend(job: Job, preset: Preset) -> str:
-    return job.backend or (DEFAULT_BACKEND if job.network or job.init_tokens else preset.backend)
+    """Return the backend of a job; raises UsageError if its recipe does not fit it."""
+    usual = DEFAULT_BACKEND if job.network or job.init_tokens else preset.backend
+    if job.recipe is None:
+        return job.backend or usual
+    fitting = PEER_RECIPES[job.recipe].backends
+    backend = job.backend or (usual if usual in fitting else fitting[0])
+    check_backend(job.recipe, backend)
+    return backend
 
 
 def _generator(job: Job, settings: GeneratorSettings) -> GeneratorSettings:
-    if not job.network:
-        return settings
-    length = registry.sequence_length(job.network)
-    sequence = tuple(replace(row, tokens=length) for row in settings.sequence if length)
-    return replace(settings, weights=job.network, stride=registry.stride(job.network), sequence=sequence)
+    if job.network:
+        length = registry.sequence_length(job.network)
+        sequence = tuple(replace(row, tokens=length) for row in settings.sequence if length)
+        settings = replace(settings, weights=job.network, stride=registry.stride(job.network), sequence=sequence)
+    if job.optimizer:
+        settings = replace(settings, optimizer=job.optimizer)
+    if job.recipe and registry.code_count(settings.weights) != PEER_RECIPES[job.recipe].codes:
+        settings = replace(settings, banned="")  # they are numbers of other codes
+    return settings
+
+
+def _timed(job: Job, generator: GeneratorSettings, lr: float, steps: int) -> tuple[GeneratorSettings, float, Schedule]:
+    """Return the generator of a run of so many steps, and its learning rate, by the usual one, with its course."""
+    rate, schedule = rates_of(job, lr, steps)
+    if job.recipe is None:
+        return generator, rate, schedule
+    generator, course = PEER_RECIPES[job.recipe].timed(generator, steps)
+    return generator, rate, schedule if isinstance(job.lr, str) else course
 
 
 def _losses(job: Job, preset: Preset, perceptors: Sequence[PerceptorSettings]) -> tuple[LossSettings, ...]:
-    prompt = sum(row.weight for row in perceptors if row.guides(0.0)) if preset.adds_up else 1.0
+    adds_up = PEER_RECIPES[job.recipe].adds_up if job.recipe else preset.adds_up
+    prompt = sum(row.weight for row in perceptors if row.guides(0.0)) if adds_up else 1.0
     hold = hold_weight(job, preset)
-    held = [LossSettings(preset.hold, Schedule.constant(hold))] if hold else []
+    held = [LossSettings(holding(job.recipe, preset)[0], Schedule.constant(hold))] if hold else []
     seam = [LossSettings.parse("seam")] if job.tile else []
     return LossSettings("prompt", Schedule.constant(prompt)), *held, *seam
 
@@ -241,13 +262,23 @@ def _is_ready(job: Job, preset: str) -> bool:
 
 
 def _fitted_size(
-    job: Job, preset: Preset, backend: str, generator: GeneratorSettings, init_size: Size | None
+    job: Job,
+    preset: Preset,
+    backend: str,
+    generator: GeneratorSettings,
+    init_size: Size | None,
+    tokens: TokenGrid | None,
 ) -> tuple[Size, list[str]]:
-    """Return the size on the latent grid, and notes about it."""
+    """Return the size on the latent grid, or that of the tokens that a job names, and notes about it."""
     usual = preset.size if init_size is None else _same_area(preset.size, init_size)
     if generator.sequence:
-        return only_size(job.size, usual, generator, backend)
-    size, notes = refit(job.size or usual, generator.stride, backend)
+        size, notes = only_size(job.size, usual, generator, backend)
+    else:
+        size, notes = refit(job.size or usual, generator.stride, backend)
+    if job.init_tokens is not None:
+        return size_of_tokens(job, tokens, generator, backend, size)
+    if generator.sequence:
+        return size, notes
     if job.size is None and init_size is not None:
         notes = [f"size {spell(size)}, from the shape of the init image"]
     return size, notes

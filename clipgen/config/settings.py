@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from clipgen.config.augmentations import CutoutGroup
 from clipgen.config.checks import check_choice, check_whole, checked_number
 from clipgen.config.records import added_later
 from clipgen.config.sequences import SequenceSettings
@@ -14,8 +15,11 @@ from clipgen.util.text import quoted
 
 FP32, BF16 = PRECISIONS = ("fp32", "bf16")
 """What the bulk of the networks computes in: single precision, or bfloat16."""
-OPTIMIZERS = ("adam", "normalised")
-"""The keys of `clipgen.core.optim.RULES`."""
+OPTIMIZERS = ("adam", "normalised", "torch-adam", "adamw", "adagrad", "adamax", "radam", "rmsprop", "diffgrad")
+"""The keys of `clipgen.core.optim.RULES` and `clipgen.engine.rules.TORCH_RULES`."""
+SAMPLED = "sampled"
+LATENTS = ("", SAMPLED)
+"""The keys of `clipgen.generators.LATENTS`."""
 SOLVERS = ("heun", "dpm++2m")
 """The keys of `SOLVERS` in the sampler of the unCLIP."""
 MAX_LEVELS = 16
@@ -24,6 +28,7 @@ MAX_SCALE = 100.0
 MAX_SHARE = 1000.0
 MAX_FALL = 4.0
 MAX_CANDIDATES = 256
+MAX_GROUPS = 8
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,13 @@ class CutoutSettings:
     """Upper bound of the standard deviation of the pixel noise, which is drawn uniformly from 0 to this."""
     flip: bool = False
     """Mirror half of the augmented cutouts; off, because left and right can matter to a prompt."""
+    groups: tuple[CutoutGroup, ...] = added_later(())
+    """The cutouts of another program in place of these; of the settings above they have the noise only."""
+    rescaled: bool = added_later(False)
+    """Whether the cutouts of those groups are rescaled together, so that they just fill the range [0, 1]."""
 
     def __post_init__(self) -> None:
+        check_whole("the number of groups of cutouts", len(self.groups), 0, MAX_GROUPS)
         _check_numbers(self, ("share_plain", "share_whole", "min_scale", "max_scale"), 0.0, 1.0)
         _check_numbers(self, ("zoom", "perspective"), 0.0, 0.9)
         _check_numbers(self, ("shear", "jitter", "noise"), 0.0, MAX_SCALE)
@@ -91,6 +101,14 @@ class GeneratorSettings:
     """Pixels only: the latent is in a space in which the colours of photographs are not correlated."""
     sequence: tuple[SequenceSettings, ...] = added_later(())
     """The sequence of tokens of a picture that is one cell; none for a grid of cells."""
+    latent: str = added_later("")
+    """One of LATENTS: what is optimised instead of the backend's usual latent."""
+    restart_at: tuple[float, ...] = added_later(())
+    """Progress values in (0, 1) at which the optimiser forgets its moments."""
+    banned: str = added_later("")
+    """Numbers of codes that are never sampled, with commas between them."""
+    pixel_noise: float = added_later(0.0)
+    """Factor on the scale of the noise that a dVAE predicts for its pixels, with which they are sampled; 0 for none."""
 
     def __post_init__(self) -> None:
         if self.weights:
@@ -99,7 +117,12 @@ class GeneratorSettings:
         check_whole("a generator's levels", self.levels, 1, MAX_LEVELS)
         check_choice("the optimizer", self.optimizer, OPTIMIZERS)
         _check_numbers(self, ("small_until", "full_lr_share"), 0.0, 1.0)
-        _check_numbers(self, ("fall",), 0.0, MAX_FALL)
+        check_choice("the latent", self.latent, LATENTS)
+        _check_numbers(self, ("fall", "pixel_noise"), 0.0, MAX_FALL)
+        if not re.fullmatch(r"([0-9]{1,6}(,[0-9]{1,6})*)?", self.banned):
+            raise UsageError(f"banned must be numbers of codes with commas between them, got {quoted(self.banned)}")
+        for progress in self.restart_at:
+            checked_number("restart_at", progress, 0.0, 1.0)
         for progress in self.reencode_at:
             checked_number("reencode_at", progress, 0.0, 1.0)
 

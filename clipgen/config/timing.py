@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from clipgen.config.job import Job
 from clipgen.config.keyframes import Keyframes, Place, progress_of, read_schedule
 from clipgen.config.loss_settings import LossSettings, TypedLoss
+from clipgen.config.peer_recipes import PEER_RECIPES
 from clipgen.config.prompts import Prompt, over_steps, scenes_in
 from clipgen.config.schedules import ALWAYS, KEYFRAMES, Schedule
 from clipgen.config.targets import MORPH
 from clipgen.errors import UsageError
+
+if TYPE_CHECKING:
+    from clipgen.config.plan import Plan
 
 LR_SCHEDULE = Schedule("cosine", 1.0, 0.1)
 """Large steps compose the picture; small ones at the end refine its details."""
@@ -75,9 +80,11 @@ def spelled_over(highest: float, schedule: Schedule) -> str:
     return str(schedule.scaled(lambda share: float(f"{highest * share:.12g}")))
 
 
-def typed_anew(schedule: Schedule) -> bool:
-    """Tell whether a factor on the learning rate was typed; those of old recipes that cannot be are left out."""
-    return schedule.kind in ("cosine", KEYFRAMES) and schedule not in (LR_SCHEDULE, STEADY_LR_SCHEDULE)
+def typed_anew(plan: Plan) -> bool:
+    """Tell whether the learning rate of a plan has a course that was typed; those that cannot be are left out."""
+    schedule = plan.lr_schedule
+    usual = [PEER_RECIPES[plan.recipe].timed(plan.generator, plan.steps)[1]] if plan.recipe else []
+    return schedule.kind in ("cosine", KEYFRAMES) and schedule not in (LR_SCHEDULE, STEADY_LR_SCHEDULE, *usual)
 
 
 def _split(text: str, flag: str, steps: int) -> tuple[float, Schedule]:

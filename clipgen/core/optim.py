@@ -38,7 +38,8 @@ def normalised_(latent: Tensor, grad: Tensor, _moments: dict[str, Tensor], _soun
     latent.add_(grad / _spread(size.clamp_min(torch.finfo(size.dtype).tiny), grad), alpha=-lr)
 
 
-RULES: dict[str, tuple[Rule, tuple[str, ...]]] = {
+Row = tuple[Rule, tuple[str, ...]]
+RULES: dict[str, Row] = {
     "adam": (adam_, ("exp_avg", "exp_avg_sq")),
     "normalised": (normalised_, ()),
 }
@@ -52,13 +53,13 @@ class LatentOptimizer:
     """
 
     def __init__(
-        self, parameters: Sequence[Tensor], rates: Sequence[float], rule: str = "adam", fall: float = 0.0
+        self, parameters: Sequence[Tensor], rates: Sequence[float], rule: Row | str = "adam", fall: float = 0.0
     ) -> None:
-        """rates: of each picture; rule: one of RULES; fall: latents finer than COARSE move (COARSE / side)^fall."""
+        """rates: by picture; rule: a row, or one of RULES; fall: those finer than COARSE move (COARSE / side)^fall."""
         self.rates = list(rates)
         self._latents = list(parameters)
         self._shares = [min(1.0, (COARSE / max(latent.shape[2:], default=1)) ** fall) for latent in parameters]
-        self._move, names = RULES[rule]
+        self._move, names = RULES[rule] if isinstance(rule, str) else rule
         self._moments = [{name: torch.zeros_like(latent) for name in names} for latent in self._latents]
         self._counts = [0] * len(self.rates)
         self._sound = torch.ones(len(self.rates), dtype=torch.bool, device=self._latents[0].device)

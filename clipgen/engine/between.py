@@ -15,6 +15,7 @@ from clipgen.core.contracts import Encoder, Generator, Growable, Proposal
 from clipgen.core.loop import Loop
 from clipgen.core.optim import LatentOptimizer
 from clipgen.engine.recovery import Recovery
+from clipgen.engine.rules import TORCH_RULES
 from clipgen.errors import UsageError
 from clipgen.steering.camera import moved
 from clipgen.util.images import resized
@@ -55,6 +56,8 @@ class Between:
         self._anchors = [moment for moment in ends if moment >= max(done, 1)]
         resets = [row.reset for row in plan.generator.sequence if plan.edit and row.reset]
         self._resets, self._set_back = resets, 0  # the step before which the picture was last encoded as it is shown
+        restarts = [round(plan.steps * share) for share in plan.generator.restart_at]
+        self._restarts = [moment for moment in restarts if moment >= max(done, 1)]
         self._laid = 0  # the step before which the overlay came last
         self._moved = 0  # the step before which the pictures moved last
 
@@ -86,6 +89,9 @@ class Between:
             if loop.done > self._set_back and loop.done % every == 0:
                 _set_back_(loop)
                 self._set_back = loop.done
+        if self._restarts and loop.done >= self._restarts[0]:
+            loop.optimizer = optimizer_of(self._plan, loop.generator, loop.optimizer.rates)
+            self._restarts = self._restarts[1:]
         for row in self._plan.overlay:
             if loop.done > self._laid and loop.done % row.every == 0 and self._overlay is not None:
                 _lay_over_(loop, self._overlay)
@@ -162,7 +168,8 @@ def settle_(loop: Loop) -> None:
 
 def optimizer_of(plan: Plan, generator: Generator, rates: Sequence[float]) -> LatentOptimizer:
     """Return the optimiser of a plan, for a generator that starts; rates: the learning rate of each picture."""
-    return LatentOptimizer(generator.parameters(), rates, plan.generator.optimizer, plan.generator.fall)
+    name = plan.generator.optimizer
+    return LatentOptimizer(generator.parameters(), rates, TORCH_RULES.get(name, name), plan.generator.fall)
 
 
 def encoder_of(generator: Generator) -> Encoder:

@@ -13,9 +13,9 @@ from clipgen import generators
 from clipgen.config.plan import Plan
 from clipgen.core.contracts import Perceptor
 from clipgen.core.cutouts import draw_parameters
-from clipgen.core.loop import embed
 from clipgen.engine.forecast import Cost, Part
 from clipgen.engine.memory import MemoryCost, MicroBatches, kept_bytes, room
+from clipgen.engine.microbatch import embedding
 from clipgen.engine.models import Models
 from clipgen.util.devices import wait_for
 
@@ -79,7 +79,8 @@ class CostEstimate:
     def _see(self, cutouts: int, perceptors: Sequence[Perceptor]) -> tuple[Tensor, ...]:
         picture = torch.zeros(1, 3, self._size[1], self._size[0], device=self._models.device, requires_grad=True)
         parameters = draw_parameters([0], 0, cutouts, self._size, self._plan.augmentations)
-        return embed(picture, parameters, perceptors, with_maps=False)
+        embed = embedding(MicroBatches(cutouts), self._plan.augmentations)
+        return embed(picture, parameters, perceptors, False)
 
     def _timed(self, compute: Callable[[], tuple[Tensor, ...]]) -> float:
         """Return the seconds for the results and their gradient; the first of two runs is a warm-up."""

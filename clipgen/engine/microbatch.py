@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from clipgen.config.settings import CutoutSettings
 from clipgen.core.contracts import Generator, Perceptor
 from clipgen.core.cutouts import AugmentationParameters
 from clipgen.core.loop import Embed, embed
 from clipgen.engine.memory import MicroBatches
+from clipgen.engine.peer_cutouts import peer_embedding
 
 
 def decoding(batches: MicroBatches) -> Callable[[Generator], Tensor]:
@@ -21,8 +23,13 @@ def decoding(batches: MicroBatches) -> Callable[[Generator], Tensor]:
     return lambda generator: generator.decode()
 
 
-def embedding(batches: MicroBatches) -> Embed:
-    """Return the function that embeds cutouts in parts, each recomputed for the gradient, so that one is in memory."""
+def embedding(batches: MicroBatches, settings: CutoutSettings | None = None) -> Embed:
+    """Return the function that embeds cutouts in parts, each recomputed for the gradient, so that one is in memory.
+
+    settings: of which those matter that ask for the cutouts of another program.
+    """
+    if settings and settings.groups:
+        return peer_embedding(settings, batches.cutouts_at_once)
 
     def embed_in_parts(
         images: Tensor, parameters: AugmentationParameters, perceptors: Sequence[Perceptor], with_maps: bool

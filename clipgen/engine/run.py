@@ -24,7 +24,7 @@ from clipgen.engine.models import Models, proposal_module
 from clipgen.engine.objective import objective_of
 from clipgen.engine.recovery import Recovery
 from clipgen.engine.snapshot import Snapshot, copy_rows, restore_, tensors_of
-from clipgen.engine.tokens import start_from_tokens_, with_tokens_decoded
+from clipgen.engine.tokens import first_tokens, start_from_tokens_, with_tokens_decoded
 from clipgen.errors import DivergedError, OutOfMemoryError
 from clipgen.steering.given import Given
 from clipgen.steering.masks import SHARE_OF_WINDOW, edit_of_plan, erased
@@ -174,8 +174,8 @@ class Run:
     def _start_(self, given: Given) -> None:
         """Start the latents from tokens, init images or proposed images, and from noise where there are none."""
         generator = self.loop.generator
-        if given.tokens is not None:
-            start_from_tokens_(self._plan, generator, given.tokens, len(self._seeds))
+        if (tokens := first_tokens(self._plan, given, self._models.network, self._seeds)) is not None:
+            start_from_tokens_(self._plan, generator, tokens)
             return
         begun = first_images(self._plan, given, self._between.size, self._seeds)
         if begun is not None:
@@ -213,7 +213,7 @@ class Run:
 
     def _apply(self, batches: MicroBatches, loop: Loop) -> None:
         self._batches = batches
-        embed = embedding(batches)
+        embed = embedding(batches, self._plan.augmentations)
         loop.decode, loop.embed = decoding(batches), rolling(embed) if self._plan.tile else embed
         if self._edit:
             loop.decode, loop.embed = (

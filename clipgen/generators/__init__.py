@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from clipgen.errors import unknown_value
+from clipgen.errors import UsageError, unknown_value
 
 if TYPE_CHECKING:
     import torch
@@ -40,6 +40,15 @@ GENERATORS: dict[str, GeneratorRow] = {
     ),
 }
 
+LATENTS: dict[str, dict[str, GeneratorRow]] = {
+    "": GENERATORS,
+    "sampled": {
+        "vqgan": GeneratorRow("clipgen.generators.sampled", "SampledCodes", "codes sampled by logits"),
+        "dvae": GeneratorRow("clipgen.generators.sampled", "SampledPixels", "codes and pixels sampled by logits"),
+    },
+}
+"""By what is optimised: the generators by backend; "" for the usual latents."""
+
 
 def create(
     backend: str,
@@ -55,6 +64,8 @@ def create(
     """
     if backend not in GENERATORS:
         raise unknown_value("--backend", backend, GENERATORS)
-    row = GENERATORS[backend]
+    if backend not in LATENTS[settings.latent]:
+        raise UsageError(f"backend {backend} has no {settings.latent} latent")
+    row = LATENTS[settings.latent][backend]
     make = getattr(import_module(row.module), row.class_name)
     return cast("Generator", make(network if row.has_network else device, batch, size, settings))

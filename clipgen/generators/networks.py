@@ -148,7 +148,10 @@ class DVAENetwork(nn.Module):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Decode codes (B, K, h, w), one-hot or soft, to images (B, 3, H, W), about [0, 1] but not clamped."""
-        mean, _ = self.statistics(codes)
+        return self.unmapped(self.statistics(codes)[0])
+
+    def unmapped(self, mean: Tensor) -> Tensor:
+        """Turn logit-Laplace means (B, 3, H, W), or samples, into images, about [0, 1] but not clamped."""
         images: Tensor = (torch.sigmoid(mean) - logit_laplace_eps) / (1 - 2 * logit_laplace_eps)
         return images
 

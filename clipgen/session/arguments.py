@@ -66,7 +66,7 @@ class Settings(TypedDict, total=False):
     network: str | None
     """The generator's network instead of the preset's: a name of `clipgen models list`."""
     start: str | None
-    """Where the latent begins: "noise", "unclip", "init", "perlin", "gradient" or "snow"."""
+    """Where the latent begins: "noise", "unclip", "init", "perlin", "gradient", "snow" or "codes"."""
     precision: str | None
     """What the bulk of the networks computes in: "fp32", or "bf16" where the device computes in it."""
     losses: str | Sequence[str]
@@ -102,6 +102,10 @@ class Settings(TypedDict, total=False):
     """Scenes that begin at chosen steps or parts of the run: [(200, "autumn"), ("75%", "winter")]."""
     cross_fade: int | float | str | None
     """Over how many steps, or which part of the run, each scene fades into the next: 20 or "10%"."""
+    recipe: str | None
+    """The loop of another program: "nerdyrodent", "eleuther", "codebook-sampling", "dvae-notebook" or "pixray"."""
+    optimizer: str | None
+    """What moves the latent along its gradient: "adam", "adamw", "radam" or another of `--optimizer`."""
     prompts: str | tuple[Prompt, ...]
     """Another prompt for a Job or a Plan."""
 

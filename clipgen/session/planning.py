@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from clipgen.config.edits import edit_fields
 from clipgen.config.guides import shared
-from clipgen.config.holding import held_unclips, hold_weight, init_weight
+from clipgen.config.holding import held_unclips, hold_weight, holding, init_weight
 from clipgen.config.job import Job
 from clipgen.config.judging import judges_of, usual_judges
 from clipgen.config.loss_settings import LossSettings
+from clipgen.config.peer_recipes import named_optimizer, with_recipe
 from clipgen.config.plan import Plan
 from clipgen.config.preset import INIT, STARTER, TOKENS, Preset
 from clipgen.config.presets import PRESETS
@@ -47,16 +48,14 @@ from clipgen.session.inputs import load_inputs, with_digests
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MODELS = {"backend", "preset", "clips", "classifiers", "network"}
-"""Fields of a job that choose models."""
+MODELS = {"backend", "preset", "clips", "classifiers", "network", "recipe", "optimizer"}
+"""Fields of a job that choose models, or how they are used."""
 STEERED = ("targets", "blend", "templates", "mask", "extend", "feather", "inside", "overlay", "overlay_every")
 """Fields beside the texts and the init image that say what the picture is to be."""
 UNEDITED = dict.fromkeys(("init_weight", "init_noise", "mask", "extend", "feather", "inside"))
 """What goes with an init image."""
 DROPPED = ("steps", "lr", "cutouts", "first_cutouts", *TYPED.values())
 """Fields that belong to other models or another start, on which their defaults depend."""
-
-
 _RANDOM_SEEDS = 2**32
 """Short enough to read off a file name and type again."""
 
@@ -116,7 +115,7 @@ def change_plan(
     changed = replace(plan, **fields, **_timed(plan, typed, changes))
     if "init_weight" in changes:
         preset = PRESETS[plan.preset]
-        changed = changed.with_loss(preset.hold, hold_weight(typed, preset))
+        changed = changed.with_loss(holding(plan.recipe, preset)[0], hold_weight(typed, preset))
         if any(row.init_img2img_noise for row in plan.unclip):
             changed = replace(changed, unclip=_held_as_today(plan.unclip, init_weight(typed, preset), preset))
     if typed.losses:
@@ -168,7 +167,7 @@ def _timed(plan: Plan, typed: Job, changes: Mapping[str, Any]) -> dict[str, Any]
 def job_of(plan: Plan) -> Job:
     """Return a job that asks for what a plan has, as far as possible: a job cannot name networks of the starter set."""
     preset = PRESETS[plan.preset]
-    guidance = preset.guidance_from(plan.start) or preset.guidance[preset.start]
+    guidance = with_recipe(plan.recipe, preset.guidance_from(plan.start) or preset.guidance[preset.start])
     usual = guidance.generators[plan.backend].weights if plan.backend in guidance.generators else None
     guided_as_usual = plan.perceptors == shared(Job(plan.prompts, preset=plan.preset), preset).perceptors
     others = () if guided_as_usual else plan.perceptors
@@ -182,7 +181,7 @@ def job_of(plan: Plan) -> Job:
         size=plan.size,
         steps=plan.steps,
         seed=plan.seed,
-        lr=spelled_over(plan.lr, plan.lr_schedule) if typed_anew(plan.lr_schedule) else plan.lr,
+        lr=spelled_over(plan.lr, plan.lr_schedule) if typed_anew(plan) else plan.lr,
         cutouts=spelled_over(plan.cutouts, plan.cutout_schedule) if has_keyframes else plan.cutouts,
         init=plan.init or None,
         init_tokens=plan.init_tokens[0].file if plan.init_tokens else None,
@@ -197,6 +196,8 @@ def job_of(plan: Plan) -> Job:
         network=None if network and _is_starters(network) else network,
         start=None if plan.start in (INIT, TOKENS, preset.start) else plan.start,
         precision=None if plan.precision == preset.precision else plan.precision,
+        recipe=plan.recipe or None,
+        optimizer=named_optimizer(plan.recipe, plan.generator.optimizer),
         targets=tuple(map(str, plan.targets)),
         blend=None if plan.blend == APART else plan.blend,
         templates=plan.templates,
@@ -217,7 +218,7 @@ def _named_judges(plan: Plan, preset: Preset, guides: Sequence[str]) -> tuple[st
 
 def _steering(plan: Plan, usual: Sequence[LossSettings]) -> tuple[str, ...]:
     """Return the losses of a plan that were asked for, as they are typed, and with weight 0 those that were removed."""
-    own = ("prompt", PRESETS[plan.preset].hold, *(["seam"] if plan.tile else []))
+    own = ("prompt", holding(plan.recipe, PRESETS[plan.preset])[0], *(["seam"] if plan.tile else []))
     asked = [str(row) for row in plan.losses if row.name not in own and row not in usual]
     names = [row.name for row in plan.losses]
     return (*asked, *(f"{row.name}:0" for row in usual if row.name not in names))
@@ -225,8 +226,8 @@ def _steering(plan: Plan, usual: Sequence[LossSettings]) -> tuple[str, ...]:
 
 def init_weight_of(plan: Plan) -> float:
     """Return how strongly a plan holds its picture to the init image, on the scale of `--init-weight`."""
-    preset = PRESETS[plan.preset]
-    return plan.weight_of(preset.hold) / preset.hold_scale
+    loss, scale = holding(plan.recipe, PRESETS[plan.preset])
+    return plan.weight_of(loss) / scale
 
 
 def _spelled(row: PerceptorSettings) -> str:
@@ -266,6 +267,8 @@ def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
         or _begins_otherwise(plan, changes)
     ):
         dropped |= dict.fromkeys(DROPPED)
+    if changes.get("recipe", job.recipe) != job.recipe:
+        dropped |= {"optimizer": None, "start": None, **dict.fromkeys(DROPPED)}
     if len(scenes_in(changes.get("prompts", plan.prompts))) == 1:
         dropped["cross_fade"] = None
     return replace(job, **{**dropped, **changes})
