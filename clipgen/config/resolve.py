@@ -13,6 +13,7 @@ from clipgen.config.guides import shared
 from clipgen.config.holding import held_unclips, hold_weight, init_weight
 from clipgen.config.job import Job
 from clipgen.config.judging import judges_of
+from clipgen.config.levels import levelled
 from clipgen.config.loss_settings import LossSettings
 from clipgen.config.motion import steps_with
 from clipgen.config.perceptor_names import weighted
@@ -54,7 +55,7 @@ def resolve(
     if backend not in guidance.generators:
         raise unknown_value(f"--backend of preset {name}", backend, guidance.generators)
     defaults = guidance.generators[backend]
-    generator = _generator(job, defaults.settings)
+    generator = levelled(job, _generator(job, defaults.settings), backend)
     size, size_notes = _fitted_size(job, preset, backend, generator.stride, init_size)
     if job.init_tokens is not None:
         size, size_notes = size_of_tokens(job, tokens, generator, backend, size)

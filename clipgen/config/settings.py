@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clipgen.config.checks import check_choice, check_whole, checked_number
+from clipgen.config.levels import check_levels, checked_width
 from clipgen.config.records import added_later
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
@@ -17,7 +18,6 @@ OPTIMIZERS = ("adam", "normalised")
 """The keys of `clipgen.core.optim.RULES`."""
 SOLVERS = ("heun", "dpm++2m")
 """The keys of `SOLVERS` in the sampler of the unCLIP."""
-MAX_LEVELS = 16
 MAX_NOISE = 100.0
 MAX_SCALE = 100.0
 MAX_SHARE = 1000.0
@@ -85,18 +85,22 @@ class GeneratorSettings:
     brings sharp edges back."""
 
     fall: float = added_later(0.0)
-    """How much less the finer of several resolutions move, see `clipgen.core.optim`; 0 means that all move alike."""
+    """How much less the finer of several resolutions move, see `clipgen.config.levels`; 0 means that all move alike."""
     decorrelated: bool = added_later(False)
     """Pixels only: the latent is in a space in which the colours of photographs are not correlated."""
+    coarse_to_fine: float = added_later(0.0)
+    """Width, in levels, of the bump of the learning rate that goes from the coarsest of several resolutions to the
+    finest during the run, see `clipgen.config.levels`; 0 for none."""
 
     def __post_init__(self) -> None:
         if self.weights:
             check_model("a generator's weights", self.weights)
         check_whole("a generator's stride", self.stride, 1, 256)
-        check_whole("a generator's levels", self.levels, 1, MAX_LEVELS)
+        check_levels(self.levels)
         check_choice("the optimizer", self.optimizer, OPTIMIZERS)
         _check_numbers(self, ("small_until", "full_lr_share"), 0.0, 1.0)
         _check_numbers(self, ("fall",), 0.0, MAX_FALL)
+        object.__setattr__(self, "coarse_to_fine", checked_width(self.coarse_to_fine, self.levels))
         for progress in self.reencode_at:
             checked_number("reencode_at", progress, 0.0, 1.0)
 

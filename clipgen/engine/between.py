@@ -148,7 +148,7 @@ def settle_(loop: Loop) -> None:
 
 def optimizer_of(plan: Plan, generator: Generator, rates: Sequence[float]) -> LatentOptimizer:
     """Return the optimiser of a plan, for a generator that starts; rates: the learning rate of each picture."""
-    return LatentOptimizer(generator.parameters(), rates, plan.generator.optimizer, plan.generator.fall)
+    return LatentOptimizer(generator.parameters(), rates, plan.generator.optimizer)
 
 
 def encoder_of(generator: Generator) -> Encoder:

@@ -11,20 +11,14 @@ from clipgen.config.guides import shared
 from clipgen.config.holding import held_unclips, hold_weight, init_weight
 from clipgen.config.job import Job
 from clipgen.config.judging import judges_of, usual_judges
+from clipgen.config.levels import levelled, unusual_levels
 from clipgen.config.loss_settings import LossSettings
 from clipgen.config.plan import Plan
 from clipgen.config.preset import INIT, STARTER, TOKENS, Preset
 from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import scenes_in
 from clipgen.config.readings import CLASSIFIER
-from clipgen.config.resolve import (
-    chosen_preset,
-    refit,
-    resolve,
-    steered,
-    with_hashes,
-    with_precision,
-)
+from clipgen.config.resolve import chosen_preset, refit, resolve, steered, with_hashes, with_precision
 from clipgen.config.schedules import ALWAYS, KEYFRAMES, spell_percent
 from clipgen.config.settings import PerceptorSettings, UnclipSettings
 from clipgen.config.targets import APART, REGION, TargetSettings
@@ -51,7 +45,7 @@ STEERED = ("targets", "blend", "templates", "mask", "extend", "feather", "inside
 """Fields beside the texts and the init image that say what the picture is to be."""
 UNEDITED = dict.fromkeys(("init_weight", "init_noise", "mask", "extend", "feather", "inside"))
 """What goes with an init image."""
-DROPPED = ("steps", "lr", "cutouts", "first_cutouts")
+DROPPED = ("steps", "lr", "cutouts", "first_cutouts", "levels", "coarse_to_fine")
 """Fields that belong to other models or another start, on which their defaults depend."""
 
 
@@ -108,6 +102,7 @@ def change_plan(
         fields["size"], notes = size_of_tokens(typed, inputs.tokens, plan.generator, plan.backend, asked)
         fields["init_tokens"] = typed.token_rows
     edit = (typed.edit,) if typed.edit else ()
+    fields["generator"] = levelled(typed, plan.generator, plan.backend)
     fields |= {"targets": typed.target_rows, "edit": edit, "templates": typed.templates, "overlay": typed.overlay_rows}
     changed = replace(plan, **fields, **_timed(plan, typed, changes))
     if "init_weight" in changes:
@@ -197,6 +192,7 @@ def job_of(plan: Plan) -> Job:
         blend=None if plan.blend == APART else plan.blend,
         templates=plan.templates,
         **_edit_fields(plan),
+        **unusual_levels(plan.generator, guidance.generators.get(plan.backend)),
         losses=_steering(plan, guidance.generators[plan.backend].losses if usual is not None else ()),
         cross_fade=spell_percent(plan.cross_fade) if plan.cross_fade else None,
     )
