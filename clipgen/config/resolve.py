@@ -18,7 +18,7 @@ from clipgen.config.loss_settings import LossSettings
 from clipgen.config.motion import steps_with
 from clipgen.config.perceptor_names import weighted
 from clipgen.config.plan import MAX_PIXELS, Plan, spell
-from clipgen.config.preset import AUTO, DEFAULT_BACKEND, DRAFT, PHOTO, STANDARD, STARTER, UNCLIP, Preset, Size
+from clipgen.config.preset import AUTO, DEFAULT_BACKEND, DRAFT, PHOTO, QUICK, STANDARD, STARTER, UNCLIP, Preset, Size
 from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import prompt_notes, scenes_in
 from clipgen.config.readings import known_to_starter
@@ -148,10 +148,13 @@ def chosen_preset(job: Job, device: str = "auto") -> tuple[str, str | None]:
     named = bool(job.clips or job.network)
     if not named and job.classifiers:
         return PHOTO, f"preset {PHOTO}: it is guided by classifiers, as --perceptor asks"
+    on_cpu = device == "cpu" or not gpu_count()
+    if on_cpu and not named and _is_ready(job, QUICK):
+        return QUICK, f"preset {QUICK}: its weights are installed, and it is made for the CPU"
     if not (named or _is_ready(job, DRAFT)):
         return _without_pretrained(job)
     why = "models are named" if named else "its weights are installed"
-    if device == "cpu" or not gpu_count():
+    if on_cpu:
         return DRAFT, f"preset {DRAFT}: {why}, and it runs on the CPU; --preset {STARTER} is quicker"
     name = STANDARD if named or _is_ready(job, STANDARD) else DRAFT
     return name, f"preset {name}: {why}, and it runs on the GPU"
