@@ -148,16 +148,20 @@ def chosen_preset(job: Job, device: str = "auto") -> tuple[str, str | None]:
     named = bool(job.clips or job.network)
     if not named and job.classifiers:
         return PHOTO, f"preset {PHOTO}: it is guided by classifiers, as --perceptor asks"
-    on_cpu = device == "cpu" or not gpu_count()
-    if on_cpu and not named and _is_ready(job, QUICK):
+    if not named and _is_ready(job, QUICK) and not _has_gpu(device):
         return QUICK, f"preset {QUICK}: its weights are installed, and it is made for the CPU"
     if not (named or _is_ready(job, DRAFT)):
         return _without_pretrained(job)
     why = "models are named" if named else "its weights are installed"
-    if on_cpu:
+    if not _has_gpu(device):
         return DRAFT, f"preset {DRAFT}: {why}, and it runs on the CPU; --preset {STARTER} is quicker"
     name = STANDARD if named or _is_ready(job, STANDARD) else DRAFT
     return name, f"preset {name}: {why}, and it runs on the GPU"
+
+
+def _has_gpu(device: str) -> bool:
+    """Tell whether a run is to have a GPU; asked last, as it loads torch."""
+    return device != "cpu" and gpu_count() > 0
 
 
 def _without_pretrained(job: Job) -> tuple[str, str]:
