@@ -4,6 +4,7 @@ from torch import Tensor
 
 from clipgen.config import settings
 from clipgen.core.optim import BETAS, EPSILON, RULES, LatentOptimizer
+from clipgen.engine import descent
 
 every_rule = pytest.mark.parametrize("rule", RULES)
 
@@ -24,7 +25,7 @@ def bowl(latent: Tensor) -> Tensor:
 
 
 def test_the_rules_are_those_that_settings_can_name() -> None:
-    assert set(RULES) == set(settings.OPTIMIZERS)
+    assert {*RULES, *descent.RULES} == set(settings.OPTIMIZERS)
 
 
 def test_adam_is_that_of_torch_bit_for_bit() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,27 @@ MIN_WIDTH = 0.5
 """If the bump is narrower than this, hardly any resolution moves while its centre is between two of them."""
 COARSE = 16
 """Cells a side; resolutions up to this one move alike whatever the fall."""
+
+
+HALVED, EVERY, EVERY_FOURTH, POWERS = "halved", "every", "every-fourth", "powers"
+_SIDES: dict[str, Callable[[int], list[int]]] = {
+    EVERY: lambda side: [*range(side, 0, -1)],
+    EVERY_FOURTH: lambda side: [*range(side, 0, -4)],
+    POWERS: lambda side: [side, *(2**k for k in range(side.bit_length(), -1, -1) if 2**k < side)],
+}
+"""By name: the resolutions, finest first, of a latent of so many cells along its longer side."""
+RESOLUTIONS = (HALVED, *_SIDES)
+
+
+def sizes_of(height: int, width: int, resolutions: str) -> list[tuple[int, int]]:
+    """Return height and width of each resolution of a latent of so many cells, finest first; empty for halved ones."""
+    if resolutions == HALVED:
+        return []
+    longer = max(height, width)
+    return [
+        (max(round(side * height / longer), 1), max(round(side * width / longer), 1))
+        for side in _SIDES[resolutions](longer)
+    ]
 
 
 def check_levels(levels: object) -> None:

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clipgen.config.checks import check_choice, check_whole, checked_number
-from clipgen.config.levels import check_levels, checked_width
+from clipgen.config.levels import HALVED, RESOLUTIONS, check_levels, checked_width
 from clipgen.config.records import added_later
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 
 FP32, BF16 = PRECISIONS = ("fp32", "bf16")
 """What the bulk of the networks computes in: single precision, or bfloat16."""
-OPTIMIZERS = ("adam", "normalised")
-"""The keys of `clipgen.core.optim.RULES`."""
+OPTIMIZERS = ("adam", "normalised", "sgd", "momentum")
+"""The keys of `clipgen.core.optim.RULES` and of `clipgen.engine.descent.RULES`."""
 SOLVERS = ("heun", "dpm++2m")
 """The keys of `SOLVERS` in the sampler of the unCLIP."""
 MAX_NOISE = 100.0
@@ -54,9 +54,11 @@ class CutoutSettings:
     """Upper bound of the standard deviation of the pixel noise, which is drawn uniformly from 0 to this."""
     flip: bool = False
     """Mirror half of the augmented cutouts; off, because left and right can matter to a prompt."""
+    least_noise: float = added_later(0.0)
+    """Lower bound of that standard deviation, as a fraction of the upper one; at 1 it is always the same."""
 
     def __post_init__(self) -> None:
-        _check_numbers(self, ("share_plain", "share_whole", "min_scale", "max_scale"), 0.0, 1.0)
+        _check_numbers(self, ("share_plain", "share_whole", "min_scale", "max_scale", "least_noise"), 0.0, 1.0)
         _check_numbers(self, ("zoom", "perspective"), 0.0, 0.9)
         _check_numbers(self, ("shear", "jitter", "noise"), 0.0, MAX_SCALE)
         _check_numbers(self, ("degrees",), 0.0, 180.0)
@@ -91,6 +93,11 @@ class GeneratorSettings:
     coarse_to_fine: float = added_later(0.0)
     """Width, in levels, of the bump of the learning rate that goes from the coarsest of several resolutions to the
     finest during the run, see `clipgen.config.levels`; 0 for none."""
+    resolutions: str = added_later(HALVED)
+    """Which resolutions the latent is a sum of, one of RESOLUTIONS; others than HALVED are for pixels only, and have as
+    many as fit whatever `levels` says."""
+    tanh: bool = added_later(False)
+    """Pixels only: the pixels are ½(1 + tanh(latent)) instead of the clamped latent."""
 
     def __post_init__(self) -> None:
         if self.weights:
@@ -100,6 +107,11 @@ class GeneratorSettings:
         check_choice("the optimizer", self.optimizer, OPTIMIZERS)
         _check_numbers(self, ("small_until", "full_lr_share"), 0.0, 1.0)
         _check_numbers(self, ("fall",), 0.0, MAX_FALL)
+        check_choice("the resolutions", self.resolutions, RESOLUTIONS)
+        if (self.resolutions != HALVED or self.tanh) and self.weights:
+            raise UsageError("plan: resolutions and tanh are those of pixels, which have no network")
+        if self.decorrelated and (self.resolutions != HALVED or self.tanh):
+            raise UsageError("plan: decorrelated pixels have halved resolutions and no tanh")
         object.__setattr__(self, "coarse_to_fine", checked_width(self.coarse_to_fine, self.levels))
         for progress in self.reencode_at:
             checked_number("reencode_at", progress, 0.0, 1.0)

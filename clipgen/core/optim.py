@@ -37,7 +37,8 @@ def normalised_(latent: Tensor, grad: Tensor, _moments: dict[str, Tensor], _soun
     latent.add_(grad / _spread(size.clamp_min(torch.finfo(size.dtype).tiny), grad), alpha=-lr)
 
 
-RULES: dict[str, tuple[Rule, tuple[str, ...]]] = {
+Row = tuple[Rule, tuple[str, ...]]
+RULES: dict[str, Row] = {
     "adam": (adam_, ("exp_avg", "exp_avg_sq")),
     "normalised": (normalised_, ()),
 }
@@ -50,12 +51,12 @@ class LatentOptimizer:
     A picture whose loss or gradient is not finite keeps its latent and moments.
     """
 
-    def __init__(self, parameters: Sequence[Tensor], rates: Sequence[float], rule: str = "adam") -> None:
-        """rates: of each picture; rule: one of RULES."""
+    def __init__(self, parameters: Sequence[Tensor], rates: Sequence[float], rule: Row | str = "adam") -> None:
+        """rates: of each picture; rule: a row, or the name of one of RULES."""
         self.rates = list(rates)
         self._latents = list(parameters)
         self.shares: Sequence[float] = [1.0] * len(parameters)  # by latent: factors on the learning rates
-        self._move, names = RULES[rule]
+        self._move, names = RULES[rule] if isinstance(rule, str) else rule
         self._moments = [{name: torch.zeros_like(latent) for name in names} for latent in self._latents]
         self._counts = [0] * len(self.rates)
         self._sound = torch.ones(len(self.rates), dtype=torch.bool, device=self._latents[0].device)

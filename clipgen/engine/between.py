@@ -14,6 +14,7 @@ from clipgen.config.resolve import half
 from clipgen.core.contracts import Encoder, Generator, Growable, Proposal
 from clipgen.core.loop import Loop
 from clipgen.core.optim import LatentOptimizer
+from clipgen.engine import descent
 from clipgen.engine.recovery import Recovery
 from clipgen.errors import UsageError
 from clipgen.steering.camera import moved
@@ -148,7 +149,8 @@ def settle_(loop: Loop) -> None:
 
 def optimizer_of(plan: Plan, generator: Generator, rates: Sequence[float]) -> LatentOptimizer:
     """Return the optimiser of a plan, for a generator that starts; rates: the learning rate of each picture."""
-    return LatentOptimizer(generator.parameters(), rates, plan.generator.optimizer)
+    name = plan.generator.optimizer
+    return LatentOptimizer(generator.parameters(), rates, descent.RULES.get(name, name))
 
 
 def encoder_of(generator: Generator) -> Encoder:
