@@ -15,6 +15,7 @@ import references
 import torch
 from fakes import Cli
 from loopback import HOST, LoopbackServer, serves
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from clipgen.cli.app import app
@@ -22,6 +23,7 @@ from clipgen.weights import fetch
 from clipgen.weights.cache import Cache
 from clipgen.weights.catalogue import RECORDS, forms_of
 
+QUICK_CLIP = "clip/vit-b-32-laion2b_s34b_b79k"
 VQGAN, CLIP, SECOND_CLIP, DVAE = "vqgan/imagenet-f16-16384", "clip/openai-vit-b-32", "clip/openai-rn50", "dvae/dall-e"
 SMALL = ("a cat", "--size", "32x32", "--steps", "2", "--cutouts", "2", "--seed", "1")
 DRAFT = (*SMALL, "--preset", "draft")
@@ -58,6 +60,9 @@ def save_files(folder: Path) -> dict[str, Path]:
     for name, config in zip((CLIP, SECOND_CLIP), CLIP_CONFIGS.values(), strict=True):
         full = {**config, "text_cfg": TEXT, "quick_gelu": True}
         references.save_openai(references.clip(full), full, paths[name])
+    small = {**CLIP_CONFIGS["tiny-vit"], "text_cfg": TEXT}
+    paths[QUICK_CLIP] = folder / "quick.safetensors"
+    save_file(references.clip(small).state_dict(), paths[QUICK_CLIP])
     for part, module in zip(("encoder", "decoder"), references.dvae(DVAE_CONFIG), strict=True):
         paths[f"{DVAE}-{part}"] = references.save_module(module, folder / f"{part}.pkl", zipped=True)
     return paths
@@ -99,6 +104,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     VQGAN: VQGAN_CONFIG,
     CLIP: {"model": "tiny-vit"},
     SECOND_CLIP: {"model": "tiny-resnet"},
+    QUICK_CLIP: {"model": "tiny-vit"},
     f"{DVAE}-encoder": DVAE_CONFIG,
     f"{DVAE}-decoder": DVAE_CONFIG,
 }

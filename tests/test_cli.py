@@ -100,7 +100,7 @@ def test_unknown_things_are_named_in_one_line(cli: Cli, monkeypatch: pytest.Monk
     stderr = cli("a catt on a dragon", "--preset", "starter", *SMALL).stderr
     known = [line for line in stderr.splitlines() if "clipgen's own models know none of these things" in line]
     assert len(known) == 1
-    assert '"catt" (did you mean "cat"?), "dragon"; --preset draft knows far more (1.33 GB to download' in known[0]
+    assert '"catt" (did you mean "cat"?), "dragon"; --preset quick knows far more (605 MB to download' in known[0]
     assert '"on"' not in stderr
     assert 'the last words of "a catt on a dragon" are ignored: it is 4 tokens too long' in stderr
 

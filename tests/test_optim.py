@@ -53,11 +53,12 @@ def test_normalised_steps_keep_the_gradient_s_proportions_in_each_picture() -> N
     torch.testing.assert_close(latent.detach(), 0.1 * 2**0.5 * torch.tensor([[[-0.6, 0.8]], [[-0.6, -0.8]]]))
 
 
-def test_resolutions_finer_than_sixteen_cells_a_side_move_less() -> None:
-    sides = (8, 16, 64)
-    levels = [torch.zeros(1, 2, side, side // 2, requires_grad=True) for side in sides]
-    move(LatentOptimizer(levels, [0.2], "adam", fall=0.5), sum(level.sum((1, 2, 3)) for level in levels))  # type: ignore[arg-type]
-    assert [float(-level.detach().mean()) for level in levels] == pytest.approx([0.2, 0.2, 0.1])
+def test_each_latent_moves_by_its_share_of_the_rate() -> None:
+    levels = [torch.zeros(1, 2, side, requires_grad=True) for side in (3, 2, 1)]
+    optimizer = LatentOptimizer(levels, [0.2])
+    optimizer.shares = [1.0, 0.5, 0.0]
+    move(optimizer, sum(level.sum((1, 2)) for level in levels))  # type: ignore[arg-type]
+    assert [float(-level.detach().mean()) for level in levels] == pytest.approx([0.2, 0.1, 0.0])
 
 
 @every_rule

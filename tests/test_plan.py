@@ -138,6 +138,10 @@ ADDED_LATER = {
     ("generator", "pixel_noise"): 0.0,
     ("augmentations", "groups"): (),
     ("augmentations", "rescaled"): False,
+    ("generator", "coarse_to_fine"): 0.0,
+    ("generator", "resolutions"): "halved",
+    ("generator", "tanh"): False,
+    ("augmentations", "least_noise"): 0.0,
     **{("perceptors", name): 1.0 for name in ("weight", "scale")},
     ("losses", "detail"): "",
     **{(*place, "points"): () for place in (("lr_schedule",), ("cutout_schedule",), ("losses", "weight"))},
@@ -188,7 +192,7 @@ def test_a_value_of_the_wrong_kind_is_refused_wherever_it_is(place: tuple[Any, .
     for value in ({}, [[]], "\x1b[31m" * 999, math.nan, math.inf, -(10**400), True, None):
         fits = (
             value is True
-            if place[-1] in {"flip", "decorrelated", "rescaled", "tile", "templates"}
+            if place[-1] in {"flip", "decorrelated", "rescaled", "tile", "templates", "tanh"}
             else value is None and (place[0], place[-1]) == ("prompts", "stop")
         )
         if not fits:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pretrained
 import pytest
 from fakes import Cli
 from loopback import LoopbackServer
-from pretrained import CLIP, DRAFT, DVAE, SECOND_CLIP, SMALL, VQGAN
+from pretrained import CLIP, DRAFT, DVAE, QUICK_CLIP, SECOND_CLIP, SMALL, VQGAN
 
 from clipgen.config import resolve as resolving
 from clipgen.config.job import Job
@@ -56,6 +57,39 @@ def test_auto_takes_what_is_here_and_says_why(cli: Cli, monkeypatch: pytest.Monk
         ["preset standard: its weights are installed, and it runs on the GPU"],
     )
     assert resolving.resolve(job, device="cpu")[0].preset == "draft"
+
+
+def test_auto_takes_quick_on_a_cpu_that_has_its_weights(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Job(parse_prompts("a cat"))
+    cli("models", "pull", QUICK_CLIP)
+    why = ["preset quick: its weights are installed, and it is made for the CPU"]
+    plan, notes = resolving.resolve(job)
+    assert (plan.preset, plan.backend, notes[:1]) == ("quick", "pixels", why)
+    assert resolving.resolve(replace(job, backend="vqgan"))[0].preset == "starter"  # for which weights are missing
+    cli("models", "pull", VQGAN, CLIP)
+    assert resolving.resolve(job)[0].preset == "quick"
+    assert resolving.resolve(replace(job, clips=(CLIP,)))[0].preset == "draft"
+    monkeypatch.setattr(resolving, "gpu_count", lambda: 1)
+    assert resolving.resolve(job, device="cpu")[0].preset == "quick"
+    assert resolving.resolve(job)[0].preset == "draft"
+
+
+@pytest.mark.parametrize("backend", ["pixels", "vqgan"])
+def test_quick_makes_a_picture_and_makes_it_again_offline(cli: Cli, server: LoopbackServer, backend: str) -> None:
+    result = cli(*SMALL, "--preset", "quick", "--backend", backend, "-o", "first.png")
+    assert result.exit_code == 0, result.stderr
+    assert len(server.log) == (1 if backend == "pixels" else 2)
+    plan = metadata.read_recipe(Path("first.png")).plan
+    assert [row.weights for row in plan.perceptors] == [QUICK_CLIP]
+    assert cli(*SMALL, "--preset", "quick", "--backend", backend, "--offline", "-o", "again.png").exit_code == 0
+    assert Path("again.png").read_bytes() == Path("first.png").read_bytes()
+
+
+def test_quick_is_small_to_download_and_says_how_much() -> None:
+    record = RECORDS[QUICK_CLIP]
+    assert record.size is not None
+    assert record.size < 7e8
+    assert f"{record.size / 1e6:.0f} MB" in PRESETS["quick"].summary
 
 
 def test_doctor_says_what_would_run_now(cli: Cli, server: LoopbackServer) -> None:

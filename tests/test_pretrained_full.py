@@ -16,6 +16,7 @@ import references
 import torch
 from loopback import HOST, LoopbackServer, serves
 from PIL import Image
+from safetensors.torch import save_file
 
 from clipgen.config.presets import PRESETS
 from clipgen.weights.catalogue import RECORDS
@@ -40,7 +41,9 @@ main()
 def save(name: str, path: Path) -> None:
     """Write random weights in the true format and size of a record's file."""
     record = RECORDS[name]
-    if record.kind == "vqgan":
+    if record.kind == "clip" and path.suffix == ".safetensors":
+        save_file(references.clip(open_clip.get_model_config(record.config["model"])).state_dict(), path)
+    elif record.kind == "vqgan":
         references.save_vqgan(references.vqgan(record.config), path, "plain")
     else:
         config = {**open_clip.get_model_config(record.config["model"]), "quick_gelu": True}
@@ -63,24 +66,26 @@ def clipgen(records: dict[str, Any], *args: str, cache: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_standard_runs_from_an_empty_cache_and_then_without_a_network(
-    plain_environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["quick", "standard"])
+def test_a_preset_runs_from_an_empty_cache_and_then_without_a_network(
+    plain_environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
-    preset = PRESETS["standard"]
-    names = [preset.generators["vqgan"].weights, *(row.weights for row in preset.perceptors)]
-    run = ("--preset", "standard", "--size", "64x64", "--steps", "2", "--device", "cpu", "--seed", "1")
+    preset = PRESETS[name]
+    networks = (preset.generators[preset.backend].weights, *(row.weights for row in preset.perceptors))
+    names = [each for each in networks if each]
+    run = ("--preset", name, "--size", "64x64", "--steps", "2", "--device", "cpu", "--seed", "1")
     records = {}
     with LoopbackServer() as server:
-        for name in names:
-            path = tmp_path / name.replace("/", "-")
-            save(name, path)
+        for network in names:
+            path = tmp_path / f"{network.replace('/', '-')}{Path(RECORDS[network].file).suffix}"
+            save(network, path)
             content = path.read_bytes()
             path.unlink()
             server.routes[f"/{path.name}"] = serves(content)
             sha256 = hashlib.sha256(content).hexdigest()
-            records[name] = {"size": len(content), "sha256": sha256, "mirrors": [f"{server.address}/{path.name}"]}
+            records[network] = {"size": len(content), "sha256": sha256, "mirrors": [f"{server.address}/{path.name}"]}
         clipgen(records, *run, "-o", "first.png", cache=tmp_path / "cache")
         assert len(server.log) == len(names)
     clipgen(records, *run, "-o", "again.png", cache=tmp_path / "cache")

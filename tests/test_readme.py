@@ -59,5 +59,5 @@ def test_the_table_of_presets_is_that_of_the_program(preset: Preset) -> None:
         assert str(row.steps) == (re.search(rf"\({backend} (\d+)\)", steps) or re.match(r"(\d+)", steps))[1]  # type: ignore[index]
         assert str(row.cutouts) == cutouts
     named = [f"clip/openai-{clip.lower()}" for clip in clips.split(", ")]
-    assert named == [row.weights for row in preset.perceptors] or preset.name in ("starter", "photo")
+    assert named == [row.weights for row in preset.perceptors] or preset.name in ("starter", "photo", "quick")
     assert memory == f"{preset.memory / 10**9:g} GB"

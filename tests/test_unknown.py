@@ -59,9 +59,9 @@ def test_a_published_clip_knows_more_than_can_be_said() -> None:
         ("a girafe", '"girafe" (did you mean "giraffe"?)'),
         ("a ligthouse", '"ligthouse" (did you mean "lighthouse"?)'),
         ("the mona lisa", '"mona lisa" (but "face")'),
-        ("a dragon", '"dragon"; --preset draft'),
-        ("a game of chess", '"game", "chess"; --preset draft'),
-        ("a planet", '"planet"; --preset draft'),
+        ("a dragon", '"dragon"; --preset quick'),
+        ("a game of chess", '"game", "chess"; --preset quick'),
+        ("a planet", '"planet"; --preset quick'),
         ("a sailor on a boat", '"sailor" (but "face") will not show'),
     ],
 )
@@ -71,11 +71,11 @@ def test_hints_are_by_meaning_or_by_close_spelling(prompt: str, hint: str) -> No
 
 
 def test_the_preset_that_helps_is_named_with_its_download_and_its_time_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unknown, "_cores", lambda: 10)
+    monkeypatch.setattr(unknown, "_cores", lambda: 1)
     assert (
         found("a dragon")
         .notes()[0]
-        .endswith("--preset draft knows far more (1.33 GB to download, about 5 min a picture on the CPU here)")
+        .endswith("--preset quick knows far more (605 MB to download, about 5 min a picture on the CPU here)")
     )
 
 

@@ -15,6 +15,7 @@ from clipgen.cli.option_groups import Option
 from clipgen.cli.values import expanded, parse_seed
 from clipgen.config.courses import parse_cutouts, parse_rate
 from clipgen.config.job import Job, parse_size
+from clipgen.config.levels import LEVELLED
 from clipgen.config.peer_recipes import PEER_RECIPES
 from clipgen.config.preset import AUTO, DEFAULT_BACKEND, INIT, LOCAL, PHOTO, STARTS, GeneratorDefaults
 from clipgen.config.presets import PRESETS
@@ -236,6 +237,27 @@ class EngineOptions:
             default=_by_preset(lambda row: row.cutouts),
         ),
     ] = None
+    levels: Annotated[
+        int | None,
+        Option(
+            "--levels",
+            f"Resolutions that the latent of {', '.join(LEVELLED)} is a sum of, each half of the one before.",
+            "NUMBER",
+            panel=ENGINE,
+            default=_by_preset(lambda row: row.settings.levels),
+        ),
+    ] = None
+    coarse_to_fine: Annotated[
+        float | None,
+        Option(
+            "--coarse-to-fine",
+            "Move the coarse of these resolutions first and the fine ones last. The number, such as 1.5, is the width "
+            "in levels of the bump of the learning rate that goes over them; 0 moves all of them all the time.",
+            "NUMBER",
+            panel=ENGINE,
+            default="0",
+        ),
+    ] = None
     precision: Annotated[
         str | None,
         Option(
@@ -267,6 +289,8 @@ class EngineOptions:
             start=self.start,
             steps=self.steps,
             lr=None if self.lr is None else parse_rate(self.lr),
+            levels=self.levels,
+            coarse_to_fine=self.coarse_to_fine,
             precision=self.precision,
             recipe=self.recipe,
             optimizer=self.optimizer,

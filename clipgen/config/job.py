@@ -8,6 +8,7 @@ from typing import Any, Self
 from clipgen.config.checks import check_choice, check_whole, checked_number, checked_path, checked_record, load_json
 from clipgen.config.courses import check_cross_fade, checked_cutouts, checked_rates, checked_scenes
 from clipgen.config.edits import AROUND, FEATHER, NOWHERE, OVERLAY_EVERY, EditSettings, OverlaySettings, parse_extension
+from clipgen.config.levels import check_levels, checked_width
 from clipgen.config.loss_settings import TypedLoss
 from clipgen.config.losses import kind_of_loss
 from clipgen.config.motion import MotionSettings
@@ -44,6 +45,7 @@ _LATER = (
     *("blend", "templates", "mask", "extend", "feather", "inside", "overlay", "overlay_every", "init_tokens"),
     *TYPED.values(),
     *("recipe", "optimizer"),
+    *("levels", "coarse_to_fine"),
 )
 """Fields that a record omits when they are unset, so that it reads the same with and without them."""
 
@@ -123,6 +125,10 @@ class Job:
     """The loop of another program in place of the preset's, one of PEER_RECIPES."""
     optimizer: str | None = None
     """One of OPTIMIZERS; None for that of the preset or the recipe."""
+    levels: int | None = None
+    """Number of resolutions that the latent is a sum of; None for the preset's."""
+    coarse_to_fine: float | None = None
+    """Width of the bump of the learning rate that goes over them, see `GeneratorSettings`; None for the preset's."""
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts, alone=not self.targets)
@@ -149,6 +155,10 @@ class Job:
         self._check_init_numbers()
         given = {name: getattr(self, field) for name, field in TYPED.items() if getattr(self, field) is not None}
         SequenceSettings(1, **given)  # checks them
+        if self.levels is not None:
+            check_levels(self.levels)
+        if self.coarse_to_fine is not None:
+            object.__setattr__(self, "coarse_to_fine", checked_width(self.coarse_to_fine, self.levels))
         object.__setattr__(self, "clips", checked_guides("--clip", "clip", self.clips))
         object.__setattr__(self, "classifiers", checked_guides("--perceptor", "classifier", self.classifiers))
         object.__setattr__(self, "judges", checked_judges(self.judges))

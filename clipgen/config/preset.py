@@ -9,7 +9,7 @@ from clipgen.config.loss_settings import LossSettings
 from clipgen.config.settings import FP32, CutoutSettings, GeneratorSettings, PerceptorSettings, UnclipSettings
 
 AUTO = "auto"
-STARTER, PHOTO, DRAFT, STANDARD, BEST = "starter", "photo", "draft", "standard", "best"
+STARTER, PHOTO, QUICK, DRAFT, STANDARD, BEST = "starter", "photo", "quick", "draft", "standard", "best"
 LOCAL = (STARTER, PHOTO)
 """The presets whose models come with the installation, and are quick on a CPU."""
 DEFAULT_BACKEND = "vqgan"

@@ -20,11 +20,11 @@ def coarse_to_fine(classifier: str) -> tuple[PerceptorSettings, ...]:
     )
 
 
-_PHOTO_PIXELS = GeneratorSettings("", stride=1, levels=9, fall=0.5, decorrelated=True)
+PHOTO_PIXELS = GeneratorSettings("", stride=1, levels=9, fall=0.5, decorrelated=True)
 _PHOTO = Guidance(
     {
         "pixels": GeneratorDefaults(
-            _PHOTO_PIXELS,
+            PHOTO_PIXELS,
             steps=120,
             lr=0.03,
             cutouts=4,

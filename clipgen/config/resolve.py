@@ -13,12 +13,25 @@ from clipgen.config.guides import shared
 from clipgen.config.holding import held_unclips, hold_weight, holding, init_weight
 from clipgen.config.job import Job
 from clipgen.config.judging import judges_of
+from clipgen.config.levels import levelled
 from clipgen.config.loss_settings import LossSettings
 from clipgen.config.motion import steps_with
 from clipgen.config.peer_recipes import PEER_RECIPES, check_backend
 from clipgen.config.perceptor_names import weighted
 from clipgen.config.plan import MAX_PIXELS, Plan, spell
-from clipgen.config.preset import AUTO, DEFAULT_BACKEND, DRAFT, LOCAL, PHOTO, STANDARD, STARTER, UNCLIP, Preset, Size
+from clipgen.config.preset import (
+    AUTO,
+    DEFAULT_BACKEND,
+    DRAFT,
+    LOCAL,
+    PHOTO,
+    QUICK,
+    STANDARD,
+    STARTER,
+    UNCLIP,
+    Preset,
+    Size,
+)
 from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import prompt_notes, scenes_in
 from clipgen.config.readings import known_to_starter
@@ -56,7 +69,7 @@ def resolve(
     if backend not in guidance.generators:
         raise unknown_value(f"--backend of preset {name}", backend, guidance.generators)
     defaults = guidance.generators[backend]
-    generator = typed_over(_generator(job, defaults.settings), job, backend)
+    generator = typed_over(levelled(job, _generator(job, defaults.settings), backend), job, backend)
     size, size_notes = _fitted_size(job, preset, backend, generator, init_size, tokens)
     guides = shared(job, preset)
     steps = job.steps or steps_with(job.motion, defaults.steps * len(scenes_in(job.prompts)))
@@ -148,12 +161,14 @@ def chosen_preset(job: Job, device: str = "auto") -> tuple[str, str | None]:
     named = bool(job.clips or job.network) or _needs_pretrained(job)
     if not named and job.classifiers:
         return PHOTO, f"preset {PHOTO}: it is guided by classifiers, as --perceptor asks"
+    if not named and _is_ready(job, QUICK) and not _has_gpu(device):
+        return QUICK, f"preset {QUICK}: its weights are installed, and it is made for the CPU"
     if not (named or _is_ready(job, DRAFT)):
         return _without_pretrained(job)
     why = "models are named" if named else "its weights are installed"
     if _needs_pretrained(job) and not (job.clips or job.network):
         why = f"it has the backend {job.backend}"
-    if device == "cpu" or not gpu_count():
+    if not _has_gpu(device):
         return DRAFT, f"preset {DRAFT}: {why}, and it runs on the CPU; --preset {STARTER} is quicker"
     name = STANDARD if named or _is_ready(job, STANDARD) else DRAFT
     return name, f"preset {name}: {why}, and it runs on the GPU"
@@ -162,6 +177,11 @@ def chosen_preset(job: Job, device: str = "auto") -> tuple[str, str | None]:
 def _needs_pretrained(job: Job) -> bool:
     """Tell whether no preset without downloads has the backend of a job."""
     return job.backend is not None and not any(job.backend in PRESETS[name].generators for name in LOCAL)
+
+
+def _has_gpu(device: str) -> bool:
+    """Tell whether a run is to have a GPU; asked last, as it loads torch."""
+    return device != "cpu" and gpu_count() > 0
 
 
 def _without_pretrained(job: Job) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from clipgen.config.augmentations import CutoutGroup
 from clipgen.config.checks import check_choice, check_whole, checked_number
+from clipgen.config.levels import HALVED, RESOLUTIONS, check_levels, checked_width
 from clipgen.config.records import added_later
 from clipgen.config.sequences import SequenceSettings
 from clipgen.errors import UsageError
@@ -15,14 +16,25 @@ from clipgen.util.text import quoted
 
 FP32, BF16 = PRECISIONS = ("fp32", "bf16")
 """What the bulk of the networks computes in: single precision, or bfloat16."""
-OPTIMIZERS = ("adam", "normalised", "torch-adam", "adamw", "adagrad", "adamax", "radam", "rmsprop", "diffgrad")
+OPTIMIZERS = (
+    "adam",
+    "normalised",
+    "sgd",
+    "momentum",
+    "torch-adam",
+    "adamw",
+    "adagrad",
+    "adamax",
+    "radam",
+    "rmsprop",
+    "diffgrad",
+)
 """The keys of `clipgen.core.optim.RULES` and `clipgen.engine.rules.TORCH_RULES`."""
 SAMPLED = "sampled"
 LATENTS = ("", SAMPLED)
 """The keys of `clipgen.generators.LATENTS`."""
 SOLVERS = ("heun", "dpm++2m")
 """The keys of `SOLVERS` in the sampler of the unCLIP."""
-MAX_LEVELS = 16
 MAX_NOISE = 100.0
 MAX_SCALE = 100.0
 MAX_SHARE = 1000.0
@@ -60,6 +72,8 @@ class CutoutSettings:
     """Upper bound of the standard deviation of the pixel noise, which is drawn uniformly from 0 to this."""
     flip: bool = False
     """Mirror half of the augmented cutouts; off, because left and right can matter to a prompt."""
+    least_noise: float = added_later(0.0)
+    """Lower bound of that standard deviation, as a fraction of the upper one; at 1 it is always the same."""
     groups: tuple[CutoutGroup, ...] = added_later(())
     """The cutouts of another program in place of these; of the settings above they have the noise only."""
     rescaled: bool = added_later(False)
@@ -67,7 +81,7 @@ class CutoutSettings:
 
     def __post_init__(self) -> None:
         check_whole("the number of groups of cutouts", len(self.groups), 0, MAX_GROUPS)
-        _check_numbers(self, ("share_plain", "share_whole", "min_scale", "max_scale"), 0.0, 1.0)
+        _check_numbers(self, ("share_plain", "share_whole", "min_scale", "max_scale", "least_noise"), 0.0, 1.0)
         _check_numbers(self, ("zoom", "perspective"), 0.0, 0.9)
         _check_numbers(self, ("shear", "jitter", "noise"), 0.0, MAX_SCALE)
         _check_numbers(self, ("degrees",), 0.0, 180.0)
@@ -96,7 +110,7 @@ class GeneratorSettings:
     brings sharp edges back."""
 
     fall: float = added_later(0.0)
-    """How much less the finer of several resolutions move, see `clipgen.core.optim`; 0 means that all move alike."""
+    """How much less the finer of several resolutions move, see `clipgen.config.levels`; 0 means that all move alike."""
     decorrelated: bool = added_later(False)
     """Pixels only: the latent is in a space in which the colours of photographs are not correlated."""
     sequence: tuple[SequenceSettings, ...] = added_later(())
@@ -109,12 +123,20 @@ class GeneratorSettings:
     """Numbers of codes that are never sampled, with commas between them."""
     pixel_noise: float = added_later(0.0)
     """Factor on the scale of the noise that a dVAE predicts for its pixels, with which they are sampled; 0 for none."""
+    coarse_to_fine: float = added_later(0.0)
+    """Width, in levels, of the bump of the learning rate that goes from the coarsest of several resolutions to the
+    finest during the run, see `clipgen.config.levels`; 0 for none."""
+    resolutions: str = added_later(HALVED)
+    """Which resolutions the latent is a sum of, one of RESOLUTIONS; others than HALVED are for pixels only, and have as
+    many as fit whatever `levels` says."""
+    tanh: bool = added_later(False)
+    """Pixels only: the pixels are ½(1 + tanh(latent)) instead of the clamped latent."""
 
     def __post_init__(self) -> None:
         if self.weights:
             check_model("a generator's weights", self.weights)
         check_whole("a generator's stride", self.stride, 1, 256)
-        check_whole("a generator's levels", self.levels, 1, MAX_LEVELS)
+        check_levels(self.levels)
         check_choice("the optimizer", self.optimizer, OPTIMIZERS)
         _check_numbers(self, ("small_until", "full_lr_share"), 0.0, 1.0)
         check_choice("the latent", self.latent, LATENTS)
@@ -123,6 +145,12 @@ class GeneratorSettings:
             raise UsageError(f"banned must be numbers of codes with commas between them, got {quoted(self.banned)}")
         for progress in self.restart_at:
             checked_number("restart_at", progress, 0.0, 1.0)
+        check_choice("the resolutions", self.resolutions, RESOLUTIONS)
+        if (self.resolutions != HALVED or self.tanh) and self.weights:
+            raise UsageError("plan: resolutions and tanh are those of pixels, which have no network")
+        if self.decorrelated and (self.resolutions != HALVED or self.tanh):
+            raise UsageError("plan: decorrelated pixels have halved resolutions and no tanh")
+        object.__setattr__(self, "coarse_to_fine", checked_width(self.coarse_to_fine, self.levels))
         for progress in self.reencode_at:
             checked_number("reencode_at", progress, 0.0, 1.0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +16,7 @@ from clipgen.config.classes import things_in
 from clipgen.config.english import names_no_thing
 from clipgen.config.languages import foreign_language
 from clipgen.config.plan import Plan
-from clipgen.config.preset import DRAFT, PHOTO
+from clipgen.config.preset import PHOTO, QUICK
 from clipgen.config.presets import PRESETS
 from clipgen.config.readings import CLASSIFIER
 from clipgen.errors import UsageError
@@ -30,8 +30,8 @@ MAX_NAMED = 6
 """Number of things that are named."""
 MAX_JOINED = 3
 """Number of words beside each other that are taken for one name, as "Mona Lisa" is."""
-DRAFT_SECONDS = 3000.0
-"""Seconds that a picture of preset draft takes one core of a CPU."""
+QUICK_SECONDS = 350.0
+"""Seconds that a picture of preset quick takes one core of a CPU."""
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
 
 
@@ -145,21 +145,15 @@ def _advice(things: Sequence[str]) -> str:
     photo = [quoted_word(thing) for thing in strange if _photo_knows(thing)]
     parts = [f"--preset {PHOTO} knows {' and '.join(photo)}"] if photo else []
     if len(photo) < len(strange):
-        missing = registry.missing(_draft_networks())
+        missing = registry.missing(row.weights for row in PRESETS[QUICK].perceptors)
         cost = [f"{describe_sizes(missing)} to download"] if missing else []
-        cost += [f"about {readable_time(DRAFT_SECONDS / _cores())} a picture on the CPU here"]
-        parts.append(f"--preset {DRAFT} knows far more ({', '.join(cost)})")
+        cost += [f"about {readable_time(QUICK_SECONDS / _cores())} a picture on the CPU here"]
+        parts.append(f"--preset {QUICK} knows far more ({', '.join(cost)})")
     return ", ".join(parts)
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _draft_networks() -> Iterator[str]:
-    preset = PRESETS[DRAFT]
-    yield from (row.weights for row in preset.perceptors)
-    yield preset.generators[preset.backend].weights
 
 
 def _photo_knows(thing: str) -> bool:

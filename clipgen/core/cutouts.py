@@ -69,7 +69,7 @@ def draw_parameters(
     return AugmentationParameters(
         homographies=_placement(drawn, altered, whole, size, settings) @ _distortion(drawn, altered, settings),
         colour=settings.jitter * colour * altered[:, None],
-        noise=settings.noise * drawn["noise"] * altered,
+        noise=settings.noise * drawn["noise"].clamp_min(settings.least_noise) * altered,
         seeds=tuple(seeds),
         step=step,
         drawn=count,

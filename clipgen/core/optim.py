@@ -9,7 +9,6 @@ from torch import Tensor
 BETAS = (0.9, 0.999)
 EPSILON = 1e-12
 """Far below the gradients of single logits among thousands, which Adam's usual 1e-8 would damp."""
-COARSE = 16  # cells a side
 
 Rule = Callable[[Tensor, Tensor, dict[str, Tensor], Tensor, float, int], None]
 """Updates latents (b, ...) in place, given gradient, moments, mask (b, 1, ...) of finite pictures, rate, step count."""
@@ -52,13 +51,11 @@ class LatentOptimizer:
     A picture whose loss or gradient is not finite keeps its latent and moments.
     """
 
-    def __init__(
-        self, parameters: Sequence[Tensor], rates: Sequence[float], rule: Row | str = "adam", fall: float = 0.0
-    ) -> None:
-        """rates: by picture; rule: a row, or one of RULES; fall: those finer than COARSE move (COARSE / side)^fall."""
+    def __init__(self, parameters: Sequence[Tensor], rates: Sequence[float], rule: Row | str = "adam") -> None:
+        """rates: of each picture; rule: a row, or the name of one of RULES."""
         self.rates = list(rates)
         self._latents = list(parameters)
-        self._shares = [min(1.0, (COARSE / max(latent.shape[2:], default=1)) ** fall) for latent in parameters]
+        self.shares: Sequence[float] = [1.0] * len(parameters)  # by latent: factors on the learning rates
         self._move, names = RULES[rule] if isinstance(rule, str) else rule
         self._moments = [{name: torch.zeros_like(latent) for name in names} for latent in self._latents]
         self._counts = [0] * len(self.rates)
@@ -81,7 +78,7 @@ class LatentOptimizer:
         self._counts = [count + 1 for count in self._counts]
         grads = [self._usable(latent) for latent in self._latents]
         for rows, rate, count in self._alike():
-            for latent, grad, moments, share in zip(self._latents, grads, self._moments, self._shares, strict=True):
+            for latent, grad, moments, share in zip(self._latents, grads, self._moments, self.shares, strict=True):
                 own = {name: moment[rows] for name, moment in moments.items()}
                 sound = _spread(self._sound[rows], latent)
                 self._move(latent[rows], grad[rows], own, sound, rate * share * scale, count)

@@ -169,7 +169,7 @@ def settle_(loop: Loop) -> None:
 def optimizer_of(plan: Plan, generator: Generator, rates: Sequence[float]) -> LatentOptimizer:
     """Return the optimiser of a plan, for a generator that starts; rates: the learning rate of each picture."""
     name = plan.generator.optimizer
-    return LatentOptimizer(generator.parameters(), rates, TORCH_RULES.get(name, name), plan.generator.fall)
+    return LatentOptimizer(generator.parameters(), rates, TORCH_RULES.get(name, name))
 
 
 def encoder_of(generator: Generator) -> Encoder:

@@ -10,7 +10,23 @@ from clipgen.core.optim import Row
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
+MOMENTUM = 0.9
 Moments = dict[str, Tensor]
+
+
+def sgd_(latent: Tensor, grad: Tensor, _moments: Moments, _sound: Tensor, lr: float, _count: int) -> None:
+    """Make a step of `lr` times the gradient, in place."""
+    latent.add_(grad, alpha=-lr)
+
+
+def momentum_(latent: Tensor, grad: Tensor, moments: Moments, sound: Tensor, lr: float, _count: int) -> None:
+    """Make a step of gradient descent with momentum (Polyak, 1964), in place, as torch's SGD does.
+
+    A picture that is not sound keeps its latent and its velocity, see `clipgen.core.optim.Rule`.
+    """
+    velocity = moments["velocity"]
+    velocity.copy_((MOMENTUM * velocity + grad).where(sound, velocity))
+    latent.add_(velocity * sound, alpha=-lr)
 
 
 def adam_(latent: Tensor, grad: Tensor, moments: Moments, sound: Tensor, lr: float, count: int) -> None:
@@ -86,6 +102,8 @@ def _lerp_(average: Tensor, value: Tensor, sound: Tensor, kept: float) -> None:
 
 _AVERAGES = ("exp_avg", "exp_avg_sq")
 TORCH_RULES: dict[str, Row] = {
+    "sgd": (sgd_, ()),
+    "momentum": (momentum_, ("velocity",)),
     "torch-adam": (adam_, _AVERAGES),
     "adamw": (adamw_, _AVERAGES),
     "adagrad": (adagrad_, ("sum",)),

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from clipgen import generators
+from clipgen.config.levels import shares_of_rate
 from clipgen.config.plan import Plan, spell
 from clipgen.config.resolve import square
 from clipgen.core.contracts import Proposal, Step
@@ -113,6 +114,8 @@ class Run:
 
     def update(self) -> None:
         """Update the latents; pictures whose gradients stay non-finite return to their last good state."""
+        sides = [max(latent.shape[2:], default=1) for latent in self.loop.generator.parameters()]
+        self.loop.optimizer.shares = shares_of_rate(self._plan.generator, sides, self.loop.progress)
         self.loop.update()
         if self.done % CHECKED == 0:
             self._recovery.check(self.loop, self._plan.lr)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 import torch
 from torch import Tensor
 
+from clipgen.config.levels import sizes_of
 from clipgen.generators.clamp import clamp_with_grad
 from clipgen.generators.pyramid import Pyramid
 from clipgen.util.batches import mean_of_each
@@ -28,7 +29,8 @@ DARKEST = 0.02
 class PixelGenerator:
     """Images (B, 3, H, W) as a sum over resolutions, so that one step can move a whole shape as well as a pixel.
 
-    settings: `levels` resolutions; `decorrelated` latents are logits of the pixels, in the space of COLOURS.
+    settings: `levels` resolutions; `decorrelated` latents are logits of the pixels, in the space of COLOURS; or
+    with `tanh` and other `resolutions`, as Direct Ascent Synthesis has it.
     """
 
     def __init__(self, device: torch.device, batch: int, size: tuple[int, int], settings: "GeneratorSettings") -> None:
@@ -36,7 +38,8 @@ class PixelGenerator:
         colours = torch.tensor(COLOURS, device=device)
         self._colours = GAIN * colours / colours.norm(dim=0).max()
         shape = (batch, 3, size[1], size[0])
-        self._image = Pyramid(shape, device, settings.levels, cascaded=settings.decorrelated)
+        sizes = sizes_of(size[1], size[0], settings.resolutions)
+        self._image = Pyramid(shape, device, settings.levels, cascaded=settings.decorrelated, sizes=sizes)
         self._start = self._image.value().detach()
 
     def at_size(self, size: tuple[int, int]) -> Self:
@@ -67,6 +70,8 @@ class PixelGenerator:
         """Do nothing: decoding is deterministic."""
 
     def decode(self) -> Tensor:
+        if self._settings.tanh:
+            return 0.5 * (1 + self._image.value().tanh())
         if not self._settings.decorrelated:
             return clamp_with_grad(self._image.value())
         return torch.einsum("bdhw,cd->bchw", self._image.value(), self._colours).sigmoid()
@@ -79,7 +84,9 @@ class PixelGenerator:
 
     def _encode(self, images: Tensor) -> Tensor:
         """Return the latents (B, 3, H, W) of images (B, 3, H, W) in [0, 1]."""
-        if not self._settings.decorrelated:
+        if not (self._settings.decorrelated or self._settings.tanh):
             return images
         logits = images.clamp(DARKEST, 1 - DARKEST).logit()
+        if self._settings.tanh:
+            return 0.5 * logits  # the sigmoid of x is ½(1 + tanh(x / 2))
         return torch.einsum("bchw,dc->bdhw", logits, torch.linalg.inv(self._colours))

@@ -14,12 +14,21 @@ class Pyramid:
     """A latent (B, D, h, w) as the sum of `depth` levels, each half the size of the one before, interpolated.
 
     cascaded: each level is enlarged to the next finer one, smoothly, and added to it; far faster with many levels.
+    sizes: height and width of other levels, from (h, w) down, which are then enlarged smoothly, too.
     """
 
-    def __init__(self, shape: Sequence[int], device: torch.device, depth: int, *, cascaded: bool = False) -> None:
+    def __init__(
+        self,
+        shape: Sequence[int],
+        device: torch.device,
+        depth: int,
+        *,
+        cascaded: bool = False,
+        sizes: Sequence[tuple[int, int]] = (),
+    ) -> None:
         batch, width, *cells = shape
-        self._cascaded = cascaded
-        sizes = [[max(-(-side // 2**level), 1) for side in cells] for level in range(depth)]
+        self._cascaded, self._mode = cascaded, "bicubic" if sizes else "bilinear"
+        sizes = sizes or [(max(-(-cells[0] // 2**k), 1), max(-(-cells[1] // 2**k), 1)) for k in range(depth)]
         self.levels = [torch.zeros(batch, width, *size, device=device, requires_grad=True) for size in sizes]
 
     def value(self) -> Tensor:
@@ -31,7 +40,7 @@ class Pyramid:
             return self._cascade()
         total = base.clone()
         for level in coarse:
-            total = total + interpolate(level, base.shape[2:], mode="bilinear")
+            total = total + interpolate(level, base.shape[2:], mode=self._mode)
         return total
 
     def _cascade(self) -> Tensor:

@@ -67,6 +67,11 @@ class Settings(TypedDict, total=False):
     """The generator's network instead of the preset's: a name of `clipgen models list`."""
     start: str | None
     """Where the latent begins: "noise", "unclip", "init", "perlin", "gradient", "snow" or "codes"."""
+    levels: int | None
+    """Resolutions that the latent of "vqgan", "dvae" or "pixels" is a sum of."""
+    coarse_to_fine: float | None
+    """Width, in levels, of the bump of the learning rate that goes from the coarse of these to the fine, such as 1.5; 0
+    moves all of them all the time."""
     precision: str | None
     """What the bulk of the networks computes in: "fp32", or "bf16" where the device computes in it."""
     losses: str | Sequence[str]

@@ -12,6 +12,7 @@ from clipgen.config.guides import shared
 from clipgen.config.holding import held_unclips, hold_weight, holding, init_weight
 from clipgen.config.job import Job
 from clipgen.config.judging import judges_of, usual_judges
+from clipgen.config.levels import levelled, unusual_levels
 from clipgen.config.loss_settings import LossSettings
 from clipgen.config.peer_recipes import named_optimizer, with_recipe
 from clipgen.config.plan import Plan
@@ -19,14 +20,7 @@ from clipgen.config.preset import INIT, STARTER, TOKENS, Preset
 from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import scenes_in
 from clipgen.config.readings import CLASSIFIER
-from clipgen.config.resolve import (
-    chosen_preset,
-    refit,
-    resolve,
-    steered,
-    with_hashes,
-    with_precision,
-)
+from clipgen.config.resolve import chosen_preset, refit, resolve, steered, with_hashes, with_precision
 from clipgen.config.schedules import ALWAYS, KEYFRAMES, spell_percent
 from clipgen.config.sequences import TYPED, check_only_size, typed_of, typed_over
 from clipgen.config.settings import PerceptorSettings, UnclipSettings
@@ -54,7 +48,7 @@ STEERED = ("targets", "blend", "templates", "mask", "extend", "feather", "inside
 """Fields beside the texts and the init image that say what the picture is to be."""
 UNEDITED = dict.fromkeys(("init_weight", "init_noise", "mask", "extend", "feather", "inside"))
 """What goes with an init image."""
-DROPPED = ("steps", "lr", "cutouts", "first_cutouts", *TYPED.values())
+DROPPED = ("steps", "lr", "cutouts", "first_cutouts", "levels", "coarse_to_fine", *TYPED.values())
 """Fields that belong to other models or another start, on which their defaults depend."""
 _RANDOM_SEEDS = 2**32
 """Short enough to read off a file name and type again."""
@@ -110,7 +104,7 @@ def change_plan(
         fields["size"], notes = size_of_tokens(typed, inputs.tokens, plan.generator, plan.backend, asked)
         fields["init_tokens"] = typed.token_rows
     edit = (typed.edit,) if typed.edit else ()
-    fields["generator"] = typed_over(plan.generator, typed, plan.backend)
+    fields["generator"] = typed_over(levelled(typed, plan.generator, plan.backend), typed, plan.backend)
     fields |= {"targets": typed.target_rows, "edit": edit, "templates": typed.templates, "overlay": typed.overlay_rows}
     changed = replace(plan, **fields, **_timed(plan, typed, changes))
     if "init_weight" in changes:
@@ -203,6 +197,7 @@ def job_of(plan: Plan) -> Job:
         templates=plan.templates,
         **edit_fields(plan.edit, plan.overlay),
         **typed_of(plan.generator),
+        **unusual_levels(plan.generator, guidance.generators.get(plan.backend)),
         losses=_steering(plan, guidance.generators[plan.backend].losses if usual is not None else ()),
         cross_fade=spell_percent(plan.cross_fade) if plan.cross_fade else None,
     )
