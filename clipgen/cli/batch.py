@@ -73,7 +73,8 @@ BatchTargets = Annotated[
 BatchOutput = Annotated[
     OutputOptions,
     only(
-        *("out", "video", "mp4", "webm", "gif", "apng", "fps", "film_length", "save_every_step"),
+        *("out", "video", "mp4", "webm", "gif", "apng", "fps", "film_length"),
+        *("film_by_stroke", "save_every_step"),
         *("as_json", "quiet", "no_metadata", "save_every"),
     ),
     redeclared(

@@ -134,7 +134,10 @@ def _reader() -> tuple[Any, dict[str, Any]]:
         picture: Annotated[PictureOptions, only("init_weight", "size", "seed")],
         steering: SteeringOptions,
         scenes: StoryOptions,
-        engine: Annotated[EngineOptions, only("backend", "preset", "start", "steps", "lr", "cutouts", "precision")],
+        engine: Annotated[
+            EngineOptions,
+            only("backend", "preset", "start", "steps", "lr", "cutouts", "strokes", "stroke_width", "precision"),
+        ],
     ) -> None:
         told, timing = scenes.told(found["text"])
         found["text"] = told or found["text"]

@@ -49,7 +49,10 @@ ReplayPicture = Annotated[
 ]
 ReplayEngine = Annotated[
     EngineOptions,
-    redeclared(backend=_KEPT, preset=_KEPT, start=_SUITED, steps=_SUITED, lr=_SUITED, cutouts=_SUITED, precision=_KEPT),
+    redeclared(
+        **dict.fromkeys(("backend", "preset", "precision"), _KEPT),
+        **dict.fromkeys(("start", "steps", "lr", "cutouts", "strokes", "stroke_width"), _SUITED),
+    ),
 ]
 
 

@@ -24,6 +24,7 @@ from clipgen.config.prompts import (
     spell_prompts,
 )
 from clipgen.config.settings import PRECISIONS
+from clipgen.config.strokes import StrokeSettings, check_asked
 from clipgen.config.targets import APART, TargetSettings, check_blend, checked_targets
 from clipgen.config.tokens import TokenSettings, check_start
 from clipgen.errors import UsageError
@@ -40,6 +41,7 @@ _LATER = (
     *_LISTS,
     *("network", "start", "precision", "init_noise", "tile", "first_cutouts", "motion", "cross_fade"),
     *("blend", "templates", "mask", "extend", "feather", "inside", "overlay", "overlay_every", "init_tokens"),
+    *("strokes", "stroke_width"),
 )
 """Fields that a record omits when they are unset, so that it reads the same with and without them."""
 
@@ -111,6 +113,10 @@ class Job:
     """How many steps; None for OVERLAY_EVERY."""
     init_tokens: str | None = None
     """Path of the tokens that the latent begins at, a .npy file."""
+    strokes: int | None = None
+    """How many strokes the picture is drawn in; None for the preset's number."""
+    stroke_width: str | None = None
+    """How wide strokes are where they begin, in pixels, and how wide they get, see `read_widths`."""
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts, alone=not self.targets)
@@ -135,6 +141,8 @@ class Job:
             tokens = checked_path("--init-tokens", self.init_tokens, "a .npy file")
             object.__setattr__(self, "init_tokens", tokens)
         self._check_init_numbers()
+        check_asked(self.backend, self.strokes, self.stroke_width)
+        StrokeSettings.of(self.strokes, self.stroke_width, MAX_SIDE)
         object.__setattr__(self, "clips", checked_guides("--clip", "clip", self.clips))
         object.__setattr__(self, "classifiers", checked_guides("--perceptor", "classifier", self.classifiers))
         object.__setattr__(self, "judges", checked_judges(self.judges))

@@ -30,6 +30,7 @@ from clipgen.config.settings import (
     UnclipSettings,
     check_model,
 )
+from clipgen.config.strokes import check_drawn
 from clipgen.config.targets import APART, CHANGE, MAX_TARGETS, TargetSettings, check_blend
 from clipgen.config.tokens import TokenSettings
 from clipgen.errors import UsageError
@@ -128,6 +129,8 @@ class Plan:
             raise UsageError("plan: a run starts at an init image or at tokens if it has them, and only then")
         if self.edit and not self.init:
             raise UsageError("plan: an edit needs an init image")
+        changed = {"--mask": self.edit, "--overlay": self.overlay, "a camera": self.motion}
+        check_drawn(self.backend, len(self.generator.strokes), [name for name, rows in changed.items() if rows])
         for share in self.cutout_schedule.values:
             checked_number("plan: the share of the cutouts", share, 0.0, 1.0)
         object.__setattr__(self, "cross_fade", checked_number("--cross-fade", self.cross_fade, 0.0, 1.0))

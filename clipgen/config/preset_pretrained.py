@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from clipgen.config.preset import BEST, DRAFT, INIT, NOISE, PIXELS, STANDARD, GeneratorDefaults, Guidance, Preset, Size
+from clipgen.config.preset import (
+    BEST,
+    DRAFT,
+    DRAWN,
+    INIT,
+    NOISE,
+    PIXELS,
+    STANDARD,
+    GeneratorDefaults,
+    Guidance,
+    Preset,
+    Size,
+)
 from clipgen.config.settings import BF16, GeneratorSettings, PerceptorSettings
 
 
@@ -21,6 +33,7 @@ def _pretrained(
             ),
             "dvae": GeneratorDefaults(GeneratorSettings("dvae/dall-e", 8, levels=1), steps, 0.1, cutouts),
             "pixels": GeneratorDefaults(PIXELS, steps, 0.02, cutouts),
+            "strokes": GeneratorDefaults(DRAWN, steps, 1.0, cutouts),
         }
     )
     return Preset(

@@ -23,6 +23,7 @@ from clipgen.config.prompts import prompt_notes, scenes_in
 from clipgen.config.readings import known_to_starter
 from clipgen.config.schedules import Schedule
 from clipgen.config.settings import FP32, GeneratorSettings, ModelHash, PerceptorSettings
+from clipgen.config.strokes import StrokeSettings, check_asked
 from clipgen.config.targets import APART
 from clipgen.config.timing import cross_fade_of, cutouts_of, losses_of, rates_of, timed_prompts
 from clipgen.config.tokens import size_of_tokens
@@ -56,6 +57,7 @@ def resolve(
     defaults = guidance.generators[backend]
     generator = _generator(job, defaults.settings)
     size, size_notes = _fitted_size(job, preset, backend, generator.stride, init_size)
+    generator = _drawn(job, backend, generator, size)
     if job.init_tokens is not None:
         size, size_notes = size_of_tokens(job, tokens, generator, backend, size)
     guides = shared(job, preset)
@@ -206,6 +208,14 @@ def _backend(job: Job, preset: Preset) -> str:
 
 def _generator(job: Job, settings: GeneratorSettings) -> GeneratorSettings:
     return replace(settings, weights=job.network, stride=registry.stride(job.network)) if job.network else settings
+
+
+def _drawn(job: Job, backend: str, settings: GeneratorSettings, size: Size) -> GeneratorSettings:
+    """Return the settings of a generator with the strokes that a job asks for. Raises UsageError."""
+    check_asked(backend, job.strokes, job.stroke_width)
+    if not settings.strokes:
+        return settings
+    return replace(settings, strokes=(StrokeSettings.of(job.strokes, job.stroke_width, min(size)),))
 
 
 def _losses(job: Job, preset: Preset, perceptors: Sequence[PerceptorSettings]) -> tuple[LossSettings, ...]:

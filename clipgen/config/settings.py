@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from clipgen.config.checks import check_choice, check_whole, checked_number
 from clipgen.config.records import added_later
+from clipgen.config.strokes import StrokeSettings
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 
@@ -88,6 +89,8 @@ class GeneratorSettings:
     """How much less the finer of several resolutions move, see `clipgen.core.optim`; 0 means that all move alike."""
     decorrelated: bool = added_later(False)
     """Pixels only: the latent is in a space in which the colours of photographs are not correlated."""
+    strokes: tuple[StrokeSettings, ...] = added_later(())
+    """Strokes only: how many there are, and how wide; exactly one."""
 
     def __post_init__(self) -> None:
         if self.weights:

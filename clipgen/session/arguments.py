@@ -32,7 +32,7 @@ class Settings(TypedDict, total=False):
     """What can be set of a picture; what is left out, or None, gets the default of the preset."""
 
     backend: str | None
-    """The image generator: "vqgan", "dvae" or "pixels"."""
+    """The image generator: "vqgan", "dvae", "pixels" or "strokes"."""
     preset: str
     """The models and their settings: "auto", "starter", "photo", "draft", "standard" or "best"."""
     size: tuple[int, int] | str | int | None
@@ -53,6 +53,10 @@ class Settings(TypedDict, total=False):
     """How strongly the picture is held to the init image: 0 lets go of it, more keeps more of it."""
     init_noise: float | None
     """Noise that is added to the init image where the latent begins, from 0 to 1."""
+    strokes: int | None
+    """How many strokes draw the picture, with the backend "strokes"."""
+    stroke_width: str | None
+    """How wide they begin, in pixels: "3"; "3,20" also says how wide they may get."""
     tile: bool
     """Whether opposite edges are to fit together."""
     motion: MotionSettings | Mapping[str, Any] | None

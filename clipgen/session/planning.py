@@ -17,16 +17,11 @@ from clipgen.config.preset import INIT, STARTER, TOKENS, Preset
 from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import scenes_in
 from clipgen.config.readings import CLASSIFIER
-from clipgen.config.resolve import (
-    chosen_preset,
-    refit,
-    resolve,
-    steered,
-    with_hashes,
-    with_precision,
-)
+from clipgen.config.resolve import chosen_preset, refit, resolve, steered, with_hashes, with_precision
 from clipgen.config.schedules import ALWAYS, KEYFRAMES, spell_percent
 from clipgen.config.settings import PerceptorSettings, UnclipSettings
+from clipgen.config.strokes import FIELDS as DRAWN
+from clipgen.config.strokes import fields_of
 from clipgen.config.targets import APART, REGION, TargetSettings
 from clipgen.config.timing import (
     cross_fade_of,
@@ -93,7 +88,7 @@ def change_plan(
     if (
         shares_anew
         or starts_anew
-        or changes.keys() & {*MODELS, "start", "tile", "blend", "motion"}
+        or changes.keys() & {*MODELS, "start", "tile", "blend", "motion", *DRAWN}
         or bool(changes.get("init")) != bool(plan.init)
         or bool(typed.init_tokens) != bool(plan.init_tokens)
     ):
@@ -197,6 +192,7 @@ def job_of(plan: Plan) -> Job:
         blend=None if plan.blend == APART else plan.blend,
         templates=plan.templates,
         **_edit_fields(plan),
+        **fields_of(plan.generator.strokes, plan.size),
         losses=_steering(plan, guidance.generators[plan.backend].losses if usual is not None else ()),
         cross_fade=spell_percent(plan.cross_fade) if plan.cross_fade else None,
     )
@@ -264,7 +260,7 @@ def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
     other = replace(bare, **{name: changes[name] for name in ("backend", "preset") if name in changes})
     preset = chosen_preset(other)[0]
     if (other.backend, preset) != (job.backend, job.preset):
-        dropped |= {"network": None, "start": None, **dict.fromkeys(DROPPED)}
+        dropped |= {"network": None, "start": None, **dict.fromkeys((*DROPPED, *DRAWN))}
         dropped |= {"clips": (), "classifiers": (), "judges": ()} if preset != job.preset else {}
     elif (
         changes.get("start", plan.start) != plan.start
