@@ -184,7 +184,7 @@ def guide(perceptor: nn.Module, **settings: float) -> Guide:
 
 
 def fake_models(backend: str = "vqgan", perceptors: int = 1) -> Models:
-    network = {"vqgan": FakeVQGAN, "dvae": FakeDVAE, "pixels": nn.Identity}[backend]()
+    network = {"vqgan": FakeVQGAN, "dvae": FakeDVAE, "pixels": nn.Identity, "strokes": nn.Identity}[backend]()
     return Models(network, tuple(guide(FakePerceptor()) for _ in range(perceptors)), torch.device("cpu"))
 
 

@@ -130,6 +130,7 @@ ADDED_LATER = {
     **{(name,): value for name, value in OWN_ADDED_LATER.items()},
     ("generator", "decorrelated"): False,
     ("generator", "fall"): 0.0,
+    ("generator", "strokes"): (),
     **{("perceptors", name): 1.0 for name in ("weight", "scale")},
     ("losses", "detail"): "",
     **{(*place, "points"): () for place in (("lr_schedule",), ("cutout_schedule",), ("losses", "weight"))},

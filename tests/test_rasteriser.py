@@ -125,7 +125,7 @@ def seen_by_renderer(svg: str) -> np.ndarray:
 @pytest.mark.parametrize("size", [(96, 96), (224, 224), (400, 300)])
 @pytest.mark.parametrize(("count", "width"), [(300, 2.0), (64, 14.0)])
 def test_an_independent_renderer_shows_the_same(size: tuple[int, int], count: int, width: float) -> None:
-    unit = min(size) / 224  # no stroke that is begun as usual gets thinner
+    unit = max(min(size) / 224, 1.0)  # no stroke that is begun as usual gets thinner
     points, widths, colours = strokes(count=count, side=max(size), width=width * unit)
     drawing = Drawing(points[0], widths[0].clamp_min(unit), colours[0], size)
     ours = drawing.image(count).permute(1, 2, 0).double().numpy()

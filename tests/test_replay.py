@@ -49,7 +49,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Any:
     return lambda: monkeypatch.setitem(PRESETS, "starter", changed_preset(PRESETS["starter"]))
 
 
-@pytest.mark.parametrize("backend", ["vqgan", "dvae", "pixels"])
+@pytest.mark.parametrize("backend", ["vqgan", "dvae", "pixels", "strokes"])
 @pytest.mark.parametrize("start", [("--start", "noise"), ("--start", "unclip"), ("--init", "init.png")])
 def test_a_replay_does_not_depend_on_todays_presets(cli: Cli, later: Any, backend: str, start: tuple[str, str]) -> None:
     Image.new("RGB", (32, 32), "blue").save("init.png")

@@ -68,7 +68,7 @@ BatchPicture = Annotated[
 ]
 BatchTargets = Annotated[
     TargetOptions,
-    only("image_prompt", "target_image", "noise_prompt", "embedding", "region", "templates", "as_sum"),
+    only("image_prompt", "target_image", "noise_prompt", "embedding", "region", "style_image", "templates", "as_sum"),
 ]
 BatchOutput = Annotated[
     OutputOptions,

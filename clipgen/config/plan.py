@@ -31,7 +31,7 @@ from clipgen.config.settings import (
     check_model,
 )
 from clipgen.config.strokes import check_drawn
-from clipgen.config.targets import APART, CHANGE, MAX_TARGETS, TargetSettings, check_blend
+from clipgen.config.targets import APART, CHANGE, MAX_TARGETS, TARGET_KINDS, TargetSettings, check_blend
 from clipgen.config.tokens import TokenSettings
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
@@ -223,7 +223,8 @@ class Plan:
         """The names of all networks that the run needs."""
         unclip = (name for row in self.unclip for name in row.networks)
         heads = (kind_of_loss("a loss", row.name).network for row in self.losses)
-        names = (self.generator.weights, *(row.weights for row in self.perceptors), *unclip, *heads)
+        others = (TARGET_KINDS[row.kind].network for row in self.targets)
+        names = (self.generator.weights, *(row.weights for row in self.perceptors), *unclip, *heads, *others)
         return tuple(dict.fromkeys(filter(None, names)))
 
     def weight_of(self, loss: str) -> float:

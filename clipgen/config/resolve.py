@@ -57,7 +57,6 @@ def resolve(
     defaults = guidance.generators[backend]
     generator = _generator(job, defaults.settings)
     size, size_notes = _fitted_size(job, preset, backend, generator.stride, init_size)
-    generator = _drawn(job, backend, generator, size)
     if job.init_tokens is not None:
         size, size_notes = size_of_tokens(job, tokens, generator, backend, size)
     guides = shared(job, preset)
@@ -71,7 +70,7 @@ def resolve(
         steps=steps,
         backend=backend,
         preset=name,
-        generator=generator,
+        generator=_drawn(job, backend, generator, size),
         perceptors=guides.perceptors,
         cutouts=cutouts,
         cutout_schedule=cutout_schedule,

@@ -52,7 +52,7 @@ class StrokeSettings:
         count = COUNT if count is None else count
         check_whole("--strokes", count, 1, MAX_COUNT)
         if widths is None:
-            return cls(count, max(FILLED / math.sqrt(count), 1 / GRID), WIDEST)
+            return cls(count, max(FILLED / math.sqrt(count), thinnest(side)), WIDEST)
         start, widest = read_widths(widths)
         if max(start, widest or 0.0) > side:
             raise UsageError(f"--stroke-width {widths} is wider than the picture; its shorter side has {side} pixels")
@@ -63,9 +63,18 @@ def fields_of(rows: Sequence[StrokeSettings], size: tuple[int, int]) -> dict[str
     """Return the fields of a job that ask for strokes, at most one row, in a picture of this size."""
     for row in rows:
         count, side = None if row.count == COUNT else row.count, min(size)
-        widths = None if row == StrokeSettings.of(row.count) else f"{row.width * side:.6g},{row.widest * side:.6g}"
+        widths = (
+            None
+            if row == StrokeSettings.of(row.count, None, side)
+            else f"{row.width * side:.6g},{row.widest * side:.6g}"
+        )
         return dict(zip(FIELDS, (count, widths), strict=True))
     return {}
+
+
+def thinnest(side: int) -> float:
+    """Return the least width of strokes that do not begin thinner, as a fraction of a side in pixels."""
+    return 1 / min(GRID, side)
 
 
 def read_widths(text: str) -> tuple[float, float | None]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import torch
 from torch import Tensor
 
-from clipgen.config.strokes import GRID
+from clipgen.config.strokes import GRID, thinnest
 from clipgen.generators.painting import painted
 from clipgen.generators.rasteriser import rasterise
 from clipgen.generators.vector import Drawing
@@ -27,8 +27,8 @@ POINT, WIDTH, COLOUR = 1 / GRID, 0.1 / GRID, 0.01
 
 Adam moves each latent by about the learning rate, so that a rate of 1 is CLIPDraw's: 1 pixel of 224 for points, 0.1 for
 widths, 0.01 for colours."""
-THINNEST = 1 / GRID
-"""The least width of strokes, unless they begin thinner."""
+FAINT = 1.0
+"""The highest opacity at first."""
 MARGIN = 0.1
 """How far points may leave the picture, as a fraction of the shorter side: strokes that nobody sees never come back."""
 
@@ -88,7 +88,8 @@ class StrokeGenerator:
         points, widths, colours = self._latents.values()
         low, high = -MARGIN, self._extent() + MARGIN
         points.copy_(points.clamp_min(low / POINT).minimum(high / POINT))
-        widths.clamp_(min(THINNEST, self._strokes.width) / WIDTH, self._strokes.widest / WIDTH)
+        least = min(thinnest(min(self._size)), self._strokes.width)
+        widths.clamp_(least / WIDTH, self._strokes.widest / WIDTH)
         colours.clamp_(0, 1 / COLOUR)
 
     def distance_to_start(self) -> Tensor:
@@ -112,7 +113,9 @@ class StrokeGenerator:
         first = torch.rand(count, 1, 2, generator=draws) * self._extent().cpu()
         steps = STEP * (torch.rand(count, ends, 2, generator=draws) - 0.5)
         points = torch.cat([first, first + steps.cumsum(1)], 1)
-        return points, torch.full((count,), self._strokes.width), torch.rand(count, 4, generator=draws)
+        colours = torch.rand(count, 4, generator=draws)
+        colours[:, 3] *= FAINT
+        return points, torch.full((count,), self._strokes.width), colours
 
     def _encode(self, images: Tensor) -> list[Tensor]:
         """Return points, widths and colours of strokes, as fractions, that look like images (B, 3, H, W)."""

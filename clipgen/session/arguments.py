@@ -77,7 +77,7 @@ class Settings(TypedDict, total=False):
     """What the picture is to have beside the prompt: "palette:5:navy,gold", or several; see `clipgen losses`."""
     targets: Sequence[str]
     """What the picture is compared with beside the texts: "image:photo.jpg:0.5", "whole-image:...", "noise:7:0.1",
-    "embedding:..." as `clipgen.session.embeddings.with_embedding` returns it, or "region:left:a tree"."""
+    "region:left:a tree", "style:..." or "embedding:..." as `clipgen.session.embeddings.with_embedding` returns it."""
     blend: str | None
     """How texts are joined: "mix" and "change" take two texts, "sum" several; left out, each is a target."""
     templates: bool
