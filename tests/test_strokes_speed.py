@@ -16,7 +16,7 @@ from clipgen.weights.catalogue import files_of
 from clipgen.weights.loader import network_config
 
 SIDE = 224
-ROUNDS = 5
+ROUNDS = 3
 
 
 def seconds(compute: Callable[[], torch.Tensor]) -> float:

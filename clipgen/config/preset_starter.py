@@ -40,7 +40,7 @@ _CLASSIC = Guidance(
         "vqgan": GeneratorDefaults(replace(_VQGAN, small_until=0.0), steps=100, lr=0.06, cutouts=16),
         "dvae": GeneratorDefaults(replace(STARTER_DVAE, small_until=0.0), steps=100, lr=0.4, cutouts=16),
         "pixels": GeneratorDefaults(PIXELS, steps=100, lr=0.02, cutouts=16),
-        "strokes": GeneratorDefaults(DRAWN, steps=150, lr=2.0, cutouts=16),
+        "strokes": GeneratorDefaults(DRAWN, steps=120, lr=3.0, cutouts=8),
     }
 )
 _MOVING = Guidance(

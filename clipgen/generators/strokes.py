@@ -27,8 +27,6 @@ POINT, WIDTH, COLOUR = 1 / GRID, 0.1 / GRID, 0.01
 
 Adam moves each latent by about the learning rate, so that a rate of 1 is CLIPDraw's: 1 pixel of 224 for points, 0.1 for
 widths, 0.01 for colours."""
-FAINT = 1.0
-"""The highest opacity at first."""
 MARGIN = 0.1
 """How far points may leave the picture, as a fraction of the shorter side: strokes that nobody sees never come back."""
 
@@ -113,9 +111,7 @@ class StrokeGenerator:
         first = torch.rand(count, 1, 2, generator=draws) * self._extent().cpu()
         steps = STEP * (torch.rand(count, ends, 2, generator=draws) - 0.5)
         points = torch.cat([first, first + steps.cumsum(1)], 1)
-        colours = torch.rand(count, 4, generator=draws)
-        colours[:, 3] *= FAINT
-        return points, torch.full((count,), self._strokes.width), colours
+        return points, torch.full((count,), self._strokes.width), torch.rand(count, 4, generator=draws)
 
     def _encode(self, images: Tensor) -> list[Tensor]:
         """Return points, widths and colours of strokes, as fractions, that look like images (B, 3, H, W)."""
