@@ -100,7 +100,11 @@ def test_replay_and_info_depend_on_no_variable(cli: Cli, held: pytest.MonkeyPatc
         ("LR", "x", "CLIPGEN_LR must be a number, or change as in 0.1..0.02 or 0.1@0,0.02@50%, got 'x'"),
         ("MP4", "maybe", "CLIPGEN_MP4 must be 1 or 0, or true or false, got 'maybe'"),
         ("SIZE", "wide", "CLIPGEN_SIZE must look like 256x256"),
-        ("BACKEND", "vqgn", "CLIPGEN_BACKEND must be one of dvae, pixels, strokes, vqgan, got 'vqgn'; did you mean vqgan?"),
+        (
+            "BACKEND",
+            "vqgn",
+            "CLIPGEN_BACKEND must be one of dvae, pixels, strokes, vqgan, got 'vqgn'; did you mean vqgan?",
+        ),
         ("LOSS", "seam;sym", "CLIPGEN_LOSS must be one of"),
         ("OUT", "x.jpg", "CLIPGEN_OUT x.jpg is not a PNG file, and no other format is written yet; use -o x.png"),
         ("CANDIDATES", "0", "CLIPGEN_CANDIDATES must be a whole number from 1 to 64, got 0"),

@@ -196,6 +196,10 @@ WAY_OUT = "; leave it out, or use --backend vqgan"
         (("--vqgan", "imagenet-f16-1024"), "--vqgan goes with --backend vqgan, not with strokes"),
         (("--init-tokens", "x.npy", "--start", "tokens"), "--init-tokens"),
         (("--start", "init", "--init", "i.png", "--mask", "left"), f"--mask changes pixels, and --backend {WAY_OUT}"),
+        (
+            ("--start", "init", "--init", "i.png", "--extend", "0,0,8,0"),
+            "--extend changes pixels, and --backend strokes",
+        ),
         (("--overlay", "i.png"), "--overlay changes pixels, and --backend strokes draws in strokes"),
         (("--film-by-stroke",), "--film-by-stroke needs a film; add --mp4"),
         (("--backend", "pixels", "--film-by-stroke", "--gif"), "--film-by-stroke goes with --backend strokes, not"),

@@ -129,8 +129,9 @@ class Plan:
             raise UsageError("plan: a run starts at an init image or at tokens if it has them, and only then")
         if self.edit and not self.init:
             raise UsageError("plan: an edit needs an init image")
-        changed = {"--mask": self.edit, "--overlay": self.overlay, "a camera": self.motion}
-        check_drawn(self.backend, len(self.generator.strokes), [name for name, rows in changed.items() if rows])
+        changed = ["--mask" if row.mask else "--extend" for row in self.edit]
+        changed += [name for name, rows in (("--overlay", self.overlay), ("a camera", self.motion)) if rows]
+        check_drawn(self.backend, len(self.generator.strokes), changed)
         for share in self.cutout_schedule.values:
             checked_number("plan: the share of the cutouts", share, 0.0, 1.0)
         object.__setattr__(self, "cross_fade", checked_number("--cross-fade", self.cross_fade, 0.0, 1.0))

@@ -256,7 +256,7 @@ def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
         dropped = {"start": None} if changes["init"] else {"start": None, **UNEDITED}
     if "init_tokens" in changes:
         dropped |= {"start": None} | ({"size": None} if changes["init_tokens"] else {"init_weight": None})
-    bare = replace(job, clips=(), classifiers=(), network=None, start=None, **dict.fromkeys(DRAWN))
+    bare = replace(job, clips=(), classifiers=(), network=None, start=None, strokes=None, stroke_width=None)
     other = replace(bare, **{name: changes[name] for name in ("backend", "preset") if name in changes})
     preset = chosen_preset(other)[0]
     if (other.backend, preset) != (job.backend, job.preset):
