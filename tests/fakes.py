@@ -251,6 +251,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "kl": FakeKL,
     "titok": FakeTiTok,
     "pixels": nn.Identity,
+    "strokes": nn.Identity,
 }
 
 

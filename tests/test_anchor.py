@@ -20,7 +20,7 @@ def distances(run: Run, steps: int) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize("backend", ["vqgan", "dvae", "pixels"])
+@pytest.mark.parametrize("backend", ["vqgan", "dvae", "pixels", "strokes"])
 def test_each_epoch_holds_on_to_what_the_last_has_reached(backend: str) -> None:
     asked = plan("red", backend=backend, start="noise", losses=("anchor:1:3",), steps=12)
     run = Run([asked], fake_models(backend))

@@ -53,7 +53,7 @@ def stop_group_at(monkeypatch: pytest.MonkeyPatch, index: int, picture: str) -> 
     monkeypatch.setattr(PngSink, "on_step", on_step)
 
 
-@pytest.mark.parametrize("backend", ["vqgan", "dvae", "pixels"])
+@pytest.mark.parametrize("backend", ["vqgan", "dvae", "pixels", "strokes"])
 def test_pictures_and_films_are_those_that_are_made_alone(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, backend: str
 ) -> None:

@@ -103,7 +103,7 @@ def test_replay_and_info_depend_on_no_variable(cli: Cli, held: pytest.MonkeyPatc
         (
             "BACKEND",
             "vqgn",
-            "CLIPGEN_BACKEND must be one of dvae, kl, pixels, titok, vqgan, got 'vqgn'; did you mean vqgan?",
+            "CLIPGEN_BACKEND must be one of dvae, kl, pixels, strokes, titok, vqgan, got 'vqgn'; did you mean vqgan?",
         ),
         ("LOSS", "seam;sym", "CLIPGEN_LOSS must be one of"),
         ("OUT", "x.jpg", "CLIPGEN_OUT x.jpg is not a PNG file, and no other format is written yet; use -o x.png"),

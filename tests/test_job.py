@@ -98,7 +98,11 @@ def test_bad_prompts_are_refused_in_one_printable_line(typed: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("backend", "vqgn", "--backend must be one of dvae, kl, pixels, titok, vqgan, got 'vqgn'; did you mean vqgan?"),
+        (
+            "backend",
+            "vqgn",
+            "--backend must be one of dvae, kl, pixels, strokes, titok, vqgan, got 'vqgn'; did you mean vqgan?",
+        ),
         ("backend", ["vqgan"], "--backend must be one of"),
         ("preset", "startr", "did you mean starter?"),
         ("steps", 0, "--steps must be a whole number from 1 to 100000, got 0"),

@@ -56,8 +56,8 @@ def test_a_judge_that_is_no_clip_is_refused() -> None:
         load_judges(plan, load_models(plan, "cpu"))
 
 
-@pytest.mark.parametrize("backend", ["vqgan", "dvae", "pixels"])
+@pytest.mark.parametrize("backend", ["vqgan", "dvae", "pixels", "strokes"])
 def test_the_models_of_every_backend_load(backend: str) -> None:
     models = load_models(made(backend), "cpu")
-    assert any(True for _ in models.network.parameters()) == (backend != "pixels")
+    assert any(True for _ in models.network.parameters()) == (backend not in ("pixels", "strokes"))
     assert [guide.settings for guide in models.guides] == list(made(backend).perceptors)

@@ -45,7 +45,7 @@ def test_a_gradient_is_even() -> None:
 
 
 @every_pattern
-@pytest.mark.parametrize("backend", ["vqgan", "dvae", "pixels"])
+@pytest.mark.parametrize("backend", ["vqgan", "dvae", "pixels", "strokes"])
 def test_a_run_begins_at_its_pattern(name: str, backend: str) -> None:
     asked = replace(plan("red", backend=backend), start=name)
     begun = [Run([replace(asked, seed=seed)], fake_models(backend)).loop.generator.decode() for seed in (1, 1, 2)]

@@ -142,6 +142,7 @@ ADDED_LATER = {
     ("generator", "resolutions"): "halved",
     ("generator", "tanh"): False,
     ("augmentations", "least_noise"): 0.0,
+    ("generator", "strokes"): (),
     **{("perceptors", name): 1.0 for name in ("weight", "scale")},
     ("losses", "detail"): "",
     **{(*place, "points"): () for place in (("lr_schedule",), ("cutout_schedule",), ("losses", "weight"))},

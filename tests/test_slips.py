@@ -56,7 +56,7 @@ TABLE: list[tuple[tuple[str, ...], str]] = [
     (("a cat", "-n", "4"), "--candidates 4 --keep 4"),
     (("a cat", "--width", "512"), "use --size WIDTHxHEIGHT"),
     (("a cat", "--output", "x.png"), "use -o FILE.png"),
-    (("a cat", "--step", "3"), "Possible options: --size, --steps, --tile"),
+    (("a cat", "--step", "3"), "Possible options: --steps, --strokes, --tile"),
     (("a cat", "--steps", "1e3"), "--steps must be a whole number, got '1e3'"),
     (("a cat", "--seed", "x"), "--seed must be a whole number from 0, or random, got 'x'"),
     (("a cat", "--size", "512p"), "--size must look like 256x256"),

@@ -16,11 +16,11 @@ from clipgen.outputs.metadata import read_recipe
 SMALL = ("--size", "32x32", "--steps", "3", "--cutouts", "2", "--seed", "1")
 
 
-@pytest.mark.parametrize("backend", ["vqgan", "dvae", "pixels"])
+@pytest.mark.parametrize("backend", ["vqgan", "dvae", "pixels", "strokes"])
 def test_a_run_from_noise_says_so_in_its_recipe(cli: Cli, backend: str) -> None:
     result = cli("red", *SMALL, "--backend", backend, "--start", "noise", "--preset", "starter")
     assert result.exit_code == 0, result.stderr
-    path = result.stdout.strip()
+    path = result.stdout.splitlines()[0]
     plan, classic = read_recipe(Path(path)).plan, PRESETS["starter"].guidance["noise"]
     assert (plan.start, plan.unclip) == ("noise", ())
     assert plan.generator == classic.generators[backend].settings

@@ -68,12 +68,13 @@ BatchPicture = Annotated[
 ]
 BatchTargets = Annotated[
     TargetOptions,
-    only("image_prompt", "target_image", "noise_prompt", "embedding", "region", "templates", "as_sum"),
+    only("image_prompt", "target_image", "noise_prompt", "embedding", "region", "style_image", "templates", "as_sum"),
 ]
 BatchOutput = Annotated[
     OutputOptions,
     only(
-        *("out", "video", "mp4", "webm", "gif", "apng", "fps", "film_length", "save_every_step"),
+        *("out", "video", "mp4", "webm", "gif", "apng", "fps", "film_length"),
+        *("film_by_stroke", "save_every_step"),
         *("as_json", "quiet", "no_metadata", "save_every"),
     ),
     redeclared(

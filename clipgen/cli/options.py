@@ -20,6 +20,7 @@ from clipgen.config.peer_recipes import PEER_RECIPES
 from clipgen.config.preset import AUTO, DEFAULT_BACKEND, INIT, LOCAL, PHOTO, STARTS, GeneratorDefaults
 from clipgen.config.presets import PRESETS
 from clipgen.config.settings import BF16, OPTIMIZERS, PRECISIONS
+from clipgen.config.strokes import COUNT, MAX_COUNT
 from clipgen.errors import UsageError
 from clipgen.generators import GENERATORS
 from clipgen.session.options import check_candidates
@@ -258,6 +259,26 @@ class EngineOptions:
             default="0",
         ),
     ] = None
+    strokes: Annotated[
+        int | None,
+        Option(
+            "--strokes",
+            f"How many strokes draw the picture with --backend strokes, from 1 to {MAX_COUNT}.",
+            "NUMBER",
+            panel=ENGINE,
+            default=f"{COUNT}",
+        ),
+    ] = None
+    stroke_width: Annotated[
+        str | None,
+        Option(
+            "--stroke-width",
+            "How wide these strokes begin, in pixels; 3,20 also says how wide they may get.",
+            "START[,WIDEST]",
+            panel=ENGINE,
+            default="wider the fewer there are",
+        ),
+    ] = None
     precision: Annotated[
         str | None,
         Option(
@@ -294,5 +315,7 @@ class EngineOptions:
             precision=self.precision,
             recipe=self.recipe,
             optimizer=self.optimizer,
+            strokes=self.strokes,
+            stroke_width=self.stroke_width,
             **({} if self.cutouts is None else parse_cutouts(self.cutouts)),
         )

@@ -7,7 +7,7 @@ from typing import Annotated
 from clipgen.cli.option_groups import Option, only, redeclared
 from clipgen.cli.report import Notes, Results
 from clipgen.cli.values import expanded
-from clipgen.config.films import FPS, GIF_FPS, MAX_FPS, MAX_SECONDS, MIN_SECONDS, SECONDS, Timing
+from clipgen.config.films import BY_STROKE, FPS, GIF_FPS, MAX_FPS, MAX_SECONDS, MIN_SECONDS, SECONDS, Timing
 from clipgen.session.naming import STEPS, film_suffixes
 from clipgen.session.options import SAVE_SECONDS
 from clipgen.session.options import OutputOptions as Written
@@ -60,6 +60,14 @@ class OutputOptions:
             default=f"{SECONDS:g}; less if the run has few steps",
         ),
     ] = None
+    film_by_stroke: Annotated[
+        bool,
+        Option(
+            BY_STROKE,
+            "The films of --backend strokes draw the picture stroke by stroke, in place of the steps of the run.",
+            panel=OUTPUT,
+        ),
+    ] = False
     save_every_step: Annotated[
         int | None,
         Option(
@@ -110,7 +118,7 @@ class OutputOptions:
             metadata=not self.no_metadata,
             save_every=self.save_every,
             keep_state=self.keep_state,
-            timing=Timing(self.fps, self.film_length),
+            timing=Timing(self.fps, self.film_length, self.film_by_stroke),
             every_step=self.save_every_step,
         )
 

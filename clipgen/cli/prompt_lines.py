@@ -25,6 +25,7 @@ END = " :: "
 _PARTS = re.compile(r"\{([^{}]*)\}")
 _LIST = "@"
 _ENGINE = ("backend", "preset", "recipe", "optimizer", "start", "steps", "lr", "cutouts", "precision")
+_ENGINE += ("strokes", "stroke_width")
 
 
 class PromptLine(NamedTuple):

@@ -51,7 +51,7 @@ ReplayEngine = Annotated[
     EngineOptions,
     redeclared(
         **dict.fromkeys(("backend", "preset", "recipe", "optimizer", "precision"), _KEPT),
-        **dict.fromkeys(("start", "steps", "lr", "cutouts"), _SUITED),
+        **dict.fromkeys(("start", "steps", "lr", "cutouts", "strokes", "stroke_width"), _SUITED),
     ),
 ]
 

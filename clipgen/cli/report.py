@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from clipgen.cli.failures import say
+from clipgen.session.naming import SVG
 from clipgen.util.text import visible
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ class Results:
         """Print or collect the files of one run and its record; empty files were not written."""
         written = [path for path in (picture, *films) if _is_written(path)]
         if self.collects and picture in written:
-            self.pictures.append({"path": str(picture), "films": [str(film) for film in written[1:]], **record})
+            drawings = [str(path) for path in written if path.suffix == SVG]
+            made = {"films": [str(path) for path in written[1:] if path.suffix != SVG], **record}
+            self.pictures.append({"path": str(picture), **({"svg": drawings[0]} if drawings else {}), **made})
         elif not self.collects:
             for path in written:
                 echo_path(path)

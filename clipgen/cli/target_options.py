@@ -18,6 +18,7 @@ from clipgen.config.targets import (
     MIX,
     NOISE,
     REGION,
+    STYLE,
     SUM,
     TARGET_KINDS,
     WHOLE,
@@ -87,6 +88,15 @@ class TargetOptions:
             panel=STEERING,
         ),
     ] = None
+    style_image: Annotated[
+        list[str] | None,
+        Option(
+            "--style-image",
+            "Have the colours and textures of this picture, whatever it shows; repeat it for several.",
+            TARGET_KINDS[STYLE].metavar,
+            panel=STEERING,
+        ),
+    ] = None
     templates: Annotated[
         bool,
         Option(
@@ -133,6 +143,7 @@ class TargetOptions:
             NOISE: self.noise_prompt or (),
             EMBEDDING: self.embedding or (),
             REGION: self.region or (),
+            STYLE: self.style_image or (),
         }
         targets = tuple(_read(kind, text) for kind, texts in given.items() for text in texts)
         flags = {SUM: self.as_sum, MIX: self.mix is not None, CHANGE: self.change is not None}

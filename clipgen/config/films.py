@@ -12,6 +12,7 @@ MAX_FPS = 60
 GIF_FPS = 50
 """A GIF counts hundredths of a second, and browsers show a frame of less than two of them for ten."""
 SECONDS = 8.0
+BY_STROKE = "--film-by-stroke"
 MIN_SECONDS, MAX_SECONDS = 0.5, 600.0
 
 
@@ -23,6 +24,8 @@ class Timing:
     """None: as in FPS."""
     seconds: float | None = None
     """None: SECONDS, or less if a run has so few steps that each would be seen for long."""
+    by_stroke: bool = False
+    """Whether films draw the final picture stroke by stroke, in place of the steps of the run."""
 
     def __post_init__(self) -> None:
         if self.fps is not None:
@@ -34,7 +37,8 @@ class Timing:
     def flags(self) -> list[str]:
         """What was asked for, as it is typed."""
         typed = {"--fps": self.fps, "--film-length": self.seconds}
-        return [f"{flag} {value:g}" for flag, value in typed.items() if value is not None]
+        numbers = [f"{flag} {value:g}" for flag, value in typed.items() if value is not None]
+        return [*numbers, *([BY_STROKE] if self.by_stroke else [])]
 
     def fps_of(self, suffix: str) -> int:
         """Return the highest frame rate of a kind of film."""

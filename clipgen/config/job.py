@@ -27,6 +27,7 @@ from clipgen.config.prompts import (
 )
 from clipgen.config.sequences import TYPED, SequenceSettings
 from clipgen.config.settings import OPTIMIZERS, PRECISIONS
+from clipgen.config.strokes import StrokeSettings, check_asked
 from clipgen.config.targets import APART, TargetSettings, check_blend, checked_targets
 from clipgen.config.tokens import TokenSettings, check_start
 from clipgen.errors import UsageError
@@ -46,6 +47,7 @@ _LATER = (
     *TYPED.values(),
     *("recipe", "optimizer"),
     *("levels", "coarse_to_fine"),
+    *("strokes", "stroke_width"),
 )
 """Fields that a record omits when they are unset, so that it reads the same with and without them."""
 
@@ -129,6 +131,10 @@ class Job:
     """Number of resolutions that the latent is a sum of; None for the preset's."""
     coarse_to_fine: float | None = None
     """Width of the bump of the learning rate that goes over them, see `GeneratorSettings`; None for the preset's."""
+    strokes: int | None = None
+    """How many strokes the picture is drawn in; None for the preset's number."""
+    stroke_width: str | None = None
+    """How wide strokes are where they begin, in pixels, and how wide they get, see `read_widths`."""
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts, alone=not self.targets)
@@ -159,6 +165,8 @@ class Job:
             check_levels(self.levels)
         if self.coarse_to_fine is not None:
             object.__setattr__(self, "coarse_to_fine", checked_width(self.coarse_to_fine, self.levels))
+        check_asked(self.backend, self.strokes, self.stroke_width)
+        StrokeSettings.of(self.strokes, self.stroke_width, MAX_SIDE)
         object.__setattr__(self, "clips", checked_guides("--clip", "clip", self.clips))
         object.__setattr__(self, "classifiers", checked_guides("--perceptor", "classifier", self.classifiers))
         object.__setattr__(self, "judges", checked_judges(self.judges))

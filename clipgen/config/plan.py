@@ -32,7 +32,8 @@ from clipgen.config.settings import (
     UnclipSettings,
     check_model,
 )
-from clipgen.config.targets import APART, CHANGE, MAX_TARGETS, TargetSettings, check_blend
+from clipgen.config.strokes import check_drawn
+from clipgen.config.targets import APART, CHANGE, MAX_TARGETS, TARGET_KINDS, TargetSettings, check_blend
 from clipgen.config.tokens import TokenSettings
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
@@ -135,6 +136,9 @@ class Plan:
             raise UsageError("plan: a run starts at an init image or at tokens if it has them, and only then")
         if self.edit and not self.init:
             raise UsageError("plan: an edit needs an init image")
+        changed = ["--mask" if row.mask else "--extend" for row in self.edit]
+        changed += [name for name, rows in (("--overlay", self.overlay), ("a camera", self.motion)) if rows]
+        check_drawn(self.backend, len(self.generator.strokes), changed)
         for share in self.cutout_schedule.values:
             checked_number("plan: the share of the cutouts", share, 0.0, 1.0)
         object.__setattr__(self, "cross_fade", checked_number("--cross-fade", self.cross_fade, 0.0, 1.0))
@@ -230,7 +234,8 @@ class Plan:
         """The names of all networks that the run needs."""
         unclip = (name for row in self.unclip for name in row.networks)
         heads = (kind_of_loss("a loss", row.name).network for row in self.losses)
-        names = (self.generator.weights, *(row.weights for row in self.perceptors), *unclip, *heads)
+        others = (TARGET_KINDS[row.kind].network for row in self.targets)
+        names = (self.generator.weights, *(row.weights for row in self.perceptors), *unclip, *heads, *others)
         return tuple(dict.fromkeys(filter(None, names)))
 
     def weight_of(self, loss: str) -> float:

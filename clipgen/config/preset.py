@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from clipgen.config.loss_settings import LossSettings
 from clipgen.config.settings import FP32, CutoutSettings, GeneratorSettings, PerceptorSettings, UnclipSettings
+from clipgen.config.strokes import StrokeSettings
 
 AUTO = "auto"
 STARTER, PHOTO, QUICK, DRAFT, STANDARD, BEST = "starter", "photo", "quick", "draft", "standard", "best"
@@ -105,3 +106,5 @@ class Preset:
 
 PIXELS = GeneratorSettings("", stride=1, levels=6)
 """The usual latent of the pixels."""
+DRAWN = GeneratorSettings("", stride=1, levels=1, strokes=(StrokeSettings.of(),))
+"""The usual strokes."""

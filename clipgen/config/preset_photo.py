@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from clipgen.config.loss_settings import LossSettings
-from clipgen.config.preset import INIT, NOISE, PHOTO, GeneratorDefaults, Guidance, Preset
+from clipgen.config.preset import DRAWN, INIT, NOISE, PHOTO, GeneratorDefaults, Guidance, Preset
 from clipgen.config.preset_starter import STARTER_DVAE
 from clipgen.config.schedules import Schedule
 from clipgen.config.settings import CutoutSettings, GeneratorSettings, PerceptorSettings
@@ -35,6 +35,7 @@ _PHOTO = Guidance(
         ),
         "vqgan": GeneratorDefaults(GeneratorSettings("starter/vqgan", 8, levels=6), steps=100, lr=0.3, cutouts=4),
         "dvae": GeneratorDefaults(replace(STARTER_DVAE, small_until=0.0), steps=100, lr=0.4, cutouts=4),
+        "strokes": GeneratorDefaults(DRAWN, steps=120, lr=3.0, cutouts=4),
     },
     CutoutSettings(
         share_plain=0.0, share_whole=1.0, zoom=0.2, degrees=0.0, shear=0.0, perspective=0.0, jitter=0.0, noise=0.2

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from clipgen.config.loss_settings import LossSettings
 from clipgen.config.losses import LOSS_KINDS
-from clipgen.config.preset import BEST, DRAFT, INIT, NOISE, PIXELS, STANDARD, GeneratorDefaults, Guidance, Preset, Size
+from clipgen.config.preset import (
+    BEST,
+    DRAFT,
+    DRAWN,
+    INIT,
+    NOISE,
+    PIXELS,
+    STANDARD,
+    GeneratorDefaults,
+    Guidance,
+    Preset,
+    Size,
+)
 from clipgen.config.schedules import Schedule
 from clipgen.config.sequences import SequenceSettings
 from clipgen.config.settings import BF16, GeneratorSettings, PerceptorSettings
@@ -38,6 +50,7 @@ def _pretrained(
             "kl": GeneratorDefaults(GeneratorSettings(kl, 8, levels=4), steps, 0.05, cutouts, (_NORM,)),
             "titok": GeneratorDefaults(titok, steps, 0.1, cutouts),
             "pixels": GeneratorDefaults(PIXELS, steps, 0.02, cutouts),
+            "strokes": GeneratorDefaults(DRAWN, steps, 1.0, cutouts),
         }
     )
     return Preset(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from clipgen.config.preset import INIT, NOISE, PIXELS, STARTER, UNCLIP, GeneratorDefaults, Guidance, Preset
+from clipgen.config.preset import DRAWN, INIT, NOISE, PIXELS, STARTER, UNCLIP, GeneratorDefaults, Guidance, Preset
 from clipgen.config.settings import CutoutSettings, GeneratorSettings, PerceptorSettings, UnclipSettings
 
 _VQGAN = GeneratorSettings("starter/vqgan", 8, levels=6, optimizer="normalised", small_until=0.5, full_lr_share=0.4)
@@ -14,6 +14,7 @@ _UNCLIP = Guidance(
         "vqgan": GeneratorDefaults(_VQGAN, steps=50, lr=0.06, cutouts=1),
         "dvae": GeneratorDefaults(STARTER_DVAE, steps=100, lr=0.4, cutouts=1),
         "pixels": GeneratorDefaults(PIXELS, steps=50, lr=0.01, cutouts=1),
+        "strokes": GeneratorDefaults(DRAWN, steps=50, lr=0.5, cutouts=1),
     },
     CutoutSettings(share_plain=0.0, share_whole=1.0),
     (
@@ -39,6 +40,7 @@ _CLASSIC = Guidance(
         "vqgan": GeneratorDefaults(replace(_VQGAN, small_until=0.0), steps=100, lr=0.06, cutouts=16),
         "dvae": GeneratorDefaults(replace(STARTER_DVAE, small_until=0.0), steps=100, lr=0.4, cutouts=16),
         "pixels": GeneratorDefaults(PIXELS, steps=100, lr=0.02, cutouts=16),
+        "strokes": GeneratorDefaults(DRAWN, steps=120, lr=3.0, cutouts=8),
     }
 )
 _MOVING = Guidance(
@@ -55,6 +57,7 @@ _INIT = Guidance(
         ),
         "dvae": GeneratorDefaults(replace(STARTER_DVAE, small_until=0.0), steps=100, lr=0.4, cutouts=1),
         "pixels": GeneratorDefaults(PIXELS, steps=80, lr=0.03, cutouts=1),
+        "strokes": GeneratorDefaults(DRAWN, steps=80, lr=0.5, cutouts=1),
     },
     _UNCLIP.augmentations,
     tuple(

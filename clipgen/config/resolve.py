@@ -38,6 +38,7 @@ from clipgen.config.readings import known_to_starter
 from clipgen.config.schedules import Schedule
 from clipgen.config.sequences import only_size, typed_over
 from clipgen.config.settings import FP32, GeneratorSettings, ModelHash, PerceptorSettings
+from clipgen.config.strokes import StrokeSettings, check_asked
 from clipgen.config.targets import APART
 from clipgen.config.timing import cross_fade_of, cutouts_of, losses_of, rates_of, timed_prompts
 from clipgen.config.tokens import size_of_tokens
@@ -82,7 +83,7 @@ def resolve(
         steps=steps,
         backend=backend,
         preset=name,
-        generator=generator,
+        generator=_drawn(job, backend, generator, size),
         perceptors=guides.perceptors,
         cutouts=cutouts,
         cutout_schedule=cutout_schedule,
@@ -258,6 +259,14 @@ def _timed(job: Job, generator: GeneratorSettings, lr: float, steps: int) -> tup
         return generator, rate, schedule
     generator, course = PEER_RECIPES[job.recipe].timed(generator, steps)
     return generator, rate, schedule if isinstance(job.lr, str) else course
+
+
+def _drawn(job: Job, backend: str, settings: GeneratorSettings, size: Size) -> GeneratorSettings:
+    """Return the settings of a generator with the strokes that a job asks for. Raises UsageError."""
+    check_asked(backend, job.strokes, job.stroke_width)
+    if not settings.strokes:
+        return settings
+    return replace(settings, strokes=(StrokeSettings.of(job.strokes, job.stroke_width, min(size)),))
 
 
 def _losses(job: Job, preset: Preset, perceptors: Sequence[PerceptorSettings]) -> tuple[LossSettings, ...]:

@@ -11,6 +11,7 @@ from clipgen.config.checks import check_choice, check_whole, checked_number
 from clipgen.config.levels import HALVED, RESOLUTIONS, check_levels, checked_width
 from clipgen.config.records import added_later
 from clipgen.config.sequences import SequenceSettings
+from clipgen.config.strokes import StrokeSettings
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 
@@ -131,6 +132,8 @@ class GeneratorSettings:
     many as fit whatever `levels` says."""
     tanh: bool = added_later(False)
     """Pixels only: the pixels are ½(1 + tanh(latent)) instead of the clamped latent."""
+    strokes: tuple[StrokeSettings, ...] = added_later(())
+    """Strokes only: how many there are, and how wide; exactly one."""
 
     def __post_init__(self) -> None:
         if self.weights:

@@ -20,7 +20,7 @@ from clipgen.config.schedules import Schedule
 from clipgen.errors import UsageError, unknown_value
 from clipgen.util.text import quoted
 
-IMAGE, WHOLE, NOISE, EMBEDDING, REGION = "image", "whole-image", "noise", "embedding", "region"
+IMAGE, WHOLE, NOISE, EMBEDDING, REGION, STYLE = "image", "whole-image", "noise", "embedding", "region", "style"
 NEVER = -MAX_WEIGHT
 """A stop that is never reached."""
 MAX_TARGETS = 32
@@ -59,6 +59,8 @@ class TargetKind:
     """The weight if none is typed."""
     is_file: Callable[[str], bool]
     """Whether a detail names a file."""
+    network: str = ""
+    """Name of a network that it needs beside those that guide; empty for none."""
 
 
 TARGET_KINDS: dict[str, TargetKind] = {
@@ -67,6 +69,7 @@ TARGET_KINDS: dict[str, TargetKind] = {
     NOISE: TargetKind("--noise-prompt", "SEED[:WEIGHT[:STOP]]", 0.1, lambda _detail: False),
     EMBEDDING: TargetKind("--embedding", "FILE[:WEIGHT[:STOP]]", 1.0, lambda _detail: False),
     REGION: TargetKind("--region", "PLACE|FILE:TEXT[:WEIGHT[:STOP]]", 1.0, lambda detail: detail not in PLACES),
+    STYLE: TargetKind("--style-image", "FILE[:WEIGHT]", 1.0, lambda _detail: True, "classifier/efficientnet-lite0"),
 }
 """By name."""
 
@@ -100,6 +103,10 @@ class TargetSettings:
             raise UsageError(f"{flag} must be a seed, a whole number, got {quoted(self.detail)}")
         if self.kind == EMBEDDING:
             embedding_of(self.detail)
+        if self.kind == STYLE and (min(self.weight.values) < 0 or self.stop != NEVER):
+            raise UsageError(
+                f"{flag} takes a weight of at least 0 and no stop, got {quoted(str(self).partition(':')[2])}"
+            )
         if self.kind == REGION:
             object.__setattr__(self, "text", Prompt(self.text).text)
 

@@ -11,16 +11,18 @@ from torch import Tensor
 from clipgen.config.loss_settings import LossSettings
 from clipgen.config.losses import kind_of_loss
 from clipgen.config.plan import Plan
-from clipgen.config.targets import APART, REGION, SUM, WHOLE, TargetSettings
+from clipgen.config.targets import APART, REGION, STYLE, SUM, WHOLE, TargetSettings
 from clipgen.core.contracts import Loss, Moment, Perceptor, Proposal
 from clipgen.core.losses import Objective, Targets, encode_targets
 from clipgen.engine.models import Models
 from clipgen.errors import UsageError
 from clipgen.perceptors.aesthetic import load_head
+from clipgen.perceptors.style import load_style_features
 from clipgen.steering.aesthetic import aesthetic_loss
 from clipgen.steering.given import Given
 from clipgen.steering.losses import make_loss
 from clipgen.steering.regions import region
+from clipgen.steering.style import style_loss
 from clipgen.steering.targets import Encoded, encoded, joined, scored
 from clipgen.steering.vectors import Templated
 from clipgen.weights.heads import AESTHETIC
@@ -32,7 +34,7 @@ def objective_of(plans: Sequence[Plan], models: Models, given: Given, proposal: 
     files = _files(plan, given)
     own = [(row, image) for row, image in files if not (plan.blend == SUM and row.kind == WHOLE)]
     targets = targets_of(plans, models, given, [(row, image) for row, image in files if row.kind == WHOLE])
-    extras = [(row, encoded(row, image, targets)) for row, image in own if row.kind != REGION]
+    extras = [(row, encoded(row, image, targets)) for row, image in own if row.kind not in (REGION, STYLE)]
     regions = [(row, image) for row, image in own if row.kind == REGION]
     seeds = [each.seed for each in plans]
 
@@ -47,6 +49,9 @@ def objective_of(plans: Sequence[Plan], models: Models, given: Given, proposal: 
     others = {f"{row.kind} {n}": (_Scaled(each, strength), row.weight) for n, (row, each) in enumerate(extras, 1)}
     for n, (row, mask) in enumerate(regions, 1):
         others[f"region {n}"] = _Scaled(region(row, mask, plan, seeds, targets, n), strength), row.weight
+    styles = [(row, image) for row, image in own if row.kind == STYLE and image is not None]
+    for n, (row, image) in enumerate(styles, 1):
+        others[f"style {n}"] = _Scaled(style_loss(load_style_features(models.device), image), strength), row.weight
     return Objective({**first, **added, **others, **losses}, _by_score(targets, extras), needs_maps=bool(added))
 
 

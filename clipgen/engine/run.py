@@ -27,6 +27,7 @@ from clipgen.engine.recovery import Recovery
 from clipgen.engine.snapshot import Snapshot, copy_rows, restore_, tensors_of
 from clipgen.engine.tokens import first_tokens, start_from_tokens_, with_tokens_decoded
 from clipgen.errors import DivergedError, OutOfMemoryError
+from clipgen.generators.vector import DrawnStep, drawing_of
 from clipgen.steering.given import Given
 from clipgen.steering.masks import SHARE_OF_WINDOW, edit_of_plan, erased
 from clipgen.steering.starts import first_images
@@ -255,7 +256,7 @@ class Run:
             for row, image in enumerate(measured.images):
                 self._last_finite(row, image)
         return [
-            Step(
+            DrawnStep(
                 index=self.done,
                 total=self.total,
                 loss=losses[row],
@@ -263,6 +264,7 @@ class Run:
                 terms={name: term[row] for name, term in terms.items()},
                 draw=partial(self._draw, row, image),
                 cutouts_at_once=self._batches.cutouts_at_once,
+                drawing=drawing_of(self.loop.generator, row),
             )
             for row, image in enumerate(measured.images)
         ]

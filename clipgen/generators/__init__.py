@@ -38,6 +38,9 @@ GENERATORS: dict[str, GeneratorRow] = {
     "pixels": GeneratorRow(
         "clipgen.generators.pixels", "PixelGenerator", "pixels: no network at all", has_network=False
     ),
+    "strokes": GeneratorRow(
+        "clipgen.generators.strokes", "StrokeGenerator", "strokes: CLIPDraw's curves, also as SVG", has_network=False
+    ),
 }
 
 LATENTS: dict[str, dict[str, GeneratorRow]] = {

@@ -32,7 +32,7 @@ class Settings(TypedDict, total=False):
     """What can be set of a picture; what is left out, or None, gets the default of the preset."""
 
     backend: str | None
-    """The image generator: "vqgan", "dvae", "kl", "titok" or "pixels"."""
+    """The image generator: "vqgan", "dvae", "kl", "titok", "pixels" or "strokes"."""
     preset: str
     """The models and their settings: "auto", "starter", "photo", "draft", "standard" or "best"."""
     size: tuple[int, int] | str | int | None
@@ -53,6 +53,10 @@ class Settings(TypedDict, total=False):
     """How strongly the picture is held to the init image: 0 lets go of it, more keeps more of it."""
     init_noise: float | None
     """Noise that is added to the init image where the latent begins, from 0 to 1."""
+    strokes: int | None
+    """How many strokes draw the picture, with the backend "strokes"."""
+    stroke_width: str | None
+    """How wide they begin, in pixels: "3"; "3,20" also says how wide they may get."""
     tile: bool
     """Whether opposite edges are to fit together."""
     motion: MotionSettings | Mapping[str, Any] | None
@@ -78,7 +82,7 @@ class Settings(TypedDict, total=False):
     """What the picture is to have beside the prompt: "palette:5:navy,gold", or several; see `clipgen losses`."""
     targets: Sequence[str]
     """What the picture is compared with beside the texts: "image:photo.jpg:0.5", "whole-image:...", "noise:7:0.1",
-    "embedding:..." as `clipgen.session.embeddings.with_embedding` returns it, or "region:left:a tree"."""
+    "region:left:a tree", "style:..." or "embedding:..." as `clipgen.session.embeddings.with_embedding` returns it."""
     blend: str | None
     """How texts are joined: "mix" and "change" take two texts, "sum" several; left out, each is a target."""
     templates: bool

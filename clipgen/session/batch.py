@@ -20,9 +20,10 @@ from clipgen.errors import ClipgenError, OutOfMemoryError
 from clipgen.outputs.metadata import describe_plan, is_done
 from clipgen.outputs.png import reason_of
 from clipgen.outputs.steps import has_all_steps
+from clipgen.outputs.svg import is_whole_svg
 from clipgen.outputs.whole import is_whole_film
 from clipgen.session.inputs import file_digest, with_digests
-from clipgen.session.naming import default_stem, steps_folder
+from clipgen.session.naming import SVG, default_stem, steps_folder
 from clipgen.session.options import Listener, OutputOptions
 from clipgen.session.order import Order
 from clipgen.session.picture import Picture
@@ -217,11 +218,13 @@ class Batch:
     def _finished(self, plan: Plan) -> Path | None:
         """Return the finished picture of exactly this plan, with all that is beside it; None if there is none."""
         wanted, candidates = self._described(plan), sorted(self._folder.glob(f"{glob.escape(default_stem(plan))}*.png"))
-        return next((path for path in candidates if is_done(path, wanted) and self._has_all(path, plan.steps)), None)
+        return next((path for path in candidates if is_done(path, wanted) and self._has_all(path, plan)), None)
 
-    def _has_all(self, picture: Path, steps: int) -> bool:
-        """Whether a picture has its films, and those of its steps that are wanted, beside it."""
-        every = self._options.every_step
+    def _has_all(self, picture: Path, plan: Plan) -> bool:
+        """Whether a picture has its drawing, its films, and those of its steps that are wanted, beside it."""
+        if plan.generator.strokes and not is_whole_svg(picture.with_suffix(SVG)):
+            return False
+        every, steps = self._options.every_step, plan.steps
         films = (picture.with_suffix(suffix) for suffix in self._options.films)
         return all(map(is_whole_film, films)) and (not every or has_all_steps(steps_folder(picture), steps, every))
 

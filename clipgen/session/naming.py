@@ -14,6 +14,8 @@ _OTHER_FORMATS = frozenset(
     .apng .avif .bmp .eps .gif .heic .jfif .jpe .jpeg .jpg .mov .mp4 .pdf .psd .svg .tif .tiff .txt .webm .webp
     """.split()  # noqa: SIM905
 )
+SVG = ".svg"
+"""The suffix of a drawing beside its picture."""
 STEPS = "-steps"
 """Ends the name of the folder with the pictures of single steps."""
 VIDEO = (".mp4", ".gif")

@@ -10,17 +10,19 @@ from typing import Any, Self
 
 from clipgen import __version__
 from clipgen.config.checks import check_whole
-from clipgen.config.films import FPS, USUAL, Timing
+from clipgen.config.films import BY_STROKE, FPS, USUAL, Timing
 from clipgen.config.job import MAX_STEPS
 from clipgen.config.plan import Plan
+from clipgen.config.strokes import STROKES
 from clipgen.errors import UsageError
 from clipgen.outputs.metadata import JOB_SCHEMA, describe_plan, described_as, read_plan
 from clipgen.session.checksum import FIELD, record_digest
+from clipgen.session.naming import SVG
 
 SCHEMA = 2
 MAX_VERSION = 40
 
-_LATER = {"fps", "film_length", "every_step", "pngs"}
+_LATER = {"fps", "film_length", "by_stroke", "every_step", "pngs"}
 """Keys that a record has only if these were asked for."""
 _KEYS = {"schema", "version", "plan", "asked", "init_sha256", "films", "metadata", "run", "init_png", FIELD} | _LATER
 _CHECKED = {"run", "init_png", "pngs", FIELD}
@@ -49,6 +51,16 @@ class Order:
     pngs: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     """Names of the other images in the state, and their SHA-256."""
 
+    def __post_init__(self) -> None:
+        """Raise a UsageError if a film is to draw strokes where there are none."""
+        if self.timing.by_stroke and not self.plan.generator.strokes:
+            raise UsageError(f"{BY_STROKE} goes with --backend {STROKES}, not with {self.plan.backend}")
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """The suffixes of the files that it asks for, that of the picture first."""
+        return (".png", *([SVG] if self.plan.generator.strokes else []), *self.films)
+
     @classmethod
     def of(
         cls,
@@ -70,6 +82,7 @@ class Order:
         made = {"schema": SCHEMA, "version": __version__}
         record = {**made, **self.described, "films": list(self.films), "metadata": self.metadata}
         later = {"fps": self.timing.fps, "film_length": self.timing.seconds, "every_step": self.every_step}
+        later |= {"by_stroke": self.timing.by_stroke or None}
         record |= {name: value for name, value in later.items() if value is not None}
         if not self.run:
             return record
@@ -87,7 +100,7 @@ class Order:
         if bool(plan.init) != bool(digest) or not (digest is None or _is_digest(digest)):
             raise ValueError("not the hash of an init image")
         films, run, init_png = record["films"], record.get("run", ""), record.get("init_png", "")
-        timing = Timing(record.get("fps"), record.get("film_length"))
+        timing = Timing(record.get("fps"), record.get("film_length"), record.get("by_stroke", False))
         described, every = described_as(plan, digest), record.get("every_step")
         pngs = tuple(record.get("pngs", {}).items())
         return cls(plan, described, tuple(films), record["metadata"], run, init_png, timing, every, pngs)

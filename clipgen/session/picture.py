@@ -15,7 +15,9 @@ from clipgen.engine.optimise import Task
 from clipgen.outputs.film import FilmSink
 from clipgen.outputs.png import PngSink
 from clipgen.outputs.steps import StepPictures
-from clipgen.session.naming import STEPS
+from clipgen.outputs.stroke_film import StrokeFilmSink
+from clipgen.outputs.svg import SvgSink
+from clipgen.session.naming import STEPS, SVG
 from clipgen.session.options import Listener, OutputOptions
 from clipgen.session.state import PeriodicKeeper, Workspace
 
@@ -31,6 +33,7 @@ class Picture:
         self.plan = workspace.order.plan
         self.label = label
         self.path, self._film_paths = paths[".png"], [paths[suffix] for suffix in workspace.order.films]
+        self._svg = SvgSink(paths[SVG], workspace.own.claim) if SVG in paths else None
         self._films: list[FilmSink] = []
         self._keeper: PeriodicKeeper | None = None
         self._missing: list[str] = []
@@ -51,10 +54,11 @@ class Picture:
         done = snapshot.done if snapshot else 0
         own, digests = self.workspace.own, self.workspace.digests
         motion = next(iter(self.plan.motion), None)
+        kind = StrokeFilmSink if self.timing.by_stroke else FilmSink
         self._films = [
-            FilmSink(
+            kind(
                 path,
-                self.workspace.folder,
+                None if self.timing.by_stroke else self.workspace.folder,
                 done,
                 on_stage,
                 motion=motion,
@@ -66,10 +70,15 @@ class Picture:
             for path in self._film_paths
         ]
         steps = [self._steps] if self._steps else []
-        before = [*(film.keep for film in self._films), *(each.keep for each in steps), self._keep_picture]
+        before = [*(each.keep for each in self._beside), *(each.keep for each in steps), self._keep_picture]
         self._keeper = PeriodicKeeper(self.workspace, options.save_every, before, last=options.keep_state)
-        watching: list[Sink] = [self._png, *self._films, *steps, *sinks]
+        watching: list[Sink] = [self._png, *self._beside, *steps, *sinks]
         return Task(self.plan, self.workspace.inputs, watching, self._keeper, snapshot)
+
+    @property
+    def _beside(self) -> Sequence[SvgSink | FilmSink]:
+        """What writes the files beside the picture: its drawing, and its films."""
+        return [*([self._svg] if self._svg else []), *self._films]
 
     def _step_pictures(self, folder: Path) -> StepPictures:
         order, place = self.workspace.order, self.workspace.folder
@@ -106,18 +115,19 @@ class Picture:
     @property
     def problems(self) -> list[str]:
         """What went wrong with the picture and the films."""
-        found = [self._png.problem, *(film.problem for film in self._films), *self._missing]
+        found = [self._png.problem, *(each.problem for each in self._beside), *self._missing]
         return [problem for problem in found if problem]
 
     @property
     def _is_unwritten(self) -> bool:
         """Whether something that the run has made did not get to its place, and a resumed run can write it."""
         can_be_written = any(film.problem and not film.is_lost for film in self._films)
-        return bool(self._png.problem or self._missing or can_be_written)
+        drawn = self._svg.problem if self._svg else None
+        return bool(self._png.problem or drawn or self._missing or can_be_written)
 
     def leave(self, options: OutputOptions, listener: Listener) -> None:
         """Release the saved state, delete it unless it is still needed, and report what was written."""
-        written = [film.path for film in self._films if not film.problem] if self.record else []
+        written = [each.path for each in self._beside if not each.problem] if self.record else []
         gone = [path for path in (self.path, *written) if self.record and not self.workspace.own.has(path)]
         self._missing = [f"{path} is no longer what was written there" for path in gone]
         outcome = self.record.get("outcome")

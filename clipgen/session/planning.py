@@ -24,6 +24,8 @@ from clipgen.config.resolve import chosen_preset, refit, resolve, steered, with_
 from clipgen.config.schedules import ALWAYS, KEYFRAMES, spell_percent
 from clipgen.config.sequences import TYPED, check_only_size, typed_of, typed_over
 from clipgen.config.settings import PerceptorSettings, UnclipSettings
+from clipgen.config.strokes import FIELDS as DRAWN
+from clipgen.config.strokes import fields_of
 from clipgen.config.targets import APART, REGION, TargetSettings
 from clipgen.config.timing import (
     cross_fade_of,
@@ -88,7 +90,7 @@ def change_plan(
     if (
         shares_anew
         or starts_anew
-        or changes.keys() & {*MODELS, "start", "tile", "blend", "motion"}
+        or changes.keys() & {*MODELS, "start", "tile", "blend", "motion", *DRAWN}
         or bool(changes.get("init")) != bool(plan.init)
         or bool(typed.init_tokens) != bool(plan.init_tokens)
     ):
@@ -198,6 +200,7 @@ def job_of(plan: Plan) -> Job:
         **edit_fields(plan.edit, plan.overlay),
         **typed_of(plan.generator),
         **unusual_levels(plan.generator, guidance.generators.get(plan.backend)),
+        **fields_of(plan.generator.strokes, plan.size),
         losses=_steering(plan, guidance.generators[plan.backend].losses if usual is not None else ()),
         cross_fade=spell_percent(plan.cross_fade) if plan.cross_fade else None,
     )
@@ -250,11 +253,11 @@ def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
         dropped = {"start": None} if changes["init"] else {"start": None, **UNEDITED}
     if "init_tokens" in changes:
         dropped |= {"start": None} | ({"size": None} if changes["init_tokens"] else {"init_weight": None})
-    bare = replace(job, clips=(), classifiers=(), network=None, start=None)
+    bare = replace(job, clips=(), classifiers=(), network=None, start=None, strokes=None, stroke_width=None)
     other = replace(bare, **{name: changes[name] for name in ("backend", "preset") if name in changes})
     preset = chosen_preset(other)[0]
     if (other.backend, preset) != (job.backend, job.preset):
-        dropped |= {"network": None, "start": None, **dict.fromkeys(DROPPED)}
+        dropped |= {"network": None, "start": None, **dict.fromkeys((*DROPPED, *DRAWN))}
         dropped |= {"clips": (), "classifiers": (), "judges": ()} if preset != job.preset else {}
     elif (
         changes.get("start", plan.start) != plan.start

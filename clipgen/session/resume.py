@@ -10,11 +10,14 @@ from pathlib import Path
 
 from clipgen.errors import ClipgenError, UsageError
 from clipgen.outputs.metadata import read_recipe
-from clipgen.session.naming import STEPS, steps_folder
+from clipgen.session.naming import STEPS, SVG, steps_folder
 from clipgen.session.order import Order
 from clipgen.session.picture import Picture
 from clipgen.session.state import SUFFIX, Workspace
 from clipgen.util.files import remove_empty, remove_partials
+
+KINDS = {".png": "picture", SVG: "drawing"}
+"""What a file is, by its suffix, if it is no film."""
 
 
 @contextmanager
@@ -61,7 +64,7 @@ def state_of(picture: Path) -> Path:
 def own_paths(workspace: Workspace) -> dict[str, Path]:
     """Return the files of the picture beside a workspace; raises UsageError if another file has the name of one."""
     order = workspace.order
-    paths = {suffix: workspace.folder.with_suffix(suffix) for suffix in (".png", *order.films)}
+    paths = {suffix: workspace.folder.with_suffix(suffix) for suffix in order.suffixes}
     if not order.run:
         _check_old(workspace, paths[".png"])
         workspace.own.adopt(paths.values())
@@ -69,7 +72,7 @@ def own_paths(workspace: Workspace) -> dict[str, Path]:
         try:
             workspace.own.check(path)
         except OSError as error:
-            what = "another picture" if path.suffix == ".png" else "another film"
+            what = f"another {KINDS.get(path.suffix, 'film')}"
             what = what if path.is_file() else "no regular file"
             raise UsageError(f"{path} is {what}, not the one whose state is beside it; move it away") from error
     return paths | ({STEPS: _own_folder(steps_folder(paths[".png"]))} if order.every_step else {})

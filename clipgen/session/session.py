@@ -141,7 +141,7 @@ class Session:
         inputs = inputs or Inputs()
         order = self._order(plan, inputs)
         folders = (STEPS,) if order.every_step else ()
-        with reserved(folder, stem, (".png", *order.films), avoid=SUFFIX, folders=folders) as paths:
+        with reserved(folder, stem, order.suffixes, avoid=SUFFIX, folders=folders) as paths:
             workspace = Workspace.create(paths[".png"].with_suffix(SUFFIX), order, inputs)
 
             def clear() -> None:
