@@ -24,8 +24,7 @@ END = " :: "
 
 _PARTS = re.compile(r"\{([^{}]*)\}")
 _LIST = "@"
-_ENGINE = ("backend", "preset", "recipe", "optimizer", "start", "steps", "lr", "cutouts", "precision")
-_ENGINE += ("strokes", "stroke_width")
+_ENGINE = ("backend", "preset", "recipe", "optimizer", "start", "steps", "lr", "cutouts", "strokes", "stroke_width", "precision")
 
 
 class PromptLine(NamedTuple):
