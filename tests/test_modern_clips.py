@@ -138,7 +138,7 @@ FILE = Path("mine/open_clip_model.safetensors")
 class Bytes:
     """A tokenizer of transformers: ids are bytes, then 1 for the end, and 2 to pad."""
 
-    pad_token_id = 2
+    pad_token_id, eos_token_id, bos_token_id, cls_token_id = 2, 1, None, None
 
     def __len__(self) -> int:
         return 258
