@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from clipgen import weights
 from clipgen.config.settings import GeneratorSettings
-from clipgen.errors import ClipgenError
+from clipgen.errors import ClipgenError, WeightsMissingError
 from clipgen.generators.dvae import DVAEGenerator
 from clipgen.generators.networks import DVAENetwork, VQGANNetwork, build_network
 from clipgen.generators.vqgan import VQGANGenerator
@@ -214,15 +214,20 @@ def test_configs_of_no_network_are_one_error(tmp_path: Path, kind: str, config: 
     "change",
     [
         {"text_cfg": {**TEXT, "hf_model_name": "some/model"}},
-        {"text_cfg": {**TEXT, "hf_tokenizer_name": "some/model"}},
+        {"text_cfg": {**TEXT, "tokenizer_mode": "clips"}},
         {"vision_cfg": {"timm_model_name": "hf-hub:some/model", "image_size": 32}},
         {"vision_cfg": {"timm_model_name": "resnet18", "timm_model_pretrained": True, "image_size": 32}},
-        {"custom_text": True},
+        {"multimodal_cfg": {"layers": 1}},
     ],
 )
 def test_no_config_makes_clip_download_anything(change: dict[str, Any]) -> None:
     with pytest.raises(ClipgenError, match="is not supported"):
         CLIPPerceptor({**clip("vit", True), **change})
+
+
+def test_a_tokenizer_that_is_not_here_is_not_downloaded() -> None:
+    with pytest.raises(WeightsMissingError, match="hf download some/model"):
+        CLIPPerceptor({**clip("vit", True), "text_cfg": {**TEXT, "hf_tokenizer_name": "some/model"}})
 
 
 @pytest.mark.parametrize("name", VQGANS)

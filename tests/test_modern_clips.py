@@ -71,7 +71,7 @@ def check(perceptor: CLIPPerceptor, model: Any, preprocess: Any, tokens: Tensor)
     torch.testing.assert_close(
         perceptor.encode_texts(TEXTS), model.encode_text(tokens, normalize=True), rtol=0, atol=1e-5
     )
-    assert float((seen[0] - seen[1]).abs().max()) > 1e-4  # else these pictures would look alike
+    assert float((seen[0] - seen[1]).abs().max()) > 5e-5  # else these pictures would look alike
 
 
 def against_open_clip(record: Record, config: dict[str, Any]) -> None:
@@ -137,6 +137,8 @@ FILE = Path("mine/open_clip_model.safetensors")
 
 class Bytes:
     """A tokenizer of transformers: ids are bytes, then 1 for the end, and 2 to pad."""
+
+    pad_token_id, eos_token_id, bos_token_id, cls_token_id = 2, 1, None, None
 
     def __len__(self) -> int:
         return 258
