@@ -230,3 +230,28 @@ def test_a_maskgit_vqgan_guides_from_its_file(
         assert cli("models", "pull", pretrained.CLIP).exit_code == 0
         made = cli(*pretrained.DRAFT, "--vqgan", str(path))
     assert made.exit_code == 0, made.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("record", TOKENIZERS, ids=lambda record: record.name)
+def test_full_size_files_become_networks(record: Any, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = VQGANNetwork(record.config).eval().requires_grad_(False)
+    state = dict(network.state_dict())
+    if record.config["quantizer"] == "cosine":
+        state = published.llamagen_names(state, len(record.config["ddconfig"]["ch_mult"]))
+        state = {"model": state | {"quantize.codebook_used": torch.zeros(USED)}}  # type: ignore[dict-item]
+    if record.averaged:
+        flat = {f"model_ema.{name.replace('.', '')}": value for name, value in state.items()}
+        state = {"state_dict": {name: value + 1 for name, value in state.items()} | flat}  # type: ignore[dict-item]
+    torch.save(state, tmp_path / record.file)
+    size = (tmp_path / record.file).stat().st_size
+    assert abs(size - (record.size or record.megabytes * 10**6)) < (200_000 if record.size else 700_000)
+    found = build_network(convert(tmp_path / record.file, "vqgan", record.config, averaged=record.averaged)).eval()
+    assert isinstance(found, VQGANNetwork)
+    picture = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        codes = network.codes_of(picture)
+        assert torch.equal(found.codes_of(picture), codes)
+        assert torch.equal(found.images_of(codes), network.images_of(codes))
