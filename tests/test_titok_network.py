@@ -9,6 +9,7 @@ import torch
 from titoks import CONFIG
 
 from clipgen.errors import ClipgenError, UsageError
+from clipgen.generators.maskgit_layers import MaskGITDecoder, MaskGITEncoder
 from clipgen.generators.networks import build_network
 from clipgen.generators.titok_network import TiTokNetwork
 from clipgen.generators.tokens import Tokenizer
@@ -56,6 +57,22 @@ def test_encoder_quantiser_and_decoder_are_those_of_the_formulas(
     drawn = titoks.decode(state, codes, CONFIG)
     torch.testing.assert_close(network.decode(codes), drawn, rtol=1e-4, atol=1e-4)
     assert drawn.std(0).mean() > 0.01  # pictures of other codes differ
+
+
+@pytest.mark.parametrize(("multipliers", "count"), [([1, 1, 2, 2], 1), ([1, 2], 2)])
+def test_the_parts_of_maskgits_vqgan_are_those_of_the_formulas(multipliers: list[int], count: int) -> None:
+    config = {"ch": 32, "ch_mult": multipliers, "num_res_blocks": count, "z_channels": 8}
+    numbers = torch.Generator().manual_seed(4)
+    parts: list[tuple[torch.nn.Module, Any, torch.Tensor]] = [
+        (MaskGITEncoder(config), titoks.see, torch.rand(2, 3, 16, 24, generator=numbers)),
+        (MaskGITDecoder(config), titoks.draw, torch.randn(2, 8, 2, 3, generator=numbers)),
+    ]
+    for module, formula, given in parts:
+        with torch.no_grad():
+            for parameter in module.parameters():
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=numbers))
+            weights = {f"x.{name}": value for name, value in module.state_dict().items()}
+            torch.testing.assert_close(module(given), formula(weights, given, config, "x"), rtol=1e-4, atol=1e-4)
 
 
 def test_the_gradient_of_the_latents_is_that_of_the_formulas(network: TiTokNetwork, state: titoks.State) -> None:

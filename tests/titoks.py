@@ -201,6 +201,19 @@ def _block(w: State, name: str, x: Tensor) -> Tensor:
     return inner + (_conv(w, f"{name}.nin_shortcut", inner) if f"{name}.nin_shortcut.weight" in w else x)
 
 
+def see(w: State, images: Tensor, config: dict[str, Any], part: str = "encoder") -> Tensor:
+    """What the encoder of MaskGIT's VQGAN makes of images (B, 3, H, W)."""
+    x = _conv(w, f"{part}.conv_in", images)
+    for k in range(len(config["ch_mult"])):
+        for j in range(config["num_res_blocks"]):
+            x = _block(w, f"{part}.down.{k}.block.{j}", x)
+        if k + 1 < len(config["ch_mult"]):
+            x = x.unfold(2, 2, 2).unfold(3, 2, 2).mean((4, 5))
+    for j in range(config["num_res_blocks"]):
+        x = _block(w, f"{part}.mid.{j}", x)
+    return _conv(w, f"{part}.conv_out", F.silu(_group_norm(w, f"{part}.norm_out", x)))
+
+
 def draw(w: State, vectors: Tensor, config: dict[str, Any], part: str = "pixel_decoder") -> Tensor:
     """What MaskGIT's VQGAN makes of code vectors (B, z, h, w)."""
     x = _conv(w, f"{part}.conv_in", vectors)

@@ -57,7 +57,7 @@ _CELLS: dict[str, Callable[[dict[str, Any]], int]] = {
 _CODES = {"vqgan": "n_embed", "dvae": "vocab_size", "titok": "n_embed"}
 """By kind of network: the key of its config that says how many codes there are; one without has no tokens."""
 _LENGTHS = {"titok": "tokens"}
-"""By kind of network whose tokens are a sequence: the key of its config that says how long that is."""
+"""By kind of network whose tokens are a sequence: the key that says how long that is."""
 
 
 @dataclass(frozen=True)
@@ -237,15 +237,12 @@ def stride(name: str) -> int:
 
 
 def code_count(name: str) -> int | None:
-    """Return how many codes a generator's network has; None if it has no tokens, or for "", which is no network.
-
-    Raises WeightsMissingError for a local network that is not in the cache.
-    """
+    """Return how many codes a generator's network has; None if it has no tokens, or for ""; raises as `stride` does."""
     return _number_in_config(name, _CODES)
 
 
 def sequence_length(name: str) -> int | None:
-    """Return how many tokens a picture has if all are in one cell; None otherwise; raises as `code_count` does."""
+    """Return how many tokens a picture has if all are in one cell; None otherwise; raises as `stride` does."""
     return _number_in_config(name, _LENGTHS)
 
 
