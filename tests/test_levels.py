@@ -86,7 +86,9 @@ def test_levels_are_typed_recorded_replayed_and_changed(cli: Cli, backend: str) 
     told = read_recipe(picture).plan
     usual = PRESETS["starter"].guidance["noise"].generators[backend].settings
     assert told.generator == replace(usual, levels=3, coarse_to_fine=1.5)
-    again = Path(cli("replay", str(picture)).stdout.strip())
+    redone = cli("replay", str(picture))
+    assert redone.exit_code == 0, redone.stderr
+    again = Path(redone.stdout.strip())
     assert Image.open(again).tobytes() == Image.open(picture).tobytes()
     other = Path(cli("replay", str(picture), "--coarse-to-fine", "0").stdout.strip())
     assert Image.open(other).tobytes() != Image.open(picture).tobytes()

@@ -44,7 +44,7 @@ _QUICK = Guidance(
 
 QUICK_PRESET = Preset(
     name=QUICK,
-    memory=15 * 10**8,
+    memory=2 * 10**9,
     summary="a pretrained CLIP and pixels: minutes a picture on a CPU, after a download of 605 MB",
     perceptors=(PerceptorSettings("clip/vit-b-32-laion2b_s34b_b79k"),),
     guidance={NOISE: _QUICK, INIT: _QUICK},
