@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from clipgen.config.choice import networks_of
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
-from clipgen.config.resolve import networks_of, resolve
+from clipgen.config.resolve import resolve
 from clipgen.errors import UsageError
 
 CAT = parse_prompts("a cat")

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipgen.config.job import MAX_SIDE, Job, parse_size
+from clipgen.config.job import Job, parse_size
 from clipgen.config.perceptor_names import weighted
+from clipgen.config.preset import MAX_SIDE
 from clipgen.config.prompts import NO_STOP, Prompt, parse_prompts
 from clipgen.errors import UsageError
 

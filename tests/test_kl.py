@@ -16,11 +16,11 @@ from taming.modules.diffusionmodules.model import Decoder, Encoder
 from torch import Tensor, nn
 
 from clipgen import generators
+from clipgen.config.choice import chosen_preset, requested_networks
 from clipgen.config.job import Job
 from clipgen.config.preset import DRAFT
 from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import parse_prompts
-from clipgen.config.resolve import chosen_preset, requested_networks
 from clipgen.engine.optimise import optimise
 from clipgen.engine.run import Run
 from clipgen.errors import UsageError

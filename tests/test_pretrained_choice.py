@@ -12,6 +12,7 @@ from fakes import Cli
 from loopback import LoopbackServer
 from pretrained import CLIP, DRAFT, DVAE, QUICK_CLIP, SECOND_CLIP, SMALL, VQGAN
 
+from clipgen.config import choice
 from clipgen.config import resolve as resolving
 from clipgen.config.job import Job
 from clipgen.config.presets import PRESETS
@@ -48,7 +49,7 @@ def test_auto_takes_what_is_here_and_says_why(cli: Cli, monkeypatch: pytest.Monk
     resolved, notes = resolving.resolve(job)
     assert resolved.preset == "draft"
     assert notes == ["preset draft: its weights are installed, and it runs on the CPU; --preset starter is quicker"]
-    monkeypatch.setattr(resolving, "gpu_count", lambda: 1)
+    monkeypatch.setattr(choice, "gpu_count", lambda: 1)
     assert resolving.resolve(job)[0].preset == "draft"
     monkeypatch.setitem(RECORDS, "clip/openai-vit-b-16", RECORDS[CLIP])
     resolved, notes = resolving.resolve(job)
@@ -69,7 +70,7 @@ def test_auto_takes_quick_on_a_cpu_that_has_its_weights(cli: Cli, monkeypatch: p
     cli("models", "pull", VQGAN, CLIP)
     assert resolving.resolve(job)[0].preset == "quick"
     assert resolving.resolve(replace(job, clips=(CLIP,)))[0].preset == "draft"
-    monkeypatch.setattr(resolving, "gpu_count", lambda: 1)
+    monkeypatch.setattr(choice, "gpu_count", lambda: 1)
     assert resolving.resolve(job, device="cpu")[0].preset == "quick"
     assert resolving.resolve(job)[0].preset == "draft"
 

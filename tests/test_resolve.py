@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipgen.config.job import MAX_SIDE, Job
-from clipgen.config.preset import LIKE_NOISE, PATTERNS, STARTS, TOKENS
+from clipgen.config.job import Job
+from clipgen.config.preset import LIKE_NOISE, MAX_SIDE, PATTERNS, STARTS, TOKENS
 from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import parse_prompts
-from clipgen.config.resolve import MAX_ASPECT, half, resolve, square
+from clipgen.config.resolve import resolve
 from clipgen.config.sequences import SEQUENCES
+from clipgen.config.sizes import MAX_ASPECT, half, square
 from clipgen.errors import UsageError
 from clipgen.weights.registry import stride
 

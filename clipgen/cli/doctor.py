@@ -17,12 +17,13 @@ from clipgen.cli.inventory import print_table
 from clipgen.cli.option_groups import flat, only
 from clipgen.cli.options import EngineOptions
 from clipgen.cli.output_options import JsonOnly
+from clipgen.config.choice import networks_of
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan, spell
 from clipgen.config.preset import Preset
 from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import parse_prompts
-from clipgen.config.resolve import networks_of, resolve
+from clipgen.config.resolve import resolve
 from clipgen.util.devices import free_memory, has_mps, pick_device
 from clipgen.util.text import readable_bytes, readable_time
 from clipgen.weights import registry

@@ -15,10 +15,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from clipgen.cli.asking import agreed, can_ask
 from clipgen.cli.failures import say
 from clipgen.cli.report import Notes
+from clipgen.config.choice import networks_of, requested_networks
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.preset import STANDARD
-from clipgen.config.resolve import networks_of, requested_networks
 from clipgen.errors import ClipgenError
 from clipgen.util.text import readable_bytes
 from clipgen.weights import registry

@@ -12,8 +12,9 @@ from clipgen.cli.downloads import fetch_missing
 from clipgen.cli.eval_options import EvalOptions
 from clipgen.cli.failures import say
 from clipgen.cli.report import Notes
+from clipgen.config.choice import chosen_preset
 from clipgen.config.job import MAX_SEED, Job
-from clipgen.config.resolve import chosen_preset, with_hashes
+from clipgen.config.resolve import with_hashes
 from clipgen.errors import ClipgenError, Interrupted
 
 if TYPE_CHECKING:

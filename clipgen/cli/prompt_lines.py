@@ -24,7 +24,8 @@ END = " :: "
 
 _PARTS = re.compile(r"\{([^{}]*)\}")
 _LIST = "@"
-_ENGINE = ("backend", "preset", "recipe", "optimizer", "start", "steps", "lr", "cutouts", "strokes", "stroke_width", "precision")
+_LOOP = ("recipe", "optimizer", "start", "steps", "lr", "cutouts", "strokes", "stroke_width")
+_ENGINE = ("backend", "preset", *_LOOP, "precision")
 
 
 class PromptLine(NamedTuple):

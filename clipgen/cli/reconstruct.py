@@ -17,8 +17,8 @@ from clipgen.cli.picture_files import picture_files
 from clipgen.cli.report import Notes, echo_path
 from clipgen.config.job import parse_size
 from clipgen.config.preset import Size
-from clipgen.config.resolve import refit
 from clipgen.config.sequences import other_size
+from clipgen.config.sizes import refit
 from clipgen.errors import UsageError
 from clipgen.session.naming import check_out, folder_and_stem
 from clipgen.util.devices import pick_device

@@ -12,6 +12,7 @@ from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option, flat, only
 from clipgen.cli.options import EngineOptions
 from clipgen.cli.output_options import JsonOnly
+from clipgen.config.choice import chosen_preset
 from clipgen.config.class_words import groups
 from clipgen.config.classes import Thing, class_names, things_in
 from clipgen.config.english import SMALL_WORDS
@@ -21,7 +22,7 @@ from clipgen.config.preset import DEFAULT_BACKEND
 from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import parse_prompts, prompt_notes
 from clipgen.config.readings import CLASSIFIER, share
-from clipgen.config.resolve import chosen_preset, resolve
+from clipgen.config.resolve import resolve
 from clipgen.config.settings import FP32, PerceptorSettings
 from clipgen.config.unknown import unknown_in
 from clipgen.errors import UsageError

@@ -8,13 +8,14 @@ from typing import Any, Self
 from clipgen.config.checks import check_choice, check_whole, checked_number, checked_path, checked_record, load_json
 from clipgen.config.courses import check_cross_fade, checked_cutouts, checked_rates, checked_scenes
 from clipgen.config.edits import AROUND, FEATHER, NOWHERE, OVERLAY_EVERY, EditSettings, OverlaySettings, parse_extension
-from clipgen.config.levels import check_levels, checked_width
+from clipgen.config.latents import FIELDS as LATENT
+from clipgen.config.latents import check_latent
 from clipgen.config.loss_settings import TypedLoss
 from clipgen.config.losses import kind_of_loss
 from clipgen.config.motion import MotionSettings
 from clipgen.config.peer_recipes import PEER_RECIPES
 from clipgen.config.perceptor_names import checked_guides, checked_judges
-from clipgen.config.preset import AUTO, DEFAULT_BACKEND, Size
+from clipgen.config.preset import AUTO, DEFAULT_BACKEND, MAX_SIDE, Size
 from clipgen.config.presets import BACKENDS, PRESETS
 from clipgen.config.prompts import (
     MAX_WEIGHT,
@@ -25,16 +26,13 @@ from clipgen.config.prompts import (
     scenes_in,
     spell_prompts,
 )
-from clipgen.config.sequences import TYPED, SequenceSettings
 from clipgen.config.settings import OPTIMIZERS, PRECISIONS
-from clipgen.config.strokes import StrokeSettings, check_asked
 from clipgen.config.targets import APART, TargetSettings, check_blend, checked_targets
 from clipgen.config.tokens import TokenSettings, check_start
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 from clipgen.weights.registry import check_name
 
-MAX_SIDE = 4096
 MAX_STEPS = 100_000
 MAX_SEED = 2**63 - 1
 MAX_LOSSES = 15
@@ -44,10 +42,8 @@ _LATER = (
     *_LISTS,
     *("network", "start", "precision", "init_noise", "tile", "first_cutouts", "motion", "cross_fade"),
     *("blend", "templates", "mask", "extend", "feather", "inside", "overlay", "overlay_every", "init_tokens"),
-    *TYPED.values(),
     *("recipe", "optimizer"),
-    *("levels", "coarse_to_fine"),
-    *("strokes", "stroke_width"),
+    *LATENT,
 )
 """Fields that a record omits when they are unset, so that it reads the same with and without them."""
 
@@ -159,14 +155,7 @@ class Job:
             tokens = checked_path("--init-tokens", self.init_tokens, "a .npy file")
             object.__setattr__(self, "init_tokens", tokens)
         self._check_init_numbers()
-        given = {name: getattr(self, field) for name, field in TYPED.items() if getattr(self, field) is not None}
-        SequenceSettings(1, **given)  # checks them
-        if self.levels is not None:
-            check_levels(self.levels)
-        if self.coarse_to_fine is not None:
-            object.__setattr__(self, "coarse_to_fine", checked_width(self.coarse_to_fine, self.levels))
-        check_asked(self.backend, self.strokes, self.stroke_width)
-        StrokeSettings.of(self.strokes, self.stroke_width, MAX_SIDE)
+        object.__setattr__(self, "coarse_to_fine", check_latent(self))
         object.__setattr__(self, "clips", checked_guides("--clip", "clip", self.clips))
         object.__setattr__(self, "classifiers", checked_guides("--perceptor", "classifier", self.classifiers))
         object.__setattr__(self, "judges", checked_judges(self.judges))

@@ -24,6 +24,7 @@ STARTS = (NOISE, UNCLIP, INIT, *LIKE_NOISE)
 
 Size = tuple[int, int]
 """Width and height in pixels."""
+MAX_SIDE = 4096
 
 
 @dataclass(frozen=True)

@@ -1,57 +1,40 @@
-"""From a job to its plan: picks the preset for this machine and fills in every open setting. Torch-free."""
+"""From a job to its plan: fills in every open setting. Torch-free."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clipgen.config.beginnings import guidance_of
-from clipgen.config.classes import things_in
+from clipgen.config.choice import backend_of, chosen_preset
 from clipgen.config.guides import shared
 from clipgen.config.holding import held_unclips, hold_weight, holding, init_weight
 from clipgen.config.job import Job
 from clipgen.config.judging import judges_of
-from clipgen.config.levels import levelled
+from clipgen.config.latents import drawn, generator_of
 from clipgen.config.loss_settings import LossSettings
 from clipgen.config.motion import steps_with
-from clipgen.config.peer_recipes import PEER_RECIPES, check_backend
-from clipgen.config.perceptor_names import weighted
-from clipgen.config.plan import MAX_PIXELS, Plan, spell
+from clipgen.config.peer_recipes import PEER_RECIPES
+from clipgen.config.plan import Plan
 from clipgen.config.preset import (
-    AUTO,
-    DEFAULT_BACKEND,
-    DRAFT,
-    LOCAL,
-    PHOTO,
-    QUICK,
-    STANDARD,
-    STARTER,
-    UNCLIP,
     Preset,
     Size,
 )
 from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import prompt_notes, scenes_in
-from clipgen.config.readings import known_to_starter
 from clipgen.config.schedules import Schedule
-from clipgen.config.sequences import only_size, typed_over
 from clipgen.config.settings import FP32, GeneratorSettings, ModelHash, PerceptorSettings
-from clipgen.config.strokes import StrokeSettings, check_asked
+from clipgen.config.sizes import fitted_size
 from clipgen.config.targets import APART
 from clipgen.config.timing import cross_fade_of, cutouts_of, losses_of, rates_of, timed_prompts
-from clipgen.config.tokens import size_of_tokens
 from clipgen.config.unknown import unknown_in
-from clipgen.errors import UsageError, unknown_value
-from clipgen.util.devices import computes_bf16, gpu_count, pick_device
+from clipgen.errors import unknown_value
+from clipgen.util.devices import computes_bf16, pick_device
 from clipgen.weights import registry
 
 if TYPE_CHECKING:
     from clipgen.util.tokens import TokenGrid
-
-MAX_ASPECT = 8.0
-"""Largest aspect ratio that is taken over from an init image."""
 
 
 def resolve(
@@ -66,12 +49,12 @@ def resolve(
     name, reason = chosen_preset(job, device)
     preset = PRESETS[name]
     guidance, start = guidance_of(job, preset)
-    backend = _backend(job, preset)
+    backend = backend_of(job, preset)
     if backend not in guidance.generators:
         raise unknown_value(f"--backend of preset {name}", backend, guidance.generators)
     defaults = guidance.generators[backend]
-    generator = typed_over(levelled(job, _generator(job, defaults.settings), backend), job, backend)
-    size, size_notes = _fitted_size(job, preset, backend, generator, init_size, tokens)
+    generator = generator_of(job, defaults.settings, backend)
+    size, size_notes = fitted_size(job, preset, backend, generator, init_size, tokens)
     guides = shared(job, preset)
     steps = job.steps or steps_with(job.motion, defaults.steps * len(scenes_in(job.prompts)))
     generator, lr, lr_schedule = _timed(job, generator, defaults.lr, steps)
@@ -83,7 +66,7 @@ def resolve(
         steps=steps,
         backend=backend,
         preset=name,
-        generator=_drawn(job, backend, generator, size),
+        generator=drawn(job, generator, backend, size),
         perceptors=guides.perceptors,
         cutouts=cutouts,
         cutout_schedule=cutout_schedule,
@@ -130,128 +113,6 @@ def with_hashes(plan: Plan) -> Plan:
     return replace(plan, models=tuple(ModelHash(name, registry.sha256_of_network(name)) for name in plan.networks))
 
 
-def requested_networks(job: Job) -> tuple[str, ...]:
-    """Return the names of the networks that a job asks for by naming a preset, a published model or its backend."""
-    names = (*job.clips, *([job.network] if job.network else []))
-    asked = not all(registry.is_own(weighted(name)[0]) for name in names)
-    return networks_of(job) if asked or job.preset != AUTO or _needs_pretrained(job) else ()
-
-
-def networks_of(job: Job) -> tuple[str, ...]:
-    """Return the names of all networks that a job needs."""
-    preset = PRESETS[chosen_preset(job)[0]]
-    guidance, _ = guidance_of(job, preset)
-    generator = job.network or guidance.generators[_backend(job, preset)].weights
-    unclip = (name for row in guidance.unclip for name in row.networks)
-    names = (generator, *(row.weights for row in shared(job, preset).perceptors), *unclip)
-    return tuple(dict.fromkeys(filter(None, names)))
-
-
-def chosen_preset(job: Job, device: str = "auto") -> tuple[str, str | None]:
-    """Return the name of the preset that a job means on this machine and, for "auto", the reason."""
-    flag = "--clip" if job.clips else "--perceptor" if job.classifiers else ""
-    if flag and (job.preset == STARTER or (job.preset == AUTO and job.start == UNCLIP)):
-        better = DRAFT if job.clips else PHOTO
-        raise UsageError(
-            f"{flag} cannot guide with preset {STARTER}, whose models depend on its own CLIPs; use --preset {better}"
-        )
-    if job.preset != AUTO:
-        return job.preset, None
-    if job.start == UNCLIP:
-        return STARTER, f"preset {STARTER}: it has the unCLIP that --start {UNCLIP} asks for"
-    named = bool(job.clips or job.network) or _needs_pretrained(job)
-    if not named and job.classifiers:
-        return PHOTO, f"preset {PHOTO}: it is guided by classifiers, as --perceptor asks"
-    if not named and _is_ready(job, QUICK) and not _has_gpu(device):
-        return QUICK, f"preset {QUICK}: its weights are installed, and it is made for the CPU"
-    if not (named or _is_ready(job, DRAFT)):
-        return _without_pretrained(job)
-    why = "models are named" if named else "its weights are installed"
-    if _needs_pretrained(job) and not (job.clips or job.network):
-        why = f"it has the backend {job.backend}"
-    if not _has_gpu(device):
-        return DRAFT, f"preset {DRAFT}: {why}, and it runs on the CPU; --preset {STARTER} is quicker"
-    name = STANDARD if named or _is_ready(job, STANDARD) else DRAFT
-    return name, f"preset {name}: {why}, and it runs on the GPU"
-
-
-def _needs_pretrained(job: Job) -> bool:
-    """Tell whether no preset without downloads has the backend of a job."""
-    return job.backend is not None and not any(job.backend in PRESETS[name].generators for name in LOCAL)
-
-
-def _has_gpu(device: str) -> bool:
-    """Tell whether a run is to have a GPU; asked last, as it loads torch."""
-    return device != "cpu" and gpu_count() > 0
-
-
-def _without_pretrained(job: Job) -> tuple[str, str]:
-    """Choose between the presets whose models are always there, by the things that the prompt names."""
-    needs = (row.weights for row in PRESETS[PHOTO].perceptors)
-    pulling = [prompt.text for prompt in job.prompts if prompt.peak > 0] if all(map(registry.is_ready, needs)) else []
-    things = [thing.words for text in pulling for thing in things_in(text)]
-    named = " and ".join(dict.fromkeys(things))
-    if not things:
-        return STARTER, f"preset {STARTER}: its models ship with clipgen, so it runs everywhere"
-    if job.init is None and all(known_to_starter(thing) == thing for thing in things):
-        return STARTER, f"preset {STARTER}: its drawn world has {named}; --preset {PHOTO} goes by photographs"
-    return PHOTO, (
-        f"preset {PHOTO}: a classifier that learned from photographs knows {named}; --preset {STARTER} draws in its "
-        "own way"
-    )
-
-
-def half(size: Size, stride: int) -> Size:
-    """Return half of a size as multiples of `stride`, at least one cell each."""
-    width, height = (max(side // 2 // stride, 1) * stride for side in size)
-    return width, height
-
-
-def square(pixels: int, stride: int) -> str:
-    """Return the largest square size on the grid of `stride` with at most this many pixels, as text."""
-    side = max(math.isqrt(pixels) // stride, 1) * stride
-    return f"{side}x{side}"
-
-
-def refit(size: Size, stride: int, backend: str) -> tuple[Size, list[str]]:
-    """Return the nearest size on the grid of `stride`, and a note if it differs; raises UsageError if there is none."""
-    if min(size) < stride:
-        raise UsageError(
-            f"--size {spell(size)} is smaller than one latent cell of {backend}; use at least {stride}x{stride}"
-        )
-    fitted = _to_grid(size[0], stride), _to_grid(size[1], stride)
-    if fitted[0] * fitted[1] > MAX_PIXELS:
-        side = math.isqrt(MAX_PIXELS)
-        raise UsageError(f"--size {spell(size)} is too large; use at most {MAX_PIXELS} pixels, such as {side}x{side}")
-    if fitted == size:
-        return fitted, []
-    note = f"size {spell(size)} rounded to {spell(fitted)}: {backend} draws in cells of {stride}x{stride} pixels"
-    return fitted, [note]
-
-
-def _backend(job: Job, preset: Preset) -> str:
-    """Return the backend of a job; raises UsageError if its recipe does not fit it."""
-    usual = DEFAULT_BACKEND if job.network or job.init_tokens else preset.backend
-    if job.recipe is None:
-        return job.backend or usual
-    fitting = PEER_RECIPES[job.recipe].backends
-    backend = job.backend or (usual if usual in fitting else fitting[0])
-    check_backend(job.recipe, backend)
-    return backend
-
-
-def _generator(job: Job, settings: GeneratorSettings) -> GeneratorSettings:
-    if job.network:
-        length = registry.sequence_length(job.network)
-        sequence = tuple(replace(row, tokens=length) for row in settings.sequence if length)
-        settings = replace(settings, weights=job.network, stride=registry.stride(job.network), sequence=sequence)
-    if job.optimizer:
-        settings = replace(settings, optimizer=job.optimizer)
-    if job.recipe and registry.code_count(settings.weights) != PEER_RECIPES[job.recipe].codes:
-        settings = replace(settings, banned="")  # they are numbers of other codes
-    return settings
-
-
 def _timed(job: Job, generator: GeneratorSettings, lr: float, steps: int) -> tuple[GeneratorSettings, float, Schedule]:
     """Return the generator of a run of so many steps, and its learning rate, by the usual one, with its course."""
     rate, schedule = rates_of(job, lr, steps)
@@ -259,14 +120,6 @@ def _timed(job: Job, generator: GeneratorSettings, lr: float, steps: int) -> tup
         return generator, rate, schedule
     generator, course = PEER_RECIPES[job.recipe].timed(generator, steps)
     return generator, rate, schedule if isinstance(job.lr, str) else course
-
-
-def _drawn(job: Job, backend: str, settings: GeneratorSettings, size: Size) -> GeneratorSettings:
-    """Return the settings of a generator with the strokes that a job asks for. Raises UsageError."""
-    check_asked(backend, job.strokes, job.stroke_width)
-    if not settings.strokes:
-        return settings
-    return replace(settings, strokes=(StrokeSettings.of(job.strokes, job.stroke_width, min(size)),))
 
 
 def _losses(job: Job, preset: Preset, perceptors: Sequence[PerceptorSettings]) -> tuple[LossSettings, ...]:
@@ -284,42 +137,3 @@ def steered(losses: Sequence[LossSettings], typed: Sequence[LossSettings]) -> tu
     kept = [asked.pop(row.name, row) for row in losses]
     rows = (*kept, *asked.values())
     return tuple(row for row in rows if row.name == "prompt" or any(row.weight.values))
-
-
-def _is_ready(job: Job, preset: str) -> bool:
-    return not registry.missing(networks_of(replace(job, preset=preset, start=None)))
-
-
-def _fitted_size(
-    job: Job,
-    preset: Preset,
-    backend: str,
-    generator: GeneratorSettings,
-    init_size: Size | None,
-    tokens: TokenGrid | None,
-) -> tuple[Size, list[str]]:
-    """Return the size on the latent grid, or that of the tokens that a job names, and notes about it."""
-    usual = preset.size if init_size is None else _same_area(preset.size, init_size)
-    if generator.sequence:
-        size, notes = only_size(job.size, usual, generator, backend)
-    else:
-        size, notes = refit(job.size or usual, generator.stride, backend)
-    if job.init_tokens is not None:
-        return size_of_tokens(job, tokens, generator, backend, size)
-    if generator.sequence:
-        return size, notes
-    if job.size is None and init_size is not None:
-        notes = [f"size {spell(size)}, from the shape of the init image"]
-    return size, notes
-
-
-def _same_area(area_of: Size, shape_of: Size) -> Size:
-    """Return a size with the area of one and the aspect ratio of the other, at most MAX_ASPECT."""
-    area = area_of[0] * area_of[1]
-    aspect = min(max(shape_of[0] / shape_of[1], 1 / MAX_ASPECT), MAX_ASPECT)
-    return round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
-
-
-def _to_grid(side: int, stride: int) -> int:
-    """Return the nearest multiple of the stride, at least one."""
-    return max(round(side / stride), 1) * stride

@@ -10,7 +10,7 @@ from torch import Tensor
 from clipgen.config.motion import MotionSettings
 from clipgen.config.plan import Plan
 from clipgen.config.preset import Size
-from clipgen.config.resolve import half
+from clipgen.config.sizes import half
 from clipgen.core.contracts import Encoder, Generator, Growable, Proposal
 from clipgen.core.loop import Loop
 from clipgen.core.optim import LatentOptimizer

@@ -13,7 +13,7 @@ from torch import Tensor
 from clipgen import generators
 from clipgen.config.levels import shares_of_rate
 from clipgen.config.plan import Plan, spell
-from clipgen.config.resolve import square
+from clipgen.config.sizes import square
 from clipgen.core.contracts import Proposal, Step
 from clipgen.core.loop import CutoutPlan, Loop, Measured
 from clipgen.core.losses import Objective

@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from clipgen.config.choice import chosen_preset
 from clipgen.config.edits import edit_fields
 from clipgen.config.guides import shared
 from clipgen.config.holding import held_unclips, hold_weight, holding, init_weight
 from clipgen.config.job import Job
 from clipgen.config.judging import judges_of, usual_judges
-from clipgen.config.levels import levelled, unusual_levels
+from clipgen.config.latents import BEGUN, asked_of
+from clipgen.config.latents import FIELDS as LATENT
+from clipgen.config.levels import levelled
 from clipgen.config.loss_settings import LossSettings
 from clipgen.config.peer_recipes import named_optimizer, with_recipe
 from clipgen.config.plan import Plan
@@ -20,12 +23,12 @@ from clipgen.config.preset import INIT, STARTER, TOKENS, Preset
 from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import scenes_in
 from clipgen.config.readings import CLASSIFIER
-from clipgen.config.resolve import chosen_preset, refit, resolve, steered, with_hashes, with_precision
+from clipgen.config.resolve import resolve, steered, with_hashes, with_precision
 from clipgen.config.schedules import ALWAYS, KEYFRAMES, spell_percent
-from clipgen.config.sequences import TYPED, check_only_size, typed_of, typed_over
+from clipgen.config.sequences import check_only_size, typed_over
 from clipgen.config.settings import PerceptorSettings, UnclipSettings
+from clipgen.config.sizes import refit
 from clipgen.config.strokes import FIELDS as DRAWN
-from clipgen.config.strokes import fields_of
 from clipgen.config.targets import APART, REGION, TargetSettings
 from clipgen.config.timing import (
     cross_fade_of,
@@ -50,7 +53,7 @@ STEERED = ("targets", "blend", "templates", "mask", "extend", "feather", "inside
 """Fields beside the texts and the init image that say what the picture is to be."""
 UNEDITED = dict.fromkeys(("init_weight", "init_noise", "mask", "extend", "feather", "inside"))
 """What goes with an init image."""
-DROPPED = ("steps", "lr", "cutouts", "first_cutouts", "levels", "coarse_to_fine", *TYPED.values())
+DROPPED = ("steps", "lr", "cutouts", "first_cutouts", *BEGUN)
 """Fields that belong to other models or another start, on which their defaults depend."""
 _RANDOM_SEEDS = 2**32
 """Short enough to read off a file name and type again."""
@@ -198,9 +201,7 @@ def job_of(plan: Plan) -> Job:
         blend=None if plan.blend == APART else plan.blend,
         templates=plan.templates,
         **edit_fields(plan.edit, plan.overlay),
-        **typed_of(plan.generator),
-        **unusual_levels(plan.generator, guidance.generators.get(plan.backend)),
-        **fields_of(plan.generator.strokes, plan.size),
+        **asked_of(plan.generator, guidance.generators.get(plan.backend), plan.size),
         losses=_steering(plan, guidance.generators[plan.backend].losses if usual is not None else ()),
         cross_fade=spell_percent(plan.cross_fade) if plan.cross_fade else None,
     )
@@ -257,7 +258,7 @@ def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
     other = replace(bare, **{name: changes[name] for name in ("backend", "preset") if name in changes})
     preset = chosen_preset(other)[0]
     if (other.backend, preset) != (job.backend, job.preset):
-        dropped |= {"network": None, "start": None, **dict.fromkeys((*DROPPED, *DRAWN))}
+        dropped |= {"network": None, "start": None, **dict.fromkeys((*DROPPED, *LATENT))}
         dropped |= {"clips": (), "classifiers": (), "judges": ()} if preset != job.preset else {}
     elif (
         changes.get("start", plan.start) != plan.start
