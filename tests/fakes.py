@@ -252,8 +252,9 @@ def plan(prompt: str = "red", **settings: Any) -> Plan:
     starter = PRESETS["starter"]
     if settings.get("backend", "vqgan") in starter.generators:
         return replace(resolve(job(prompt, preset="starter", **settings))[0], unclip=())
-    made, _ = resolve(job(prompt, preset="draft", **settings))
-    return replace(made, preset="starter", perceptors=starter.perceptors, judges=starter.judges, precision="fp32")
+    made, _ = resolve(job(prompt, preset="draft", **{"clips": ("clip/openai-rn50",), **settings}))
+    judges = made.judges or starter.judges
+    return replace(made, preset="starter", perceptors=starter.perceptors, judges=judges, precision="fp32")
 
 
 def with_generator(plan: Plan, **settings: Any) -> Plan:
