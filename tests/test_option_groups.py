@@ -8,8 +8,8 @@ import typer
 from typer.testing import CliRunner
 
 from clipgen.cli import option_groups
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.option_groups import Option, flat, only, redeclared
-from clipgen.cli.options import EngineOptions
 
 
 @dataclass(frozen=True)

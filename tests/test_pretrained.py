@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 
 from clipgen import generate
 from clipgen.cli import downloads, sessions
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.model_options import ModelOptions
-from clipgen.cli.options import EngineOptions
 from clipgen.cli.output_options import OutputOptions
 from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from clipgen.cli.edit_options import EditOptions
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option, flat, only, redeclared
-from clipgen.cli.options import ENGINE, EngineOptions, PictureOptions
+from clipgen.cli.options import ENGINE, PictureOptions
 from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.prompt_lines import PromptLine, prompt_lines
 from clipgen.cli.sessions import Opened, job_fields, open_for_job

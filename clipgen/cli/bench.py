@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clipgen.cli.bench_suite import CUTOUTS, SIZE, print_suite, run_suite
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.failures import say
 from clipgen.cli.inventory import print_table
 from clipgen.cli.option_groups import Option, flat, only, redeclared
-from clipgen.cli.options import ENGINE, EngineOptions, PictureOptions
+from clipgen.cli.options import ENGINE, PictureOptions
 from clipgen.cli.output_options import JsonOnly
 from clipgen.cli.report import echo_path
 from clipgen.config.checks import check_whole

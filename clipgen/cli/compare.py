@@ -12,10 +12,10 @@ import typer
 from clipgen.cli.compare_report import Judged, Side, known_judges, print_report, summary, write
 from clipgen.cli.compare_settings import Made, asked_for, make, one_seed, planned, read_settings
 from clipgen.cli.compare_votes import count_votes
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.job_files import SUFFIX, is_job_file
 from clipgen.cli.judge_options import judge_names
 from clipgen.cli.option_groups import Option, flat, only, redeclared
-from clipgen.cli.options import EngineOptions
 from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.picture_files import picture_files
 from clipgen.cli.prompt_lines import prompt_lines

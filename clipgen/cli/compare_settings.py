@@ -13,10 +13,10 @@ import typer
 
 from clipgen.cli.batch import BatchPicture, BatchTargets
 from clipgen.cli.edit_options import EditOptions
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.job_files import settings_of
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import flat
-from clipgen.cli.options import EngineOptions
 from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.prompt_lines import prompt_lines
 from clipgen.cli.sessions import Opened, job_fields, open_for_job

@@ -13,9 +13,9 @@ from typing import Annotated, Any
 import typer
 
 from clipgen import __version__
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.inventory import print_table
 from clipgen.cli.option_groups import flat, only
-from clipgen.cli.options import EngineOptions
 from clipgen.cli.output_options import JsonOnly
 from clipgen.config.choice import networks_of
 from clipgen.config.job import Job

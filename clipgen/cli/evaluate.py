@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.eval_options import COUNT, COUNT_OF_CLASSES, EvalOptions
 from clipgen.cli.eval_plots import plot_records
 from clipgen.cli.eval_prompts import evaluate_prompts
@@ -12,7 +13,7 @@ from clipgen.cli.evaluate_classes import evaluate_classes
 from clipgen.cli.judge_options import CLASSIFIER, judge_names
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option, flat, only, redeclared
-from clipgen.cli.options import SIZES, EngineOptions, PictureOptions
+from clipgen.cli.options import SIZES, PictureOptions
 from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.values import expanded
 from clipgen.config.job import Job

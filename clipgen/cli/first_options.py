@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from clipgen.cli.downloads import fetch_missing
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option
-from clipgen.cli.options import PICTURE, EngineOptions
+from clipgen.cli.options import PICTURE
 from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.picture_files import picture_files
 from clipgen.cli.values import expanded

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.grid_axes import FLAG, MAX_CELLS, PROMPT, Axis, Cell, cells_of, in_all, parse_axes
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option
-from clipgen.cli.options import PICTURE, CandidateOptions, EngineOptions
+from clipgen.cli.options import PICTURE, CandidateOptions
 from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.report import echo_path
 from clipgen.cli.sessions import Opened, open_for_job

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option, flat, only, redeclared
-from clipgen.cli.options import PICTURE, EngineOptions, PictureOptions
+from clipgen.cli.options import PICTURE, PictureOptions
 from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.sessions import job_fields, open_for_job
 from clipgen.cli.slips import oddities

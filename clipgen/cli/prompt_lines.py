@@ -9,8 +9,9 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.option_groups import flat, only
-from clipgen.cli.options import EngineOptions, PictureOptions
+from clipgen.cli.options import PictureOptions
 from clipgen.cli.prompt_text import STDIN, read_lines
 from clipgen.cli.steering_options import SteeringOptions
 from clipgen.cli.story_options import StoryOptions, joined_scenes

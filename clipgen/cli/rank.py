@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clipgen.cli.clip_options import JudgingModels, asked_clips, load_clips, note_long_texts
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.judged_pictures import judged_pictures, readable
 from clipgen.cli.option_groups import Option, flat, only
-from clipgen.cli.options import EngineOptions
 from clipgen.cli.report import Notes, Results, echo_path
 from clipgen.cli.score import JudgingOutput
 from clipgen.cli.values import expanded

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from clipgen import __version__
 from clipgen.cli.edit_options import EditOptions
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option, flat, redeclared
-from clipgen.cli.options import PICTURE, EngineOptions, Picture, PictureOptions, typed
+from clipgen.cli.options import PICTURE, Picture, PictureOptions, typed
 from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.sessions import job_fields, open_for_plan
 from clipgen.cli.steering_options import SteeringOptions

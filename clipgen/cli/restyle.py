@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option, flat, only, redeclared
-from clipgen.cli.options import ENGINE, PICTURE, EngineOptions, PictureOptions, Prompt
+from clipgen.cli.options import ENGINE, PICTURE, PictureOptions, Prompt
 from clipgen.cli.output_options import DEFAULT_FOLDER, OUTPUT, OutputOptions
 from clipgen.cli.sessions import job_fields, open_for_plan
 from clipgen.cli.steering_options import SteeringOptions

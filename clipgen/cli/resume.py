@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option, flat, only
-from clipgen.cli.options import ENGINE, EngineOptions
+from clipgen.cli.options import ENGINE
 from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.sessions import open_for_plan
 

@@ -1,11 +1,12 @@
 """`clipgen run "prompt"`, which is also plain `clipgen "prompt"`."""
 
 from clipgen.cli.edit_options import EditOptions
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.first_options import FirstOptions
 from clipgen.cli.grid import Grid, make_grid
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import flat
-from clipgen.cli.options import CandidateOptions, EngineOptions, PictureOptions, PromptUnlessImplied
+from clipgen.cli.options import CandidateOptions, PictureOptions, PromptUnlessImplied
 from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.sessions import job_fields, open_for_job
 from clipgen.cli.slips import oddities

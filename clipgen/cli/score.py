@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clipgen.cli.clip_options import JudgingModels, asked_clips, load_clips, note_long_texts
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.judged_pictures import judged_pictures, readable, watched
 from clipgen.cli.labels import NO_LABELS, label_of, labels_from, with_subfolders
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option, flat, only, redeclared
-from clipgen.cli.options import EngineOptions
 from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.report import Notes
 from clipgen.cli.score_report import AVERAGE, Place, Row, Scored, csv_path, print_scored, write_csv

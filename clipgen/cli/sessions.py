@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from clipgen.cli.asking import ask_about_unknown
 from clipgen.cli.downloads import fetch_missing, offered_preset
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.failures import say
 from clipgen.cli.model_options import ModelOptions
-from clipgen.cli.options import EngineOptions, PictureOptions
+from clipgen.cli.options import PictureOptions
 from clipgen.cli.output_options import OutputOptions
 from clipgen.cli.report import Notes, Results
 from clipgen.cli.steering_options import SteeringOptions

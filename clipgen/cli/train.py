@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.failures import say
 from clipgen.cli.option_groups import Option, flat, only
-from clipgen.cli.options import EngineOptions, typed
+from clipgen.cli.options import typed
 from clipgen.cli.report import echo_path
 from clipgen.errors import UsageError, unknown_value
 from clipgen.util.devices import pick_device

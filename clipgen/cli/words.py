@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.failures import say
 from clipgen.cli.inventory import print_table
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.option_groups import Option, flat, only
-from clipgen.cli.options import EngineOptions
 from clipgen.cli.output_options import JsonOnly
 from clipgen.config.choice import chosen_preset
 from clipgen.config.class_words import groups

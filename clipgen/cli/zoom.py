@@ -3,10 +3,11 @@
 from dataclasses import replace
 from typing import Annotated
 
+from clipgen.cli.engine_options import EngineOptions
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.motion_options import MotionOptions
 from clipgen.cli.option_groups import flat, redeclared
-from clipgen.cli.options import EngineOptions, PictureOptions, Prompt
+from clipgen.cli.options import PictureOptions, Prompt
 from clipgen.cli.output_options import DEFAULT_FOLDER, OutputOptions
 from clipgen.cli.sessions import job_fields, open_for_job
 from clipgen.cli.slips import oddities
