@@ -310,18 +310,13 @@ def plan(prompt: str = "red", **settings: Any) -> Plan:
     starter, backend = PRESETS["starter"], settings.get("backend", "vqgan")
     if backend in starter.generators:
         return replace(resolve(job(prompt, preset="starter", **settings))[0], unclip=())
-<<<<<<< HEAD
-    made, _ = resolve(job(prompt, preset="draft", **settings))
-    made = replace(made, preset="starter", perceptors=starter.perceptors, judges=starter.judges, precision="fp32")
+    made, _ = resolve(job(prompt, preset="draft", **{"clips": ("clip/openai-rn50",), **settings}))
+    judges = made.judges or starter.judges
+    made = replace(made, preset="starter", perceptors=starter.perceptors, judges=judges, precision="fp32")
     if backend != "titok":
         return made
     generator = GeneratorSettings("titok/fake", TITOK_SIDE, 1, sequence=FAKE_SEQUENCE)
     return replace(made, size=size_of(backend), generator=generator)
-=======
-    made, _ = resolve(job(prompt, preset="draft", **{"clips": ("clip/openai-rn50",), **settings}))
-    judges = made.judges or starter.judges
-    return replace(made, preset="starter", perceptors=starter.perceptors, judges=judges, precision="fp32")
->>>>>>> tokenizers
 
 
 def with_generator(plan: Plan, **settings: Any) -> Plan:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from clipgen.cli.option_groups import Option
-from clipgen.cli.options import ENGINE
+from clipgen.cli.options import ENGINE, typed
 from clipgen.config.courses import parse_cutouts, parse_rate
 from clipgen.config.job import Job
 from clipgen.config.levels import LEVELLED

@@ -54,11 +54,12 @@ def chosen_preset(job: Job, device: str = "auto") -> tuple[str, str | None]:
         return QUICK, f"preset {QUICK}: its weights are installed, and it is made for the CPU"
     if not (named or _is_ready(job, DRAFT)):
         return _without_pretrained(job)
-    why = "models are named" if named else "its weights are installed"
-    if _needs_pretrained(job) and not (job.clips or job.network):
+    why = "models are named" if job.clips or job.network else "its weights are installed"
+    if _needs_pretrained(job):
         why = f"it has the backend {job.backend}"
     if not _has_gpu(device):
-        return DRAFT, f"preset {DRAFT}: {why}, and it runs on the CPU; --preset {STARTER} is quicker"
+        quicker = "" if _needs_pretrained(job) else f"; --preset {STARTER} is quicker"
+        return DRAFT, f"preset {DRAFT}: {why}, and it runs on the CPU{quicker}"
     name = STANDARD if named or _is_ready(job, STANDARD) else DRAFT
     return name, f"preset {name}: {why}, and it runs on the GPU"
 

@@ -47,12 +47,8 @@ def _pretrained(
                 GeneratorSettings("vqgan/imagenet-f16-16384", 16, levels=1), steps, 0.1, cutouts
             ),
             "dvae": GeneratorDefaults(GeneratorSettings("dvae/dall-e", 8, levels=1), steps, 0.1, cutouts),
-<<<<<<< HEAD
-            "kl": GeneratorDefaults(GeneratorSettings(kl, 8, levels=4), steps, 0.05, cutouts, (_NORM,)),
-            "titok": GeneratorDefaults(titok, steps, 0.1, cutouts),
-=======
             "kl": GeneratorDefaults(GeneratorSettings(kl, 8, levels=4), steps, 0.1, cutouts, (_NORM,)),
->>>>>>> tokenizers
+            "titok": GeneratorDefaults(titok, steps, 0.1, cutouts),
             "pixels": GeneratorDefaults(PIXELS, steps, 0.02, cutouts),
             "strokes": GeneratorDefaults(DRAWN, steps, 1.0, cutouts),
         }

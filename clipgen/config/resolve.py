@@ -113,7 +113,6 @@ def with_hashes(plan: Plan) -> Plan:
     return replace(plan, models=tuple(ModelHash(name, registry.sha256_of_network(name)) for name in plan.networks))
 
 
-<<<<<<< HEAD
 def _timed(job: Job, generator: GeneratorSettings, lr: float, steps: int) -> tuple[GeneratorSettings, float, Schedule]:
     """Return the generator of a run of so many steps, and its learning rate, by the usual one, with its course."""
     rate, schedule = rates_of(job, lr, steps)
@@ -121,107 +120,6 @@ def _timed(job: Job, generator: GeneratorSettings, lr: float, steps: int) -> tup
         return generator, rate, schedule
     generator, course = PEER_RECIPES[job.recipe].timed(generator, steps)
     return generator, rate, schedule if isinstance(job.lr, str) else course
-=======
-def requested_networks(job: Job) -> tuple[str, ...]:
-    """Return the names of the networks that a job asks for by naming a preset, a published model or its backend."""
-    names = (*job.clips, *([job.network] if job.network else []))
-    asked = not all(registry.is_own(weighted(name)[0]) for name in names)
-    return networks_of(job) if asked or job.preset != AUTO or _needs_pretrained(job) else ()
-
-
-def networks_of(job: Job) -> tuple[str, ...]:
-    """Return the names of all networks that a job needs."""
-    preset = PRESETS[chosen_preset(job)[0]]
-    guidance, _ = guidance_of(job, preset)
-    generator = job.network or guidance.generators[_backend(job, preset)].weights
-    unclip = (name for row in guidance.unclip for name in row.networks)
-    names = (generator, *(row.weights for row in shared(job, preset).perceptors), *unclip)
-    return tuple(dict.fromkeys(filter(None, names)))
-
-
-def chosen_preset(job: Job, device: str = "auto") -> tuple[str, str | None]:
-    """Return the name of the preset that a job means on this machine and, for "auto", the reason."""
-    flag = "--clip" if job.clips else "--perceptor" if job.classifiers else ""
-    if flag and (job.preset == STARTER or (job.preset == AUTO and job.start == UNCLIP)):
-        better = DRAFT if job.clips else PHOTO
-        raise UsageError(
-            f"{flag} cannot guide with preset {STARTER}, whose models depend on its own CLIPs; use --preset {better}"
-        )
-    if job.preset != AUTO:
-        return job.preset, None
-    if job.start == UNCLIP:
-        return STARTER, f"preset {STARTER}: it has the unCLIP that --start {UNCLIP} asks for"
-    named = bool(job.clips or job.network) or _needs_pretrained(job)
-    if not named and job.classifiers:
-        return PHOTO, f"preset {PHOTO}: it is guided by classifiers, as --perceptor asks"
-    if not (named or _is_ready(job, DRAFT)):
-        return _without_pretrained(job)
-    why = "models are named" if job.clips or job.network else "its weights are installed"
-    if _needs_pretrained(job):
-        why = f"it has the backend {job.backend}"
-    if device == "cpu" or not gpu_count():
-        quicker = "" if _needs_pretrained(job) else f"; --preset {STARTER} is quicker"
-        return DRAFT, f"preset {DRAFT}: {why}, and it runs on the CPU{quicker}"
-    name = STANDARD if named or _is_ready(job, STANDARD) else DRAFT
-    return name, f"preset {name}: {why}, and it runs on the GPU"
-
-
-def _needs_pretrained(job: Job) -> bool:
-    """Tell whether no preset without downloads has the backend of a job."""
-    return job.backend is not None and not any(job.backend in PRESETS[name].generators for name in LOCAL)
-
-
-def _without_pretrained(job: Job) -> tuple[str, str]:
-    """Choose between the presets whose models are always there, by the things that the prompt names."""
-    needs = (row.weights for row in PRESETS[PHOTO].perceptors)
-    pulling = [prompt.text for prompt in job.prompts if prompt.peak > 0] if all(map(registry.is_ready, needs)) else []
-    things = [thing.words for text in pulling for thing in things_in(text)]
-    named = " and ".join(dict.fromkeys(things))
-    if not things:
-        return STARTER, f"preset {STARTER}: its models ship with clipgen, so it runs everywhere"
-    if job.init is None and all(known_to_starter(thing) == thing for thing in things):
-        return STARTER, f"preset {STARTER}: its drawn world has {named}; --preset {PHOTO} goes by photographs"
-    return PHOTO, (
-        f"preset {PHOTO}: a classifier that learned from photographs knows {named}; --preset {STARTER} draws in its "
-        "own way"
-    )
-
-
-def half(size: Size, stride: int) -> Size:
-    """Return half of a size as multiples of `stride`, at least one cell each."""
-    width, height = (max(side // 2 // stride, 1) * stride for side in size)
-    return width, height
-
-
-def square(pixels: int, stride: int) -> str:
-    """Return the largest square size on the grid of `stride` with at most this many pixels, as text."""
-    side = max(math.isqrt(pixels) // stride, 1) * stride
-    return f"{side}x{side}"
-
-
-def refit(size: Size, stride: int, backend: str) -> tuple[Size, list[str]]:
-    """Return the nearest size on the grid of `stride`, and a note if it differs; raises UsageError if there is none."""
-    if min(size) < stride:
-        raise UsageError(
-            f"--size {spell(size)} is smaller than one latent cell of {backend}; use at least {stride}x{stride}"
-        )
-    fitted = _to_grid(size[0], stride), _to_grid(size[1], stride)
-    if fitted[0] * fitted[1] > MAX_PIXELS:
-        side = math.isqrt(MAX_PIXELS)
-        raise UsageError(f"--size {spell(size)} is too large; use at most {MAX_PIXELS} pixels, such as {side}x{side}")
-    if fitted == size:
-        return fitted, []
-    note = f"size {spell(size)} rounded to {spell(fitted)}: {backend} draws in cells of {stride}x{stride} pixels"
-    return fitted, [note]
-
-
-def _backend(job: Job, preset: Preset) -> str:
-    return job.backend or (DEFAULT_BACKEND if job.network or job.init_tokens else preset.backend)
-
-
-def _generator(job: Job, settings: GeneratorSettings) -> GeneratorSettings:
-    return replace(settings, weights=job.network, stride=registry.stride(job.network)) if job.network else settings
->>>>>>> tokenizers
 
 
 def _losses(job: Job, preset: Preset, perceptors: Sequence[PerceptorSettings]) -> tuple[LossSettings, ...]:
