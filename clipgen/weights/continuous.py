@@ -65,7 +65,7 @@ CONTINUOUS = (
         334_641_164,
         "63aeecb90ff7bc1c115395962d3e803571385b61938377bc7089b36e81e92e2e",
         (f"{HUB}/stabilityai/sdxl-vae/resolve/main/sdxl_vae.safetensors",),
-        MIT_CARD,
+        "MIT, unconfirmed",
         _stable(0.13025),
         "SDXL's, any picture in the finest detail, 4 channels, f8",
         hub=("stabilityai/sdxl-vae", "sdxl_vae.safetensors"),
