@@ -231,6 +231,17 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(cli: Cli, args: tuple[str, 
     assert sorted(Path().iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    "args",
+    [("--tile",), ("--start", "init", "--init", "i.png"), ("--start", "perlin"), ("--region", "left:blue")],
+    ids=lambda args: args[0],
+)
+def test_what_does_not_change_pixels_goes_with_strokes(cli: Cli, args: tuple[str, ...]) -> None:
+    Image.new("RGB", (48, 32), "red").save("i.png")
+    result = cli("red", *TINY, *args, "-o", "a.png")
+    assert result.stdout.splitlines() == ["a.png", "a.svg"], result.stderr
+
+
 def test_a_camera_is_refused(cli: Cli) -> None:
     result = cli("zoom", "red", "--backend", "strokes", "--preset", "starter", "--size", "48x32")
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1), result.stderr
