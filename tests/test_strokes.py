@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import resvg_py
 import torch
-from fakes import Cli, fake_models, plan
+from fakes import Cli, fake_models, plan, with_generator
 from PIL import Image, ImageSequence
 from skimage.metrics import structural_similarity
 
@@ -20,7 +20,7 @@ from clipgen.engine.run import Run
 from clipgen.engine.snapshot import Snapshot
 from clipgen.errors import UsageError
 from clipgen.generators.strokes import StrokeGenerator
-from clipgen.generators.vector import Vector, drawing_of
+from clipgen.generators.vector import DrawnStep, Vector, drawing_of
 from clipgen.outputs.metadata import read_recipe
 from clipgen.outputs.svg import is_whole_svg
 
@@ -48,7 +48,7 @@ def test_it_has_the_capabilities_of_an_encoder_that_grows_and_draws() -> None:
     assert isinstance(generator, Encoder)
     assert isinstance(generator, Growable)
     assert isinstance(generator, Vector)
-    assert drawing_of(fake_run("pixels").loop.generator, 0) is None
+    assert drawing_of(fake_run("pixels").loop.generator, 0, (48, 32)) is None
 
 
 def fake_run(backend: str = "strokes", *snapshots: Snapshot) -> Run:
@@ -88,6 +88,19 @@ def test_a_drawing_is_the_same_at_any_size() -> None:
         large.tensors()[name].data.copy_(value)
     shrunk = torch.nn.functional.interpolate(large.decode().detach(), (32, 48), mode="area")
     assert float((small.decode().detach() - shrunk).abs().mean()) < 0.02
+
+
+def test_a_picture_that_is_small_at_first_is_drawn_at_its_full_size() -> None:
+    asked = with_generator(plan("red", backend="strokes", start="noise", lr=2.0, steps=6), small_until=0.5)
+    run = Run([asked], fake_models("strokes"))
+    for _ in range(6):
+        [step] = run.find_gradients()
+        assert isinstance(step, DrawnStep)
+        assert step.drawing is not None
+        drawn = step.drawing.image(len(step.drawing))
+        assert drawn.shape == step.image.shape == (3, 32, 48)
+        assert float((drawn - step.image).abs().mean()) < (0.12 if step.index < 3 else 1e-6)
+        run.update()
 
 
 def test_latents_stay_in_their_range() -> None:
@@ -216,6 +229,17 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(cli: Cli, args: tuple[str, 
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1), result.stderr
     assert said.replace(f"--backend {WAY_OUT}", "--backend strokes draws in strokes" + WAY_OUT) in result.stderr
     assert sorted(Path().iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "args",
+    [("--tile",), ("--start", "init", "--init", "i.png"), ("--start", "perlin"), ("--region", "left:blue")],
+    ids=lambda args: args[0],
+)
+def test_what_does_not_change_pixels_goes_with_strokes(cli: Cli, args: tuple[str, ...]) -> None:
+    Image.new("RGB", (48, 32), "red").save("i.png")
+    result = cli("red", *TINY, *args, "-o", "a.png")
+    assert result.stdout.splitlines() == ["a.png", "a.svg"], result.stderr
 
 
 def test_a_camera_is_refused(cli: Cli) -> None:

@@ -264,7 +264,7 @@ class Run:
                 terms={name: term[row] for name, term in terms.items()},
                 draw=partial(self._draw, row, image),
                 cutouts_at_once=self._batches.cutouts_at_once,
-                drawing=drawing_of(self.loop.generator, row),
+                drawing=drawing_of(self.loop.generator, row, self._plan.size),
             )
             for row, image in enumerate(measured.images)
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -32,6 +32,11 @@ class Drawing:
     def __len__(self) -> int:
         """Return the number of strokes."""
         return len(self.widths)
+
+    def at_size(self, size: tuple[int, int]) -> Self:
+        """Return the same drawing for a picture of another size and the same shape."""
+        scale = min(size) / min(self.size)
+        return type(self)(scale * self.points, scale * self.widths, self.colours, size)
 
     def image(self, count: int) -> Tensor:
         """Return the picture (3, H, W) with the first `count` strokes."""
@@ -83,6 +88,6 @@ class DrawnStep(Step):
     drawing: Drawing | None = None
 
 
-def drawing_of(generator: Generator, row: int) -> Drawing | None:
-    """Return a picture of the batch as a drawing; None if the generator makes none."""
-    return generator.drawing(row) if isinstance(generator, Vector) else None
+def drawing_of(generator: Generator, row: int, size: tuple[int, int]) -> Drawing | None:
+    """Return a picture of the batch as a drawing of a size; None if the generator makes none."""
+    return generator.drawing(row).at_size(size) if isinstance(generator, Vector) else None
