@@ -120,7 +120,7 @@ def test_init_gives_the_size(cli: Cli) -> None:
         (("",), "the prompt is empty"),
         (
             ("red", "--backend", "vqgann"),
-            "--backend must be one of dvae, kl, pixels, titok, vqgan, got 'vqgann'; did you mean vqgan?",
+            "--backend must be one of dvae, kl, pixels, strokes, titok, vqgan, got 'vqgann'; did you mean vqgan?",
         ),
         (("red", "--preset", "startr"), "did you mean starter?"),
         (
@@ -133,7 +133,7 @@ def test_init_gives_the_size(cli: Cli) -> None:
         (("red", "--steps", "0"), "--steps must be a whole number from 1"),
         (("red", "--steps", "many"), "--steps must be a whole number, got 'many'"),
         (("red", "--seed", "-1"), "--seed must be a whole number from 0"),
-        (("red", "--stepz", "3"), "No such option: --stepz (Possible options: --size, --steps, --tile)"),
+        (("red", "--stepz", "3"), "No such option: --stepz (Possible options: --steps, --strokes, --tile)"),
         (("red", "cat"), "put the prompt in quotes"),
         (("red", "--init", "missing.png"), "--init 'missing.png' does not exist"),
         (("red", "--init-weight", "1"), "add --init FILE"),

@@ -8,6 +8,7 @@ from clipgen import generators
 from clipgen.config.presets import BACKENDS
 from clipgen.config.sequences import SEQUENCES
 from clipgen.config.settings import GeneratorSettings
+from clipgen.config.strokes import STROKES, StrokeSettings
 from clipgen.core.contracts import Encoder, Generator, Growable
 from clipgen.errors import UsageError
 from clipgen.generators import GENERATORS
@@ -19,7 +20,9 @@ CPU = torch.device("cpu")
 DECORRELATED = "decorrelated"  # pixels in the space of colours that are not correlated
 
 every_backend = pytest.mark.parametrize("backend", GENERATORS)
+exact_backends = pytest.mark.parametrize("backend", [name for name in GENERATORS if name != STROKES])
 every_generator = pytest.mark.parametrize("backend", [*GENERATORS, DECORRELATED])
+exact_encoders = pytest.mark.parametrize("backend", [name for name in (*GENERATORS, DECORRELATED) if name != STROKES])
 
 
 def create(
@@ -29,7 +32,8 @@ def create(
     name = "pixels" if decorrelated else backend
     stride = {"pixels": 1, "titok": TITOK_SIDE}.get(name, STRIDE)
     sequence = FAKE_SEQUENCE if name == "titok" else ()
-    settings = GeneratorSettings("", stride, levels, decorrelated=decorrelated, sequence=sequence)
+    strokes = (StrokeSettings.of(16),) if name == STROKES else ()
+    settings = GeneratorSettings("", stride, levels, decorrelated=decorrelated, sequence=sequence, strokes=strokes)
     return generators.create(name, network or NETWORKS[name](), CPU, batch, size or fitting(name), settings)
 
 
@@ -119,7 +123,7 @@ def test_the_global_random_state_is_neither_used_nor_touched(backend: str) -> No
     assert torch.equal(first, started(backend, (5,), 3).decode())
 
 
-@every_generator
+@exact_encoders
 def test_starting_at_a_picture_shows_it_at_the_last_step(backend: str) -> None:
     generator = create(backend, 2)
     generator.start_from_images_(blocks(backend))
@@ -129,7 +133,7 @@ def test_starting_at_a_picture_shows_it_at_the_last_step(backend: str) -> None:
     assert generator.distance_to_start().tolist() == [0, 0]
 
 
-@every_backend
+@exact_backends
 def test_reencoding_makes_the_latents_what_the_encoder_makes_of_the_pictures(backend: str) -> None:
     generator, encoded = started(backend, (1, 2), 10), create(backend, 2)
     with torch.no_grad():
@@ -151,7 +155,7 @@ def test_the_distance_to_the_start_grows_for_the_picture_that_moves(backend: str
     assert generator.distance_to_start().tolist() == pytest.approx([0, 0.25])
 
 
-@every_generator
+@exact_encoders
 def test_following_the_gradient_to_a_picture_reaches_it(backend: str) -> None:
     generator, target = started(backend, (1, 2)), blocks(backend)
     optimizer = torch.optim.Adam(generator.parameters(), lr=0.1)

@@ -20,6 +20,8 @@ HEADINGS = {
     "clip": "CLIPs tell how well a picture fits a text: they guide (--clip) and judge.",
     "vqgan": "VQGANs draw with a codebook of picture parts (--vqgan).",
     "dvae": "dVAEs draw with a codebook, too (--dvae).",
+    "kl": "Continuous autoencoders draw without a codebook (--kl).",
+    "titok": "TiToks draw with a short sequence of tokens (--titok).",
     "aesthetic": "Scores of beauty (--loss aesthetic).",
     "classifier": "Classifiers know the 1,000 classes of ImageNet (--perceptor).",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clipgen.weights.records import HUB, Record
+from clipgen.weights.records import BY_HASH, HUB, Record
 
 MIT, MIT_CARD = "MIT", "MIT, says the model's card"
 _STABLE = {
@@ -39,6 +39,8 @@ def _taesd(name: str, revision: str, channels: int, size: int | None, sha256: st
         f"TAESD for {of}: quick and small, with a little less detail, {channels} channels, f8",
         None if size else 10,
         hub=(f"madebyollin/{name}", file),
+        good_for=f"Quick pictures, in the latents of {of}.",
+        unpinned="" if size else BY_HASH,
     )
 
 
@@ -57,6 +59,7 @@ CONTINUOUS = (
         _stable(0.18215),
         "Stable Diffusion's, any picture in fine detail, 4 channels, f8",
         hub=("stabilityai/sd-vae-ft-mse", "diffusion_pytorch_model.safetensors"),
+        good_for="Any picture, drawn without a codebook.",
     ),
     Record(
         "kl/sdxl-vae",
@@ -69,6 +72,8 @@ CONTINUOUS = (
         _stable(0.13025),
         "SDXL's, any picture in the finest detail, 4 channels, f8",
         hub=("stabilityai/sdxl-vae", "sdxl_vae.safetensors"),
+        good_for="Any picture, drawn without a codebook, in the finest detail.",
+        unpinned=BY_HASH,
     ),
     _taesd(
         "taesd",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from clipgen.weights.clips import OLDER_WEIGHTS, as_safetensors, clip_config, clip_record
-from clipgen.weights.records import Record, hub_address
-
-BY_HASH = "the commit is not published; the sha256 holds it to the same bytes"
+from clipgen.weights.records import BY_HASH, Record, hub_address
 
 _VIT_H_14 = clip_record(
     "ViT-H-14",

@@ -10,6 +10,11 @@ TITOK_LICENCE = "Apache-2.0, research only in README"
 _TOGETHER, _COMMIT = "fun-research/TiTok", "ab646ed225080a3acb7c78440a574d7f67f16fa7"
 _WIDTHS = {"s": (512, 8, 8), "b": (768, 12, 12), "l": (1024, 24, 16)}
 """By size: width, layers and heads of encoder and decoder."""
+GOOD_FOR = {
+    "s": "Small pictures from few numbers; the smallest download of the three.",
+    "b": "Small pictures from fewer numbers.",
+    "l": "Small pictures from the fewest numbers, which guidance moves as a whole.",
+}
 
 
 def _config(size: str, tokens: int) -> dict[str, Any]:
@@ -41,6 +46,7 @@ def _titok(
         f"ImageNet, {tokens} tokens of 4096 codes for 256x256 pixels",
         megabytes,
         hub=(repository, file),
+        good_for=GOOD_FOR[size],
     )
 
 

@@ -14,6 +14,8 @@ PYTTI = f"{HUB}/pxlpshr/pytti-models/resolve/main"
 PYTTI_UNPINNED = "the commit of pxlpshr/pytti-models is not published; the sha256 holds its copy to the same bytes"
 
 CODE_MIT = "code MIT, no terms for the weights"
+BY_HASH = "the commit is not published; the sha256 holds it to the same bytes"
+"""Why a record with a hash has a branch in its address."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from clipgen.weights.records import HUB, Record
+from clipgen.weights.records import BY_HASH, HUB, Record
 
 MIT, APACHE = "MIT", "Apache-2.0"
 CODE_ONLY = "code MIT, no terms for these weights"
@@ -34,7 +34,7 @@ def _config(
     return {"embed_dim": width, "n_embed": codes, "ddconfig": shape, "quantizer": quantizer}
 
 
-def _ibq(codes: int, megabytes: int, sha256: str, rfid: float) -> Record:
+def _ibq(codes: int, megabytes: int, sha256: str, rfid: float, good_for: str) -> Record:
     """Return a record of IBQ's, whose files hold the weights and their moving averages, which were measured."""
     file = f"imagenet256_{codes}.ckpt"
     return Record(
@@ -49,6 +49,8 @@ def _ibq(codes: int, megabytes: int, sha256: str, rfid: float) -> Record:
         f"IBQ: ImageNet, {codes} codes, f16, fine detail (rFID {rfid})",
         megabytes,
         averaged=True,
+        good_for=good_for,
+        unpinned=BY_HASH,
     )
 
 
@@ -66,8 +68,20 @@ _LLAMAGEN = f"{HUB}/FoundationVision/LlamaGen/resolve"
 _MASKGIT = {**_config(1024, 256, "nearest"), "architecture": "maskgit"}
 
 TOKENIZERS = (
-    _ibq(16384, 888, "26ecf8be32c2796edd03d9b1aec1fe1fc18e9dae2ded51ef54b504cc32d05144", 1.37),
-    _ibq(1024, 857, "68f6d2949a5a646acf0a384941e2ac03f3fbabf8babbe3e0a8659f6368750294", 2.24),
+    _ibq(
+        16384,
+        888,
+        "26ecf8be32c2796edd03d9b1aec1fe1fc18e9dae2ded51ef54b504cc32d05144",
+        1.37,
+        "Any picture: the finest detail of 16 x 16 pixels a code.",
+    ),
+    _ibq(
+        1024,
+        857,
+        "68f6d2949a5a646acf0a384941e2ac03f3fbabf8babbe3e0a8659f6368750294",
+        2.24,
+        "Any picture in fine detail, with a small codebook.",
+    ),
     _llamagen(
         "llamagen-f16-16384",
         "vq_ds16_c2i.pt",
@@ -75,6 +89,7 @@ TOKENIZERS = (
         "LlamaGen: ImageNet, 16384 codes on a sphere, f16, small and quick (rFID 2.19)",
         287_920_306,
         "109aa8afb2cf3761eec23cdc8644154cb498f5ab7eef2a35264d25e5e0499f7d",
+        good_for="Fine detail from a third of the download, up to 512 pixels and more.",
     ),
     _llamagen(
         "llamagen-f8-16384",
@@ -84,6 +99,7 @@ TOKENIZERS = (
         None,
         "c70d2966ec012f378793214ff0755087e7c5fe6f035b469995143325dca4a4e3",
         megabytes=281,
+        good_for="The finest detail of all, at four times the codes.",
     ),
     _llamagen(
         "llamagen-t2i-f16-16384",
@@ -93,6 +109,8 @@ TOKENIZERS = (
         None,
         None,
         megabytes=288,
+        good_for="Pictures of the web rather than of ImageNet alone.",
+        unpinned="no commit of peizesun/llamagen_t2i is known",
     ),
     Record(
         "vqgan/maskgit-f16-1024",
@@ -105,5 +123,7 @@ TOKENIZERS = (
         _MASKGIT,
         "MaskGIT: ImageNet, 1024 codes, f16, without attention",
         218,
+        good_for="Large pictures: it has no attention, whose cost grows fastest.",
+        unpinned="no commit of fun-research/TiTok is known to hold it",
     ),
 )
