@@ -35,7 +35,13 @@ _PHOTO = Guidance(
         ),
         "vqgan": GeneratorDefaults(GeneratorSettings("starter/vqgan", 8, levels=6), steps=100, lr=0.3, cutouts=4),
         "dvae": GeneratorDefaults(replace(STARTER_DVAE, small_until=0.0), steps=100, lr=0.4, cutouts=4),
-        "strokes": GeneratorDefaults(DRAWN, steps=120, lr=3.0, cutouts=4),
+        "strokes": GeneratorDefaults(
+            DRAWN,
+            steps=120,
+            lr=2.0,
+            cutouts=4,
+            losses=(LossSettings("total-variation", Schedule.constant(40.0)),),  # strokes that say nothing fade
+        ),
     },
     CutoutSettings(
         share_plain=0.0, share_whole=1.0, zoom=0.2, degrees=0.0, shear=0.0, perspective=0.0, jitter=0.0, noise=0.2
