@@ -17,7 +17,7 @@ from clipgen.config.levels import RESOLUTIONS, sizes_of
 from clipgen.config.loss_settings import LossSettings
 from clipgen.config.plan import Plan
 from clipgen.config.schedules import Schedule
-from clipgen.config.settings import CutoutSettings, GeneratorSettings, PerceptorSettings
+from clipgen.config.settings import GeneratorSettings, PerceptorSettings
 from clipgen.core.cutouts import draw_parameters
 from clipgen.core.loop import Guide
 from clipgen.engine.models import Models
@@ -30,18 +30,7 @@ VIT: dict[str, Any] = {**pretrained.CLIP_CONFIGS["tiny-vit"], "text_cfg": pretra
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.3, 0.25)
 SIDE, VIEW, VIEWS, STEPS, LR = 48, 32, 6, 5, 0.3
 WINDOW = 2 / 3
-SHIFTS_AND_NOISE = CutoutSettings(
-    share_plain=0.0,
-    share_whole=0.0,
-    min_scale=WINDOW,
-    max_scale=WINDOW,
-    degrees=0.0,
-    shear=0.0,
-    perspective=0.0,
-    jitter=0.0,
-    noise=0.2,
-    least_noise=1.0,
-)
+GUIDE = PerceptorSettings("clip/random", distance="cosine")
 
 
 @dataclass(frozen=True)
@@ -82,8 +71,7 @@ class Ascent:
         views = torch.stack([self._view(image, centre) for centre in centres]) + noise
         mean, std = (torch.tensor(each)[:, None, None] for each in (MEAN, STD))
         seen = self.clip.encode_image((views - mean) / std)
-        chord = (seen / seen.norm(dim=1, keepdim=True) - self.target).norm(dim=1)
-        return (2 * torch.arcsin(chord / 2) ** 2).mean()
+        return 1 - (seen / seen.norm(dim=1, keepdim=True) @ self.target.T).mean()
 
     def _view(self, image: Tensor, centre: Tensor) -> Tensor:
         """Return a window (3, VIEW, VIEW) of WINDOW of the side around a centre."""
@@ -105,17 +93,10 @@ def _rows(centre: float) -> Tensor:
 
 
 def das(**settings: Any) -> Plan:
-    usual = {"levels": 1, "optimizer": "momentum", "resolutions": "every-fourth", "tanh": True}
-    asked = plan("a red cup", backend="pixels", size=(SIDE, SIDE), steps=STEPS, lr=LR, cutouts=VIEWS)
-    return replace(
-        asked,
-        generator=GeneratorSettings("", 1, **{**usual, **settings}),  # type: ignore[arg-type]
-        augmentations=SHIFTS_AND_NOISE,
-        lr_schedule=Schedule.constant(1.0),
-        losses=(LossSettings("prompt", Schedule.constant(1.0)),),
-        perceptors=(PerceptorSettings("clip/random"),),
-        readings=(),
-    )
+    asked = plan("a red cup", recipe="das", size=(SIDE, SIDE), steps=STEPS, lr=LR, cutouts=VIEWS)
+    assert asked.losses == (LossSettings("prompt", Schedule.constant(1.0)),)
+    generator = replace(asked.generator, **settings)
+    return replace(asked, generator=generator, perceptors=(GUIDE,), judges=(), readings=())
 
 
 @pytest.fixture(scope="module")
@@ -128,13 +109,13 @@ def guided(clip: open_clip.CLIP) -> Models:
     perceptor = CLIPPerceptor({**VIT, "mean": MEAN, "std": STD})
     perceptor.clip.load_state_dict(clip.state_dict())
     perceptor.eval().requires_grad_(False)
-    return Models(nn.Identity(), (Guide(perceptor, PerceptorSettings("clip/random")),), torch.device("cpu"))
+    return Models(nn.Identity(), (Guide(perceptor.by(GUIDE.distance), GUIDE),), torch.device("cpu"))
 
 
 def reference(clip: open_clip.CLIP, asked: Plan, **changes: Any) -> Ascent:
     """The reference with the draws of a plan."""
     tokens = open_clip.get_tokenizer("ViT-B-32")([prompt.text for prompt in asked.prompts])
-    draws = [draw_parameters([asked.seed], step, VIEWS, asked.size, SHIFTS_AND_NOISE) for step in range(STEPS)]
+    draws = [draw_parameters([asked.seed], step, VIEWS, asked.size, asked.augmentations) for step in range(STEPS)]
     centres = torch.stack([drawn.homographies[:, :2, 2] for drawn in draws])
     fields = [torch.randn(VIEWS, 3, VIEW, VIEW, generator=generator_for(asked.seed, k, "noise")) for k in range(STEPS)]
     return Ascent(clip, clip.encode_text(tokens, normalize=True), centres, 0.2 * torch.stack(fields), **changes)

@@ -144,6 +144,7 @@ ADDED_LATER = {
     ("augmentations", "least_noise"): 0.0,
     ("generator", "strokes"): (),
     **{("perceptors", name): 1.0 for name in ("weight", "scale")},
+    ("perceptors", "distance"): "spherical",
     ("losses", "detail"): "",
     **{(*place, "points"): () for place in (("lr_schedule",), ("cutout_schedule",), ("losses", "weight"))},
     ("unclip", "solver"): "heun",

@@ -2,32 +2,44 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
+import open_clip
+import peer_references as peers
 import pytest
+import references
 import titoks
 import torch
-from fakes import FakePerceptor, guide
+from fakes import FakePerceptor, guide, plan
+from peer_runs import SMALL_CLIP
 from torch import Tensor
 
+from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.schedules import ALWAYS, Schedule
 from clipgen.config.sequences import SequenceSettings
-from clipgen.config.settings import CutoutSettings, GeneratorSettings
+from clipgen.config.settings import CutoutSettings, GeneratorSettings, PerceptorSettings
 from clipgen.core.contracts import Encoder, Moment
 from clipgen.core.cutouts import AugmentationParameters
-from clipgen.core.loop import CutoutPlan, Loop
+from clipgen.core.loop import CutoutPlan, Guide, Loop
 from clipgen.core.losses import LOSSES, Objective, encode_targets
 from clipgen.core.optim import EPSILON, LatentOptimizer
+from clipgen.engine import peer_cutouts
+from clipgen.engine.models import Models
+from clipgen.engine.run import Run
 from clipgen.errors import UsageError
 from clipgen.generators.titok import TiTokGenerator, fading
 from clipgen.generators.titok_network import TiTokNetwork
+from clipgen.perceptors.clip import build_perceptor
 from clipgen.util.randomness import generator_for
+from clipgen.weights import Checkpoint
 
 SIDE, TOKENS, CONFIG = titoks.SIDE, titoks.TOKENS, titoks.CONFIG
 SIZE = (SIDE, SIDE)
 LR, REG, NOISE, EMA, STEPS, CROPS = 0.1, 0.02, 0.05, 0.8, 5, 4
 SEEDS = (7, 8)
+CLIP: dict[str, Any] = {**SMALL_CLIP, "vision_cfg": {**SMALL_CLIP["vision_cfg"], "image_size": 28, "patch_size": 7}}
 CPU = torch.device("cpu")
 
 
@@ -81,11 +93,15 @@ def generator(network: TiTokNetwork, batch: int = 2, **settings: Any) -> TiTokGe
 
 
 def reference(
-    state: titoks.State, start: Tensor, noises: list[Tensor], objective: Callable[[Tensor, int], Tensor]
+    state: titoks.State,
+    start: Tensor,
+    noises: list[Tensor],
+    objective: Callable[[Tensor, int], Tensor],
+    epsilon: float = EPSILON,  # of which clipgen's own Adam has less than torch's
 ) -> tuple[list[dict[str, Tensor]], Tensor]:
     """TokenOpt's loop: what each step saw, and the final picture."""
     tokens = start.clone().requires_grad_()
-    optimizer = torch.optim.Adam([tokens], lr=LR, eps=EPSILON)  # of which clipgen has less than torch
+    optimizer = torch.optim.Adam([tokens], lr=LR, eps=epsilon)
     steps, average = [], start
     for i, noise in enumerate(noises):
         strength = 0.5 * (1 + math.cos(math.pi * min(1, 1.5 * i / (len(noises) - 1))))
@@ -153,6 +169,46 @@ def test_five_steps_are_those_of_tokenopt() -> None:
     made.set_step(STEPS, STEPS, SEEDS)
     torch.testing.assert_close(made.decode().detach(), final, rtol=1e-5, atol=1e-5)
     assert not torch.allclose(made.tensors()["average"], latent, atol=1e-3)
+
+
+@pytest.mark.usefixtures("_in_double")
+def test_the_recipe_is_tokenopts_loop() -> None:
+    """With CLIP, the crops that clipgen draws, and torch's own Adam."""
+    state, network = soft_state(), TiTokNetwork(CONFIG).eval().requires_grad_(False)
+    network.load_state_dict(state)
+    clip = references.clip(CLIP).requires_grad_(False)
+    row = PerceptorSettings("clip/random", distance="cosine")
+    perceptor = build_perceptor(Checkpoint("clip", CLIP, clip.state_dict())).eval().requires_grad_(False)
+    asked = plan("a red cup", backend="titok", recipe="tokenopt", steps=STEPS, cutouts=CROPS, seed=SEEDS[0])
+    asked = replace(asked, generator=replace(asked.generator, sequence=(SequenceSettings(TOKENS),), weights="titok/x"))
+    asked = replace(asked, perceptors=(row,), judges=(), readings=()).with_loss("init", REG)
+    run = Run([asked], Models(network, (Guide(perceptor.by("cosine"), row),), CPU))
+    [latent] = run.loop.generator.parameters()
+    wanted = clip.encode_text(open_clip.get_tokenizer("ViT-B-32")(["a red cup"]), normalize=True)
+
+    def objective(images: Tensor, step: int) -> Tensor:
+        views = own_crops(asked, images, step) - torch.tensor(peers.MEAN)[:, None, None]
+        seen = clip.encode_image(views / torch.tensor(peers.STD)[:, None, None], normalize=True)
+        return 1 - (seen @ wanted.T).mean()[None]
+
+    steps, _ = reference(state, latent.detach(), [torch.zeros(1)] * STEPS, objective, 1e-8)
+    for expected in steps:
+        [step] = run.find_gradients()
+        assert latent.grad is not None
+        torch.testing.assert_close(step.loss[None], expected["losses"], rtol=1e-9, atol=0)
+        scale = float(expected["gradient"].abs().max())
+        torch.testing.assert_close(latent.grad, expected["gradient"], rtol=1e-7, atol=1e-9 * scale)
+        run.update()
+        torch.testing.assert_close(latent.detach(), expected["tokens"], rtol=1e-7, atol=1e-9)
+
+
+def own_crops(asked: Plan, images: Tensor, step: int) -> Tensor:
+    """The crops of 7/8 of the side that clipgen draws, mirrored where it mirrors them."""
+    drawn = peer_cutouts.draw(asked.seed, step, CROPS, asked.size, ExactPerceptor.size, asked.augmentations, CPU)
+    [group] = drawn.groups
+    mirrored = group.chain[0]["batch_prob"].bool().tolist()
+    cut = [images[0, :, top : top + size, left : left + size] for size, left, top in group.crops]
+    return torch.stack([crop.flip(2) if flip else crop for crop, flip in zip(cut, mirrored, strict=True)])
 
 
 @pytest.mark.parametrize("total", [1, 2, 7, 300])

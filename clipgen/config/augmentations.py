@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from clipgen.config.checks import check_choice, checked_number
 from clipgen.errors import UsageError
 
-POOLED, SHAPED, CROPS = CUTTERS = ("pooled", "shaped", "crops")
+POOLED, SHAPED, CROPS, WINDOWS = CUTTERS = ("pooled", "shaped", "crops", "windows")
 """Where the cutouts of a group come from; the keys of `clipgen.engine.peer_cutouts.CUTTERS`."""
 ZEROS, BORDER, REFLECTION, GREY, ALTERNATING = BORDERS = ("zeros", "border", "reflection", "grey", "alternating")
 """What is seen beyond the edge of a cutout: black, its edge, its mirror image, a grey drawn anew in each step, or the
@@ -21,6 +21,7 @@ AUGMENTATIONS: dict[str, dict[str, tuple[float, float]]] = {
     "jitter": {"brightness": _COLOUR, "contrast": _COLOUR, "saturation": _COLOUR, "hue": (0.0, 0.5)},
     "erasing": {"least": _SHARE, "most": _SHARE, "least ratio": _RATIO, "most ratio": _RATIO},
     "resized-crop": {"least": (0.01, 1.0), "most": (0.01, 1.0), "least ratio": _RATIO, "most ratio": _RATIO},
+    "mirror": {},
     "shrunk": {"square": (0.01, 1.0), "least": (0.01, 1.0)},
 }
 """By kind: what its amounts are called, and their range. `clipgen.engine.augmentations` has what they do."""
@@ -60,7 +61,7 @@ class CutoutGroup:
     """Fraction of the cutouts, rounded down; the last group has all that are left."""
     cutter: str
     """One of CUTTERS: the whole picture, averaged and maximised over a grid of the cutout's size and squashed to a
-    square or in its own shape, or square crops of random size and place."""
+    square or in its own shape, square crops of random size and place, or crops of 7/8 of its shorter side."""
     chain: tuple[AugmentationSettings, ...] = ()
     """What they go through, in this order."""
     power: float = 1.0

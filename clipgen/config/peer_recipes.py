@@ -5,6 +5,7 @@ What a row says ends up in the plan, and is not looked up again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from clipgen.config.augmentations import (
@@ -13,12 +14,14 @@ from clipgen.config.augmentations import (
     GREY,
     POOLED,
     SHAPED,
+    WINDOWS,
     AugmentationSettings,
     CutoutGroup,
 )
+from clipgen.config.levels import EVERY_FOURTH, HALVED
 from clipgen.config.preset import CODES, INIT, NOISE, PATTERNS, TOKENS, GeneratorDefaults, Guidance
 from clipgen.config.schedules import Schedule
-from clipgen.config.settings import SAMPLED, CutoutSettings, GeneratorSettings
+from clipgen.config.settings import COSINE, SAMPLED, SPHERICAL, CutoutSettings, GeneratorSettings, PerceptorSettings
 from clipgen.errors import UsageError
 
 _ANYWHERE = (CODES, NOISE, INIT, *PATTERNS, TOKENS)
@@ -38,6 +41,10 @@ class PeerRecipe:
     optimizer: str = "torch-adam"
     starts: tuple[str, ...] = _ANYWHERE
     """Where it can begin, the usual start first."""
+    distance: str = SPHERICAL
+    """How CLIPs measure, one of DISTANCES."""
+    resolutions: str = HALVED
+    tanh: bool = False
     latent: str = ""
     banned: str = ""
     """As in the settings of a generator, for a codebook of `codes` codes."""
@@ -50,6 +57,10 @@ class PeerRecipe:
     adds_up: bool = False
     """Whether the losses of several perceptors are summed, not averaged."""
 
+    def seen_by(self, rows: Sequence[PerceptorSettings]) -> tuple[PerceptorSettings, ...]:
+        """Return perceptors that measure as this loop does."""
+        return tuple(replace(row, distance=self.distance) for row in rows)
+
     def of(self, guidance: Guidance) -> Guidance:
         """Return this loop with the networks of a preset's settings."""
         usual = guidance.generators
@@ -61,6 +72,9 @@ class PeerRecipe:
             usual.settings.stride,
             levels=1,
             optimizer=self.optimizer,
+            resolutions=self.resolutions,
+            tanh=self.tanh,
+            sequence=usual.settings.sequence,
             latent=self.latent,
             banned=self.banned,
             pixel_noise=self.pixel_noise,
@@ -94,6 +108,20 @@ _NERDYRODENT = CutoutSettings(
 )
 _CROWSON = CutoutSettings(noise=0.0, groups=(CutoutGroup(1.0, CROPS),))
 """Crops alone, without any augmentation."""
+_TOKENOPT = CutoutSettings(noise=0.0, groups=(CutoutGroup(1.0, WINDOWS, (AugmentationSettings("mirror", 0.5, ()),)),))
+_DAS = CutoutSettings(
+    share_plain=0.0,
+    share_whole=0.0,
+    min_scale=2 / 3,
+    max_scale=2 / 3,
+    degrees=0.0,
+    shear=0.0,
+    perspective=0.0,
+    jitter=0.0,
+    noise=0.2,
+    least_noise=1.0,
+)
+"""Windows of 224 of 336 pixels: shifts by up to 56."""
 _COLOUR = AugmentationSettings("jitter", 0.8, (0.0, 0.0, 0.1, 0.1))
 _PIXRAY = CutoutSettings(
     noise=0.1,
@@ -179,6 +207,30 @@ PEER_RECIPES: dict[str, PeerRecipe] = {
         starts=("perlin", CODES, NOISE, INIT, "gradient", "snow", TOKENS),
         drop_at=0.75,
         adds_up=True,
+    ),
+    "tokenopt": PeerRecipe(
+        "TokenOpt: crops and mirror images of a TiTok's pictures",
+        ("titok",),
+        _TOKENOPT,
+        0.1,
+        600,
+        8,
+        starts=(CODES, NOISE, INIT, *PATTERNS, TOKENS),
+        hold_scale=1.0,
+        distance=COSINE,
+    ),
+    "das": PeerRecipe(
+        "Direct Ascent Synthesis: pixels as a sum over resolutions",
+        ("pixels",),
+        _DAS,
+        0.1,
+        100,
+        16,
+        optimizer="momentum",
+        starts=(NOISE, INIT, *PATTERNS),
+        resolutions=EVERY_FOURTH,
+        tanh=True,
+        distance=COSINE,
     ),
 }
 """By name. The notebooks, by Katherine Crowson, run until they are stopped; here they have as many steps as

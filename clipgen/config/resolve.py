@@ -56,6 +56,7 @@ def resolve(
     generator = generator_of(job, defaults.settings, backend)
     size, size_notes = fitted_size(job, preset, backend, generator, init_size, tokens)
     guides = shared(job, preset)
+    perceptors = PEER_RECIPES[job.recipe].seen_by(guides.perceptors) if job.recipe else guides.perceptors
     steps = job.steps or steps_with(job.motion, defaults.steps * len(scenes_in(job.prompts)))
     generator, lr, lr_schedule = _timed(job, generator, defaults.lr, steps)
     cutouts, cutout_schedule = cutouts_of(job, defaults.cutouts, steps)
@@ -67,7 +68,7 @@ def resolve(
         backend=backend,
         preset=name,
         generator=drawn(job, generator, backend, size),
-        perceptors=guides.perceptors,
+        perceptors=perceptors,
         cutouts=cutouts,
         cutout_schedule=cutout_schedule,
         augmentations=guidance.augmentations,

@@ -34,6 +34,8 @@ OPTIMIZERS = (
 SAMPLED = "sampled"
 LATENTS = ("", SAMPLED)
 """The keys of `clipgen.generators.LATENTS`."""
+SPHERICAL, COSINE = DISTANCES = ("spherical", "cosine")
+"""The keys of `clipgen.perceptors.clip.DISTANCES`."""
 SOLVERS = ("heun", "dpm++2m")
 """The keys of `SOLVERS` in the sampler of the unCLIP."""
 MAX_NOISE = 100.0
@@ -176,6 +178,9 @@ class PerceptorSettings:
     scale: float = added_later(1.0)
     """Side of its cutouts as a fraction of the network's own; only convolutional networks take others. A network that
     was trained with larger cutouts sees coarser shapes in smaller ones, in less time."""
+    distance: str = added_later(SPHERICAL)
+    """How far a CLIP's cutouts are from their targets, one of DISTANCES: half the square of the angle, or 1 less the
+    cosine."""
 
     def __post_init__(self) -> None:
         check_model("a perceptor's weights", self.weights)
@@ -184,6 +189,7 @@ class PerceptorSettings:
         if not self.weight:
             raise UsageError(f"the weight of {self.weights} must be above 0, got 0")
         _check_numbers(self, ("scale",), 0.25, 1.0)
+        check_choice("the distance of a perceptor", self.distance, DISTANCES)
 
     def guides(self, progress: float) -> bool:
         """Whether it guides at a progress in [0, 1]; one that guides to the end also scores the final picture."""

@@ -114,6 +114,7 @@ KORNIA: dict[str, Callable[[AugmentationSettings, Surroundings], Any]] = {
     "resized-crop": lambda row, around: kornia.RandomResizedCrop(
         (around.side, around.side), row.amounts[:2], row.amounts[2:], p=row.probability, cropping_mode="resample"
     ),
+    "mirror": lambda row, _: kornia.RandomHorizontalFlip(p=row.probability),
     "shrunk": _shrunk,
 }
 """By kind: makes the augmentation."""

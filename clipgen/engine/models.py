@@ -24,7 +24,7 @@ from clipgen.generators import GENERATORS
 from clipgen.generators.networks import Network, build_network
 from clipgen.generators.tokens import Tokenizer
 from clipgen.perceptors.classifier import ClassifierPerceptor, build_classifier
-from clipgen.perceptors.clip import build_perceptor
+from clipgen.perceptors.clip import CLIPPerceptor, build_perceptor
 from clipgen.util.devices import fallback_note, in_single, pick_device
 from clipgen.util.text import quoted
 from clipgen.weights.kinds import STARTER_PACKAGE
@@ -63,7 +63,7 @@ def load_models(plan: Plan, device: str | torch.device = "auto", note: Note = la
     with memory_errors(plan.backend), _building(device):
         network = ready(_generator(plan, note))
         seen = {name: ready(perceptor_of(name, note)) for name in dict.fromkeys(row.weights for row in plan.perceptors)}
-        guides = tuple(Guide(_scaled(seen[row.weights], row), row) for row in plan.perceptors)
+        guides = tuple(Guide(_as_set(seen[row.weights], row), row) for row in plan.perceptors)
         unclip = None
         for settings in plan.unclip:
             same = network if settings.autoencoder == plan.generator.weights else None
@@ -108,7 +108,10 @@ def compute_in_(models: Models, precision: str) -> None:
             lower_(part, models.device)
 
 
-def _scaled(perceptor: Any, settings: PerceptorSettings) -> Any:
+def _as_set(perceptor: Any, settings: PerceptorSettings) -> Any:
+    """Return a perceptor with the distance and the scale of its settings; UsageError if it has no other ones."""
+    if isinstance(perceptor, CLIPPerceptor) and settings.distance != perceptor.distance:
+        perceptor = perceptor.by(settings.distance)
     if settings.scale == 1.0:
         return perceptor
     if not isinstance(perceptor, ClassifierPerceptor):

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from clipgen.config.augmentations import CROPS, POOLED, SHAPED, CutoutGroup
+from clipgen.config.augmentations import CROPS, POOLED, SHAPED, WINDOWS, CutoutGroup
 from clipgen.config.settings import CutoutSettings
 from clipgen.core.contracts import Perceptor
 from clipgen.core.cutouts import AugmentationParameters
@@ -23,6 +23,8 @@ from clipgen.engine.augmentations import DrawingFrom, Parameters, Surroundings, 
 from clipgen.generators.clamp import clamp_with_grad
 from clipgen.util.randomness import generator_for
 
+WINDOW = 7 / 8
+"""Side of a window as a fraction of the shorter side of the picture."""
 LOBES = 2
 """Of the Lanczos kernel that crops are shrunk by."""
 Crop = tuple[int, int, int]
@@ -75,15 +77,24 @@ def draw(
 def _draw_group(group: CutoutGroup, count: int, size: tuple[int, int], around: Surroundings) -> DrawnGroup:
     if not count:
         return DrawnGroup(0, around, (), ())
-    crops = tuple(_crop(size, around.side, group.power) for _ in range(count)) if group.cutter == CROPS else ()
+    sides = _sides(group.cutter, size, around.side)
+    crops = tuple(_crop(size, *sides, group.power) for _ in range(count)) if sides else ()
     height, width = _shape(around) if group.cutter == SHAPED else (around.side, around.side)
     drawn = draw_chain(chain_of(group.chain, around), (count, 3, height, width), around.side)
     return DrawnGroup(count, around, crops, drawn)
 
 
-def _crop(size: tuple[int, int], side: int, power: float) -> Crop:
-    """Draw a square of any side from that of the cutouts, if the picture is large enough, to that of the picture."""
-    most, least = min(size), min(*size, side)
+def _sides(cutter: str, size: tuple[int, int], side: int) -> tuple[int, int] | None:
+    """Return the smallest and the largest side of crops; None for whole pictures.
+
+    Crops are at least as large as the cutouts, if the picture is; windows all have one size.
+    """
+    most, window = min(size), round(WINDOW * min(size))
+    return {CROPS: (min(most, side), most), WINDOWS: (window, window)}.get(cutter)
+
+
+def _crop(size: tuple[int, int], least: int, most: int, power: float) -> Crop:
+    """Draw a square of a side in this range."""
     chosen = int(torch.rand(()) ** power * (most - least) + least)
     left, top = (int(torch.randint(0, length - chosen + 1, ())) for length in size)
     return chosen, left, top
@@ -132,13 +143,20 @@ def _crops(image: Tensor, drawn: DrawnGroup, side: int) -> Tensor:
     return clamp_with_grad(torch.cat([resampled(part, side) for part in parts]))
 
 
-CUTTERS: dict[str, Callable[[Tensor, DrawnGroup, int], Tensor]] = {POOLED: _pooled, SHAPED: _shaped, CROPS: _crops}
+CUTTERS: dict[str, Callable[[Tensor, DrawnGroup, int], Tensor]] = {
+    POOLED: _pooled,
+    SHAPED: _shaped,
+    CROPS: _crops,
+    WINDOWS: _crops,
+}
 """By name: makes the cutouts of a group (n, 3, h, w) from a picture (1, 3, H, W)."""
 
 
 def resampled(images: Tensor, side: int) -> Tensor:
     """Return square images (B, 3, S, S) at another side: through a Lanczos low-pass if it is smaller, then bicubic."""
     before = images.shape[3]
+    if side == before:
+        return images
     if side < before:
         images = _filtered(images, lanczos(side / before).to(images))
     return F.interpolate(images, (side, side), mode="bicubic", align_corners=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 from importlib import import_module
 from threading import get_ident
 from typing import Any
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from clipgen import weights
+from clipgen.config.settings import COSINE, SPHERICAL
 from clipgen.errors import ClipgenError, UsageError
 from clipgen.perceptors.inputs import as_cutouts, check_normalisation, preparation
 from clipgen.perceptors.text_tokens import token_count, tokenizer_of
@@ -63,6 +65,13 @@ def spherical_distance(a: Tensor, b: Tensor) -> Tensor:
     difference = torch.linalg.vector_norm(a - b, dim=-1)
     total = torch.linalg.vector_norm(a + b, dim=-1)
     return 2 * torch.atan2(difference, total).square()
+
+
+DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    SPHERICAL: lambda seen, targets: spherical_distance(seen[:, :, None], targets[:, None]),
+    COSINE: lambda seen, targets: 1 - seen @ targets.transpose(1, 2),
+}
+"""By name: the distances (b, n, K) of unit vectors (b, n, D) from targets (b, K, D)."""
 
 
 class CLIPPerceptor(nn.Module):
@@ -168,9 +177,18 @@ class CLIPPerceptor(nn.Module):
         vectors: Tensor = self.clip.encode_image((cutouts - self.mean) / self.std, normalize=True)
         return vectors
 
+    distance = SPHERICAL
+    """One of DISTANCES."""
+
+    def by(self, distance: str) -> CLIPPerceptor:
+        """Return a perceptor with the same networks that measures distances otherwise."""
+        twin = copy(self)
+        twin.distance = distance
+        return twin
+
     def distances(self, seen: Tensor, targets: Tensor) -> Tensor:
-        """Return the spherical distances (b, n, K) of unit vectors (b, n, D) and (b, K, D)."""
-        return spherical_distance(seen[:, :, None], targets[:, None])
+        """Return the distances (b, n, K) of unit vectors (b, n, D) and (b, K, D)."""
+        return DISTANCES[self.distance](seen, targets)
 
     def similarities(self, seen: Tensor, targets: Tensor) -> Tensor:
         """Return the cosines (b, n, K) of unit vectors (b, n, D) and (b, K, D)."""

@@ -26,7 +26,7 @@ from clipgen.config.readings import CLASSIFIER
 from clipgen.config.resolve import resolve, steered, with_hashes, with_precision
 from clipgen.config.schedules import ALWAYS, KEYFRAMES, spell_percent
 from clipgen.config.sequences import check_only_size, typed_over
-from clipgen.config.settings import PerceptorSettings, UnclipSettings
+from clipgen.config.settings import SPHERICAL, PerceptorSettings, UnclipSettings
 from clipgen.config.sizes import refit
 from clipgen.config.strokes import FIELDS as DRAWN
 from clipgen.config.targets import APART, REGION, TargetSettings
@@ -168,7 +168,8 @@ def job_of(plan: Plan) -> Job:
     preset = PRESETS[plan.preset]
     guidance = with_recipe(plan.recipe, preset.guidance_from(plan.start) or preset.guidance[preset.start])
     usual = guidance.generators[plan.backend].weights if plan.backend in guidance.generators else None
-    guided_as_usual = plan.perceptors == shared(Job(plan.prompts, preset=plan.preset), preset).perceptors
+    guides = tuple(replace(row, distance=SPHERICAL) for row in plan.perceptors)
+    guided_as_usual = guides == shared(Job(plan.prompts, preset=plan.preset), preset).perceptors
     others = () if guided_as_usual else plan.perceptors
     named = tuple(dict.fromkeys(_spelled(row) for row in others if not _is_starters(row.weights)))
     network = None if plan.generator.weights == usual else plan.generator.weights
