@@ -54,11 +54,15 @@ def small_networks(backend: str, _dtype: torch.dtype) -> Networks:
     return networks(backend, pretrained.DVAE_CONFIG if backend == "dvae" else pretrained.VQGAN_CONFIG)
 
 
-def networks(backend: str, config: dict[str, Any], clip_config: dict[str, Any] = SMALL_CLIP) -> Networks:
+def networks(
+    backend: str, config: dict[str, Any], clip_config: dict[str, Any] = SMALL_CLIP, contrast: float = 1.0
+) -> Networks:
+    """Make random networks; contrast: a factor on what the decoder of a VQGAN draws."""
     torch.manual_seed(0)
     if backend == "vqgan":
         author = references.vqgan(config)
         author.quantize.embedding.weight.data.normal_()  # as wide as those of trained networks, for their box to matter
+        author.decoder.conv_out.weight.data.mul_(contrast)
         state = {name: value for name, value in author.state_dict().items() if not name.startswith("loss.")}
     else:
         encoder, author = references.dvae(config)

@@ -34,6 +34,8 @@ def config_of(backend: str) -> dict[str, Any]:
 def test_loss_gradient_and_latent_are_those_of_the_peer_at_full_size(recipe: str) -> None:
     backend = PEER_RECIPES[recipe].backends[0]
     with in_double() if backend == "vqgan" else nullcontext():  # DALL-E's decoder takes single precision only
-        *_, last = compared(plan_of(recipe, (SIDE, SIDE), 3), networks(backend, config_of(backend), CLIP))
+        # Of little contrast: rounding decides on which side of a kink of Kornia's jitter pixels clamped to 1 are.
+        both = networks(backend, config_of(backend), CLIP, contrast=0.3)
+        *_, last = compared(plan_of(recipe, (SIDE, SIDE), 3), both)
     sys.stdout.write(f"{recipe}, {SIDE}x{SIDE}: {last}\n")
     assert max(last.loss, last.gradient, last.latent) < 1e-5

@@ -123,7 +123,7 @@ def rescaled(cutouts: Tensor) -> Tensor:
 def _pooled(image: Tensor, drawn: DrawnGroup, side: int) -> Tensor:
     """Return the whole picture, squashed to a square, once for each cutout."""
     pooled = (F.adaptive_avg_pool2d(image, side) + F.adaptive_max_pool2d(image, side)) / 2
-    return pooled.expand(drawn.count, -1, -1, -1)
+    return pooled.repeat(drawn.count, 1, 1, 1)
 
 
 def _shaped(image: Tensor, drawn: DrawnGroup, side: int) -> Tensor:
