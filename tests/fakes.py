@@ -18,7 +18,7 @@ from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
 from clipgen.config.sequences import SequenceSettings
-from clipgen.config.settings import GeneratorSettings, PerceptorSettings
+from clipgen.config.settings import PerceptorSettings
 from clipgen.core.contracts import Loss, Outcome, Step
 from clipgen.core.loop import CutoutPlan, Guide, Loop
 from clipgen.core.losses import Objective, encode_targets
@@ -310,12 +310,13 @@ def plan(prompt: str = "red", **settings: Any) -> Plan:
     starter, backend = PRESETS["starter"], settings.get("backend", "vqgan")
     if backend in starter.generators:
         return replace(resolve(job(prompt, preset="starter", **settings))[0], unclip=())
-    made, _ = resolve(job(prompt, preset="draft", **{"clips": ("clip/openai-rn50",), **settings}))
+    fixed = {"size": None} if backend == "titok" else {}
+    made, _ = resolve(job(prompt, preset="draft", **{"clips": ("clip/openai-rn50",), **settings, **fixed}))
     judges = made.judges or starter.judges
     made = replace(made, preset="starter", perceptors=starter.perceptors, judges=judges, precision="fp32")
     if backend != "titok":
         return made
-    generator = GeneratorSettings("titok/fake", TITOK_SIDE, 1, sequence=FAKE_SEQUENCE)
+    generator = replace(made.generator, weights="titok/fake", stride=TITOK_SIDE, sequence=FAKE_SEQUENCE)
     return replace(made, size=size_of(backend), generator=generator)
 
 

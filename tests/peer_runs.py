@@ -8,13 +8,16 @@ from typing import Any
 import peer_references as peers
 import pretrained
 import references
+import titoks
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clipgen.config.job import Job
+from clipgen.config.peer_recipes import PEER_RECIPES
 from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
+from clipgen.config.sequences import SequenceSettings
 from clipgen.config.settings import PerceptorSettings
 from clipgen.core.loop import Guide
 from clipgen.engine import peer_cutouts
@@ -51,15 +54,18 @@ class Networks:
 
 @cache
 def small_networks(backend: str, _dtype: torch.dtype) -> Networks:
-    return networks(backend, pretrained.DVAE_CONFIG if backend == "dvae" else pretrained.VQGAN_CONFIG)
+    configs = {"dvae": pretrained.DVAE_CONFIG, "vqgan": pretrained.VQGAN_CONFIG, "titok": titoks.CONFIG}
+    return networks(backend, configs.get(backend, {}))
 
 
-def networks(
-    backend: str, config: dict[str, Any], clip_config: dict[str, Any] = SMALL_CLIP, contrast: float = 1.0
-) -> Networks:
-    """Make random networks; contrast: a factor on what the decoder of a VQGAN draws."""
-    torch.manual_seed(0)
-    if backend == "vqgan":
+def pair_of(backend: str, config: dict[str, Any], contrast: float) -> tuple[nn.Module, nn.Module]:
+    """The authors' generator, if it is compared with here, and clipgen's."""
+    if backend == "pixels":
+        return nn.Identity(), nn.Identity()
+    author: Any = nn.Identity()
+    if backend == "titok":
+        state = titoks.state(titoks.CONFIG)
+    elif backend == "vqgan":
         author = references.vqgan(config)
         author.quantize.embedding.weight.data.normal_()  # as wide as those of trained networks, for their box to matter
         author.decoder.conv_out.weight.data.mul_(contrast)
@@ -68,8 +74,16 @@ def networks(
         encoder, author = references.dvae(config)
         pairs = {"encoder": encoder, "decoder": author}
         state = {f"{part}.{name}": value for part, one in pairs.items() for name, value in one.state_dict().items()}
+    return author, build_network(Checkpoint(backend, config, state)).eval().requires_grad_(False)
+
+
+def networks(
+    backend: str, config: dict[str, Any], clip_config: dict[str, Any] = SMALL_CLIP, contrast: float = 1.0
+) -> Networks:
+    """Make random networks; contrast: a factor on what the decoder of a VQGAN draws."""
+    torch.manual_seed(0)
+    author, network = pair_of(backend, config, contrast)
     clip = references.clip(clip_config)
-    network = build_network(Checkpoint(backend, config, state)).eval().requires_grad_(False)
     perceptor = build_perceptor(Checkpoint("clip", clip_config, clip.state_dict())).eval().requires_grad_(False)
     guide = Guide(perceptor, PerceptorSettings("fake/clip"))
     for each in (author, clip):
@@ -78,8 +92,13 @@ def networks(
 
 
 def plan_of(recipe: str, size: tuple[int, int], cutouts: int, steps: int = 5, **generator: Any) -> Plan:
-    job = Job(parse_prompts(TEXT), preset="draft", recipe=recipe, size=size, cutouts=cutouts, steps=steps, seed=SEED)
+    fixed = "titok" in PEER_RECIPES[recipe].backends
+    asked = None if fixed else size
+    job = Job(parse_prompts(TEXT), preset="draft", recipe=recipe, size=asked, cutouts=cutouts, steps=steps, seed=SEED)
     plan = resolve(job)[0]
+    if fixed:
+        small = replace(plan.generator, stride=titoks.SIDE, sequence=(SequenceSettings(titoks.TOKENS),))
+        plan = replace(plan, size=(titoks.SIDE, titoks.SIDE), generator=small)
     plan = replace(plan, generator=replace(plan.generator, **generator))
     return replace(plan, start="codes") if plan.start == "perlin" else plan  # as clouds have no reference here
 

@@ -180,7 +180,9 @@ def test_the_recipe_is_tokenopts_loop() -> None:
     row = PerceptorSettings("clip/random", distance="cosine")
     perceptor = build_perceptor(Checkpoint("clip", CLIP, clip.state_dict())).eval().requires_grad_(False)
     asked = plan("a red cup", backend="titok", recipe="tokenopt", steps=STEPS, cutouts=CROPS, seed=SEEDS[0])
-    asked = replace(asked, generator=replace(asked.generator, sequence=(SequenceSettings(TOKENS),), weights="titok/x"))
+    asked = replace(
+        asked, size=SIZE, generator=replace(asked.generator, stride=SIDE, sequence=(SequenceSettings(TOKENS),))
+    )
     asked = replace(asked, perceptors=(row,), judges=(), readings=()).with_loss("init", REG)
     run = Run([asked], Models(network, (Guide(perceptor.by("cosine"), row),), CPU))
     [latent] = run.loop.generator.parameters()
