@@ -301,7 +301,8 @@ def size_of(backend: str | None) -> tuple[int, int]:
 
 
 def job(prompt: str = "red", **settings: Any) -> Job:
-    usual = {"size": size_of(settings.get("backend")), "steps": 12, "cutouts": 6, "lr": 0.1}
+    backend = settings.get("backend")
+    usual = {"size": size_of(backend), "steps": 12, "cutouts": 6, "lr": 3.0 if backend == "strokes" else 0.1}
     return Job(parse_prompts(prompt), **{**usual, **settings})
 
 

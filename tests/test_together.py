@@ -125,7 +125,7 @@ def test_a_picture_that_diverges_harms_no_neighbour(backend: str) -> None:
     assert [first] == together([plans[0]], models, none[:1])
     assert [third] == together([plans[2]], models, none[:1])
     message, outcomes, steps, _ = bad
-    assert "--lr below 0.1" in str(message)
+    assert f"--lr below {plans[0].lr:g}" in str(message)
     assert outcomes == [Outcome.DIVERGED]
     assert isinstance(steps, list)
     assert 1 < len(steps) < 100
