@@ -71,7 +71,8 @@ class EngineOptions:
             "(perlin), a gradient or coloured snow, or random codes.",
             choices=STARTS,
             panel=ENGINE,
-            default="init with --init; that of --recipe; unclip with preset starter; else noise",
+            default="init with --init; that of --recipe; unclip with preset starter; gradient for strokes with preset "
+            "photo; else noise",
         ),
     ] = None
     recipe: Annotated[

@@ -22,7 +22,7 @@ def guidance_of(job: Job, preset: Preset) -> tuple[Guidance, str]:
             raise UsageError(f"--recipe {job.recipe} cannot encode pictures, which a camera and --overlay need")
         return recipe.of(preset.guidance[NOISE]), start
     alone = _without_unclip(job)
-    start = job.start or given or (NOISE if alone else preset.start)
+    start = job.start or given or (NOISE if alone else preset.start_of(job.backend))
     moves = job.motion is not None and start != UNCLIP
     guidance = preset.moving_guidance if moves else preset.guidance_from(NOISE if alone and start == INIT else start)
     if guidance is None:

@@ -74,6 +74,8 @@ class Preset:
     """Bytes that a default run with backend vqgan takes at full speed; with less, cutouts are processed in parts."""
     backend: str = DEFAULT_BACKEND
     """The generator that is used by default."""
+    starts: Mapping[str, str] = field(default_factory=dict)
+    """By backend: where its latent begins by default, if not where the preset's others do."""
     adds_up: bool = False
     """Whether the losses of the perceptors, times their weights, are summed instead of averaged."""
     hold: str = "init"
@@ -89,6 +91,10 @@ class Preset:
     def start(self) -> str:
         """Where a latent begins by default, without an init image."""
         return next(iter(self.guidance))
+
+    def start_of(self, backend: str | None) -> str:
+        """Where the latent of a backend begins by default; None for the preset's own backend."""
+        return self.starts.get(backend or self.backend, self.start)
 
     def guidance_from(self, start: str) -> Guidance | None:
         """Return the settings for a start, one of STARTS; None if the preset has none."""

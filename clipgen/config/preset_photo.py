@@ -9,6 +9,7 @@ from clipgen.config.preset import DRAWN, INIT, NOISE, PHOTO, GeneratorDefaults, 
 from clipgen.config.preset_starter import STARTER_DVAE
 from clipgen.config.schedules import Schedule
 from clipgen.config.settings import CutoutSettings, GeneratorSettings, PerceptorSettings
+from clipgen.config.strokes import STROKES
 
 
 def coarse_to_fine(classifier: str) -> tuple[PerceptorSettings, ...]:
@@ -61,6 +62,7 @@ PHOTO_PRESET = Preset(
     guidance={NOISE: _PHOTO, INIT: _PHOTO},
     judges=("classifier/efficientnet-lite1", "classifier/efficientnet-lite2", "starter/judge"),
     backend="pixels",
+    starts={STROKES: "gradient"},  # strokes that cover the paper; on a white one few of many would be of use
     adds_up=True,
     hold="layout",
     hold_scale=1.5,

@@ -194,7 +194,7 @@ def job_of(plan: Plan) -> Job:
         classifiers=tuple(name for name in named if name.startswith(CLASSIFIER)),
         judges=_named_judges(plan, preset, named),
         network=None if network and _is_starters(network) else network,
-        start=None if plan.start in (INIT, TOKENS, preset.start) else plan.start,
+        start=None if plan.start in (INIT, TOKENS, preset.start_of(plan.backend)) else plan.start,
         precision=None if plan.precision == preset.precision else plan.precision,
         recipe=plan.recipe or None,
         optimizer=named_optimizer(plan.recipe, plan.generator.optimizer),
