@@ -15,6 +15,9 @@ from collections.abc import Iterable
 
 from clipgen.util.text import MAX_QUOTED, one_line, quoted
 
+MAX_CHOICES = 20
+"""How many choices an error lists."""
+
 
 class ClipgenError(Exception):
     """Base of all errors that are shown as one line instead of a traceback."""
@@ -62,9 +65,12 @@ class Terminated(KeyboardInterrupt):
 
 
 def unknown_value(flag: str, value: object, choices: Iterable[str]) -> UsageError:
-    """Make the error for a value outside a list of choices: it names the list and the nearest choice."""
+    """Make the error for a value outside a list of choices: it names the list, or the start of a long one, and the
+    nearest choice.
+    """
     names = sorted(choices)
     near = isinstance(value, str) and len(value) <= MAX_QUOTED
     nearest = difflib.get_close_matches(str(value).lower(), names, n=1, cutoff=0.5) if near else []
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
-    return UsageError(f"{flag} must be one of {', '.join(names)}, got {quoted(value)}{hint}")
+    rest = f" and {len(names) - MAX_CHOICES} more" if len(names) > MAX_CHOICES else ""
+    return UsageError(f"{flag} must be one of {', '.join(names[:MAX_CHOICES])}{rest}, got {quoted(value)}{hint}")

@@ -345,7 +345,7 @@ def test_the_published_files_guide_a_run_and_rebuild_pictures(
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("decode", "t.npy", "--backend", "kl"), "decode: backend kl has no tokens; vqgan and dvae have"),
+        (("decode", "t.npy", "--backend", "kl"), "decode: backend kl has no tokens; vqgan, dvae, titok have"),
         (("red", "--backend", "kl", "--init-tokens", "t.npy"), "--init-tokens: backend kl has no tokens"),
         (("red", "--kl", "taesd"), "--kl goes with --backend kl, not with"),
         (("red", "--backend", "kl", "--kl", "taesf"), "--kl, where it names no file,"),

@@ -16,6 +16,7 @@ from clipgen.config.motion import BORDERS, MotionSettings, parse_pan
 from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
+from clipgen.config.strokes import STROKES
 from clipgen.core.contracts import Outcome, Step
 from clipgen.engine.optimise import Task, optimise, optimise_together
 from clipgen.errors import UsageError
@@ -29,7 +30,7 @@ from clipgen.steering import camera
 from clipgen.steering.camera import moved, on_the_way
 
 every_border = pytest.mark.parametrize("border", BORDERS)
-every_backend = pytest.mark.parametrize("backend", GENERATORS)
+moving_backend = pytest.mark.parametrize("backend", [name for name in GENERATORS if name != STROKES])
 RED = parse_prompts("red")
 IMAGES = torch.rand(2, 3, 9, 12, generator=torch.Generator().manual_seed(3))
 SMALL = ("--size", "32x32", "--steps", "12", "--cutouts", "2", "--seed", "1", "--preset", "starter")
@@ -82,7 +83,7 @@ def test_a_share_of_a_move_lies_between_none_and_all_of_it() -> None:
     torch.testing.assert_close(on_the_way(image, motion, 1.0), moved(IMAGES[:1], motion)[0].clamp(0, 1))
 
 
-@every_backend
+@moving_backend
 def test_a_camera_that_stands_still_leaves_the_run_as_it_is(backend: str) -> None:
     still = moving(backend=backend, motion={"zoom": 1.0, "pan": (0, 0), "rotate": 0.0})
     first, second = (optimise(each, fake_models(backend)) for each in (still, replace(still, motion=())))
@@ -90,7 +91,7 @@ def test_a_camera_that_stands_still_leaves_the_run_as_it_is(backend: str) -> Non
     assert difference.max() <= 1  # the rounding of a latent that is taken apart and put together
 
 
-@every_backend
+@moving_backend
 def test_a_moved_picture_is_what_the_next_step_shows(backend: str) -> None:
     recorder = Recorder()
     asked = moving(backend=backend, steps=7, lr=1e-9)
@@ -115,7 +116,7 @@ def test_pictures_move_between_steps_and_the_optimiser_goes_on(monkeypatch: pyte
     assert seen == [3, 3, 6, 6, 9, 9]
 
 
-@every_backend
+@moving_backend
 @pytest.mark.parametrize("after", [2, 3, 7])
 def test_a_moving_run_that_was_stopped_gives_the_same_picture(backend: str, after: int) -> None:
     asked = moving(backend=backend)

@@ -12,6 +12,7 @@ from torch import Tensor
 from clipgen.config.loss_settings import LossSettings
 from clipgen.config.losses import LOSS_KINDS
 from clipgen.config.schedules import Schedule
+from clipgen.config.strokes import STROKES
 from clipgen.core.losses import LOSSES
 from clipgen.engine.optimise import optimise
 from clipgen.generators import GENERATORS
@@ -73,7 +74,7 @@ def test_total_variation_in_the_loss_makes_pictures_smoother() -> None:
     assert steps[1] < 0.7 * steps[0]
 
 
-@every_backend
+@pytest.mark.parametrize("backend", [name for name in GENERATORS if name != STROKES])
 def test_the_init_image_is_the_start_and_its_weight_holds_on_to_it(backend: str) -> None:
     blue = Image.new("RGB", (48, 32), (0, 0, 255))
     ends = []

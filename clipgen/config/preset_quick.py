@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from clipgen.config.loss_settings import LossSettings
-from clipgen.config.preset import INIT, NOISE, QUICK, GeneratorDefaults, Guidance, Preset
+from clipgen.config.preset import DRAWN, INIT, NOISE, QUICK, GeneratorDefaults, Guidance, Preset
 from clipgen.config.preset_photo import PHOTO_PIXELS
+from clipgen.config.preset_pretrained import NORM
 from clipgen.config.schedules import Schedule
 from clipgen.config.settings import BF16, CutoutSettings, GeneratorSettings, PerceptorSettings
 
@@ -26,6 +27,8 @@ _QUICK = Guidance(
         "vqgan": GeneratorDefaults(
             GeneratorSettings("vqgan/imagenet-f16-16384", 16, levels=1), STEPS, lr=0.1, cutouts=CUTOUTS
         ),
+        "kl": GeneratorDefaults(GeneratorSettings("kl/taesd", 8, levels=4), STEPS, 0.1, CUTOUTS, (NORM,)),
+        "strokes": GeneratorDefaults(DRAWN, STEPS, lr=1.0, cutouts=CUTOUTS),
         "dvae": GeneratorDefaults(GeneratorSettings("dvae/dall-e", 8, levels=1), STEPS, lr=0.1, cutouts=CUTOUTS),
     },
     # As in Direct Ascent Synthesis (Fort and Whitaker, 2025, arXiv 2502.07753), shifts and noise alone.

@@ -74,7 +74,8 @@ class PixelGenerator:
             return 0.5 * (1 + self._image.value().tanh())
         if not self._settings.decorrelated:
             return clamp_with_grad(self._image.value())
-        return torch.einsum("bdhw,cd->bchw", self._image.value(), self._colours).sigmoid()
+        logits = torch.einsum("bdhw,cd->bchw", self._image.value(), self._colours)
+        return logits.sigmoid().contiguous()  # its layout would depend on the batch, and with it how sums round
 
     def project_(self) -> None:
         """Do nothing: `decode` keeps pixels within their range."""
