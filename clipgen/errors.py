@@ -65,9 +65,7 @@ class Terminated(KeyboardInterrupt):
 
 
 def unknown_value(flag: str, value: object, choices: Iterable[str]) -> UsageError:
-    """Make the error for a value outside a list of choices: it names the list, or the start of a long one, and the
-    nearest choice.
-    """
+    """Make the error for a value outside a list of choices: it names those, as many as fit, and the nearest one."""
     names = sorted(choices)
     near = isinstance(value, str) and len(value) <= MAX_QUOTED
     nearest = difflib.get_close_matches(str(value).lower(), names, n=1, cutoff=0.5) if near else []
