@@ -124,6 +124,7 @@ def test_codes_are_banned_only_where_they_are_those_of_dall_e() -> None:
         ({"recipe": "codebook-sampling", "init": "a.png"}, "--recipe codebook-sampling cannot start at init"),
         ({"recipe": "codebook-sampling", "motion": {"zoom": 1.1}}, "cannot encode pictures"),
         ({"optimizer": "adamm"}, "did you mean adam"),
+        ({"recipe": "tokenopt"}, "which preset starter does not have; use --preset draft or standard or best"),
     ],
 )
 def test_what_does_not_go_together_is_refused(fields: dict[str, Any], said: str) -> None:

@@ -29,7 +29,7 @@ from clipgen.config.sizes import fitted_size
 from clipgen.config.targets import APART
 from clipgen.config.timing import cross_fade_of, cutouts_of, losses_of, rates_of, timed_prompts
 from clipgen.config.unknown import unknown_in
-from clipgen.errors import unknown_value
+from clipgen.errors import UsageError, unknown_value
 from clipgen.util.devices import computes_bf16, pick_device
 from clipgen.weights import registry
 
@@ -51,7 +51,7 @@ def resolve(
     guidance, start = guidance_of(job, preset)
     backend = backend_of(job, preset)
     if backend not in guidance.generators:
-        raise unknown_value(f"--backend of preset {name}", backend, guidance.generators)
+        raise _unmade(job, preset, backend)
     defaults = guidance.generators[backend]
     generator = generator_of(job, defaults.settings, backend)
     size, size_notes = fitted_size(job, preset, backend, generator, init_size, tokens)
@@ -97,6 +97,17 @@ def resolve(
     plan, precision_notes = with_precision(plan, device)
     doubts = [*prompt_notes(job.prompts), *unknown_in(plan).notes()]
     return with_hashes(plan), [*([reason] if reason else []), *doubts, *guides.notes, *size_notes, *precision_notes]
+
+
+def _unmade(job: Job, preset: Preset, backend: str) -> UsageError:
+    """Make the error for a backend that a preset does not have."""
+    if job.recipe is None:
+        return unknown_value(f"--backend of preset {preset.name}", backend, preset.generators)
+    having = " or ".join(one.name for one in PRESETS.values() if backend in one.generators)
+    return UsageError(
+        f"--recipe {job.recipe} draws with backend {backend}, which preset {preset.name} does not have; use --preset "
+        f"{having}"
+    )
 
 
 def with_precision(plan: Plan, device: str) -> tuple[Plan, list[str]]:

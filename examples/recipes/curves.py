@@ -12,6 +12,7 @@ from PIL import Image
 
 from clipgen import generate
 from clipgen.config.peer_recipes import PEER_RECIPES
+from clipgen.config.presets import PRESETS
 from clipgen.core.contracts import Outcome, Step
 
 PROMPT, SEED, SIDE, STEPS, CUTOUTS = "a lighthouse at sunset", 1, 128, 30, 12
@@ -62,7 +63,8 @@ def draw(found: dict[str, tuple[Curve, Image.Image]], path: Path) -> None:
 
 def main(folder: Path) -> None:
     found = {}
-    for name in PEER_RECIPES:
+    shipped = PRESETS["starter"].generators
+    for name in (name for name, row in PEER_RECIPES.items() if set(row.backends) & set(shipped)):
         found[name] = run(name)
         sys.stderr.write(f"{name}: loss {found[name][0].losses[0]:.3f} to {found[name][0].losses[-1]:.3f}\n")
     with (folder / "curves.csv").open("w", newline="") as file:
