@@ -11,6 +11,7 @@ from fakes import fake_models, plan, with_generator
 from torch import Tensor
 
 from clipgen.config.plan import Plan
+from clipgen.config.sequences import SEQUENCES
 from clipgen.config.settings import PerceptorSettings
 from clipgen.core.loop import Guide
 from clipgen.engine.models import Models
@@ -57,7 +58,8 @@ def test_a_resnet_of_any_size_guides_pixels(side: int) -> None:
     gradients(plan(backend="pixels", cutouts=2), clip_of(side, convolutional=True))
 
 
-@pytest.mark.parametrize("backend", GENERATORS)
+# Not sequences: they start at colours at the ends of the range, of whose gradient clamping keeps one sign only.
+@pytest.mark.parametrize("backend", [name for name in GENERATORS if name not in SEQUENCES])
 def test_clips_of_different_sizes_guide_together(backend: str) -> None:
     asked = plan(backend=backend, cutouts=2)
     small, large = clip_of(224), clip_of(336)

@@ -75,7 +75,7 @@ def test_the_preset_that_helps_is_named_with_its_download_and_its_time_here(monk
     assert (
         found("a dragon")
         .notes()[0]
-        .endswith("--preset quick knows far more (605 MB to download, about 5 min a picture on the CPU here)")
+        .endswith("--preset quick knows far more (605 MB to download, about 6 min a picture on the CPU here)")
     )
 
 
