@@ -152,6 +152,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(recipe: str) -> None:
 
 @every_recipe
 def test_torch_s_own_random_numbers_are_neither_used_nor_changed(recipe: str) -> None:
+    begun([small(recipe)])  # makes the random networks, if no other test has
     found = []
     for seed in (1, 2):
         torch.manual_seed(seed)
