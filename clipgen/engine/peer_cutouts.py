@@ -52,7 +52,7 @@ class Drawn:
     noise: Tensor
     """(n, 1, 1, 1) standard deviations."""
     noise_field: Tensor
-    """(n, 3, side, side), of standard deviation 1."""
+    """(n, 3, side, side), of standard deviation 1; a single number, of no use, without noise."""
 
 
 def draw(
@@ -69,7 +69,9 @@ def draw(
             groups.append(_draw_group(group, taken, size, around))
             left -= taken
         noise = settings.noise * torch.rand(count, 1, 1, 1)
-    shape = (count, 3, side, side)
+    shape = (
+        (count, 3, side, side) if settings.noise else ()
+    )  # millions of numbers, which recipes without noise need not
     field = torch.randn(shape, generator=generator_for(seed, step, "noise", device), device=device)
     return Drawn(tuple(groups), noise.to(device), field)
 
