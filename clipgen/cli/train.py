@@ -30,6 +30,7 @@ NAMES = (
     "sketcher",
     "painter",
     "upsampler",
+    "token-prior",
 )
 """The recipes, each after those that it depends on; `recipes.RECIPES` holds them."""
 

@@ -23,6 +23,7 @@ from clipgen.starter.train.picture_prior import PicturePriorTrainer, build_pictu
 from clipgen.starter.train.recipe import CLIP_SEED, LARGE_SEED, Bench, Recipe, guides_of
 from clipgen.starter.train.reconstruction import Network, quality, reconstruct
 from clipgen.starter.train.reencoding import ReencodingTrainer
+from clipgen.starter.train.token_prior import token_prior
 from clipgen.starter.train.text_tower import TextTowerTrainer, image_vectors
 from clipgen.starter.train.vqgan import VQGANTrainer
 from clipgen.starter.train.zero_shot import zero_shot
@@ -96,6 +97,10 @@ RECIPES: dict[str, Recipe] = {
         "the text tower of the judge",
         Plan(1200, 256, 0.001, seed=81, average=0.99, brief=True), 96_000, "judge", ("judge",)
     ),
+    "token-prior": Recipe(
+        "DALL-E's second stage, over the codes of the VQGAN", Plan(2800, 32, 0.001, seed=21), 28_000,
+        None, ("starter/vqgan",), bits=8,
+    ),
 }  # fmt: skip
 
 
@@ -110,6 +115,7 @@ def train(name: str, recipe: Recipe, bench: Bench) -> Path:
         "sketcher": unclip.coarse_decoder,
         "painter": unclip.decoder,
         "upsampler": unclip.upsampler,
+        "token-prior": token_prior,
     }
     checkpoint = makers.get(name, _clip)(name, recipe, bench)
     origin = {"recipe": name, "pictures": recipe.pictures, "radius": list(recipe.radius)}

@@ -1,0 +1,1 @@
+"""Priors: networks that propose the tokens of a picture for a text."""
