@@ -7,13 +7,16 @@ from typing import Annotated, Any
 from clipgen.cli.option_groups import Option
 from clipgen.cli.options import ENGINE, PICTURE, typed
 from clipgen.cli.values import expanded
+from clipgen.config.preset import PRIOR
+from clipgen.config.priors import FIELDS as OF_PRIOR
+from clipgen.config.priors import PriorSettings
 from clipgen.config.sequences import TYPED, SequenceSettings
 from clipgen.config.tokens import FLAG
 
 
 @dataclass(frozen=True)
 class TokenOptions:
-    """The tokens that the picture starts from, and how a sequence of them is optimised."""
+    """The tokens that the picture starts from, how they are proposed, and how a sequence of them is optimised."""
 
     init_tokens: Annotated[
         Path | None,
@@ -22,6 +25,50 @@ class TokenOptions:
             "Start from this grid of tokens, one for each cell of the picture, as `clipgen reconstruct` writes it.",
             "FILE.npy",
             panel=PICTURE,
+        ),
+    ] = None
+    proposals: Annotated[
+        int | None,
+        Option(
+            "--proposals",
+            f"With --start {PRIOR}: grids of tokens that are drawn for each picture, of which CLIP chooses one.",
+            "NUMBER",
+            panel=ENGINE,
+            default=f"{PriorSettings.proposals}",
+        ),
+    ] = None
+    temperature: Annotated[
+        float | None,
+        Option(
+            "--temperature",
+            "For these tokens: below 1 the likely ones are drawn more often, at 0 always the likeliest.",
+            "NUMBER",
+            panel=ENGINE,
+            default="1",
+        ),
+    ] = None
+    top_k: Annotated[
+        int | None,
+        Option("--top-k", "For these: draw only so many of the likeliest.", "NUMBER", panel=ENGINE, default="0, all"),
+    ] = None
+    top_p: Annotated[
+        float | None,
+        Option(
+            "--top-p",
+            "For these: draw only the likeliest whose probabilities add up to this.",
+            "NUMBER",
+            panel=ENGINE,
+            default="1",
+        ),
+    ] = None
+    guidance_scale: Annotated[
+        float | None,
+        Option(
+            "--guidance-scale",
+            "For these: how much more they follow the prompt than without one; 1 is no classifier-free guidance.",
+            "NUMBER",
+            panel=ENGINE,
+            default="the preset's",
         ),
     ] = None
     token_noise: Annotated[
@@ -58,4 +105,4 @@ class TokenOptions:
     def job_fields(self) -> dict[str, Any]:
         """Return the fields of a job that were given."""
         tokens = None if self.init_tokens is None else str(expanded(self.init_tokens, FLAG))
-        return typed(init_tokens=tokens, **{field: getattr(self, field) for field in TYPED.values()})
+        return typed(init_tokens=tokens, **{name: getattr(self, name) for name in (*TYPED.values(), *OF_PRIOR)})

@@ -30,7 +30,7 @@ def guidance_of(job: Job, preset: Preset) -> tuple[Guidance, str]:
         raise UsageError(
             f"--start {start} goes with preset {having}, not with {preset.name}; use --start {preset.start}"
         )
-    if alone and guidance.unclip:
+    if alone and (guidance.unclip or guidance.prior):
         raise UsageError(
             f"{alone} does not go with start {start} of preset {preset.name}, which proposes one picture of the whole "
             f"prompt; use --start {NOISE}"

@@ -10,13 +10,14 @@ from clipgen.config.courses import check_cross_fade, checked_cutouts, checked_ra
 from clipgen.config.edits import AROUND, FEATHER, NOWHERE, OVERLAY_EVERY, EditSettings, OverlaySettings, parse_extension
 from clipgen.config.latents import FIELDS as LATENT
 from clipgen.config.latents import check_latent
-from clipgen.config.loss_settings import TypedLoss
-from clipgen.config.losses import kind_of_loss
+from clipgen.config.loss_settings import checked_losses
 from clipgen.config.motion import MotionSettings
 from clipgen.config.peer_recipes import PEER_RECIPES
 from clipgen.config.perceptor_names import checked_guides, checked_judges
 from clipgen.config.preset import AUTO, DEFAULT_BACKEND, MAX_SIDE, Size
 from clipgen.config.presets import BACKENDS, PRESETS
+from clipgen.config.priors import FIELDS as OF_PRIOR
+from clipgen.config.priors import check_prior
 from clipgen.config.prompts import (
     MAX_WEIGHT,
     Prompt,
@@ -35,7 +36,6 @@ from clipgen.weights.registry import check_name
 
 MAX_STEPS = 100_000
 MAX_SEED = 2**63 - 1
-MAX_LOSSES = 15
 
 _LISTS = ("clips", "classifiers", "judges", "losses", "targets", "at")
 _LATER = (
@@ -44,6 +44,7 @@ _LATER = (
     *("blend", "templates", "mask", "extend", "feather", "inside", "overlay", "overlay_every", "init_tokens"),
     *("recipe", "optimizer"),
     *LATENT,
+    *OF_PRIOR,
 )
 """Fields that a record omits when they are unset, so that it reads the same with and without them."""
 
@@ -131,6 +132,12 @@ class Job:
     """How many strokes the picture is drawn in; None for the preset's number."""
     stroke_width: str | None = None
     """How wide strokes are where they begin, in pixels, and how wide they get, see `read_widths`."""
+    proposals: int | None = None
+    """How a prior proposes the start, see `PriorSettings`, as for the next four; None for the preset's."""
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    guidance_scale: float | None = None
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts, alone=not self.targets)
@@ -163,6 +170,7 @@ class Job:
             backend = self.backend or DEFAULT_BACKEND
             check_name(f"--{backend}", self.network, backend)
         check_start(self.start, self.init, self.init_tokens)
+        check_prior(self)
         for name, choices in (("precision", PRECISIONS), ("recipe", tuple(PEER_RECIPES)), ("optimizer", OPTIMIZERS)):
             if getattr(self, name) is not None:
                 check_choice(f"--{name}", getattr(self, name), choices)
@@ -170,7 +178,7 @@ class Job:
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"--{name} must be true or false, got {quoted(getattr(self, name))}")
         object.__setattr__(self, "motion", MotionSettings.of(self.motion))
-        object.__setattr__(self, "losses", _checked_losses(self.losses, has_init=self.can_be_held))
+        object.__setattr__(self, "losses", checked_losses(self.losses, has_init=self.can_be_held))
         object.__setattr__(self, "targets", checked_targets(self.targets))
         check_blend(self.blend or APART, self.prompts, self.target_rows, has_init=self.init is not None)
         self._check_edit()
@@ -277,22 +285,3 @@ def checked_size(size: object) -> Size:
     for name, side in zip(("width", "height"), size, strict=True):
         check_whole(f"the {name} of --size", side, 1, MAX_SIDE)
     return size[0], size[1]
-
-
-def _checked_losses(losses: object, *, has_init: bool) -> tuple[str, ...]:
-    """Return losses as they are spelled in full; raises UsageError for one that is none, twice there or lacks an image.
-
-    has_init: whether there is an init image.
-    """
-    if not isinstance(losses, list | tuple) or not all(isinstance(text, str) for text in losses):
-        raise UsageError(f"--loss must be a list of losses, got {quoted(losses)}")
-    if len(losses) > MAX_LOSSES:
-        raise UsageError(f"--loss can be given up to {MAX_LOSSES} times, got {len(losses)}")
-    read = [TypedLoss.parse(text) for text in losses]
-    names = [row.name for row in read]
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"--loss names {name} twice; give one weight")
-        if kind_of_loss("--loss", name).needs_init and not has_init:
-            raise UsageError(f"--loss {name} needs an init image; add --init FILE")
-    return tuple(map(str, read))

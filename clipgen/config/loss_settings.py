@@ -75,3 +75,25 @@ class TypedLoss(NamedTuple):
 
 def _flag(loss: str) -> str:
     return f"--loss {loss}"
+
+
+MAX_LOSSES = 15
+
+
+def checked_losses(losses: object, *, has_init: bool) -> tuple[str, ...]:
+    """Return losses as they are spelled in full; raises UsageError for one that is none, twice there or lacks an image.
+
+    has_init: whether there is an init image.
+    """
+    if not isinstance(losses, list | tuple) or not all(isinstance(text, str) for text in losses):
+        raise UsageError(f"--loss must be a list of losses, got {quoted(losses)}")
+    if len(losses) > MAX_LOSSES:
+        raise UsageError(f"--loss can be given up to {MAX_LOSSES} times, got {len(losses)}")
+    read = [TypedLoss.parse(text) for text in losses]
+    names = [row.name for row in read]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--loss names {name} twice; give one weight")
+        if kind_of_loss("--loss", name).needs_init and not has_init:
+            raise UsageError(f"--loss {name} needs an init image; add --init FILE")
+    return tuple(map(str, read))

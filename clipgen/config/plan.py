@@ -16,8 +16,9 @@ from clipgen.config.loss_settings import LossSettings
 from clipgen.config.losses import kind_of_loss
 from clipgen.config.motion import MotionSettings
 from clipgen.config.peer_recipes import PEER_RECIPES
-from clipgen.config.preset import INIT, STARTS, TOKENS, Size
+from clipgen.config.preset import INIT, PRIOR, STARTS, TOKENS, Size
 from clipgen.config.presets import BACKENDS, PRESETS
+from clipgen.config.priors import PriorSettings
 from clipgen.config.prompts import Prompt, check_prompts, prompt_from_record, prompt_record, scenes_in, spell_prompts
 from clipgen.config.records import added_later, read_fields
 from clipgen.config.schedules import ALWAYS, Schedule
@@ -101,6 +102,8 @@ class Plan:
     """The tokens that the latent begins at; at most one grid."""
     recipe: str = added_later("")
     """The recipe whose loop this was, one of PEER_RECIPES; empty for none. It is never looked up again."""
+    prior: tuple[PriorSettings, ...] = added_later(())
+    """The prior that proposes codes to start at; at most one."""
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts, alone=not self.targets)
@@ -121,6 +124,7 @@ class Plan:
             check_whole(f"plan: the number of {name}", len(getattr(self, name)), 0, MAX_PARTS)
         alone = bool(self.motion or self.augmentations.groups or self.generator.latent)
         check_whole("plan: the number of unclip", len(self.unclip), 0, 0 if alone else 1)
+        check_whole("plan: the number of priors", len(self.prior), 0, int(self.start == PRIOR))
         check_whole("plan: the number of motion", len(self.motion), 0, 1)
         check_whole("plan: the number of edits", len(self.edit), 0, 1)
         check_whole("plan: the number of overlays", len(self.overlay), 0, 1)
@@ -132,7 +136,8 @@ class Plan:
             check_model("a judge", judge)
             if judge in [row.weights for row in self.perceptors]:
                 raise UsageError(f"plan: {judge} cannot be both guide and judge")
-        if (self.start == INIT, self.start == TOKENS) != (bool(self.init), bool(self.init_tokens)):
+        begins_at = self.start == INIT or (self.start == PRIOR and bool(self.init)), self.start == TOKENS
+        if begins_at != (bool(self.init), bool(self.init_tokens)):
             raise UsageError("plan: a run starts at an init image or at tokens if it has them, and only then")
         if self.edit and not self.init:
             raise UsageError("plan: an edit needs an init image")
@@ -212,6 +217,11 @@ class Plan:
         return tuple(prompt for prompt in self.prompts if self.blend != CHANGE or prompt.weight > 0)
 
     @property
+    def proposing(self) -> tuple[UnclipSettings | PriorSettings, ...]:
+        """What proposes where the run begins; at most one."""
+        return (*self.unclip, *self.prior)
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The names of the files beside the init image."""
         targets = (row.detail for row in self.targets if row.is_file)
@@ -232,10 +242,11 @@ class Plan:
     @property
     def networks(self) -> tuple[str, ...]:
         """The names of all networks that the run needs."""
-        unclip = (name for row in self.unclip for name in row.networks)
+        proposing = (name for row in self.proposing for name in row.networks)
         heads = (kind_of_loss("a loss", row.name).network for row in self.losses)
         others = (TARGET_KINDS[row.kind].network for row in self.targets)
-        names = (self.generator.weights, *(row.weights for row in self.perceptors), *unclip, *heads, *others)
+        guides = (row.weights for row in self.perceptors)
+        names = (self.generator.weights, *guides, *proposing, *heads, *others)
         return tuple(dict.fromkeys(filter(None, names)))
 
     def weight_of(self, loss: str) -> float:

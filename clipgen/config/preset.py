@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from clipgen.config.loss_settings import LossSettings
+from clipgen.config.priors import PriorSettings
 from clipgen.config.settings import FP32, CutoutSettings, GeneratorSettings, PerceptorSettings, UnclipSettings
 from clipgen.config.strokes import StrokeSettings
 
@@ -14,12 +15,12 @@ STARTER, PHOTO, QUICK, DRAFT, STANDARD, BEST = "starter", "photo", "quick", "dra
 LOCAL = (STARTER, PHOTO)
 """The presets whose models come with the installation, and are quick on a CPU."""
 DEFAULT_BACKEND = "vqgan"
-NOISE, UNCLIP, INIT, TOKENS, CODES = "noise", "unclip", "init", "tokens", "codes"
+NOISE, UNCLIP, PRIOR, INIT, TOKENS, CODES = "noise", "unclip", "prior", "init", "tokens", "codes"
 PATTERNS = ("perlin", "gradient", "snow")
 """The keys of `clipgen.steering.starts.PATTERNS`."""
 LIKE_NOISE = (*PATTERNS, TOKENS, CODES)
 """The starts whose settings are those of NOISE."""
-STARTS = (NOISE, UNCLIP, INIT, *LIKE_NOISE)
+STARTS = (NOISE, UNCLIP, PRIOR, INIT, *LIKE_NOISE)
 """Where a latent can begin."""
 
 Size = tuple[int, int]
@@ -53,6 +54,8 @@ class Guidance:
     augmentations: CutoutSettings = field(default_factory=CutoutSettings)
     unclip: tuple[UnclipSettings, ...] = ()
     """The unCLIP that proposes the start; at most one."""
+    prior: tuple[PriorSettings, ...] = ()
+    """The prior that proposes codes to start at; at most one."""
 
 
 @dataclass(frozen=True)

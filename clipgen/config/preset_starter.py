@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from clipgen.config.preset import DRAWN, INIT, NOISE, PIXELS, STARTER, UNCLIP, GeneratorDefaults, Guidance, Preset
+from clipgen.config.preset import (
+    DRAWN,
+    INIT,
+    NOISE,
+    PIXELS,
+    PRIOR,
+    STARTER,
+    UNCLIP,
+    GeneratorDefaults,
+    Guidance,
+    Preset,
+)
+from clipgen.config.priors import PriorSettings
 from clipgen.config.settings import CutoutSettings, GeneratorSettings, PerceptorSettings, UnclipSettings
 
 _VQGAN = GeneratorSettings("starter/vqgan", 8, levels=6, optimizer="normalised", small_until=0.5, full_lr_share=0.4)
@@ -43,6 +55,14 @@ _CLASSIC = Guidance(
         "strokes": GeneratorDefaults(DRAWN, steps=120, lr=3.0, cutouts=8),
     }
 )
+_PRIOR = Guidance(
+    {
+        "vqgan": GeneratorDefaults(_VQGAN, steps=50, lr=0.06, cutouts=8),
+        "dvae": GeneratorDefaults(STARTER_DVAE, steps=50, lr=0.4, cutouts=8),
+        "pixels": GeneratorDefaults(PIXELS, steps=50, lr=0.01, cutouts=8),
+    },
+    prior=(PriorSettings("starter/token-prior", "starter/vqgan", proposals=16, guidance_scale=2.0),),
+)
 _MOVING = Guidance(
     {
         **_CLASSIC.generators,
@@ -74,7 +94,7 @@ STARTER_PRESET = Preset(
     memory=113 * 10**7,
     summary="small models that ship inside the package: offline, fast on a CPU, trained on a drawn world",
     perceptors=(PerceptorSettings("starter/clip"), PerceptorSettings("starter/clip-fine")),
-    guidance={UNCLIP: _UNCLIP, NOISE: _CLASSIC, INIT: _INIT},
+    guidance={UNCLIP: _UNCLIP, NOISE: _CLASSIC, PRIOR: _PRIOR, INIT: _INIT},
     moving=_MOVING,
     judges=("starter/judge",),
     hold="layout",

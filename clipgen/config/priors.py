@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from clipgen.config.checks import check_whole, checked_number
 from clipgen.config.settings import MAX_SCALE, check_model
+from clipgen.errors import UsageError
 
+if TYPE_CHECKING:
+    from clipgen.config.job import Job
+
+PROPOSING = ("prior",)
+"""The starts, of STARTS, that a prior proposes."""
+FIELDS = ("proposals", "temperature", "top_k", "top_p", "guidance_scale")
+"""The fields of a job that are about its prior, named like the settings that they replace."""
 MAX_PROPOSALS = 1024
 MAX_TOP_K = 2**20
 MAX_TEMPERATURE = 10.0
@@ -38,11 +48,39 @@ class PriorSettings:
         for name in self.networks:
             check_model("a network of the prior", name)
         check_whole("--proposals", self.proposals, 1, MAX_PROPOSALS)
-        check_whole("top_k", self.top_k, 0, MAX_TOP_K)
+        check_whole("--top-k", self.top_k, 0, MAX_TOP_K)
         for name, high in (("temperature", MAX_TEMPERATURE), ("top_p", 1.0), ("guidance_scale", MAX_SCALE)):
-            object.__setattr__(self, name, checked_number(name, getattr(self, name), 0.0, high))
+            flag = f"--{name.replace('_', '-')}"
+            object.__setattr__(self, name, checked_number(flag, getattr(self, name), 0.0, high))
 
     @property
     def networks(self) -> tuple[str, ...]:
         """The names of its networks."""
         return self.prior, self.autoencoder
+
+
+def check_prior(job: Job) -> None:
+    """Raise a UsageError unless what a job asks of its prior is possible, and it has one."""
+    given = _given(job)
+    if given and job.start not in PROPOSING:
+        name, value = next(iter(given.items()))
+        raise UsageError(
+            f"--{name.replace('_', '-')} {value} is about pictures that a prior proposes; add --start {PROPOSING[0]}"
+        )
+    PriorSettings("prior/any", "vqgan/any", **given)
+
+
+def asked(rows: Sequence[PriorSettings], job: Job) -> tuple[PriorSettings, ...]:
+    """Return priors with what a job asks of them."""
+    return tuple(replace(row, **_given(job)) for row in rows)
+
+
+def asked_of(rows: Sequence[PriorSettings], usual: Sequence[PriorSettings]) -> dict[str, Any]:
+    """Return the fields of a job that ask for these priors, where the usual ones are others."""
+    pairs = zip(rows, usual, strict=False)
+    found = {name: (getattr(row, name), getattr(other, name)) for row, other in pairs for name in FIELDS}
+    return {name: value for name, (value, usually) in found.items() if value != usually}
+
+
+def _given(job: Job) -> dict[str, Any]:
+    return {name: getattr(job, name) for name in FIELDS if getattr(job, name) is not None}

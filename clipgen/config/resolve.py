@@ -22,6 +22,7 @@ from clipgen.config.preset import (
     Size,
 )
 from clipgen.config.presets import PRESETS
+from clipgen.config.priors import asked
 from clipgen.config.prompts import prompt_notes, scenes_in
 from clipgen.config.schedules import Schedule
 from clipgen.config.settings import FP32, GeneratorSettings, ModelHash, PerceptorSettings
@@ -93,6 +94,7 @@ def resolve(
         init_tokens=job.token_rows,
         cross_fade=cross_fade_of(job, steps),
         recipe=job.recipe or "",
+        prior=asked(guidance.prior, job),
     )
     plan, precision_notes = with_precision(plan, device)
     doubts = [*prompt_notes(job.prompts), *unknown_in(plan).notes()]

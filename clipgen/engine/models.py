@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from clipgen.config.plan import Plan
-from clipgen.config.settings import BF16, PerceptorSettings
+from clipgen.config.priors import PriorSettings
+from clipgen.config.settings import BF16, PerceptorSettings, UnclipSettings
 from clipgen.core.loop import Guide
 from clipgen.engine.memory import is_memory_error
 from clipgen.engine.modes import usual_modes
@@ -35,8 +36,11 @@ _loading = Lock()
 
 Loaded = TypeVar("Loaded", bound=nn.Module)
 
-PROPOSALS = {"unclip": f"{STARTER_PACKAGE}.unclip.proposal"}
-"""By kind: the module whose `load` and `propose` make a `Proposal`; imported on first use."""
+PROPOSALS: dict[type, str] = {
+    UnclipSettings: f"{STARTER_PACKAGE}.unclip.proposal",
+    PriorSettings: "clipgen.priors.proposal",
+}
+"""By settings: the module whose `load` and `propose` make a `Proposal`; imported on first use."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,8 @@ class Models:
     """The generator's network; a module without parameters if it has none."""
     guides: tuple[Guide, ...]
     device: torch.device
-    unclip: Any = None
-    """What the proposal module's `load` returned, if the plan has an unCLIP."""
+    proposing: Any = None
+    """What the proposal module's `load` returned, if the plan has an unCLIP or a prior."""
 
 
 def load_models(plan: Plan, device: str | torch.device = "auto", note: Note = lambda _line: None) -> Models:
@@ -64,11 +68,11 @@ def load_models(plan: Plan, device: str | torch.device = "auto", note: Note = la
         network = ready(_generator(plan, note))
         seen = {name: ready(perceptor_of(name, note)) for name in dict.fromkeys(row.weights for row in plan.perceptors)}
         guides = tuple(Guide(_as_set(seen[row.weights], row), row) for row in plan.perceptors)
-        unclip = None
-        for settings in plan.unclip:
+        proposing = None
+        for settings in plan.proposing:
             same = network if settings.autoencoder == plan.generator.weights else None
-            unclip = proposal_module("unclip").load(settings, load, ready, same)
-        models = Models(network, guides, device, unclip)
+            proposing = proposal_module(settings).load(settings, load, ready, same)
+        models = Models(network, guides, device, proposing)
         compute_in_(models, plan.precision)
     return models
 
@@ -134,9 +138,9 @@ def _generator(plan: Plan, note: Note) -> nn.Module:
     return network
 
 
-def proposal_module(kind: str) -> Any:
-    """Import the module that makes proposals of a kind."""
-    return import_module(PROPOSALS[kind])
+def proposal_module(settings: UnclipSettings | PriorSettings) -> Any:
+    """Import the module that makes the proposals of these settings."""
+    return import_module(PROPOSALS[type(settings)])
 
 
 def load_judges(plan: Plan, models: Models) -> list[Any]:

@@ -67,7 +67,7 @@ class Run:
         self._edit = edit_of_plan(self._plan, given)
         prompts = [plan.to_propose for plan in plans]
         shown = self._edit.shown if self._edit else given.init
-        self._proposal = self._propose(prompts, shown, partial(self._enter, on_stage))
+        self._proposal = self._propose(prompts, shown, given, partial(self._enter, on_stage))
         self._batches = self._affordable()
         self.loop = self._make_loop(objective_of(plans, models, given, self._proposal), given, snapshots)
         self._recovery = Recovery(len(plans))
@@ -133,13 +133,21 @@ class Run:
         return self._steps(measured)
 
     def _propose(
-        self, prompts: Sequence[Sequence[object]], images: Tensor | None, on_stage: Callable[[str], None]
+        self,
+        prompts: Sequence[Sequence[object]],
+        shown: Tensor | None,
+        given: Given,
+        on_stage: Callable[[str], None],
     ) -> Proposal | None:
-        for settings in self._plan.unclip:
+        for settings in self._plan.proposing:
             perceptors, device = [guide.perceptor for guide in self._models.guides], self._models.device
-            propose = partial(proposal_module("unclip").propose, self._models.unclip, settings, prompts, self._seeds)
+            module = proposal_module(settings)
+            propose = partial(module.propose, self._models.proposing, settings, prompts, self._seeds, perceptors)
             with self._stop.abandoning():
-                proposal: Proposal = propose(perceptors, images, self._plan.size, device, on_stage=on_stage)
+                if self._plan.prior:
+                    completed: Proposal = propose(given.init, given.mask, self._plan.size, on_stage=on_stage)
+                    return completed
+                proposal: Proposal = propose(shown, self._plan.size, device, on_stage=on_stage)
             return self._edit.proposing(proposal) if self._edit else proposal
         return None
 
@@ -182,7 +190,7 @@ class Run:
             start_from_tokens_(self._plan, generator, tokens)
             return
         begun = first_images(self._plan, given, self._between.size, self._seeds)
-        if begun is not None:
+        if begun is not None and not self._plan.prior:
             encoder_of(generator).start_from_images_(begun.to(self._models.device))
             return
         generator.start_from_noise_(self._seeds)

@@ -17,23 +17,23 @@ KERNEL = 11
 """Side of the window of `convolutional`."""
 
 
-def full(back: Tensor, across: Tensor, columns: int) -> Tensor:
+def full(back: Tensor, _columns: int) -> Tensor:
     """All codes so far."""
     return back >= 0
 
 
-def row(back: Tensor, across: Tensor, columns: int) -> Tensor:
+def row(back: Tensor, columns: int) -> Tensor:
     """The last codes in raster order, up to the one above: so many as a row has, and the code itself."""
     return (back >= 0) & (back <= columns)
 
 
-def column(back: Tensor, across: Tensor, columns: int) -> Tensor:
+def column(back: Tensor, columns: int) -> Tensor:
     """The codes above in the same column."""
-    return (back >= 0) & (across == 0)
+    return (back >= 0) & (back % columns == 0)
 
 
-def convolutional(back: Tensor, across: Tensor, columns: int) -> Tensor:
-    """The upper half of a window of KERNEL codes a side around the code, which continues at the other edge of the grid.
+def convolutional(back: Tensor, columns: int) -> Tensor:
+    """The upper half of a window of KERNEL codes a side, which goes on at the other edge of the grid.
 
     As in the paper the window wraps around: a code near an edge sees the ends of neighbouring rows.
     """
@@ -42,13 +42,13 @@ def convolutional(back: Tensor, across: Tensor, columns: int) -> Tensor:
     return (back >= 0) & torch.stack(in_a_row).any(0)
 
 
-PATTERNS: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
+PATTERNS: dict[str, Callable[[Tensor, int], Tensor]] = {
     "full": full,
     "row": row,
     "column": column,
     "convolutional": convolutional,
 }
-"""By name: whether a code attends to another that is `back` codes before it and `across` columns to its left."""
+"""By name: whether a code attends to the one that is `back` codes before it, in a grid of so many columns."""
 
 
 def attention_mask(pattern: str, text: int, rows: int, columns: int) -> Tensor:
@@ -59,8 +59,6 @@ def attention_mask(pattern: str, text: int, rows: int, columns: int) -> Tensor:
     if pattern not in PATTERNS:
         raise unknown_value("the attention of a prior", pattern, PATTERNS)
     index = torch.arange(rows * columns)
-    back = index[:, None] - index
-    across = index[:, None] % columns - index % columns
     mask = torch.ones(text + len(index), text + len(index), dtype=torch.bool).tril()
-    mask[text:, text:] = PATTERNS[pattern](back, across, columns)
+    mask[text:, text:] = PATTERNS[pattern](index[:, None] - index, columns)
     return mask

@@ -20,7 +20,7 @@ def restricted(logits: Tensor, settings: PriorSettings) -> Tensor:
     if settings.temperature == 0:
         return torch.nn.functional.one_hot(logits.argmax(1), logits.shape[1]).to(logits)
     probabilities = (logits / settings.temperature).softmax(1)
-    falling, order = probabilities.sort(1, descending=True, stable=True)
+    falling, order = probabilities.sort(dim=1, descending=True, stable=True)
     before = falling.cumsum(1) - falling
     rank = torch.arange(logits.shape[1], device=logits.device)
     kept = (before < settings.top_p) & (rank < (settings.top_k or logits.shape[1]))

@@ -18,7 +18,7 @@ from clipgen.perceptors.text_tokens import small_tokenizer
 from clipgen.priors.attention import attention_mask
 from clipgen.weights import Checkpoint
 
-KIND = "prior"
+KIND = "token-prior"
 PADDING = -1
 """Stands for "no token" after the end of a text; each position has its own learned embedding for it."""
 TEXT_SHARE = 1 / 8
@@ -85,6 +85,7 @@ class TokenTransformer(nn.Module):
         self.grid = int(config["grid"][0]), int(config["grid"][1])
         self.cells, self.code_count = self.grid[0] * self.grid[1], int(config["codes"])
         width, heads = int(config["width"]), int(config["heads"])
+        self.heads = heads
         if width % heads or not 0 < self.text_length + self.cells <= MOST_POSITIONS:
             raise ClipgenError(f"a prior of width {width}, {heads} heads and {self.cells} codes cannot be built")
         self.tokenizer = small_tokenizer(int(config["merges"]), self.text_length)
@@ -130,8 +131,7 @@ class TokenTransformer(nn.Module):
 
     def begin(self, text: Tensor, codes: Tensor) -> tuple[Tensor, Cache]:
         """Return the logits (B, K) of the code after the first n, which are (B, n), and the cache to go on with."""
-        heads, width = self.blocks[0].heads, self.padding.shape[1]
-        shape = len(text), heads, self.text_length + self.cells, width // heads
+        shape = len(text), self.heads, self.text_length + self.cells, self.padding.shape[1] // self.heads
         keys, values = ([self.padding.new_zeros(shape) for _ in self.blocks] for _ in range(2))
         cache = Cache(keys, values)
         states = torch.cat([self._text(text), self._codes(codes, 0)], 1)

@@ -21,6 +21,8 @@ from clipgen.config.peer_recipes import named_optimizer, with_recipe
 from clipgen.config.plan import Plan
 from clipgen.config.preset import INIT, STARTER, TOKENS, Preset
 from clipgen.config.presets import PRESETS
+from clipgen.config.priors import FIELDS as OF_PRIOR
+from clipgen.config.priors import asked_of as asked_of_prior
 from clipgen.config.prompts import scenes_in
 from clipgen.config.readings import CLASSIFIER
 from clipgen.config.resolve import resolve, steered, with_hashes, with_precision
@@ -53,7 +55,7 @@ STEERED = ("targets", "blend", "templates", "mask", "extend", "feather", "inside
 """Fields beside the texts and the init image that say what the picture is to be."""
 UNEDITED = dict.fromkeys(("init_weight", "init_noise", "mask", "extend", "feather", "inside"))
 """What goes with an init image."""
-DROPPED = ("steps", "lr", "cutouts", "first_cutouts", *BEGUN)
+DROPPED = ("steps", "lr", "cutouts", "first_cutouts", *BEGUN, *OF_PRIOR)
 """Fields that belong to other models or another start, on which their defaults depend."""
 _RANDOM_SEEDS = 2**32
 """Short enough to read off a file name and type again."""
@@ -93,7 +95,7 @@ def change_plan(
     if (
         shares_anew
         or starts_anew
-        or changes.keys() & {*MODELS, "start", "tile", "blend", "motion", *DRAWN}
+        or changes.keys() & {*MODELS, "start", "tile", "blend", "motion", *DRAWN, *OF_PRIOR}
         or bool(changes.get("init")) != bool(plan.init)
         or bool(typed.init_tokens) != bool(plan.init_tokens)
     ):
@@ -140,7 +142,8 @@ def _with_one_start(plan: Plan, changes: Mapping[str, Any]) -> Mapping[str, Any]
 def _typed(plan: Plan, changes: Mapping[str, Any]) -> Job:
     """Return a job of the changes, which checks them, with the images and the texts of the plan where they are kept."""
     job = job_of(plan)
-    kept = {name: getattr(job, name) for name in ("prompts", "init", "init_tokens", *STEERED)}
+    begun = ("start",) if plan.prior else ()
+    kept = {name: getattr(job, name) for name in ("prompts", "init", "init_tokens", *begun, *STEERED)}
     return Job(**{**kept, **({} if changes.get("init", True) else UNEDITED), **changes})
 
 
@@ -202,6 +205,7 @@ def job_of(plan: Plan) -> Job:
         blend=None if plan.blend == APART else plan.blend,
         templates=plan.templates,
         **edit_fields(plan.edit, plan.overlay),
+        **asked_of_prior(plan.prior, guidance.prior),
         **asked_of(plan.generator, guidance.generators.get(plan.backend), plan.size),
         losses=_steering(plan, guidance.generators[plan.backend].losses if usual is not None else ()),
         cross_fade=spell_percent(plan.cross_fade) if plan.cross_fade else None,

@@ -22,6 +22,7 @@ KINDS: dict[str, str] = {
     "titok": "clipgen.generators.titok_network:TiTokNetwork",
     "clip": "clipgen.perceptors.clip:clip_network",
     "aesthetic": "clipgen.perceptors.aesthetic:aesthetic_network",
+    "token-prior": "clipgen.priors.transformer:TokenTransformer",
     "classifier": "clipgen.perceptors.timm_classifier:classifier_network",
 }
 """The kind in a weight file's header -> "module:name" of what takes a config dict and returns an `nn.Module`, whose

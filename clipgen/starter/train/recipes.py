@@ -23,8 +23,8 @@ from clipgen.starter.train.picture_prior import PicturePriorTrainer, build_pictu
 from clipgen.starter.train.recipe import CLIP_SEED, LARGE_SEED, Bench, Recipe, guides_of
 from clipgen.starter.train.reconstruction import Network, quality, reconstruct
 from clipgen.starter.train.reencoding import ReencodingTrainer
-from clipgen.starter.train.token_prior import token_prior
 from clipgen.starter.train.text_tower import TextTowerTrainer, image_vectors
+from clipgen.starter.train.token_prior import token_prior
 from clipgen.starter.train.vqgan import VQGANTrainer
 from clipgen.starter.train.zero_shot import zero_shot
 from clipgen.util.files import replacing

@@ -1,0 +1,149 @@
+"""What a prior proposes for a run: the picture of the best of many grids of codes, to start at.
+
+DALL-E draws many pictures of a text and lets CLIP rerank them (Ramesh et al., 2021, section 2.6). It implements
+`clipgen.core.contracts.Proposal`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from clipgen.config.priors import PriorSettings
+from clipgen.config.prompts import Prompt
+from clipgen.core.contracts import Loss, Perceptor
+from clipgen.errors import UsageError
+from clipgen.generators.networks import DVAENetwork, VQGANNetwork, build_network
+from clipgen.priors.sampling import sample
+from clipgen.priors.transformer import TokenTransformer, build_token_transformer
+from clipgen.util.images import resized
+from clipgen.weights.checkpoint import Checkpoint
+
+OnStage = Callable[[str], None]
+SEEN = 16
+"""Pictures that are decoded and ranked together."""
+STRIDE = 2**20
+"""Between the seeds of proposals, so that the pictures of neighbouring seeds share none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """A prior, and the autoencoder whose codes it has learned."""
+
+    prior: TokenTransformer
+    autoencoder: VQGANNetwork | DVAENetwork
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of its pictures, in pixels."""
+        rows, columns = self.prior.grid
+        return columns * self.autoencoder.stride, rows * self.autoencoder.stride
+
+
+def load(
+    settings: PriorSettings,
+    load_network: Callable[[str], Checkpoint],
+    ready: Callable[[Any], Any],
+    autoencoder: nn.Module | None = None,
+) -> Networks:
+    """Return the networks that the settings name; parameters as for that of the unCLIP.
+
+    Raises UsageError for networks of other kinds or that do not fit each other, and what `load_network` raises.
+    """
+    prior = ready(build_token_transformer(load_network(settings.prior)))
+    if autoencoder is None:
+        autoencoder = ready(build_network(load_network(settings.autoencoder)))
+    if not isinstance(autoencoder, VQGANNetwork | DVAENetwork) or autoencoder.code_count != prior.code_count:
+        raise UsageError(f"{settings.prior} has learned {prior.code_count} codes, which {settings.autoencoder} has not")
+    return Networks(prior, autoencoder)
+
+
+@torch.no_grad()
+def propose(
+    networks: Networks,
+    settings: PriorSettings,
+    prompts: Sequence[Sequence[Prompt]],
+    seeds: Sequence[int],
+    perceptors: Sequence[Perceptor],
+    images: Tensor | None,
+    mask: Tensor | None,
+    size: tuple[int, int],
+    on_stage: OnStage = lambda _stage: None,
+) -> PriorProposal:
+    """Draw codes for each picture with a text that pulls, and choose by the perceptors.
+
+    prompts and seeds: those of each of B pictures. images (B, 3, H, W) in [0, 1] and mask (B, 1, H, W): the init images
+    and what may change in them, or None; the rows of codes above the mask stay those of the images. size: width and
+    height of the run's pictures. Raises UsageError for a shape that the prior does not draw.
+    """
+    width, height = networks.size
+    if size[0] * height != size[1] * width:
+        raise UsageError(
+            f"--size {size[0]}x{size[1]}: {settings.prior} draws {width}x{height} only, or the same shape at another "
+            f"size; give --size {min(size)}x{min(size)}"
+        )
+    proposed: dict[int, Tensor] = {}
+    for row, prompt in enumerate(prompts):
+        if not (text := ", ".join(one.text for one in prompt if one.weight > 0)):
+            continue
+        on_stage(f"proposing {settings.proposals} pictures")
+        given = None if images is None or mask is None else kept_codes(networks, images[row], mask[row])
+        drawn = [(seeds[row] + STRIDE * k) % 2**63 for k in range(settings.proposals)]
+        parts = [sample(networks.prior, text, part, settings, given) for part in _parts(drawn)]
+        on_stage(f"choosing among {settings.proposals} pictures")
+        pictures = torch.cat([networks.autoencoder.images_of(codes) for codes in parts])
+        scores = torch.cat([similarity(part, prompt, perceptors) for part in torch.split(pictures, SEEN)])
+        proposed[row] = pictures[int(scores.argmax())]
+    return PriorProposal(proposed)
+
+
+def _parts(seeds: Sequence[int]) -> list[Sequence[int]]:
+    return [seeds[start : start + SEEN] for start in range(0, len(seeds), SEEN)]
+
+
+def kept_codes(networks: Networks, image: Tensor, mask: Tensor) -> Tensor:
+    """Return the codes (n,) of the rows of an image (3, H, W) that lie wholly above a mask (1, H, W) of what may change."""
+    changing = mask[0].amax(1) >= 0.5
+    first = int(changing.nonzero()[0]) / len(changing) if changing.any() else 1.0
+    rows, columns = networks.prior.grid
+    codes = networks.autoencoder.codes_of(resized(image[None], networks.size))[0]
+    return codes.flatten()[: int(first * rows) * columns]
+
+
+def similarity(images: Tensor, prompt: Sequence[Prompt], perceptors: Sequence[Perceptor]) -> Tensor:
+    """Return how well images (N, 3, H, W) match the weighted texts of a prompt, (N,): a mean over perceptors."""
+    weights = torch.tensor([one.weight for one in prompt], device=images.device)
+    weights = weights / weights.abs().sum()
+    found = []
+    for perceptor in perceptors:
+        seen = perceptor.encode_images(perceptor.whole(images))
+        targets = perceptor.encode_texts([one.text for one in prompt])
+        found.append(perceptor.similarities(seen[None], targets[None])[0] @ weights)
+    return torch.stack(found).mean(0)
+
+
+@dataclass(frozen=True)
+class PriorProposal:
+    """The pictures that were chosen, by number of the picture, (3, h, w) in [0, 1]."""
+
+    chosen: Mapping[int, Tensor]
+
+    def images(self) -> Mapping[int, Tensor]:
+        """Return the pictures."""
+        return self.chosen
+
+    def losses(self) -> Mapping[str, Loss]:
+        """Return no losses: a prior only proposes where to begin."""
+        return {}
+
+    def target_weights(self, weights: Tensor) -> Tensor:
+        """Return the weights of the texts as they are."""
+        return weights
+
+    def enlarge(self, images: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return images (B, 3, h, w), resized."""
+        return resized(images, size)
