@@ -106,7 +106,7 @@ def _parts(seeds: Sequence[int]) -> list[Sequence[int]]:
 
 
 def kept_codes(networks: Networks, image: Tensor, mask: Tensor) -> Tensor:
-    """Return the codes (n,) of the rows of an image (3, H, W) that lie wholly above a mask (1, H, W) of what may change."""
+    """Return the codes (n,) of the rows of an image (3, H, W) that lie above what a mask (1, H, W) lets change."""
     changing = mask[0].amax(1) >= 0.5
     first = int(changing.nonzero()[0]) / len(changing) if changing.any() else 1.0
     rows, columns = networks.prior.grid

@@ -23,7 +23,7 @@ def restricted(logits: Tensor, settings: PriorSettings) -> Tensor:
     falling, order = probabilities.sort(dim=1, descending=True, stable=True)
     before = falling.cumsum(1) - falling
     rank = torch.arange(logits.shape[1], device=logits.device)
-    kept = (before < settings.top_p) & (rank < (settings.top_k or logits.shape[1]))
+    kept = ((before < settings.top_p) | (rank == 0)) & (rank < (settings.top_k or logits.shape[1]))
     chosen = torch.zeros_like(probabilities).scatter_(1, order, falling * kept)
     return chosen / chosen.sum(1, keepdim=True)
 
