@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from clipgen.config.edits import EditSettings, Sides
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
+from clipgen.config.priors import PROPOSING
 from clipgen.config.targets import PLACES, REGION, TARGET_KINDS, TargetSettings
 from clipgen.config.tokens import FLAG
 from clipgen.engine.inputs import Inputs
@@ -46,6 +47,23 @@ def load_inputs(job: Job, given: Inputs | Image | None = None) -> tuple[Inputs, 
             notes += said
     laid = [_read_overlay(row.file) for row in job.overlay_rows]
     return Inputs(base, mask, overlay=laid[0] if laid else None, tokens=tokens, targets=tuple(pictures)), notes
+
+
+def completed(job: Job, given: Inputs | Image | None = None) -> Job:
+    """Return a job that extends its init image to a square below, if a prior is to complete it; else the job itself.
+
+    Raises UsageError if the image is no upper part of a square, and nothing says what may change.
+    """
+    if job.init is None or job.edit is not None or job.start not in PROPOSING:
+        return job
+    image, _ = _loaded(job.init, "--init", Inputs.of(given).init)
+    width, height = image.size
+    if height >= width:
+        raise UsageError(
+            f"--start {job.start} completes a picture below its upper rows, and {job.init!r} is no upper part of a "
+            "square; say what may change, as in --mask bottom"
+        )
+    return replace(job, extend=f"0,0,0,{width - height}")
 
 
 def with_digests(plan: Plan, inputs: Inputs) -> Plan:

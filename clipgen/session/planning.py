@@ -44,7 +44,7 @@ from clipgen.config.timing import (
 )
 from clipgen.config.tokens import size_of_tokens
 from clipgen.engine.inputs import Inputs
-from clipgen.session.inputs import load_inputs, with_digests
+from clipgen.session.inputs import completed, load_inputs, with_digests
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -71,6 +71,7 @@ def plan_job(job: Job, device: str, given: Inputs | Image | None = None) -> tupl
 
     given: the init image or the tokens that the job names, if they are loaded already.
     """
+    job = completed(job, given)
     inputs, input_notes = load_inputs(job, given)
     plan, notes = resolve(job, inputs.size, device, inputs.tokens)
     return with_digests(plan, inputs), inputs, [*input_notes, *notes]
