@@ -8,8 +8,8 @@ from torch import Tensor
 
 from clipgen import weights
 from clipgen.errors import ClipgenError
-from clipgen.starter.train.loop import Plan
 from clipgen.starter.train.picture_prior import PicturePrior, PicturePriorTrainer, build_picture_prior
+from clipgen.training.loop import Plan
 
 TINY: dict[str, Any] = {
     "size": 16,

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from clipgen.generators.networks import VQGANNetwork
-from clipgen.starter.train.loop import Plan
 from clipgen.starter.train.reencoding import ReencodingTrainer
 from clipgen.starter.train.vqgan import CONFIG
+from clipgen.training.loop import Plan
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 160, 160, 3), dtype=np.uint8)
 

@@ -13,7 +13,6 @@ from clipgen.starter import grammar
 from clipgen.starter.grammar import Truth
 from clipgen.starter.train.clip import CONFIGS
 from clipgen.starter.train.data import truths
-from clipgen.starter.train.loop import Plan
 from clipgen.starter.train.text_tower import (
     TextTowerTrainer,
     captions,
@@ -22,6 +21,7 @@ from clipgen.starter.train.text_tower import (
     retrieval_loss,
     text_vectors,
 )
+from clipgen.training.loop import Plan
 
 SHOWN = truths(5, 80)
 

@@ -15,18 +15,18 @@ from clipgen.generators.networks import VQGANNetwork
 from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.starter import grammar, words
 from clipgen.starter.grammar import Truth
-from clipgen.starter.train.augment import distort, half_cosine, scramble
 from clipgen.starter.train.claims import codes, codes_shown, matches, untried
 from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source, binding, choice, contrast
-from clipgen.starter.train.crops import CROP, crops, edge_distance
 from clipgen.starter.train.data import drawn_set, truths
-from clipgen.starter.train.dvae import LearningDVAE, logit_laplace
-from clipgen.starter.train.loop import STATE, Losses, Plan, train_module
 from clipgen.starter.train.negatives import NOTHING, Latents, Negatives, Parametrization, Pixels
 from clipgen.starter.train.picture_prior import CONFIG as PRIOR_CONFIG
 from clipgen.starter.train.picture_prior import PicturePrior
 from clipgen.starter.train.recipes import RECIPES
 from clipgen.starter.train.vqgan import VQGANTrainer
+from clipgen.training.augment import distort, half_cosine, scramble
+from clipgen.training.crops import CROP, crops, edge_distance
+from clipgen.training.dvae import LearningDVAE, logit_laplace
+from clipgen.training.loop import STATE, Losses, Plan, train_module
 
 PLAN = Plan(steps=6, batch=2, rate=0.05, seed=1)
 

@@ -12,7 +12,7 @@ import pytest
 
 from clipgen.starter.train import data
 from clipgen.starter.train.data import drawn_set
-from clipgen.starter.train.progress import SECONDS, Repeating, counted
+from clipgen.training.progress import SECONDS, Repeating, counted
 
 DRAWING = """
 from pathlib import Path

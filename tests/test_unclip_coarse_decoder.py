@@ -7,8 +7,8 @@ import torch
 from clipgen import weights
 from clipgen.errors import ClipgenError
 from clipgen.starter.train.coarse_decoder import CoarseDecoderTrainer
-from clipgen.starter.train.loop import Plan
 from clipgen.starter.unclip.coarse_decoder import CoarseDecoder, build_coarse_decoder
+from clipgen.training.loop import Plan
 
 CONFIG = {"cells": 2, "kept": 3, "width": 16, "depth": 1, "heads": 2, "channels": 8}
 

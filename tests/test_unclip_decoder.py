@@ -12,10 +12,10 @@ from clipgen import weights
 from clipgen.errors import ClipgenError
 from clipgen.generators.networks import VQGANNetwork
 from clipgen.starter.train.decoder import DecoderData, DecoderTrainer, decoded, latents
-from clipgen.starter.train.loop import Plan
 from clipgen.starter.unclip.coarse_decoder import CoarseDecoder
 from clipgen.starter.unclip.decoder import Decoder, build_decoder
 from clipgen.starter.unclip.sampler import Method, Start
+from clipgen.training.loop import Plan
 
 CONFIG: dict[str, Any] = {
     "cells": 2, "kept": 3, "text": 5, "side": 4, "block": 8, "latent": 6, "components": 2,

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from clipgen import weights
 from clipgen.errors import ClipgenError
-from clipgen.starter.train.loop import Plan, train_module
 from clipgen.starter.train.prior import SHAPE, PriorData, PriorTrainer, features, untrained_prior
 from clipgen.starter.unclip.prior import Prior, build_prior
 from clipgen.starter.unclip.sampler import Method, Start
+from clipgen.training.loop import Plan, train_module
 
 CONFIG = {"cells": 2, "channels": [3, 2], "kept": 4, "text": 4, "width": 32, "depth": 2, "heads": 2}
 

@@ -71,7 +71,7 @@ def train(
     """
     if name not in NAMES:
         raise unknown_value("NAME", name, NAMES)
-    from clipgen.starter.train.progress import never_silent
+    from clipgen.training.progress import never_silent
 
     with never_silent(say) as report:
         report(f"training {name} in {runs}")

@@ -1,1 +1,1 @@
-"""How networks are trained on captioned pictures."""
+"""Training networks on anyone's captioned pictures."""

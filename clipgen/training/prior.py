@@ -11,8 +11,8 @@ from torch import Tensor
 
 from clipgen.generators.networks import DVAENetwork, VQGANNetwork
 from clipgen.priors.transformer import PADDING, TokenTransformer, token_losses
-from clipgen.starter.train.loop import Losses, Plan
-from clipgen.starter.train.progress import Report, counted
+from clipgen.training.loop import Losses, Plan
+from clipgen.training.progress import Report, counted
 
 WITHOUT_TEXT = 0.1
 """Share of the pictures that come without their text, for classifier-free guidance."""

@@ -16,11 +16,11 @@ from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.starter import grammar
 from clipgen.starter.english import say
 from clipgen.starter.grammar import Truth
-from clipgen.starter.train.augment import distort, scramble
 from clipgen.starter.train.claims import NOUN, THINGS, UNSTATED, codes, codes_shown, groups, matches, untried
 from clipgen.starter.train.data import truths
-from clipgen.starter.train.loop import Losses, Plan
 from clipgen.starter.train.negatives import NOTHING, Negatives, Parametrization
+from clipgen.training.augment import distort, scramble
+from clipgen.training.loop import Losses, Plan
 
 TEXT = {"context_length": 32, "vocab_size": 4096 + 514, "width": 128, "heads": 4, "layers": 2}
 COMMON = {

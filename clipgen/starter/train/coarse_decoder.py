@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from clipgen.starter.train.loop import Losses, Plan
 from clipgen.starter.unclip.coarse_decoder import CoarseDecoder
+from clipgen.training.loop import Losses, Plan
 
 SHAPE: dict[str, Any] = {"width": 256, "depth": 4, "heads": 4, "channels": 64}
 NOISE = 0.1  # added to features, in units of their spread: those that the prior draws are not exact

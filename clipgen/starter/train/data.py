@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from clipgen.starter.grammar import Truth, random_truth
-from clipgen.starter.train.progress import Report, counted, silent
-from clipgen.starter.train.workers import unreached_by_signals, workers
 from clipgen.starter.world.compose import draw
 from clipgen.starter.world.layout import BARE
+from clipgen.training.progress import Report, counted, silent
+from clipgen.training.workers import unreached_by_signals, workers
 
 CHUNK = 256
 STYLED = 0.6  # share of the pictures that have a style

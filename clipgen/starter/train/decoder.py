@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from clipgen.generators.networks import VQGANNetwork
-from clipgen.starter.train.loop import Losses, Plan
 from clipgen.starter.train.prior import pixels
 from clipgen.starter.unclip.coarse_decoder import CoarseDecoder
 from clipgen.starter.unclip.decoder import Decoder
+from clipgen.training.loop import Losses, Plan
 
 COMPONENTS, EMBEDDING = 3, 192
 NARROW, WIDE, WIDE_UPSAMPLING = 64, 128, 64

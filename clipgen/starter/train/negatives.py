@@ -20,8 +20,8 @@ from torch.nn.functional import avg_pool2d, interpolate
 from clipgen.generators.clamp import clamp_with_grad
 from clipgen.generators.networks import VQGANNetwork
 from clipgen.perceptors.clip import CLIPPerceptor
-from clipgen.starter.train.augment import distort
 from clipgen.starter.train.picture_prior import PicturePrior
+from clipgen.training.augment import distort
 
 SCALES = (1, 2, 4, 8, 16)  # cells a side of the patches that a step is a sum of
 STEPS = 60  # after which a negative starts anew, at most

@@ -14,7 +14,7 @@ from taming.modules.diffusionmodules.model import Model
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pixel_shuffle, pixel_unshuffle
 
-from clipgen.starter.train.loop import Losses, Plan
+from clipgen.training.loop import Losses, Plan
 from clipgen.weights.checkpoint import Checkpoint, build
 
 CONFIG: dict[str, Any] = {

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from clipgen.perceptors.clip import CLIPPerceptor
-from clipgen.starter.train.loop import Losses, Plan
 from clipgen.starter.unclip.prior import Prior
+from clipgen.training.loop import Losses, Plan
 
 SHAPE: dict[str, Any] = {"kept": 32, "width": 192, "depth": 6, "heads": 4}
 UNCONDITIONAL = 0.1  # share of the features that come without a text

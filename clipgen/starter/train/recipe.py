@@ -13,8 +13,8 @@ from clipgen import weights
 from clipgen.errors import WeightsMissingError
 from clipgen.perceptors.clip import CLIPPerceptor, build_perceptor
 from clipgen.starter.train.data import drawn_set
-from clipgen.starter.train.loop import Plan
-from clipgen.starter.train.progress import Report
+from clipgen.training.loop import Plan
+from clipgen.training.progress import Report
 from clipgen.weights.registry import STARTER
 
 CLIP_SEED, LARGE_SEED = 1, 2

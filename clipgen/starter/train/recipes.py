@@ -16,17 +16,18 @@ from clipgen.starter.train.claims import NOUN, codes_shown
 from clipgen.starter.train.clip import CONFIGS, ClipTrainer, Source
 from clipgen.starter.train.data import truths
 from clipgen.starter.train.dvae import DVAETrainer
-from clipgen.starter.train.loop import Plan, train_module
 from clipgen.starter.train.negatives import Latents, Parametrization, Pixels
 from clipgen.starter.train.picture_prior import CONFIG as PICTURE_PRIOR
 from clipgen.starter.train.picture_prior import PicturePriorTrainer, build_picture_prior
 from clipgen.starter.train.recipe import CLIP_SEED, LARGE_SEED, Bench, Recipe, guides_of
-from clipgen.starter.train.reconstruction import Network, quality, reconstruct
+from clipgen.starter.train.reconstruction import quality
 from clipgen.starter.train.reencoding import ReencodingTrainer
 from clipgen.starter.train.text_tower import TextTowerTrainer, image_vectors
 from clipgen.starter.train.token_prior import token_prior
 from clipgen.starter.train.vqgan import VQGANTrainer
 from clipgen.starter.train.zero_shot import zero_shot
+from clipgen.training.loop import Plan, train_module
+from clipgen.training.reconstruction import Network, reconstruct
 from clipgen.util.files import replacing
 from clipgen.weights.checkpoint import Checkpoint, write
 

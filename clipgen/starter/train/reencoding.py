@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, cross_entropy, interpolate, mse_loss
 
 from clipgen.generators.networks import VQGANNetwork
-from clipgen.starter.train.crops import crops
-from clipgen.starter.train.loop import Losses, Plan
-from clipgen.starter.train.reconstruction import code_indices
+from clipgen.training.crops import crops
+from clipgen.training.loop import Losses, Plan
+from clipgen.training.reconstruction import code_indices
 
 CLEAN, SMEARED = 0.25, 0.4  # shares of the batches that stay clean, and whose codes are smoothed; the rest is blurred
 MAX_SHRINK = 5.0  # blurred pictures are shrunk by up to this factor, and enlarged again

@@ -19,7 +19,7 @@ from clipgen.starter.english import Claim, say
 from clipgen.starter.grammar import Truth
 from clipgen.starter.train.claims import codes, codes_shown, groups, matches, untried
 from clipgen.starter.train.clip import EXCLUDED, binding, choice
-from clipgen.starter.train.loop import Losses, Plan
+from clipgen.training.loop import Losses, Plan
 
 CHUNK = 250
 CAPTIONS = 3  # of every picture

@@ -12,8 +12,8 @@ from clipgen.priors.transformer import KIND, TokenTransformer
 from clipgen.starter.english import say
 from clipgen.starter.grammar import claim_of
 from clipgen.starter.train.data import truths
-from clipgen.starter.train.loop import train_module
 from clipgen.starter.train.recipe import CLIP_SEED, Bench, Recipe
+from clipgen.training.loop import train_module
 from clipgen.training.prior import Coded, PriorTrainer, codes_of
 from clipgen.weights.checkpoint import Checkpoint
 

@@ -14,13 +14,13 @@ from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.starter.train.coarse_decoder import CoarseDecoderTrainer
 from clipgen.starter.train.data import truths
 from clipgen.starter.train.decoder import DecoderData, DecoderTrainer, decoded, latents
-from clipgen.starter.train.loop import train_module
 from clipgen.starter.train.prior import PriorData, PriorTrainer, features, untrained_prior
 from clipgen.starter.train.recipe import CLIP_SEED, Bench, Recipe, guides_of
 from clipgen.starter.train.text_tower import captions, text_vectors
 from clipgen.starter.train.wear_pairs import WORN, changed_cells, join_mirrored, probabilities, wear_pairs
 from clipgen.starter.unclip.coarse_decoder import build_coarse_decoder
 from clipgen.starter.unclip.prior import Prior, build_prior
+from clipgen.training.loop import train_module
 from clipgen.weights.checkpoint import Checkpoint
 
 PRIOR_MIX, DECODER_MIX, UPSAMPLER_MIX = (0.73, 0.16, 0.11), (0.79, 0.11, 0.1), (0.8, 0.2)

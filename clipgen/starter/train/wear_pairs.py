@@ -17,7 +17,7 @@ from torch.nn.functional import adaptive_max_pool2d
 
 from clipgen.starter.grammar import Truth
 from clipgen.starter.train.data import drawn_set, truths
-from clipgen.starter.train.progress import Report, silent
+from clipgen.training.progress import Report, silent
 
 WORN = 2  # pictures of anything for each pair
 CHANGED = 30  # of 255: above rounding

@@ -16,7 +16,7 @@ from clipgen.starter import grammar
 from clipgen.starter.english import say
 from clipgen.starter.grammar import Truth
 from clipgen.starter.train.data import drawn_set, truths
-from clipgen.starter.train.progress import Report, silent
+from clipgen.training.progress import Report, silent
 
 NAMED = ("noun", "colour", "time", "weather", "place", "style", "count", "size")
 BY_STYLE = ("noun", "colour")

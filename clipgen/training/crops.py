@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, l1_loss, normalize
 
 from clipgen.perceptors.clip import CLIPPerceptor
+
+Draw = Callable[[int, int, int], Tensor]
+"""(count, seed, step) -> pictures (count, 3, H, W) in [0, 1], which depend on nothing else."""
 
 CROP = 128
 FEATURE_STAGES = ("stages.0", "stages.1")  # of the guide's image tower: strides 4 and 8

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from clipgen.errors import ClipgenError
-from clipgen.starter.train.progress import SECONDS, Report
+from clipgen.training.progress import SECONDS, Report
 from clipgen.util.files import replacing
 from clipgen.util.interrupts import Stop, held_back
 
