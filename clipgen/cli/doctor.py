@@ -20,7 +20,7 @@ from clipgen.cli.output_options import JsonOnly
 from clipgen.config.choice import networks_of
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan, spell
-from clipgen.config.preset import Preset
+from clipgen.config.preset import OWN, Preset
 from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
@@ -54,7 +54,7 @@ def doctor(engine: Annotated[EngineOptions, only("backend", "preset", "device")]
     job = Job(parse_prompts(EXAMPLE), **engine.job_fields())
     begun = time.perf_counter()
     machine = {**_versions(), **_machine(engine.device), **_cache()}
-    presets = [_described(row, job.backend or row.backend) for row in PRESETS.values()]
+    presets = [_described(row, job.backend or row.backend) for row in PRESETS.values() if row.name != OWN]
     now = _now(job, engine.device, time.perf_counter() - begun)
     if output.as_json:
         typer.echo(json.dumps({"machine": machine, "presets": presets, "now": now}, indent=2))

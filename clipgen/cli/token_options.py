@@ -105,4 +105,4 @@ class TokenOptions:
     def job_fields(self) -> dict[str, Any]:
         """Return the fields of a job that were given."""
         tokens = None if self.init_tokens is None else str(expanded(self.init_tokens, FLAG))
-        return typed(init_tokens=tokens, **{name: getattr(self, name) for name in (*TYPED.values(), *OF_PRIOR)})
+        return typed(init_tokens=tokens, **{name: getattr(self, name) for name in (*TYPED.values(), *OF_PRIOR[1:])})

@@ -132,6 +132,8 @@ class Job:
     """How many strokes the picture is drawn in; None for the preset's number."""
     stroke_width: str | None = None
     """How wide strokes are where they begin, in pixels, and how wide they get, see `read_widths`."""
+    prior: str | None = None
+    """Name of the prior's network; None for the preset's."""
     proposals: int | None = None
     """How a prior proposes the start, see `PriorSettings`, as for the next four; None for the preset's."""
     temperature: float | None = None

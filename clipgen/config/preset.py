@@ -12,6 +12,7 @@ from clipgen.config.strokes import StrokeSettings
 
 AUTO = "auto"
 STARTER, PHOTO, QUICK, DRAFT, STANDARD, BEST = "starter", "photo", "quick", "draft", "standard", "best"
+OWN = "own"
 LOCAL = (STARTER, PHOTO)
 """The presets whose models come with the installation, and are quick on a CPU."""
 DEFAULT_BACKEND = "vqgan"

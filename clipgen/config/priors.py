@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 from clipgen.config.checks import check_whole, checked_number
 from clipgen.config.settings import MAX_SCALE, check_model
 from clipgen.errors import UsageError
+from clipgen.weights.registry import check_name
 
 if TYPE_CHECKING:
     from clipgen.config.job import Job
 
 PROPOSING = ("prior",)
 """The starts, of STARTS, that a prior proposes."""
-FIELDS = ("proposals", "temperature", "top_k", "top_p", "guidance_scale")
+FIELDS = ("prior", "proposals", "temperature", "top_k", "top_p", "guidance_scale")
 """The fields of a job that are about its prior, named like the settings that they replace."""
+KIND = "token-prior"
+"""The kind of a prior's network."""
 MAX_PROPOSALS = 1024
 MAX_TOP_K = 2**20
 MAX_TEMPERATURE = 10.0
@@ -61,18 +64,23 @@ class PriorSettings:
 
 def check_prior(job: Job) -> None:
     """Raise a UsageError unless what a job asks of its prior is possible, and it has one."""
-    given = _given(job)
+    given = {name: value for name, value in _given(job).items() if name != "prior"}
     if given and job.start not in PROPOSING:
         name, value = next(iter(given.items()))
         raise UsageError(
             f"--{name.replace('_', '-')} {value} is about pictures that a prior proposes; add --start {PROPOSING[0]}"
         )
-    PriorSettings("prior/any", "vqgan/any", **given)
+    PriorSettings(job.prior or "token-prior/any", "vqgan/any", **given)
+    if job.prior is not None:
+        check_name("the prior", job.prior, KIND)
 
 
 def asked(rows: Sequence[PriorSettings], job: Job) -> tuple[PriorSettings, ...]:
-    """Return priors with what a job asks of them."""
-    return tuple(replace(row, **_given(job)) for row in rows)
+    """Return priors with what a job asks of them; one that it names goes with the autoencoder that it names."""
+    changes = _given(job)
+    if job.prior and job.network:
+        changes["autoencoder"] = job.network
+    return tuple(replace(row, **changes) for row in rows)
 
 
 def asked_of(rows: Sequence[PriorSettings], usual: Sequence[PriorSettings]) -> dict[str, Any]:

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, scaled_dot_product_attention
 
 from clipgen import weights
+from clipgen.config.priors import KIND
 from clipgen.errors import ClipgenError
 from clipgen.perceptors.text_tokens import small_tokenizer
 from clipgen.priors.attention import attention_mask
 from clipgen.weights import Checkpoint
 
-KIND = "token-prior"
 PADDING = -1
 """Stands for "no token" after the end of a text; each position has its own learned embedding for it."""
 TEXT_SHARE = 1 / 8

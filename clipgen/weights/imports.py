@@ -34,6 +34,7 @@ HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 FLAGS = {
     "clip": "--clip-weights",
     "classifier": "--perceptor-weights",
+    "token-prior": "--preset",
     **{kind: f"--{kind}" for kind in ("vqgan", "dvae", "kl", "titok")},
 }
 GUESSES: dict[str, Callable[[Mapping[str, Tensor], str], dict[str, Any]]] = {
@@ -63,6 +64,12 @@ def import_autoencoder(
         return _import_own(file, kind, ema=ema)
     how = read_yaml(config) if config else lambda state: GUESSES[kind](state, file.name)
     return _import([file], kind, how, ema=ema, note=note)
+
+
+def import_trained(kind: str, file: Path) -> str:
+    """Import a network that `clipgen train` wrote and return its name."""
+    _check_file(file, kind)
+    return _import_own(file, kind, ema=False)
 
 
 def import_halves(kind: str, files: Sequence[Path], *, ema: bool = False, note: Note = _silent) -> str:

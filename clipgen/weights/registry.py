@@ -44,7 +44,7 @@ TIMM_PREFIX = "timm:"
 """Begins the name of a classifier of timm's, "timm:resnet50", whose weights are in a user's own file."""
 MAX_HEADER = 10_000_000
 """Bytes of a safetensors header that are read; those of real networks are far shorter."""
-LOCAL = re.compile(r"(vqgan|dvae|kl|titok|clip|classifier)/local-[0-9a-f]{16}")
+LOCAL = re.compile(r"(vqgan|dvae|kl|titok|clip|classifier|token-prior)/local-[0-9a-f]{16}")
 """Matches the whole name of a network imported from a user's own file."""
 
 _CELLS: dict[str, Callable[[dict[str, Any]], int]] = {
@@ -266,6 +266,7 @@ def missing_local(name: str) -> WeightsMissingError:
     """Make the error for a local network that is not in the cache."""
     kind = name.split("/")[0]
     own = {"clip": "--clip with --clip-weights", "classifier": "--perceptor timm:NAME with --perceptor-weights"}
+    own["token-prior"] = "--preset FOLDER"
     flag = own.get(kind, f"--{kind}")
     return WeightsMissingError(
         f"the network {name} was made from a file of yours and is not here: name the file again, by {flag} of a run or "

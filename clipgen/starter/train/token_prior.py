@@ -7,8 +7,9 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from clipgen.config.priors import KIND
 from clipgen.generators.networks import VQGANNetwork, build_network
-from clipgen.priors.transformer import KIND, TokenTransformer
+from clipgen.priors.transformer import TokenTransformer
 from clipgen.starter.english import say
 from clipgen.starter.grammar import claim_of
 from clipgen.starter.train.data import truths
