@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from clipgen.config.job import Job
 from clipgen.config.loss_settings import LossSettings
 from clipgen.config.plan import MAX_PARTS, Plan
+from clipgen.config.preset import OWN
 from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
@@ -23,6 +24,7 @@ from clipgen.errors import UsageError
 CASES = [
     (preset.name, backend, start)
     for preset in PRESETS.values()
+    if preset.name != OWN
     for start, guidance in preset.guidance.items()
     for backend in guidance.generators
 ]
@@ -117,7 +119,7 @@ RECORD = json.loads(made().to_json())
 PLACES = [place for place, _ in parts(RECORD) if place]
 LISTS = [place for place, value in parts(RECORD) if isinstance(value, list)]
 OWN_ADDED_LATER = {
-    **dict.fromkeys(("readings", "motion", "targets", "edit", "overlay", "init_tokens"), ()),
+    **dict.fromkeys(("readings", "motion", "targets", "edit", "overlay", "init_tokens", "prior"), ()),
     "precision": "fp32",
     "init_noise": 0.0,
     "cross_fade": 0.0,

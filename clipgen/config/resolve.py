@@ -18,6 +18,7 @@ from clipgen.config.motion import steps_with
 from clipgen.config.peer_recipes import PEER_RECIPES
 from clipgen.config.plan import Plan
 from clipgen.config.preset import (
+    OWN,
     Preset,
     Size,
 )
@@ -48,7 +49,7 @@ def resolve(
     Returns the plan, and one line for each decision made on the user's behalf. Raises UsageError.
     """
     name, reason = chosen_preset(job, device)
-    preset = PRESETS[name]
+    preset = _preset(name, job)
     guidance, start = guidance_of(job, preset)
     backend = backend_of(job, preset)
     if backend not in guidance.generators:
@@ -99,6 +100,13 @@ def resolve(
     plan, precision_notes = with_precision(plan, device)
     doubts = [*prompt_notes(job.prompts), *unknown_in(plan).notes()]
     return with_hashes(plan), [*([reason] if reason else []), *doubts, *guides.notes, *size_notes, *precision_notes]
+
+
+def _preset(name: str, job: Job) -> Preset:
+    """Return a preset by name. Raises UsageError for that of one's own networks if they are not named."""
+    if name == OWN and not job.clips:
+        raise UsageError(f"--preset {OWN} stands for a folder that `clipgen train` made; give its path instead")
+    return PRESETS[name]
 
 
 def _unmade(job: Job, preset: Preset, backend: str) -> UsageError:
