@@ -17,11 +17,7 @@ from clipgen.config.loss_settings import LossSettings
 from clipgen.config.motion import steps_with
 from clipgen.config.peer_recipes import PEER_RECIPES
 from clipgen.config.plan import Plan
-from clipgen.config.preset import (
-    OWN,
-    Preset,
-    Size,
-)
+from clipgen.config.preset import OWN, Preset, Size
 from clipgen.config.presets import PRESETS
 from clipgen.config.priors import asked
 from clipgen.config.prompts import prompt_notes, scenes_in
@@ -48,8 +44,7 @@ def resolve(
     device: where the job will run, as for `--device`. tokens: those that the job names, of which each is a cell.
     Returns the plan, and one line for each decision made on the user's behalf. Raises UsageError.
     """
-    name, reason = chosen_preset(job, device)
-    preset = _preset(name, job)
+    preset, reason = _preset(job, device)
     guidance, start = guidance_of(job, preset)
     backend = backend_of(job, preset)
     if backend not in guidance.generators:
@@ -68,7 +63,7 @@ def resolve(
         size=size,
         steps=steps,
         backend=backend,
-        preset=name,
+        preset=preset.name,
         generator=drawn(job, generator, backend, size),
         perceptors=perceptors,
         cutouts=cutouts,
@@ -102,11 +97,12 @@ def resolve(
     return with_hashes(plan), [*([reason] if reason else []), *doubts, *guides.notes, *size_notes, *precision_notes]
 
 
-def _preset(name: str, job: Job) -> Preset:
-    """Return a preset by name. Raises UsageError for that of one's own networks if they are not named."""
+def _preset(job: Job, device: str) -> tuple[Preset, str | None]:
+    """Choose as `chosen_preset` does. Raises UsageError for the preset of one's own networks if they are not named."""
+    name, reason = chosen_preset(job, device)
     if name == OWN and not job.clips:
         raise UsageError(f"--preset {OWN} stands for a folder that `clipgen train` made; give its path instead")
-    return PRESETS[name]
+    return PRESETS[name], reason
 
 
 def _unmade(job: Job, preset: Preset, backend: str) -> UsageError:
