@@ -26,7 +26,7 @@ LEVELS = [
     {"core"},
     {"generators", "perceptors", "steering"},
     {"engine", "judge"},
-    {"outputs"},
+    {"outputs", "training"},
     {"starter"},
     {"session"},
     {"cli", "__main__"},

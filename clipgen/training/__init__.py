@@ -1,0 +1,1 @@
+"""Training networks on anyone's captioned pictures."""
