@@ -17,7 +17,7 @@ from torch.nn.functional import l1_loss
 from clipgen.generators.networks import NETWORKS
 from clipgen.perceptors.style import load_style_features
 from clipgen.training.architectures import dvae_config, vqgan_config
-from clipgen.training.crops import StyleDistance, edge_distance, shifted
+from clipgen.training.crops import Draw, StyleDistance, edge_distance, shifted
 from clipgen.training.dvae import COOLED, DVAETrainer
 from clipgen.training.loop import Losses, Plan
 from clipgen.training.reconstruction import Network, quality, reconstruct
@@ -45,21 +45,21 @@ class AutoencoderTask(Task):
         self.bench, self.plan = bench, plan
         settings, start = bench.settings, bench.start
         self.config = start.config if start else type(self).config_of(settings.size, bench.side)
-        trainer = self._trainer(partial(shifted, bench.training.pictures, settings.flip), self._distance())
+        self.trainer = self._trainer(partial(shifted, bench.training.pictures, settings.flip), self._distance())
         if start:
-            trainer.start_from(start.tensors)
-        self.module, self.losses_at = trainer.network, trainer.losses_at  # type: ignore[method-assign]
+            self.trainer.start_from(start.tensors)
+        self.module = self.trainer.network
 
     @abstractmethod
-    def _trainer(self, draw: Any, features: StyleDistance | None) -> VQGANTrainer | DVAETrainer: ...
+    def _trainer(self, draw: Draw, features: StyleDistance | None) -> VQGANTrainer | DVAETrainer: ...
 
     def _distance(self) -> StyleDistance | None:
         """Return the distance of features for pictures that are large enough to have some."""
         return StyleDistance(load_style_features(self.bench.device)) if self.bench.settings.size == MEDIUM else None
 
     def losses_at(self, step: int) -> Losses:
-        """Replaced by the trainer's."""
-        raise NotImplementedError
+        """Return the losses of a step."""
+        return self.trainer.losses_at(step)
 
     @torch.no_grad()
     def held_out_loss(self, module: nn.Module) -> float:
@@ -101,7 +101,7 @@ class VQGANTask(AutoencoderTask):
 
     config_of = staticmethod(vqgan_config)
 
-    def _trainer(self, draw: Any, features: StyleDistance | None) -> VQGANTrainer:
+    def _trainer(self, draw: Draw, features: StyleDistance | None) -> VQGANTrainer:
         long = self.plan.steps >= LONG
         continuous = min(round(CONTINUOUS * self.plan.steps), MAX_CONTINUOUS)
         course = VQGANCourse(continuous, critic_from=0.6 if long else 1.0, fooling_from=0.65 if long else 1.0)
@@ -115,5 +115,5 @@ class DVAETask(AutoencoderTask):
     config_of = staticmethod(dvae_config)
     counts_from = COOLED
 
-    def _trainer(self, draw: Any, features: StyleDistance | None) -> DVAETrainer:
+    def _trainer(self, draw: Draw, features: StyleDistance | None) -> DVAETrainer:
         return DVAETrainer(self.config, self.plan, draw, features, self.bench.device)
