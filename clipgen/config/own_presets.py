@@ -76,7 +76,7 @@ def read_own_preset(folder: Path, flag: str = "--preset") -> OwnPreset:
             ) from error
         if found != network.sha256:
             raise UsageError(
-                f"{flag} {folder}: {network.file} is not the file of which {FILE} tells (its sha256 is {found}); get the "
+                f"{flag} {folder}: {network.file} is not the file that {FILE} means (its sha256 is {found}); get the "
                 f"whole folder again, or run clipgen train {kind} again"
             )
     return preset

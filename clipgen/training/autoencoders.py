@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -39,16 +38,17 @@ LONG = 2000
 class AutoencoderTask(Task):
     """What VQGAN and dVAE share: their data, their measures, their samples."""
 
-    config_of: ClassVar[Callable[[str, int], dict[str, Any]]]
-
     def __init__(self, bench: Bench, plan: Plan):
         self.bench, self.plan = bench, plan
         settings, start = bench.settings, bench.start
-        self.config = start.config if start else type(self).config_of(settings.size, bench.side)
+        self.config = start.config if start else self._config(settings.size, bench.side)
         self.trainer = self._trainer(partial(shifted, bench.training.pictures, settings.flip), self._distance())
         if start:
             self.trainer.start_from(start.tensors)
         self.module = self.trainer.network
+
+    @abstractmethod
+    def _config(self, size: str, side: int) -> dict[str, Any]: ...
 
     @abstractmethod
     def _trainer(self, draw: Draw, features: StyleDistance | None) -> VQGANTrainer | DVAETrainer: ...
@@ -99,7 +99,8 @@ class AutoencoderTask(Task):
 class VQGANTask(AutoencoderTask):
     """A VQGAN; it has a critic if there is time for one."""
 
-    config_of = staticmethod(vqgan_config)
+    def _config(self, size: str, side: int) -> dict[str, Any]:
+        return vqgan_config(size, side)
 
     def _trainer(self, draw: Draw, features: StyleDistance | None) -> VQGANTrainer:
         long = self.plan.steps >= LONG
@@ -112,8 +113,10 @@ class VQGANTask(AutoencoderTask):
 class DVAETask(AutoencoderTask):
     """A dVAE; what it makes of its likeliest codes counts once the temperature is low."""
 
-    config_of = staticmethod(dvae_config)
     counts_from = COOLED
+
+    def _config(self, size: str, side: int) -> dict[str, Any]:
+        return dvae_config(size, side)
 
     def _trainer(self, draw: Draw, features: StyleDistance | None) -> DVAETrainer:
         return DVAETrainer(self.config, self.plan, draw, features, self.bench.device)

@@ -151,13 +151,13 @@ def _finished(bench: Bench, fit: WatchedFit, facts: dict[str, Any]) -> Path:
         write(settings.weights, Checkpoint(settings.kind, config, tensors, recipe), BITS)
         add_network(settings.out, settings.kind, settings.data.stem or "own", (bench.side, bench.side), captions)
     except (OSError, SafetensorError) as error:  # safetensors turns the former into the latter
+        reason = getattr(error, "strerror", None) or error
         raise ClipgenError(
-            f"{settings.weights} cannot be written ({getattr(error, "strerror", None) or error}); the training is saved: free space and give the "
-            "same command again"
+            f"{settings.weights} cannot be written ({reason}); the training is saved: free space and give the same "
+            "command again"
         ) from error
     return settings.weights
 
 
 def _shown(metrics: dict[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in metrics.items())
-

@@ -41,7 +41,7 @@ class Bench:
     @property
     def side(self) -> int:
         """The side of the pictures in pixels."""
-        return self.training.pictures.shape[1]
+        return int(self.training.pictures.shape[1])
 
 
 class Task(ABC):
