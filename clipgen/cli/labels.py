@@ -8,9 +8,9 @@ from pathlib import Path
 
 from clipgen.cli.prompt_text import STDIN, read_lines
 from clipgen.cli.report import Notes
-from clipgen.cli.slips import PICTURES
 from clipgen.cli.values import expanded
 from clipgen.errors import UsageError
+from clipgen.util.regular import PICTURES
 from clipgen.util.text import quoted
 
 NO_LABELS = 'score needs labels: --text "a cat" --text "a dog", --labels FILE, or --labels-from-folders'

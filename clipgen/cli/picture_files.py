@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from os.path import lexists  # which is False, and no error, for a name that no file can have
 from pathlib import Path
 
-from clipgen.cli.slips import PICTURES
 from clipgen.cli.values import expanded
 from clipgen.errors import UsageError
+from clipgen.util.regular import PICTURES
 
 
 def picture_files(asked: Sequence[Path], flag: str) -> list[Path]:

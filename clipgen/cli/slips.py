@@ -10,9 +10,9 @@ from clipgen.cli.foreign_flags import advice
 from clipgen.config.classes import things_in
 from clipgen.errors import UsageError
 from clipgen.starter.words import knows
+from clipgen.util.regular import PICTURES
 from clipgen.util.typos import edits
 
-PICTURES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic")
 FILMS = (".mp4", ".webm", ".mov", ".gif", ".apng")
 TEXTS = (".txt", ".csv", ".md", ".text", ".prompts")
 OTHER_NAMES = {

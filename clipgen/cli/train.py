@@ -1,6 +1,6 @@
-"""`clipgen train NAME`: the recipes behind the starter models."""
+"""`clipgen train NAME`: networks for pictures of one's own, and the recipes behind the starter models."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +11,12 @@ from clipgen.cli.failures import say
 from clipgen.cli.option_groups import Option, flat, only
 from clipgen.cli.options import typed
 from clipgen.cli.report import echo_path
+from clipgen.cli.train_options import OwnOptions, RecipeOptions
+from clipgen.cli.values import expanded
 from clipgen.errors import UsageError, unknown_value
+from clipgen.training.settings import KINDS
 from clipgen.util.devices import pick_device
+from clipgen.util.text import quoted
 
 NAMES = (
     "vqgan",
@@ -33,44 +37,41 @@ NAMES = (
     "token-prior",
 )
 """The recipes, each after those that it depends on; `recipes.RECIPES` holds them."""
-
-
-_THEIRS = {"metavar": "NUMBER", "default": "the recipe's"}
-
-
-@dataclass(frozen=True)
-class RecipeOptions:
-    """Settings that replace those of a recipe."""
-
-    steps: Annotated[int | None, Option("--steps", "Training steps.", **_THEIRS)] = None
-    batch: Annotated[int | None, Option("--batch", "Pictures in each step.", **_THEIRS)] = None
-    rate: Annotated[float | None, Option("--lr", "Learning rate.", **_THEIRS)] = None
-    seed: Annotated[int | None, Option("--seed", "Another seed gives other weights.", **_THEIRS)] = None
-    pictures: Annotated[int | None, Option("--pictures", "How many pictures to draw and train on.", **_THEIRS)] = None
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value, flag = getattr(self, field.name), "lr" if field.name == "rate" else field.name
-            if value is not None and value <= 0 and flag != "seed":
-                raise UsageError(f"--{flag} must be above 0, got {value}")
-        if self.seed is not None and self.seed < 0:
-            raise UsageError(f"--seed must be 0 or more, got {self.seed}")
+RUNS = Path("runs")
+_NAME = f"With --data: {', '.join(KINDS)}. Without, of the starter set: {', '.join(NAMES)}."
 
 
 @flat
 def train(
-    name: Annotated[str, typer.Argument(metavar="|".join(NAMES), help="What to train.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=_NAME, show_default=False)],
     *,
-    runs: Annotated[Path, Option("--runs", "For drawn pictures, states, logs and weights.", "FOLDER")] = Path("runs"),
+    own: OwnOptions,
+    runs: Annotated[
+        Path | None,
+        Option(
+            "--runs", "For drawn pictures, states, logs and weights of the drawn world.", "FOLDER", default=str(RUNS)
+        ),
+    ] = None,
     changed: RecipeOptions,
     engine: Annotated[EngineOptions, only("device")],
 ) -> None:
-    """Train one of the starter models on the drawn world, or continue where an earlier call was stopped.
+    """Train networks on your own captioned pictures, or the starter models on the drawn world.
 
-    Prints the path of the weights. Put them in clipgen/starter/weights for every run to use them.
+    Prints the path of the weights; with --data their folder is a preset. The same command goes on where an earlier one
+    was stopped.
     """
-    if name not in NAMES:
-        raise unknown_value("NAME", name, NAMES)
+    if own.data is not None:
+        path = _train_own(name, own, runs, changed, engine.device)
+    elif name not in NAMES:
+        raise unknown_value("NAME", name, {*NAMES, *KINDS})
+    elif flag := next(own.given(), None):
+        raise UsageError(f"{flag} is for pictures of your own: add --data PATH, or leave it out")
+    else:
+        path = _train_starter(name, runs or RUNS, changed, engine.device)
+    echo_path(path)
+
+
+def _train_starter(name: str, runs: Path, changed: RecipeOptions, device: str) -> Path:
     from clipgen.training.progress import never_silent
 
     with never_silent(say) as report:
@@ -84,5 +85,22 @@ def train(
         recipe = RECIPES[name]
         given = typed(steps=changed.steps, batch=changed.batch, rate=changed.rate, seed=changed.seed)
         recipe = replace(recipe, plan=replace(recipe.plan, **given), pictures=changed.pictures or recipe.pictures)
-        path = run_recipe(name, recipe, Bench(runs, torch.device(pick_device(engine.device)), report))
-    echo_path(path)
+        return run_recipe(name, recipe, Bench(runs, torch.device(pick_device(device)), report))
+
+
+def _train_own(name: str, own: OwnOptions, runs: Path | None, changed: RecipeOptions, device: str) -> Path:
+    if name not in KINDS:
+        what = "learns from the drawn world only" if name in NAMES else "is unknown"
+        raise UsageError(f"NAME {quoted(name)} {what}: with --data it is one of {', '.join(KINDS)}")
+    if runs is not None:
+        raise UsageError(f"--runs {runs} is for the drawn world: with --data name the folder by --out")
+    settings = own.settings(name, expanded(Path(str(own.data)), "--data"), changed)
+    from clipgen.training.progress import never_silent
+
+    with never_silent(say) as report:
+        report(f"training a {name} in {settings.out}")
+        import torch
+
+        from clipgen.training.own import train_own
+
+        return train_own(settings, torch.device(pick_device(device)), report)

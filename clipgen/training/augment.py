@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, interpolate, pad
 
 
-def warp(pictures: Tensor, size: int) -> Tensor:
-    """Return each picture with random zoom, shift, rotation, shear and flip: (B, 3, size, size).
+def warp(pictures: Tensor, size: int, *, flips: bool = True) -> Tensor:
+    """Return each picture with random zoom, shift, rotation, shear and, if asked, flip: (B, 3, size, size).
 
     Half of the pictures stay whole. Sampled on a grid twice as fine and averaged, so that shrinking does not alias.
     """
@@ -20,7 +20,7 @@ def warp(pictures: Tensor, size: int) -> Tensor:
     turn, shear, stretch = torch.randn(3, count) * torch.tensor([[0.10], [0.06], [0.07]])
     reach = (1 - zoom).abs() * 0.6 + 0.03
     shift = torch.empty(2, count).uniform_(-1, 1) * reach
-    flip = torch.where(torch.rand(count) < 0.5, -1.0, 1.0)
+    flip = torch.where(torch.rand(count) < 0.5 * flips, -1.0, 1.0)
     cos, sin = turn.cos() * zoom, turn.sin() * zoom
     rows = [cos * flip * (1 + stretch), -sin + shear, shift[0], sin * flip, cos * (1 - stretch), shift[1]]
     matrix = torch.stack(rows, 1).view(count, 2, 3).to(pictures)
@@ -65,9 +65,9 @@ def _normal(like: Tensor, shape: tuple[int, ...]) -> Tensor:
     return torch.randn(shape).to(like)
 
 
-def distort(pictures: Tensor, size: int) -> Tensor:
+def distort(pictures: Tensor, size: int, *, flips: bool = True) -> Tensor:
     """Return the pictures warped, recoloured and softened."""
-    return soften(recolour(warp(pictures, size))).contiguous(memory_format=torch.channels_last)
+    return soften(recolour(warp(pictures, size, flips=flips))).contiguous(memory_format=torch.channels_last)
 
 
 def half_cosine(step: int, steps: int) -> float:

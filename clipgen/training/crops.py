@@ -10,12 +10,17 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, l1_loss, normalize
 
 from clipgen.perceptors.clip import CLIPPerceptor
+from clipgen.perceptors.style import StyleFeatures
 
 Draw = Callable[[int, int, int], Tensor]
 """(count, seed, step) -> pictures (count, 3, H, W) in [0, 1], which depend on nothing else."""
 
 CROP = 128
 FEATURE_STAGES = ("stages.0", "stages.1")  # of the guide's image tower: strides 4 and 8
+STYLE_STAGES = 3  # of a classifier's features: strides 2, 4 and 8
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""How far pictures (N, 3, H, W) in [0, 1] look from others."""
 
 
 def crops(pictures: np.ndarray, count: int, seed: int, step: int) -> Tensor:
@@ -34,10 +39,43 @@ def crops(pictures: np.ndarray, count: int, seed: int, step: int) -> Tensor:
     return torch.stack(cut).contiguous(memory_format=torch.channels_last)
 
 
+def shifted(pictures: np.ndarray, flips: bool, count: int, seed: int, step: int) -> Tensor:
+    """Return random pictures (count, 3, S, S) in [0, 1] of (N, S, S, 3), half of them shifted, with mirrored edges.
+
+    flips: mirror half of them.
+    """
+    rng = np.random.default_rng([seed, step])
+    room = pictures.shape[1] // 8
+    moved: list[np.ndarray] = []
+    for index in rng.integers(0, len(pictures), count):
+        right, down = rng.integers(-room, room + 1, 2) * (rng.random() < 0.5)
+        mirrored = rng.random() < 0.5 * flips
+        pixels = np.pad(pictures[index], ((room, room), (room, room), (0, 0)), mode="reflect")
+        part = pixels[room + down :, room + right :][: pictures.shape[1], : pictures.shape[2]]
+        moved.append(part[:, ::-1] if mirrored else part)
+    images = torch.from_numpy(np.stack(moved)).permute(0, 3, 1, 2).float() / 255
+    return images.contiguous(memory_format=torch.channels_last)
+
+
 def edge_distance(drawn: Tensor, target: Tensor) -> Tensor:
     """Return the L1 distance of the differences between neighbouring pixels."""
     across = l1_loss(drawn.diff(dim=-1), target.diff(dim=-1))
     return across + l1_loss(drawn.diff(dim=-2), target.diff(dim=-2))
+
+
+class StyleDistance(nn.Module):
+    """Distance in the early features of a classifier of photographs, after LPIPS (Zhang et al., 2018)."""
+
+    def __init__(self, features: StyleFeatures):
+        super().__init__()
+        self.features = features
+
+    def forward(self, drawn: Tensor, target: Tensor) -> Tensor:
+        """Return the squared distance of unit features, averaged over the first stages; pictures (N, 3, H, W)."""
+        with torch.no_grad():
+            wanted = self.features.maps(target)[:STYLE_STAGES]
+        pairs = zip(self.features.maps(drawn)[:STYLE_STAGES], wanted, strict=True)
+        return torch.stack([(normalize(a) - normalize(b)).pow(2).sum(1).mean() for a, b in pairs]).mean()
 
 
 class FeatureDistance(nn.Module):

@@ -12,7 +12,7 @@ from torch.nn.functional import avg_pool2d, gumbel_softmax, l1_loss, log_softmax
 
 from clipgen.generators.networks import DVAENetwork
 from clipgen.training.augment import half_cosine
-from clipgen.training.crops import Draw, FeatureDistance, edge_distance
+from clipgen.training.crops import Distance, Draw, edge_distance
 from clipgen.training.loop import Losses, Plan
 
 COLDEST = 1 / 16
@@ -89,7 +89,7 @@ class DVAETrainer:
         config: dict[str, Any],
         plan: Plan,
         draw: Draw,
-        features: FeatureDistance | None,
+        features: Distance | None,
         device: torch.device,
     ):
         torch.manual_seed(plan.seed)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -18,6 +19,7 @@ from clipgen.errors import ClipgenError
 from clipgen.training.progress import SECONDS, Report
 from clipgen.util.files import replacing
 from clipgen.util.interrupts import Stop, held_back
+from clipgen.util.text import one_line, readable_time
 
 STATE = "state.pt"
 LOG = "log.jsonl"
@@ -58,42 +60,68 @@ Trained = TypeVar("Trained", bound=nn.Module)
 
 
 class Fit(Generic[Trained]):
-    """A module being trained in a folder that holds its state and its log."""
+    """A module being trained in a folder that holds its state and its log.
 
-    def __init__(self, folder: Path, module: Trained, plan: Plan):
-        self.folder, self.module, self.plan = folder, module, plan
+    facts: what else the weights depend on, JSON values; a state that was made with others is refused.
+    """
+
+    def __init__(self, folder: Path, module: Trained, plan: Plan, facts: Mapping[str, Any] | None = None):
+        self.folder, self.module, self.plan, self.facts = folder, module, plan, dict(facts or {})
         self.averaged: Trained = copy.deepcopy(module).requires_grad_(False)
         self.optimiser = torch.optim.AdamW(_groups(module, plan.decay), lr=plan.rate, betas=plan.betas)
         self.step = 0
         folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self.step >= self.plan.steps
 
     def resume(self) -> bool:
         """Load the state in the folder, and return whether there is one."""
         path = self.folder / STATE
         if not path.exists():
             return False
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if state["plan"] != _plain(self.plan):
-            raise ClipgenError(
-                f"{path} was trained with another plan ({state['plan']}): give another folder with --runs"
-            )
+        state = read_state(path)
+        for name, here in (("plan", _plain(self.plan)), ("facts", self.facts)):
+            if (there := state.get(name, {})) != here:
+                raise ClipgenError(
+                    f"{path} was trained with another plan ({_difference(there, here)}): go on with that one, or "
+                    "remove the file to begin anew, or give another folder"
+                )
+        self.restore(state)
+        return True
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a state."""
         self.module.load_state_dict(state["module"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step = state["step"]
-        return True
 
-    def save(self) -> None:
-        """Write the state atomically."""
-        state = {
+    def state(self) -> dict[str, Any]:
+        """Return all that the rest of the training depends on."""
+        return {
             "plan": _plain(self.plan),
+            "facts": self.facts,
             "module": self.module.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
         }
-        with replacing(self.folder / STATE) as partial:
-            torch.save(state, partial)
+
+    def save(self) -> None:
+        """Write the state atomically; raises ClipgenError, with the earlier state whole, if the disk is full."""
+        path = self.folder / STATE
+        try:
+            with replacing(path) as partial, partial.open("wb") as file:
+                torch.save(self.state(), file)
+        except (OSError, RuntimeError) as error:  # torch turns some of the former into the latter
+            reason = getattr(error, "strerror", None) or one_line(str(error), 120)
+            raise ClipgenError(
+                f"{path} cannot be written ({reason}); what was saved before is kept: free space and give the same "
+                "command again"
+            ) from error
 
     def run(self, losses_at: Callable[[int], Losses], report: Report, save_seconds: float = 120.0) -> None:
         """Train from the current step to the plan's last, or to Ctrl-C; `losses_at(step)["loss"]` is minimised."""
@@ -106,19 +134,27 @@ class Fit(Generic[Trained]):
     def _run(self, losses_at: Callable[[int], Losses], report: Report, save_seconds: float, stop: Stop) -> None:
         saved = reported = time.monotonic()
         since = self.step
-        while self.step < self.plan.steps and not stop.asked:
-            torch.manual_seed(self.plan.seed * 1_000_003 + self.step)
-            losses = self._update(losses_at)
+        while not self.done and not stop.asked:
+            losses = self.update(losses_at)
+            self.after_step(report)
             now = time.monotonic()
-            if now - reported > SECONDS or self.step == self.plan.steps:
+            if now - reported > SECONDS or self.done:
                 speed = (self.step - since) * self.plan.batch / max(now - reported, 1e-6)
                 self._log(losses, speed, report)
                 reported, since = now, self.step
             if now - saved > save_seconds:
-                self.save()
+                try:
+                    self.save()
+                except ClipgenError as error:  # there may be room again before the end
+                    report(f"warning: {error}")
                 saved = now
 
-    def _update(self, losses_at: Callable[[int], Losses]) -> Losses:
+    def after_step(self, report: Report) -> None:
+        """Do what is due after a step; nothing here."""
+
+    def update(self, losses_at: Callable[[int], Losses]) -> Losses:
+        """Make the current step, and return its losses."""
+        torch.manual_seed(self.plan.seed * 1_000_003 + self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = self.plan.rate_at(self.step)
         self.module.train()
@@ -143,13 +179,17 @@ class Fit(Generic[Trained]):
 
     def _log(self, losses: Losses, speed: float, report: Report) -> None:
         values = {name: round(float(value.detach()), 5) for name, value in losses.items()}
-        entry = {"step": self.step, "pictures": self.step * self.plan.batch, "per_second": round(speed, 1), **values}
-        with (self.folder / LOG).open("a", encoding="utf-8") as log:
-            log.write(json.dumps(entry) + "\n")
+        self.note({"step": self.step, "pictures": self.step * self.plan.batch, "per_second": round(speed, 1), **values})
+        left = readable_time((self.plan.steps - self.step) * self.plan.batch / max(speed, 1e-6))
         report(
-            f"step {self.step}/{self.plan.steps}  {speed:.1f} pictures/s  "
+            f"step {self.step}/{self.plan.steps}  {left} left  {speed:.1f} pictures/s  "
             + "  ".join(f"{k} {v:.4f}" for k, v in values.items())
         )
+
+    def note(self, entry: Mapping[str, Any]) -> None:
+        """Append an entry to the log; one that cannot be written is left out."""
+        with contextlib.suppress(OSError), (self.folder / LOG).open("a", encoding="utf-8") as log:
+            log.write(json.dumps(entry) + "\n")
 
 
 def train_module(
@@ -174,3 +214,19 @@ def _groups(module: nn.Module, decay: float) -> list[dict[str, Any]]:
 def _plain(plan: Plan) -> dict[str, Any]:
     fields: dict[str, Any] = json.loads(json.dumps(asdict(plan)))
     return fields
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read a state; raises ClipgenError if it is damaged."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        if not {"plan", "module", "averaged", "optimiser", "step"} <= state.keys():
+            raise ValueError("it is no state of a training")
+    except Exception as error:  # what is wrong with a damaged file may raise anything
+        raise ClipgenError(f"{path} cannot be read ({one_line(str(error), 120)}): remove it to begin anew") from error
+    return state
+
+
+def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+    return one_line(", ".join(f"{name} {there.get(name)}, now {here.get(name)}" for name in names), 300)

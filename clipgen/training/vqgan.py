@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, l1_loss, mse_loss, one_hot, relu
 
 from clipgen.generators.networks import VQGANNetwork
-from clipgen.training.crops import Draw, FeatureDistance, edge_distance
+from clipgen.training.crops import Distance, Draw, edge_distance
 from clipgen.training.loop import Losses, Plan
 
 REPLACED = 0.04  # share of cells given a random code, so that the decoder forgives guided latents
@@ -42,12 +42,13 @@ class LearningVQGAN(VQGANNetwork):
     uses: Tensor
     sums: Tensor
 
-    def __init__(self, config: dict[str, Any]):
+    def __init__(self, config: dict[str, Any], *, critic: bool = True):
         super().__init__(config)
         self.codebook.requires_grad_(False)
         self.register_buffer("uses", torch.ones(len(self.codebook)))
         self.register_buffer("sums", torch.zeros_like(self.codebook))
-        self.critic = NLayerDiscriminator(**CRITIC).apply(weights_init)
+        if critic:
+            self.critic = NLayerDiscriminator(**CRITIC).apply(weights_init)
 
 
 class VQGANTrainer:
@@ -58,12 +59,12 @@ class VQGANTrainer:
         config: dict[str, Any],
         plan: Plan,
         draw: Draw,
-        features: FeatureDistance | None,
+        features: Distance | None,
         device: torch.device,
         course: VQGANCourse = VQGANCourse(),
     ):
         torch.manual_seed(plan.seed)
-        self.network = LearningVQGAN(config).to(memory_format=torch.channels_last)
+        self.network = LearningVQGAN(config, critic=course.critic_from < 1).to(memory_format=torch.channels_last)
         self.plan, self.course, self.continuous = plan, course, course.continuous
         self.draw, self.features, self.device = draw, features, device
         self.network.to(device)

@@ -61,6 +61,11 @@ def load_image(path: str | Path, flag: str = "--init") -> tuple[Image.Image, lis
     return _read_as(_to_rgb, path, flag)
 
 
+def decode_image(content: bytes, name: str, flag: str) -> Image.Image:
+    """Return what `load_image` does, of the content of a file called `name`. Raises UsageError as that does."""
+    return _read_as(_to_rgb, name, flag, content)[0]
+
+
 def load_mask(path: str | Path, flag: str = "--mask") -> Image.Image:
     """Read the image of a flag as a mask, grey (mode L): white is chosen, or what is transparent if anything is.
 
@@ -75,11 +80,11 @@ def load_overlay(path: str | Path, flag: str = "--overlay") -> Image.Image:
 
 
 def _read_as(
-    convert: Callable[[Image.Image], Image.Image], path: str | Path, flag: str
+    convert: Callable[[Image.Image], Image.Image], path: str | Path, flag: str, content: bytes | None = None
 ) -> tuple[Image.Image, list[str]]:
     """Read the image of a flag, converted from what it is in its file, and notes."""
     try:
-        image, notes = _load_image(path, convert)
+        image, notes = _load_image(path, convert, content)
     except UsageError as error:
         raise UsageError(str(error).replace("--init", flag, 1)) from error
     return image, [note.replace("--init", flag, 1) for note in notes]
@@ -91,13 +96,16 @@ def main_colours(image: Image.Image, count: int) -> list[str]:
     return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in zip(*[iter(palette)] * 3, strict=True)]
 
 
-def _load_image(path: str | Path, convert: Callable[[Image.Image], Image.Image]) -> tuple[Image.Image, list[str]]:
-    _check_file(path)
+def _load_image(
+    path: str | Path, convert: Callable[[Image.Image], Image.Image], content: bytes | None
+) -> tuple[Image.Image, list[str]]:
+    if content is None:
+        _check_file(path)
     try:
         with _decoding, warnings.catch_warnings():
             # Pillow's own size warning starts above MAX_PIXELS; the others concern metadata that is not used.
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=FORMATS) as opened:
+            with Image.open(path if content is None else io.BytesIO(content), formats=FORMATS) as opened:
                 _check_size(path, opened.size)
                 _check_tiles(path, opened)
                 notes = _frame_notes(path, opened)
@@ -107,7 +115,7 @@ def _load_image(path: str | Path, convert: Callable[[Image.Image], Image.Image])
     except UsageError:
         raise
     except UnidentifiedImageError as error:
-        raise _unknown_format(path) from error
+        raise _unknown_format(path, Path(path).read_bytes() if content is None else content) from error
     except Image.DecompressionBombError as error:
         raise _refusal(path, f"has more than {MAX_PIXELS // 10**6} megapixels; shrink it first") from error
     except MemoryError as error:
@@ -154,9 +162,8 @@ def _refusal(path: str | Path, reason: str) -> UsageError:
     return UsageError(f"--init {str(path)!r} {reason}")
 
 
-def _unknown_format(path: str | Path) -> UsageError:
-    with Path(path).open("rb") as file:
-        head = file.read(64)
+def _unknown_format(path: str | Path, content: bytes) -> UsageError:
+    head = content[:64]
     if head[4:8] == b"ftyp" and any(brand in head for brand in HEIC_BRANDS):
         return _refusal(path, "is a HEIC photograph, which clipgen cannot read; export it as JPEG or run heif-convert")
     return _refusal(path, f"is not one of {', '.join(FORMATS)}, or is damaged; convert it to PNG")

@@ -30,7 +30,8 @@ state dict has the names and shapes of the file's tensors."""
 
 STARTER_PACKAGE = "clipgen.starter"
 """Where the starter set lives: the one place below the command line that names it."""
-TOWERS = f"{STARTER_PACKAGE}.unclip.towers"
+
+TOWERS = "clipgen.perceptors.towers"
 """The module whose `register_towers()` makes timm know the image towers with names that begin with `TOWER_PREFIX`."""
 TOWER_PREFIX = "clipgen_"
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, logsigmoid, softplus
+from torch.nn.functional import cross_entropy, softplus
 
 from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.starter import grammar
@@ -20,6 +20,7 @@ from clipgen.starter.train.claims import NOUN, THINGS, UNSTATED, codes, codes_sh
 from clipgen.starter.train.data import truths
 from clipgen.starter.train.negatives import NOTHING, Negatives, Parametrization
 from clipgen.training.augment import distort, scramble
+from clipgen.training.contrastive import attacked, contrast
 from clipgen.training.loop import Losses, Plan
 
 TEXT = {"context_length": 32, "vocab_size": 4096 + 514, "width": 128, "heads": 4, "layers": 2}
@@ -52,15 +53,6 @@ class Labels:
     known: Tensor
     bound: Tensor
     """(K, 3): a picture of two things, a text that is true of it, and the text that has the two swapped."""
-
-
-def contrast(logits: Tensor, match: Tensor, known: Tensor) -> Tensor:
-    """Return the sigmoid contrastive loss (Zhai et al., 2023, eq. 1): summed over texts, averaged over pictures.
-
-    All are (pictures, texts). Every true pair is positive; pairs that are not known are left out.
-    """
-    signs = match.to(logits) * 2 - 1
-    return -(logsigmoid(signs * logits) * known).sum(1).mean()
 
 
 def choice(logits: Tensor, match: Tensor, known: Tensor, attributes: Sequence[Sequence[int]]) -> Tensor:
@@ -190,7 +182,8 @@ class ClipTrainer:
         first, last = self.radius
         radius = first + (last - first) * min(1.0, 2 * step / self.plan.steps)
         if radius > 0:
-            views = self._attack(views, words.detach(), labels, radius)
+            fixed = words.detach()
+            views = attacked(views, lambda moved: self._loss(moved, fixed, labels), radius)
         if negatives is not None:
             nameless, may_show = negatives
             nouns = torch.from_numpy(claimed[:, NOUN]).to(self.device)
@@ -226,17 +219,6 @@ class ClipTrainer:
         bank = (labels.match[:, -len(self.bank) :], labels.known[:, -len(self.bank) :], self.groups)
         chosen = choice(logits[:, -len(self.bank) :], *bank) + choice(named.float(), *bank)
         return 0.5 * contrast(logits, labels.match, labels.known) + chosen + BINDING * binding(logits, labels.bound)
-
-    def _attack(self, views: Tensor, words: Tensor, labels: Labels, radius: float) -> Tensor:
-        """Return adversarial views: one step up the gradient from a random start (Wong et al., 2020, in L2)."""
-        start = torch.randn_like(views)
-        start = start * (0.5 * radius / start.flatten(1).norm(dim=1).view(-1, 1, 1, 1))
-        moved = (views + start).requires_grad_()
-        (slope,) = torch.autograd.grad(self._loss(moved, words, labels), moved)
-        push = start + slope * (radius / slope.flatten(1).norm(dim=1).clamp(min=1e-12).view(-1, 1, 1, 1))
-        shrink = (radius / push.flatten(1).norm(dim=1)).clamp(max=1).view(-1, 1, 1, 1)
-        attacked: Tensor = views + push * shrink
-        return attacked
 
 
 def _targets(count: int, seed: int) -> list[str]:

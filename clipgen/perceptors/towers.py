@@ -1,8 +1,7 @@
-"""Image towers of the starter CLIPs, as timm models that open_clip can name in a config.
+"""Image towers of small CLIPs, as timm models that open_clip can name in a config.
 
 timm's own small networks shrink a picture 32 times, to 2x2 cells at 64 pixels, mostly by strided convolutions. These
-shrink it 16 times by max pooling, after ResNet-9 (Page, "How to train your ResNet", 2018), and learn the drawn world
-from far fewer pictures.
+shrink it by max pooling, after ResNet-9 (Page, "How to train your ResNet", 2018), and learn from far fewer pictures.
 """
 
 from __future__ import annotations
@@ -68,13 +67,18 @@ class ConvTower(nn.Module):
 
 
 def clipgen_conv7(pretrained: bool = False, **_options: Any) -> ConvTower:
-    """Build the guide's tower: three residual stages."""
+    """Build the tower of the starter set's guide: three residual stages."""
     return _untrained(ConvTower(32, [(64, True), (128, True), (256, True)]), pretrained)
 
 
 def clipgen_resnet9(pretrained: bool = False, **_options: Any) -> ConvTower:
-    """Build the judge's tower: wider early, residual blocks in the first and the last stage only."""
+    """Build the tower of the starter set's judge: wider early, residual blocks in the first and the last stage only."""
     return _untrained(ConvTower(48, [(96, True), (192, False), (256, True)]), pretrained)
+
+
+def clipgen_conv12(pretrained: bool = False, **_options: Any) -> ConvTower:
+    """Build the tower for pictures of 128 pixels: four residual stages."""
+    return _untrained(ConvTower(64, [(96, True), (192, True), (384, True), (384, True)]), pretrained)
 
 
 def _untrained(tower: ConvTower, pretrained: bool) -> ConvTower:
@@ -85,6 +89,6 @@ def _untrained(tower: ConvTower, pretrained: bool) -> ConvTower:
 
 def register_towers() -> None:
     """Let configs name the towers in open_clip's `timm_model_name`; doing so again changes nothing."""
-    for build in (clipgen_conv7, clipgen_resnet9):
+    for build in (clipgen_conv7, clipgen_resnet9, clipgen_conv12):
         if not is_model(build.__name__):
             register_model(build)

@@ -1,0 +1,52 @@
+"""Networks to start at instead of random weights: those that ship, published ones, and files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from clipgen.errors import UsageError
+from clipgen.training.progress import Report
+from clipgen.training.settings import Settings
+from clipgen.util.text import quoted
+from clipgen.weights import Checkpoint, loader
+from clipgen.weights.imports import import_autoencoder, import_clip
+from clipgen.weights.registry import STARTER, known_network
+
+FLAG = "--from"
+NEAREST = "nearest"
+"""The quantizer of the VQGANs that can be trained."""
+
+
+def find_start(kind: str, text: str, report: Report) -> Checkpoint:
+    """Return the network of a kind that a text names: "starter/vqgan", "ViT-B-32", or a file.
+
+    Raises UsageError if it names none, or one that cannot be trained, and WeightsMissingError for one to download.
+    """
+    path = Path(text).expanduser()
+    if text.startswith(STARTER):
+        name: str | None = text
+    elif path.is_file():
+        name = import_clip(None, path, note=report) if kind == "clip" else import_autoencoder(kind, path, note=report)
+    else:
+        name = known_network(kind, text)
+    if name is None:
+        raise UsageError(
+            f"{FLAG} {quoted(text)} is neither a file nor the name of a {kind}; clipgen models list names all"
+        )
+    found = loader.load(name, report)
+    if found.kind != kind:
+        raise UsageError(f"{FLAG} {text} is a {quoted(found.kind)}: give a {kind}")
+    if kind == "vqgan" and (quantizer := found.config.get("quantizer", NEAREST)) != NEAREST:
+        raise UsageError(f"{FLAG} {text} has a {quantizer} codebook: only those of nearest codes can be trained here")
+    return found
+
+
+def side_of(start: Checkpoint | None, settings: Settings) -> int:
+    """Return the side of the pictures to train on. Raises UsageError where a CLIP sees another than was asked for."""
+    if start is None or start.kind != "clip":
+        return settings.side
+    size = start.config["vision_cfg"]["image_size"]
+    side = int(size[0] if isinstance(size, list | tuple) else size)
+    if settings.resolution not in (None, side):
+        raise UsageError(f"--resolution {settings.resolution}: {settings.start} sees {side} pixels; leave it out")
+    return side
