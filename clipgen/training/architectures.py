@@ -28,6 +28,10 @@ _DVAES: dict[str, dict[str, Any]] = {
     SMALL: {"vocab_size": 512, "n_hid": 24, "n_blk_per_group": 1, "n_init": 64},
     MEDIUM: {"vocab_size": 2048, "n_hid": 48, "n_blk_per_group": 2, "n_init": 128},
 }
+_PRIORS: dict[str, dict[str, Any]] = {
+    SMALL: {"text_length": 24, "width": 192, "heads": 6, "layers": 6},
+    MEDIUM: {"text_length": 48, "width": 512, "heads": 8, "layers": 12},
+}
 FINE_UP_TO = 64
 """Pictures of up to so many pixels a side have a cell for each 4 x 4 pixels in a VQGAN, larger ones for 8 x 8."""
 
@@ -52,6 +56,16 @@ def vqgan_config(size: str, side: int) -> dict[str, Any]:
         **{name: row[name] for name in ("z_channels", "ch", "ch_mult", "num_res_blocks")},
     }
     return {"space_to_depth": block, "embed_dim": row["embed_dim"], "n_embed": row["n_embed"], "ddconfig": shape}
+
+
+def prior_config(size: str, codes: int, side: int) -> dict[str, Any]:
+    """Return the config of a prior over grids of `side` x `side` codes.
+
+    All its layers have full attention: the patterns of DALL-E's save nothing where masks are dense.
+    """
+    row = _PRIORS[size]
+    shape = {"codes": codes, "grid": [side, side], "layers": ["full"] * row["layers"]}
+    return {"merges": 4096, "text_length": row["text_length"], "width": row["width"], "heads": row["heads"], **shape}
 
 
 def dvae_config(size: str, _side: int) -> dict[str, Any]:

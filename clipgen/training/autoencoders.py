@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -33,6 +34,17 @@ CONTINUOUS, MAX_CONTINUOUS = 0.07, 400
 """Share of the steps, and their largest number, that a VQGAN learns without codes."""
 LONG = 2000
 """Steps from which on a VQGAN has a critic: it needs time to help more than it harms."""
+
+
+def write_sheet(rows: Sequence[np.ndarray], path: Path) -> dict[str, Any]:
+    """Write rows of pictures, each (N, S, S, 3) uint8, and return an entry for the log; a full disk costs only that."""
+    sheet = np.concatenate([np.concatenate(list(row), 1) for row in rows])
+    try:
+        with replacing(path) as partial_file:
+            Image.fromarray(sheet).save(partial_file)
+    except OSError as error:  # the training is worth more
+        return {"sheet": f"not written: {error.strerror}"}
+    return {"sheet": path.name}
 
 
 class AutoencoderTask(Task):
@@ -81,14 +93,7 @@ class AutoencoderTask(Task):
         """Write a sheet: pictures above, what the network makes of them below."""
         source = self.bench.held_out if len(self.bench.held_out) else self.bench.training
         pictures = np.array(source.pictures[:SHOWN])
-        rows = (pictures, reconstruct(cast(Network, module), pictures, self.bench.side))
-        sheet = np.concatenate([np.concatenate(list(row), 1) for row in rows])
-        try:
-            with replacing(path) as partial_file:
-                Image.fromarray(sheet).save(partial_file)
-        except OSError as error:  # the training is worth more
-            return {"sheet": f"not written: {error.strerror}"}
-        return {"sheet": path.name}
+        return write_sheet((pictures, reconstruct(cast(Network, module), pictures, self.bench.side)), path)
 
     def network(self, module: nn.Module) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return the config and the tensors of the weight file, without what only the training needs."""

@@ -19,7 +19,7 @@ from clipgen.training.loop import STATE, Fit, Plan, read_state
 from clipgen.training.pictures import prepare
 from clipgen.training.progress import Report
 from clipgen.training.settings import FINE_RATE, FINE_STEPS, KINDS, LARGE, LARGE_RATE, WORK, Settings
-from clipgen.training.starts import find_start, side_of
+from clipgen.training.starts import autoencoder_beside, find_start, side_of
 from clipgen.training.task import Bench, Task, fingerprint
 from clipgen.training.watch import WatchedFit
 from clipgen.util.devices import computes_bf16, wait_for
@@ -51,6 +51,8 @@ def train_own(settings: Settings, device: torch.device, report: Report) -> Path:
         "training": fingerprint(bench.training),
         "held_out": fingerprint(bench.held_out) if len(bench.held_out) else "",
     }
+    if settings.kind == "prior":
+        facts["autoencoder"] = autoencoder_beside(settings.out).sha256
     plan = _planned(bench, make, facts)
     task = make(bench, plan)
     fit = WatchedFit(settings.work, task, plan, facts, held_out=len(bench.held_out) > 0)
@@ -148,7 +150,7 @@ def _finished(bench: Bench, fit: WatchedFit, facts: dict[str, Any]) -> Path:
     }
     captions = tuple(dict.fromkeys(each[0] for each in bench.training.captions))[:MAX_CAPTIONS]
     try:
-        write(settings.weights, Checkpoint(settings.kind, config, tensors, recipe), BITS)
+        write(settings.weights, Checkpoint(KINDS[settings.kind].stored or settings.kind, config, tensors, recipe), BITS)
         add_network(settings.out, settings.kind, settings.data.stem or "own", (bench.side, bench.side), captions)
     except (OSError, SafetensorError) as error:  # safetensors turns the former into the latter
         reason = getattr(error, "strerror", None) or error

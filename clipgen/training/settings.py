@@ -39,6 +39,8 @@ class Kind:
     courses: dict[str, Course]
     brief: bool = True
     """Whether it is trained in bfloat16 where the device has it."""
+    stored: str = ""
+    """The kind of its weight file, if that has another name."""
 
 
 KINDS: dict[str, Kind] = {
@@ -53,6 +55,11 @@ KINDS: dict[str, Kind] = {
         "clipgen.training.autoencoders:DVAETask",
         {SMALL: Course(3000, 16, 0.0008), MEDIUM: Course(20_000, 16, 0.0006)},
         brief=False,
+    ),
+    "prior": Kind(
+        "clipgen.training.prior:PriorTask",
+        {SMALL: Course(3000, 32, 0.001), MEDIUM: Course(40_000, 128, 0.0005)},
+        stored="token-prior",
     ),
 }
 """By the name that `clipgen train NAME --data` takes."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from clipgen.config.own_presets import FILE, read_own_preset
 from clipgen.errors import UsageError
 from clipgen.training.progress import Report
 from clipgen.training.settings import Settings
@@ -41,8 +43,41 @@ def find_start(kind: str, text: str, report: Report) -> Checkpoint:
     return found
 
 
+@dataclass(frozen=True)
+class Beside:
+    """The autoencoder in a preset's folder whose codes a prior learns."""
+
+    kind: str
+    path: Path
+    sha256: str
+    side: int
+    """Of the pictures that it has learned, in pixels."""
+
+
+def autoencoder_beside(folder: Path) -> Beside:
+    """Return the VQGAN of a preset, or else its dVAE. Raises UsageError, which tells how to train one, without any."""
+    preset = read_own_preset(folder, "--out") if (folder / FILE).exists() else None
+    kind = next((kind for kind in ("vqgan", "dvae") if preset and kind in preset.networks), None)
+    if preset is None or kind is None:
+        raise UsageError(
+            f"--out {folder} has no autoencoder whose codes a prior could learn; first: clipgen train vqgan --data "
+            f"PICTURES --out {folder}"
+        )
+    return Beside(kind, preset.path(kind), preset.networks[kind].sha256, preset.size[0])
+
+
 def side_of(start: Checkpoint | None, settings: Settings) -> int:
-    """Return the side of the pictures to train on. Raises UsageError where a CLIP sees another than was asked for."""
+    """Return the side of the pictures to train on.
+
+    Raises UsageError where a CLIP, or the autoencoder of a prior, sees another than was asked for.
+    """
+    if settings.kind == "prior":
+        side = autoencoder_beside(settings.out).side
+        if settings.resolution not in (None, side):
+            raise UsageError(
+                f"--resolution {settings.resolution}: the autoencoder there draws {side} pixels; leave it out"
+            )
+        return side
     if start is None or start.kind != "clip":
         return settings.side
     size = start.config["vision_cfg"]["image_size"]

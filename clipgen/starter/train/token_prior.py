@@ -40,8 +40,7 @@ def token_prior(name: str, recipe: Recipe, bench: Bench) -> Checkpoint:
     torch.manual_seed(recipe.plan.seed)
     trainer = PriorTrainer(recipe.plan, TokenTransformer(CONFIG).to(bench.device), learned, held_out)
     network = train_module(bench.runs / name, trainer.network, recipe.plan, trainer.losses_at, bench.report)
-    trainer.network = network
-    metrics = {"held_out": round(float(trainer.held_out_loss()), 4), "autoencoder": recipe.needs[0]}
+    metrics = {"held_out": round(float(trainer.held_out_loss(network, HELD_OUT)), 4), "autoencoder": recipe.needs[0]}
     return Checkpoint(KIND, CONFIG, network.state_dict(), metrics)
 
 
