@@ -57,8 +57,9 @@ class EngineOptions:
         str | None,
         Option(
             "--preset",
-            f"The models and their settings. {_PRESETS}.",
-            choices=(AUTO, *PRESETS),
+            f"The models and their settings: a name, or a folder that `clipgen train` made. {_PRESETS}.",
+            "NAME|FOLDER",
+            (AUTO, *PRESETS),
             panel=ENGINE,
             default=Job.preset,
         ),

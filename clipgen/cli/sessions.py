@@ -15,6 +15,7 @@ from clipgen.cli.failures import say
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.options import PictureOptions
 from clipgen.cli.output_options import OutputOptions
+from clipgen.cli.own_preset import is_folder, own_fields
 from clipgen.cli.report import Notes, Results
 from clipgen.cli.steering_options import SteeringOptions
 from clipgen.config.job import Job
@@ -60,7 +61,8 @@ def job_fields(
 ) -> dict[str, Any]:
     """Return the fields of a job that were given; `backend` applies if none was."""
     named = models.job_fields(engine.backend or backend)
-    return {**picture.job_fields(), **steering.job_fields(), **engine.job_fields(), **named}
+    fields = {**picture.job_fields(), **steering.job_fields(), **engine.job_fields(), **named}
+    return own_fields(fields["preset"], fields) if is_folder(engine.preset) else fields
 
 
 def open_for_job(

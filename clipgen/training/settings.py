@@ -121,6 +121,8 @@ class Settings:
                 checked_number(flag, number, least, most)
         if self.precision is not None:
             check_choice("--precision", self.precision, PRECISIONS)
+        if self.kind == "prior" and self.start is not None:
+            raise UsageError(f"--from {self.start}: a prior always learns from the beginning; leave it out")
         if self.kind != "clip" and self.radius is not None:
             raise UsageError(f"--radius is for the views of a CLIP; leave it out for a {self.kind}")
 
