@@ -54,7 +54,7 @@ def _prior(preset: OwnPreset, backend: str, import_trained: Any) -> str:
     of = header.config.get("autoencoder", {}) if header else {}
     if backend not in preset.networks or of.get("sha256") != preset.networks[backend].sha256:
         raise UsageError(
-            f"--start {PRIOR}: the prior in {preset.folder} has learned the codes of another {of.get('kind', 'network')} "
+            f"--start {PRIOR}: its prior has learned the codes of another {of.get('kind', 'network')} "
             f"than its {backend} is now; run clipgen train prior --data PICTURES --out {preset.folder} again"
         )
     name: str = import_trained(KIND, path)
