@@ -18,6 +18,7 @@ from clipgen.errors import ClipgenError
 from clipgen.training import pictures
 from clipgen.training.captions import Captioned
 from clipgen.training.pictures import prepare
+from clipgen.util.files import partial_path
 
 
 @pytest.fixture
@@ -95,8 +96,10 @@ def test_what_is_left_of_a_stop_may_be_damaged(
         with pytest.raises(KeyboardInterrupt):
             prepare(data, SIZE, cache)
     left = next(cache.glob(f"*.{harm}"))
-    left.write_bytes(left.read_bytes()[:50])
+    left.write_bytes(left.read_bytes()[:20])
+    partial_path(next(cache.glob("*.state"))).touch()  # as a process that is killed leaves it
     assert both(prepare(data, SIZE, cache)) == set(range(40))
+    assert left_in(cache) == [".json", ".lock", ".npy"]
 
 
 def stop_after(count: int) -> Callable[[Captioned, int], bytes]:
