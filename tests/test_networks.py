@@ -11,8 +11,8 @@ from taming.modules.vqvae.quantize import VectorQuantizer2
 from clipgen.generators.networks import DVAENetwork, VQGANNetwork
 from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.perceptors.text_tokens import small_tokenizer
-from clipgen.starter.train.clip import CONFIGS
 from clipgen.perceptors.towers import ConvTower, clipgen_conv7
+from clipgen.starter.train.clip import CONFIGS
 
 SHAPE = {"double_z": False, "z_channels": 32, "resolution": 32, "in_channels": 3, "out_ch": 3, "ch": 32, "dropout": 0.0,
          "ch_mult": [1, 1, 2], "num_res_blocks": 1, "attn_resolutions": []}  # fmt: skip

@@ -9,8 +9,9 @@ from clipgen.training.progress import Report
 from clipgen.training.settings import Settings
 from clipgen.util.text import quoted
 from clipgen.weights import Checkpoint, loader
-from clipgen.weights.imports import import_autoencoder, import_clip
-from clipgen.weights.registry import STARTER, known_network
+from clipgen.weights.config_files import HUB_CONFIG
+from clipgen.weights.imports import FLAGS, import_autoencoder, import_clip
+from clipgen.weights.registry import STARTER, known_network, read_header
 
 FLAG = "--from"
 NEAREST = "nearest"
@@ -26,7 +27,7 @@ def find_start(kind: str, text: str, report: Report) -> Checkpoint:
     if text.startswith(STARTER):
         name: str | None = text
     elif path.is_file():
-        name = import_clip(None, path, note=report) if kind == "clip" else import_autoencoder(kind, path, note=report)
+        name = _imported(kind, path, report)
     else:
         name = known_network(kind, text)
     if name is None:
@@ -39,6 +40,15 @@ def find_start(kind: str, text: str, report: Report) -> Checkpoint:
     if kind == "vqgan" and (quantizer := found.config.get("quantizer", NEAREST)) != NEAREST:
         raise UsageError(f"{FLAG} {text} has a {quantizer} codebook: only those of nearest codes can be trained here")
     return found
+
+
+def _imported(kind: str, path: Path, report: Report) -> str:
+    if kind == "clip" and not (read_header(path) or path.with_name(HUB_CONFIG).is_file()):
+        raise UsageError(f"{FLAG} {path}: put {HUB_CONFIG} beside it, which tells what kind of CLIP it is")
+    try:
+        return import_clip(None, path, note=report) if kind == "clip" else import_autoencoder(kind, path, note=report)
+    except UsageError as error:
+        raise UsageError(str(error).replace(FLAGS[kind], FLAG)) from error
 
 
 def side_of(start: Checkpoint | None, settings: Settings) -> int:
