@@ -22,7 +22,7 @@ from PIL import Image, ImageOps
 
 from clipgen.errors import ClipgenError, UsageError
 from clipgen.training.captions import FLAG, Captioned, read_captions
-from clipgen.util.files import make_folder, publish, replacing
+from clipgen.util.files import make_folder, partials, publish, replacing
 from clipgen.util.regular import read_regular
 from clipgen.util.text import one_line, readable_bytes, readable_time
 
@@ -200,7 +200,7 @@ class _Work:
             progress = self._write()
             publish(self._part, self._rows)
             self._save(self._index, progress)
-            for path in [*old, self._state]:
+            for path in [*old, *partials(self._state), *partials(self._index), self._state]:
                 path.unlink(missing_ok=True)
             return np.load(self._rows, mmap_mode="r", allow_pickle=False), progress.skipped
         except OSError as error:
