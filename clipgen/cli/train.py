@@ -57,8 +57,7 @@ def train(
 ) -> None:
     """Train networks on your own captioned pictures, or the starter models on the drawn world.
 
-    Prints the path of the weights; with --data their folder is a preset. The same command goes on where an earlier one
-    was stopped.
+    Prints the path of the weights; with --data their folder is a preset. After a stop the same command goes on.
     """
     if own.data is not None:
         path = _train_own(name, own, runs, changed, engine.device)

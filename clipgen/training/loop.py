@@ -119,8 +119,9 @@ class Fit(Generic[Trained]):
         try:
             with replacing(path) as partial, partial.open("wb") as file:
                 torch.save(self.state(), file)
-        except (OSError, RuntimeError) as error:  # torch turns some of the former into the latter
-            reason = getattr(error, "strerror", None) or one_line(str(error), 120)
+        except (OSError, RuntimeError) as error:
+            cause = error if isinstance(error, OSError) else error.__context__  # torch fails in turn, and says less
+            reason = getattr(cause, "strerror", None) or one_line(str(error), 120)
             raise ClipgenError(
                 f"{path} cannot be written ({reason}); what was saved before is kept: free space and give the same "
                 "command again"
