@@ -24,6 +24,7 @@ LEVELS: list[set[str]] = [
     {"judge"},
     {"engine"},
     {"outputs"},
+    {"training"},
     {"starter"},
     {"session"},
     {"cli"},

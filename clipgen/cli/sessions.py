@@ -15,7 +15,6 @@ from clipgen.cli.failures import say
 from clipgen.cli.model_options import ModelOptions
 from clipgen.cli.options import PictureOptions
 from clipgen.cli.output_options import OutputOptions
-from clipgen.cli.own_preset import is_folder, own_fields
 from clipgen.cli.report import Notes, Results
 from clipgen.cli.steering_options import SteeringOptions
 from clipgen.config.job import Job
@@ -26,6 +25,7 @@ from clipgen.engine.inputs import Inputs
 from clipgen.session.notices import warnings_of
 from clipgen.session.options import Listener
 from clipgen.session.options import OutputOptions as Written
+from clipgen.session.own_preset import is_folder, own_fields
 from clipgen.session.planning import plan_job
 from clipgen.util.devices import pick_device
 from clipgen.util.lean import without_compiler

@@ -16,6 +16,7 @@ from clipgen.cli.values import expanded
 from clipgen.errors import UsageError, unknown_value
 from clipgen.training.settings import KINDS
 from clipgen.util.devices import pick_device
+from clipgen.util.files import no_empty_folders
 from clipgen.util.text import quoted
 
 NAMES = (
@@ -57,8 +58,7 @@ def train(
 ) -> None:
     """Train networks on your own captioned pictures, or the starter models on the drawn world.
 
-    Prints the path of the weights; with --data their folder is a preset. The same command goes on where an earlier one
-    was stopped.
+    Prints the path of the weights; with --data their folder is a preset. After a stop the same command goes on.
     """
     if own.data is not None:
         path = _train_own(name, own, runs, changed, engine.device)
@@ -97,7 +97,7 @@ def _train_own(name: str, own: OwnOptions, runs: Path | None, changed: RecipeOpt
     settings = own.settings(name, expanded(Path(str(own.data)), "--data"), changed)
     from clipgen.training.progress import never_silent
 
-    with never_silent(say) as report:
+    with no_empty_folders(), never_silent(say) as report:
         report(f"training a {name} in {settings.out}")
         import torch
 

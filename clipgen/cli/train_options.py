@@ -130,7 +130,8 @@ class OwnOptions:
     def given(self) -> Iterator[str]:
         """Yield the flags that were given, but for --data."""
         for field in fields(self):
-            if field.name != "data" and getattr(self, field.name) not in (None, False):
+            value = getattr(self, field.name)
+            if field.name != "data" and value is not None and value is not False:
                 yield _FLAGS.get(field.name, f"--{field.name}")
 
     def settings(self, kind: str, data: Path, changed: RecipeOptions) -> Settings:

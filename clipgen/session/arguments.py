@@ -23,6 +23,7 @@ from clipgen.config.prompts import Prompt, parse_prompts
 from clipgen.config.stories import begins_at_once, with_scenes
 from clipgen.engine.inputs import Inputs
 from clipgen.errors import ClipgenError, UsageError, unknown_value
+from clipgen.session.own_preset import is_folder, own_fields
 from clipgen.util.images import load_image, main_colours, upright_rgb
 from clipgen.util.text import quoted
 from clipgen.util.tokens import TokenGrid
@@ -34,7 +35,8 @@ class Settings(TypedDict, total=False):
     backend: str | None
     """The image generator: "vqgan", "dvae", "kl", "titok", "pixels" or "strokes"."""
     preset: str
-    """The models and their settings: "auto", "starter", "photo", "draft", "standard" or "best"."""
+    """The models and their settings: "auto", "starter", "photo", "quick", "draft", "standard", "best", or the path of a
+    folder that `clipgen train` made."""
     size: tuple[int, int] | str | int | None
     """Width and height in pixels: (384, 256) or "384x256"; a single number is a square."""
     steps: int | None
@@ -151,6 +153,8 @@ def job_fields(settings: Mapping[str, Any], prompt: str | Job | Plan = "") -> tu
     if isinstance(fields.get("prompts"), str):
         fields["prompts"] = parse_prompts(fields["prompts"])
     fields |= {"losses": tuple(map(with_colours, fields["losses"]))} if fields.get("losses") else {}
+    if is_folder(fields.get("preset")):
+        fields = own_fields(fields["preset"], fields)
     image, tokens = fields.get("init"), fields.get("init_tokens")
     named: dict[str, str] = {}
     given = Inputs()

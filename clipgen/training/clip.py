@@ -23,6 +23,8 @@ RADIUS = 1 / 64
 """Default of the adversarial radius for each pixel of a side: 1.0 at 64 pixels."""
 SHOWN = 8
 """Held-out pictures whose nearest captions go to the log."""
+CANDIDATES = 1000
+"""Distinct captions, those of held-out pictures first, of which the nearest is to be true."""
 PART = 128
 """Pictures or texts that are encoded at once."""
 
@@ -105,11 +107,11 @@ class ClipTask(Task):
 
     @cached_property
     def _questions(self) -> tuple[list[str], Tensor]:
-        texts = distinct(self.bench.held_out.captions)
+        texts = distinct([*self.bench.held_out.captions, *self.bench.training.captions])[:CANDIDATES]
         return texts, true_pairs(self.bench.held_out.captions, texts)
 
     def measured(self, module: nn.Module) -> dict[str, Any]:
-        """Return how often the nearest of all distinct held-out captions is true of a picture, R@1, beside chance."""
+        """Return how often the nearest of the distinct captions is true of a held-out picture, R@1, beside chance."""
         texts, match = self._questions
         nearest = nearest_texts(cast(CLIPPerceptor, module), self.bench.held_out, texts)
         right = match[torch.arange(len(match)), nearest].float().mean()

@@ -65,6 +65,9 @@ class Fit(Generic[Trained]):
     facts: what else the weights depend on, JSON values; a state that was made with others is refused.
     """
 
+    save_seconds = 120.0
+    """Between two states."""
+
     def __init__(self, folder: Path, module: Trained, plan: Plan, facts: Mapping[str, Any] | None = None):
         self.folder, self.module, self.plan, self.facts = folder, module, plan, dict(facts or {})
         self.averaged: Trained = copy.deepcopy(module).requires_grad_(False)
@@ -83,7 +86,7 @@ class Fit(Generic[Trained]):
         if not path.exists():
             return False
         state = read_state(path)
-        for name, here in (("plan", _plain(self.plan)), ("facts", self.facts)):
+        for name, here in (("plan", plain(self.plan)), ("facts", self.facts)):
             if (there := state.get(name, {})) != here:
                 raise ClipgenError(
                     f"{path} was trained with another plan ({_difference(there, here)}): go on with that one, or "
@@ -102,7 +105,7 @@ class Fit(Generic[Trained]):
     def state(self) -> dict[str, Any]:
         """Return all that the rest of the training depends on."""
         return {
-            "plan": _plain(self.plan),
+            "plan": plain(self.plan),
             "facts": self.facts,
             "module": self.module.state_dict(),
             "averaged": self.averaged.state_dict(),
@@ -116,22 +119,23 @@ class Fit(Generic[Trained]):
         try:
             with replacing(path) as partial, partial.open("wb") as file:
                 torch.save(self.state(), file)
-        except (OSError, RuntimeError) as error:  # torch turns some of the former into the latter
-            reason = getattr(error, "strerror", None) or one_line(str(error), 120)
+        except (OSError, RuntimeError) as error:
+            cause = error if isinstance(error, OSError) else error.__context__  # torch fails in turn, and says less
+            reason = getattr(cause, "strerror", None) or one_line(str(error), 120)
             raise ClipgenError(
                 f"{path} cannot be written ({reason}); what was saved before is kept: free space and give the same "
                 "command again"
             ) from error
 
-    def run(self, losses_at: Callable[[int], Losses], report: Report, save_seconds: float = 120.0) -> None:
+    def run(self, losses_at: Callable[[int], Losses], report: Report) -> None:
         """Train from the current step to the plan's last, or to Ctrl-C; `losses_at(step)["loss"]` is minimised."""
         with held_back(promise=PROMISE) as stop:
-            self._run(losses_at, report, save_seconds, stop)
+            self._run(losses_at, report, stop)
             self.save()
             if stop.asked:
                 report(f"step {self.step} of {self.plan.steps} is saved; the same command goes on from there")
 
-    def _run(self, losses_at: Callable[[int], Losses], report: Report, save_seconds: float, stop: Stop) -> None:
+    def _run(self, losses_at: Callable[[int], Losses], report: Report, stop: Stop) -> None:
         saved = reported = time.monotonic()
         since = self.step
         while not self.done and not stop.asked:
@@ -142,7 +146,7 @@ class Fit(Generic[Trained]):
                 speed = (self.step - since) * self.plan.batch / max(now - reported, 1e-6)
                 self._log(losses, speed, report)
                 reported, since = now, self.step
-            if now - saved > save_seconds:
+            if now - saved > self.save_seconds:
                 try:
                     self.save()
                 except ClipgenError as error:  # there may be room again before the end
@@ -211,7 +215,8 @@ def _groups(module: nn.Module, decay: float) -> list[dict[str, Any]]:
     ]
 
 
-def _plain(plan: Plan) -> dict[str, Any]:
+def plain(plan: Plan) -> dict[str, Any]:
+    """Return a plan as JSON values."""
     fields: dict[str, Any] = json.loads(json.dumps(asdict(plan)))
     return fields
 
@@ -228,5 +233,12 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
-    return one_line(", ".join(f"{name} {there.get(name)}, now {here.get(name)}" for name in names), 300)
+    """Say in what two records differ, which may hold records."""
+    said = []
+    for name in {**there, **here}:
+        before, now = there.get(name), here.get(name)
+        if isinstance(before, Mapping) and isinstance(now, Mapping) and before != now:
+            said.append(_difference(before, now))
+        elif before != now:
+            said.append(f"{name} {before}, now {now}")
+    return one_line(", ".join(said), 300)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from clipgen.config.own_presets import MAX_CAPTIONS, add_network, check_own_folder
 from clipgen.config.settings import BF16
 from clipgen.errors import ClipgenError, UsageError
-from clipgen.training.loop import STATE, Fit, Plan, read_state
+from clipgen.training.loop import STATE, Fit, Plan, plain, read_state
 from clipgen.training.pictures import prepare
 from clipgen.training.progress import Report
 from clipgen.training.settings import FINE_RATE, FINE_STEPS, KINDS, LARGE, LARGE_RATE, WORK, Settings
@@ -48,12 +48,12 @@ def train_own(settings: Settings, device: torch.device, report: Report) -> Path:
     make = _maker(settings.kind)
     facts = {
         "settings": settings.told(),
-        "training": fingerprint(bench.training),
-        "held_out": fingerprint(bench.held_out) if len(bench.held_out) else "",
+        "training pictures": fingerprint(bench.training),
+        "held-out pictures": fingerprint(bench.held_out),
     }
     if settings.kind == "prior":
         facts["autoencoder"] = autoencoder_beside(settings.out).sha256
-    plan = _planned(bench, make, facts)
+    plan = _planned(bench, make)
     task = make(bench, plan)
     fit = WatchedFit(settings.work, task, plan, facts, held_out=len(bench.held_out) > 0)
     fit.patience, fit.show_seconds = settings.patience, settings.sheet_minutes * 60
@@ -79,7 +79,7 @@ def _maker(kind: str) -> MakeTask:
     return found
 
 
-def _planned(bench: Bench, make: MakeTask, facts: dict[str, Any]) -> Plan:
+def _planned(bench: Bench, make: MakeTask) -> Plan:
     """Return the plan that was asked for; that of a number of minutes is settled once, and found in the state."""
     settings = bench.settings
     kind, course = KINDS[settings.kind], KINDS[settings.kind].courses[settings.size]
@@ -97,12 +97,8 @@ def _planned(bench: Bench, make: MakeTask, facts: dict[str, Any]) -> Plan:
     )
     if settings.minutes is None:
         return plan
-    path = settings.work / STATE
-    if path.exists():
-        state = read_state(path)
-        settled = {**state["plan"], "steps": plan.steps} == {**asdict(plan), "betas": list(plan.betas)}
-        if settled and state.get("facts") == facts:
-            return replace(plan, steps=state["plan"]["steps"])
+    if (path := settings.work / STATE).exists():
+        return replace(plan, steps=read_state(path)["plan"]["steps"])
     bench.report("measuring how long a step takes")
     return replace(plan, steps=_steps_in(settings.minutes * 60 * USED, make(bench, plan), plan, settings.work))
 
@@ -142,7 +138,7 @@ def _finished(bench: Bench, fit: WatchedFit, facts: dict[str, Any]) -> Path:
         "command": f"train {settings.kind}",
         "steps": fit.step,
         "kept_step": fit.best["step"] or fit.step,
-        "plan": asdict(fit.plan),
+        "plan": plain(fit.plan),
         "device": bench.device.type,
         "pictures": {"training": len(bench.training), "held_out": len(bench.held_out)},
         **facts,

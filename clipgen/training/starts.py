@@ -11,8 +11,9 @@ from clipgen.training.progress import Report
 from clipgen.training.settings import Settings
 from clipgen.util.text import quoted
 from clipgen.weights import Checkpoint, loader
-from clipgen.weights.imports import import_autoencoder, import_clip
-from clipgen.weights.registry import STARTER, known_network
+from clipgen.weights.config_files import HUB_CONFIG
+from clipgen.weights.imports import FLAGS, import_autoencoder, import_clip
+from clipgen.weights.registry import STARTER, known_network, read_header
 
 FLAG = "--from"
 NEAREST = "nearest"
@@ -28,7 +29,7 @@ def find_start(kind: str, text: str, report: Report) -> Checkpoint:
     if text.startswith(STARTER):
         name: str | None = text
     elif path.is_file():
-        name = import_clip(None, path, note=report) if kind == "clip" else import_autoencoder(kind, path, note=report)
+        name = _imported(kind, path, report)
     else:
         name = known_network(kind, text)
     if name is None:
@@ -64,6 +65,15 @@ def autoencoder_beside(folder: Path) -> Beside:
             f"PICTURES --out {folder}"
         )
     return Beside(kind, preset.path(kind), preset.networks[kind].sha256, preset.size[0])
+
+
+def _imported(kind: str, path: Path, report: Report) -> str:
+    if kind == "clip" and not (read_header(path) or path.with_name(HUB_CONFIG).is_file()):
+        raise UsageError(f"{FLAG} {path}: put {HUB_CONFIG} beside it, which tells what kind of CLIP it is")
+    try:
+        return import_clip(None, path, note=report) if kind == "clip" else import_autoencoder(kind, path, note=report)
+    except UsageError as error:
+        raise UsageError(str(error).replace(FLAGS[kind], FLAG)) from error
 
 
 def side_of(start: Checkpoint | None, settings: Settings) -> int:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clipgen.cli.values import expanded
 from clipgen.config.own_presets import OwnPreset, read_own_preset
 from clipgen.config.preset import OWN, PRIOR
 from clipgen.config.presets import PRESETS
@@ -32,7 +31,7 @@ def own_fields(folder: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """
     from clipgen.weights.imports import import_trained
 
-    preset = read_own_preset(expanded(Path(folder), "--preset"))
+    preset = read_own_preset(Path(folder).expanduser())
     drawing = next((kind for kind in AUTOENCODERS if kind in preset.networks), "pixels")
     fields: dict[str, Any] = {"backend": drawing, **given, "preset": OWN}
     if "clips" not in given:
