@@ -45,7 +45,7 @@ TORCH_FREE = (
     "clipgen.errors",
     "clipgen.generators",
     *(f"clipgen.outputs.{name}" for name in ("chart", "metadata", "progress", "tracker")),
-    *(f"clipgen.session.{name}" for name in ("options", "naming", "notices", "planning")),
+    *(f"clipgen.session.{name}" for name in ("options", "naming", "notices", "planning", "reading_plans")),
     "clipgen.starter",
     "clipgen.starter.words",
     "clipgen.starter.nearby",

@@ -18,7 +18,8 @@ from clipgen.config.resolve import resolve
 from clipgen.config.schedules import Schedule, read_percent, spell_percent
 from clipgen.engine.run import Run
 from clipgen.errors import UsageError
-from clipgen.session.planning import change_plan, job_of
+from clipgen.session.planning import change_plan
+from clipgen.session.reading_plans import job_of
 
 shares = st.floats(0, 1)
 points = st.lists(shares, min_size=1, max_size=6, unique=True).flatmap(

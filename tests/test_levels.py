@@ -20,7 +20,7 @@ from clipgen.config.settings import GeneratorSettings
 from clipgen.engine.run import Run
 from clipgen.errors import UsageError
 from clipgen.outputs.metadata import read_recipe
-from clipgen.session.planning import job_of
+from clipgen.session.reading_plans import job_of
 
 SMALL = ("--size", "32x32", "--steps", "4", "--cutouts", "2", "--seed", "1")
 every_levelled = pytest.mark.parametrize("backend", LEVELLED)

@@ -25,7 +25,8 @@ from clipgen.generators.vqgan import VQGANGenerator
 from clipgen.outputs.film import FilmSink, moving_schedule
 from clipgen.outputs.metadata import read_recipe
 from clipgen.outputs.video_source import VideoSource
-from clipgen.session.planning import change_plan, job_of
+from clipgen.session.planning import change_plan
+from clipgen.session.reading_plans import job_of
 from clipgen.steering import camera
 from clipgen.steering.camera import moved, on_the_way
 

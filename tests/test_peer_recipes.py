@@ -29,7 +29,8 @@ from clipgen.engine.run import Run
 from clipgen.errors import UsageError
 from clipgen.generators import LATENTS
 from clipgen.outputs import metadata
-from clipgen.session.planning import change_plan, job_of
+from clipgen.session.planning import change_plan
+from clipgen.session.reading_plans import job_of
 
 CAT = parse_prompts("a cat")
 SMALL = ("--size", "32x32", "--steps", "3", "--cutouts", "4", "--seed", "1")

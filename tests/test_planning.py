@@ -11,7 +11,8 @@ from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
-from clipgen.session.planning import change_plan, init_weight_of, job_of, plan_job
+from clipgen.session.planning import change_plan, plan_job
+from clipgen.session.reading_plans import init_weight_of, job_of
 
 LITE0, LITE1, LITE2 = (f"classifier/efficientnet-lite{size}" for size in range(3))
 CLIP32 = "clip/openai-vit-b-32"

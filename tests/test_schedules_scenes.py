@@ -20,7 +20,8 @@ from clipgen.core.losses import encode_targets
 from clipgen.engine.run import Run
 from clipgen.errors import UsageError
 from clipgen.outputs.metadata import read_recipe
-from clipgen.session.planning import change_plan, job_of
+from clipgen.session.planning import change_plan
+from clipgen.session.reading_plans import job_of
 
 SMALL = ("--size", "32x32", "--steps", "8", "--cutouts", "2", "--seed", "1", "--preset", "starter")
 

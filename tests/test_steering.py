@@ -23,7 +23,7 @@ from clipgen.engine.optimise import optimise
 from clipgen.errors import UsageError
 from clipgen.outputs.metadata import read_recipe
 from clipgen.session.arguments import job_fields, named_after_parameters
-from clipgen.session.planning import job_of
+from clipgen.session.reading_plans import job_of
 from clipgen.steering.losses import PICTURE_LOSSES
 
 RED = parse_prompts("red")

@@ -13,7 +13,7 @@ from clipgen.config.resolve import resolve
 from clipgen.engine.run import Run
 from clipgen.errors import UsageError
 from clipgen.outputs.metadata import read_recipe
-from clipgen.session.planning import job_of
+from clipgen.session.reading_plans import job_of
 from clipgen.steering.tiles import rolled
 
 RED = parse_prompts("red")

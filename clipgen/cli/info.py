@@ -16,7 +16,7 @@ from clipgen.config.schedules import KEYFRAMES
 from clipgen.config.targets import APART
 from clipgen.config.timing import spelled_over, typed_anew
 from clipgen.config.tokens import FLAG
-from clipgen.session.planning import init_weight_of
+from clipgen.session.reading_plans import init_weight_of
 from clipgen.util.text import visible
 
 if TYPE_CHECKING:

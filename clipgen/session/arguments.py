@@ -72,7 +72,19 @@ class Settings(TypedDict, total=False):
     network: str | None
     """The generator's network instead of the preset's: a name of `clipgen models list`."""
     start: str | None
-    """Where the latent begins: "noise", "unclip", "init", "perlin", "gradient", "snow" or "codes"."""
+    """Where the latent begins: "noise", "unclip", "prior", "init", "perlin", "gradient", "snow" or "codes"."""
+    prior: str | None
+    """The network that proposes tokens with start="prior" instead of the preset's: its name."""
+    proposals: int | None
+    """With start="prior": grids of tokens that are drawn for the picture, of which CLIP chooses one."""
+    temperature: float | None
+    """For these: below 1 the likely tokens are drawn more often, at 0 always the likeliest."""
+    top_k: int | None
+    """For these: draw only so many of the likeliest; 0 for all."""
+    top_p: float | None
+    """For these: draw only the likeliest whose probabilities add up to this."""
+    guidance_scale: float | None
+    """For these: how much more they follow the prompt than without one; 1 is no classifier-free guidance."""
     levels: int | None
     """Resolutions that the latent of "vqgan", "dvae" or "pixels" is a sum of."""
     coarse_to_fine: float | None
