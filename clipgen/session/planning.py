@@ -178,7 +178,8 @@ def _changed_job(plan: Plan, changes: Mapping[str, Any]) -> Job:
         dropped = {"start": None} if changes["init"] else {"start": None, **UNEDITED}
     if "init_tokens" in changes:
         dropped |= {"start": None} | ({"size": None} if changes["init_tokens"] else {"init_weight": None})
-    bare = replace(job, clips=(), classifiers=(), **dict.fromkeys(("network", "start", *DRAWN, *OF_PRIOR)))
+    unnamed: dict[str, Any] = dict.fromkeys(("network", "start", *DRAWN, *OF_PRIOR))
+    bare = replace(job, clips=(), classifiers=(), **unnamed)
     other = replace(bare, **{name: changes[name] for name in ("backend", "preset") if name in changes})
     preset = chosen_preset(other)[0]
     if (other.backend, preset) != (job.backend, job.preset):
