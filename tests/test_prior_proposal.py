@@ -33,7 +33,7 @@ CONFIG: dict[str, Any] = {
     "grid": [4, 4],
     "width": 16,
     "heads": 2,
-    "layers": ["full"],
+    "patterns": ["full"],
 }
 
 

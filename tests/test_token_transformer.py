@@ -21,7 +21,7 @@ CONFIG: dict[str, Any] = {
     "grid": [3, 4],
     "width": 16,
     "heads": 2,
-    "layers": ["full", "row", "column", "convolutional"],
+    "patterns": ["full", "row", "column", "convolutional"],
 }
 SETTINGS = PriorSettings("prior/any", "vqgan/any")
 
@@ -103,7 +103,7 @@ def test_cached_keys_give_the_logits_of_the_whole_sequence() -> None:
 
 
 def test_a_token_is_predicted_from_those_before_it_alone() -> None:
-    network = small(layers=["full", "full"])
+    network = small(patterns=["full", "full"])
     text, codes = network.read(["a b"]), torch.zeros(1, 12, dtype=torch.long)
     changed = codes.clone()
     changed[0, 5] = 7

@@ -25,8 +25,8 @@ TEXT_SHARE = 1 / 8
 """Weight of the loss of the text; that of the picture has the rest (appendix B.2)."""
 SMALL = 0.02
 """Standard deviation of fresh weights."""
-MOST_POSITIONS = 2**13
-"""The longest sequence, whose masks must fit into memory."""
+MOST_LAYERS, MOST_POSITIONS = 128, 2**13
+"""The deepest network, and the longest sequence, whose masks must fit into memory."""
 
 
 @dataclass
@@ -75,7 +75,7 @@ class TokenTransformer(nn.Module):
     """A prior over the codes of a picture, given a text.
 
     config: `text_length`, at most so many tokens of a text; `merges`: how many of OpenAI's merges its tokenizer knows;
-    `codes`: the size of the autoencoder's codebook; `grid`: rows and columns of codes; `width` and `heads`; `layers`:
+    `codes`: the size of the autoencoder's codebook; `grid`: rows and columns of codes; `width` and `heads`; `patterns`:
     the attention pattern of each layer, names of `attention.PATTERNS`. Raises ClipgenError for what it cannot be.
     """
 
@@ -86,7 +86,8 @@ class TokenTransformer(nn.Module):
         self.cells, self.code_count = self.grid[0] * self.grid[1], int(config["codes"])
         width, heads = int(config["width"]), int(config["heads"])
         self.heads = heads
-        if width % heads or not 0 < self.text_length + self.cells <= MOST_POSITIONS:
+        patterns = config["patterns"]
+        if len(patterns) > MOST_LAYERS or width % heads or not 0 < self.text_length + self.cells <= MOST_POSITIONS:
             raise ClipgenError(f"a prior of width {width}, {heads} heads and {self.cells} codes cannot be built")
         self.tokenizer = small_tokenizer(int(config["merges"]), self.text_length)
         self.text_embedding = nn.Embedding(self.tokenizer.vocab_size, width)
@@ -96,7 +97,7 @@ class TokenTransformer(nn.Module):
         self.row_positions = nn.Parameter(torch.empty(self.grid[0], 1, width))
         self.column_positions = nn.Parameter(torch.empty(1, self.grid[1], width))
         self.blocks = nn.ModuleList(
-            Block(width, heads, attention_mask(name, self.text_length, *self.grid)) for name in config["layers"]
+            Block(width, heads, attention_mask(name, self.text_length, *self.grid)) for name in patterns
         )
         self.norm_out = nn.LayerNorm(width)
         self.code_logits = nn.Linear(width, self.code_count)

@@ -33,6 +33,7 @@ def own_fields(folder: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
     preset = read_own_preset(Path(folder).expanduser())
     drawing = next((kind for kind in AUTOENCODERS if kind in preset.networks), "pixels")
+    given = {name: value for name, value in given.items() if value is not None}
     fields: dict[str, Any] = {"backend": drawing, **given, "preset": OWN}
     if "clips" not in given:
         fields["clips"] = (import_trained("clip", preset.path("clip")),)

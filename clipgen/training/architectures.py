@@ -64,7 +64,7 @@ def prior_config(size: str, codes: int, side: int) -> dict[str, Any]:
     All its layers have full attention: the patterns of DALL-E's save nothing where masks are dense.
     """
     row = _PRIORS[size]
-    shape = {"codes": codes, "grid": [side, side], "layers": ["full"] * row["layers"]}
+    shape = {"codes": codes, "grid": [side, side], "patterns": ["full"] * row["layers"]}
     return {"merges": 4096, "text_length": row["text_length"], "width": row["width"], "heads": row["heads"], **shape}
 
 

@@ -27,7 +27,7 @@ CONFIG: dict[str, Any] = {
     "grid": [12, 12],
     "width": 192,
     "heads": 6,
-    "layers": ["full"] * 6,
+    "patterns": ["full"] * 6,
 }
 HELD_OUT, HELD_OUT_SEED = 256, 97
 
