@@ -24,7 +24,7 @@ LEVELS = [
     {"weights"},
     {"config"},
     {"core"},
-    {"generators", "perceptors", "steering"},
+    {"generators", "perceptors", "priors", "steering"},
     {"engine", "judge"},
     {"outputs"},
     {"starter"},
