@@ -97,7 +97,7 @@ def _joined(table: dict[str, Any], name: str) -> Tensor:
         raise UnreadableError(f"the chunks of {quoted(name)} are none")
     if len({chunk.dtype for chunk in chunks}) > 1 or sum(chunk.numel() for chunk in chunks) != prod(shape):
         raise UnreadableError(f"the chunks of {quoted(name)} do not fit its shape")
-    return torch.cat([chunk.flatten() for chunk in chunks]).view(*shape)
+    return torch.cat([chunk.flatten() for chunk in chunks]).view(shape)
 
 
 def _listed(table: Any) -> list[Any]:
@@ -184,7 +184,7 @@ class _Reader:
         if prod(shape) * width != numbers.stop - numbers.start:
             raise UnreadableError("an array in it has not as many numbers as its shape says")
         kept = self.whole[numbers.start : numbers.stop]
-        return (kept.clone() if numbers.start % width else kept).view(_DTYPES[dtype]).view(*shape)
+        return (kept.clone() if numbers.start % width else kept).view(_DTYPES[dtype]).view(shape)
 
     def _text(self, length: int, end: int) -> str:
         if length > MAX_NAME:
