@@ -14,7 +14,7 @@ from torch import Tensor
 
 from clipgen.errors import ClipgenError, UsageError
 from clipgen.priors.dalle_mini import DalleMiniNetwork, Memory
-from clipgen.priors.dalle_mini_sampling import Sampling, draw, guided, sample_tokens
+from clipgen.priors.dalle_mini_sampling import DalleMini, Sampling, draw, guided, sample_tokens
 from clipgen.priors.dalle_mini_text import TextTokenizer, byte_letters
 from clipgen.weights.conversion import convert
 
@@ -145,7 +145,7 @@ def test_a_config_of_another_network_is_refused(wrong: dict[str, int]) -> None:
 
 def test_seeds_give_the_same_codes_again_and_in_any_batch(network: DalleMiniNetwork, tokenizer: TextTokenizer) -> None:
     def sample(text: str, *seeds: int) -> Tensor:
-        return sample_tokens(network, tokenizer, text, seeds, Sampling(guidance=2.0))
+        return sample_tokens(DalleMini(network, tokenizer), text, seeds, Sampling(guidance=2.0))
 
     found = sample("a cat", 3, 1, 4, *range(20, 35))
     assert found.shape == (18, 4, 4)
@@ -171,7 +171,9 @@ def test_super_conditioning_goes_from_the_empty_text_to_the_text_and_beyond() ->
 def test_guidance_of_one_needs_no_empty_text_and_gives_what_it_would(
     network: DalleMiniNetwork, tokenizer: TextTokenizer
 ) -> None:
-    one, near = (sample_tokens(network, tokenizer, "a cat", range(4), Sampling(s)) for s in (1.0, 1.0 + 1e-12))
+    one, near = (
+        sample_tokens(DalleMini(network, tokenizer), "a cat", range(4), Sampling(s)) for s in (1.0, 1.0 + 1e-12)
+    )
     assert torch.equal(one, near)
 
 

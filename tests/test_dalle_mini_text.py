@@ -79,7 +79,7 @@ AUTHORS_NUMBERS: list[tuple[str, list[int]]] = [
     ),
     ("naïve 猫!", [0, 82, 69, 132, 112, 90, 73, 225, 168, 239, 109, 5, 2]),
 ]
-"""Texts, and what a BartTokenizerFast of transformers 4.38 makes of them with the small tokenizer and 24 tokens, before its padding."""
+"""Texts, and what a BartTokenizerFast of transformers 4.38 makes of them with that tokenizer, up to the padding."""
 
 
 def written(folder: Path, change: Callable[[dict[str, Any]], object] = lambda _: None) -> Path:

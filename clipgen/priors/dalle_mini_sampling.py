@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from clipgen.errors import UsageError
+from clipgen.errors import UsageError, unknown_value
 from clipgen.priors.dalle_mini import DalleMiniNetwork, Memory
-from clipgen.priors.dalle_mini_text import TextTokenizer, normalised
+from clipgen.priors.dalle_mini_text import TextTokenizer, normalised, read_tokenizer
 from clipgen.util.randomness import generator_for
+from clipgen.weights.checkpoint import Checkpoint, build
+from clipgen.weights.dalle_mini import TOKENIZER_OF
+from clipgen.weights.loader import plain_file
 
 STREAM = "dalle-mini"
 TOGETHER = 16
@@ -45,22 +48,45 @@ class Sampling:
                 raise UsageError(f"{name} of DALL-E mini must be {wanted}, got {getattr(self, name)}")
 
 
-def sample_tokens(
-    network: DalleMiniNetwork,
-    tokenizer: TextTokenizer,
-    text: str,
-    seeds: Sequence[int],
-    sampling: Sampling | None = None,
-) -> Tensor:
+@dataclass(frozen=True)
+class DalleMini:
+    """A network with the tokenizer that it reads texts by."""
+
+    network: DalleMiniNetwork
+    tokenizer: TextTokenizer
+
+
+def needed(name: str) -> tuple[str, ...]:
+    """Return the names of what must be here to load a DALL-E mini. Raises UsageError for the name of another."""
+    if name not in TOKENIZER_OF:
+        raise unknown_value("the name of a DALL-E mini", name, TOKENIZER_OF)
+    return name, TOKENIZER_OF[name]
+
+
+def load(
+    name: str, load_network: Callable[[str], Checkpoint], ready: Callable[[DalleMiniNetwork], DalleMiniNetwork]
+) -> DalleMini:
+    """Load a DALL-E mini by its name, "dalle-mini/mini"; downloads nothing.
+
+    `load_network` finds a checkpoint by name and `ready` prepares a network to be used, on its device. Raises as
+    `needed`, and WeightsMissingError with the command that gets the files if they are missing.
+    """
+    _, tokenizer = needed(name)
+    texts = read_tokenizer(plain_file(tokenizer))
+    return DalleMini(ready(build(load_network(name), "dalle-mini", DalleMiniNetwork)), texts)
+
+
+def sample_tokens(dalle: DalleMini, text: str, seeds: Sequence[int], sampling: Sampling | None = None) -> Tensor:
     """Return the codes (N, h, w), int64 on the CPU, of N pictures of a text, one for each seed.
 
     A seed gives the same picture in any batch, but for rounding. The network's place is where it computes.
     """
-    sampling, device = sampling or Sampling(), network.decoder.embed_tokens.weight.device
+    network, sampling = dalle.network, sampling or Sampling()
     pair = [normalised(text), ""] if sampling.guidance != 1 else [normalised(text)]
-    numbers = torch.tensor([tokenizer.encode(one, network.text_length) for one in pair], device=device)
+    numbers = torch.tensor([dalle.tokenizer.encode(one, network.text_length) for one in pair])
+    numbers = numbers.to(network.decoder.embed_tokens.weight.device)
     with torch.inference_mode():
-        memory = network.remember(numbers, numbers != tokenizer.padding)
+        memory = network.remember(numbers, numbers != dalle.tokenizer.padding)
         groups = [seeds[first : first + TOGETHER] for first in range(0, len(seeds), TOGETHER)]
         found = [_sampled(network, memory, some, sampling) for some in groups]
     side = math.isqrt(network.image_length)

@@ -39,7 +39,7 @@ def _unpinned(repository: str) -> str:
     return f"no commit of {repository} is known"
 
 
-def _prior(size: str, config: dict[str, Any], megabytes: int, summary: str, good_for: str) -> Record:
+def _prior(size: str, megabytes: int | None, good_for: str) -> Record:
     repository = f"dalle-mini/dalle-{size}"
     return Record(
         f"dalle-mini/{size}",
@@ -49,12 +49,32 @@ def _prior(size: str, config: dict[str, Any], megabytes: int, summary: str, good
         None,
         (f"{HUB}/{repository}/resolve/main/{FILE}",),
         APACHE,
-        config,
-        summary,
+        CONFIGS[size],
+        f"DALL-E {size}: {PARAMETERS[size]} parameters, 256 codes of {VQGAN}",
         megabytes,
         hub=(repository, FILE),
         good_for=good_for,
         unpinned=_unpinned(repository),
+    )
+
+
+def _half(size: str, part: str, megabytes: int) -> Record:
+    """Return the record of encoder or decoder in 16 bits, as kuprel keeps them for min-dalle."""
+    file = f"{part}{'' if size == 'mega' else f'_{size}'}.pt"
+    return Record(
+        f"dalle-mini/{size}-kuprel-{part}",
+        "dalle-mini",
+        file,
+        None,
+        None,
+        (f"{HUB}/kuprel/min-dalle/resolve/main/{file}",),
+        APACHE,
+        CONFIGS[size],
+        f"DALL-E {size}, its {part} in 16 bits, kuprel's copy",
+        megabytes,
+        hub=("kuprel/min-dalle", file),
+        good_for="The same from half the download; it needs both halves.",
+        unpinned=_unpinned("kuprel/min-dalle"),
     )
 
 
@@ -77,28 +97,30 @@ def _tokenizer(size: str) -> Record:
     )
 
 
+VQGAN = "vqgan/dalle-mini-f16-16384"
+CONFIGS = {
+    "mini": _config(1024, 12, 2730, 50264, CODES),
+    "mega": _config(2048, 24, 4096, 50272, 16415),
+}
+PARAMETERS = {"mini": "438 million", "mega": "2.6 billion"}
 DALLE_MINIS = (
-    _prior(
-        "mini",
-        _config(1024, 12, 2730, 50264, CODES),
-        1750,
-        "DALL-E mini: 400 million parameters, 256 codes of vqgan/dalle-mini-f16-16384",
-        "First drafts of a text that CLIP then refines; runs on a CPU.",
-    ),
-    _prior(
-        "mega",
-        _config(2048, 24, 4096, 50272, 16415),
-        10200,
-        "DALL-E mega: 2.6 billion parameters, 256 codes of vqgan/dalle-mini-f16-16384",
-        "Better drafts than mini's, from six times the memory.",
-    ),
+    _prior("mini", 1751, "First drafts of a text that CLIP then refines; runs on a CPU."),
+    _prior("mega", None, "Better drafts than mini's, from six times the memory."),
+    _half("mini", "encoder", 405),
+    _half("mini", "decoder", 471),
+    _half("mega", "encoder", 2220),
+    _half("mega", "decoder", 2955),
 )
+DALLE_MINI_PARTS = {
+    f"dalle-mini/{size}-kuprel": (f"dalle-mini/{size}-kuprel-encoder", f"dalle-mini/{size}-kuprel-decoder")
+    for size in CONFIGS
+}
 TEXT_TOKENIZERS = (_tokenizer("mini"), _tokenizer("mega"))
-TOKENIZER_OF = {f"dalle-mini/{size}": f"tokenizer/dalle-{size}" for size in ("mini", "mega")}
-"""The record of the tokenizer that each network reads texts by."""
+TOKENIZER_OF = {f"dalle-mini/{size}{owner}": f"tokenizer/dalle-{size}" for size in CONFIGS for owner in ("", "-kuprel")}
+"""By network: the record of the tokenizer that it reads texts by."""
 
 DALLE_MINI_VQGAN = Record(
-    "vqgan/dalle-mini-f16-16384",
+    VQGAN,
     "vqgan",
     FILE,
     None,
