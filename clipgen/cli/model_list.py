@@ -22,6 +22,8 @@ HEADINGS = {
     "dvae": "dVAEs draw with a codebook, too (--dvae).",
     "kl": "Continuous autoencoders draw without a codebook (--kl).",
     "titok": "TiToks draw with a short sequence of tokens (--titok).",
+    "dalle-mini": "DALL-E minis write a picture's codes for a text.",
+    "tokenizer": "Tokenizers of texts; each DALL-E mini needs its own.",
     "aesthetic": "Scores of beauty (--loss aesthetic).",
     "classifier": "Classifiers know the 1,000 classes of ImageNet (--perceptor).",
 }

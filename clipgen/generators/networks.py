@@ -39,8 +39,9 @@ class VQGANNetwork(nn.Module):
 
     config: `embed_dim`, `n_embed` and `ddconfig` as in taming's and latent-diffusion's YAML files, where `attn_type`
     "none" removes the attention in the middle; `quantizer`: a key of QUANTIZERS, by default "nearest"; `architecture`:
-    "taming", the default, or "maskgit", of pixels in [0, 1] and without 1 x 1 convolutions around the codes;
-    `space_to_depth`, by default 1. Raises ClipgenError for what it cannot be.
+    "taming", the default, or "maskgit", of pixels in [0, 1] and without 1 x 1 convolutions around the codes; `signed`:
+    whether taming's has pixels in [-1, 1], by default, or in [0, 1]; `space_to_depth`, by default 1. Raises
+    ClipgenError for what it cannot be.
     """
 
     def __init__(self, config: dict[str, Any]):
@@ -51,9 +52,10 @@ class VQGANNetwork(nn.Module):
             raise ClipgenError(f"a VQGAN must have {3 * self.block**2} channels of pixels, got {shape['in_channels']}")
         self.encoder, self.decoder = _CODERS[architecture](shape)
         self.quantize = QUANTIZERS[config.get("quantizer", "nearest")](config["n_embed"], width)
-        self._signed = architecture == "taming"
-        self.quant_conv = nn.Conv2d(shape["z_channels"], width, 1) if self._signed else nn.Identity()
-        self.post_quant_conv = nn.Conv2d(width, shape["z_channels"], 1) if self._signed else nn.Identity()
+        has_convolutions = architecture == "taming"
+        self._signed = has_convolutions and bool(config.get("signed", True))
+        self.quant_conv = nn.Conv2d(shape["z_channels"], width, 1) if has_convolutions else nn.Identity()
+        self.post_quant_conv = nn.Conv2d(width, shape["z_channels"], 1) if has_convolutions else nn.Identity()
         self.stride = self.block * 2 ** (len(shape["ch_mult"]) - 1)
 
     @property

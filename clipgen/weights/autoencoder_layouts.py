@@ -1,7 +1,8 @@
 """The layouts of files of VQGANs and KL autoencoders, whose networks are nearly all that of taming-transformers.
 
 LlamaGen and diffusers name the layers otherwise, count the levels of the decoder in the order in which they compute,
-and diffusers has the attention's 1 x 1 convolutions as linear layers. TAESD is a network of its own.
+and diffusers has the attention's 1 x 1 convolutions as linear layers. vqgan-jax names and lays out tensors as flax
+does. TAESD is a network of its own.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-LLAMAGEN, DIFFUSERS = "encoder.conv_blocks.", "encoder.down_blocks."
-"""Begins names of tensors in the layouts of LlamaGen and of diffusers, and in no other."""
+LLAMAGEN, DIFFUSERS, FLAX = "encoder.conv_blocks.", "encoder.down_blocks.", "encoder.down_0."
+"""Begins names of tensors in the layouts of LlamaGen, of diffusers and of vqgan-jax, and in no other."""
 
 TAESD = ("1.conv.0.weight", "18.conv.0.weight")
 """Tensors of TAESD's encoder and decoder, as its authors name them, of which only the one and only the other has."""
@@ -43,6 +44,12 @@ _NAMES: dict[str, tuple[tuple[str, str], ...]] = {
         (r"\.(?:to_out\.0|proj_attn)\.", ".proj_out."),
         (r"\.conv_norm_out\.", ".norm_out."),
     ),
+    FLAX: (
+        (r"\.(down|up|block|attn)_(\d{1,3})\.", r".\1.\2."),
+        (r"\.(block|attn)_(\d{1,3})\.", r".\1.\2."),
+        (r"coder\.mid\.(block|attn)\.", r"coder.mid.\1_"),
+        (r"\.(?:kernel|scale|embedding)$", ".weight"),
+    ),
 }
 """By layout: patterns in its names, and what taming-transformers has instead, one after the other."""
 _LEVEL = re.compile(r"^decoder\.up\.(\d{1,3})\.")
@@ -58,7 +65,10 @@ def layout_of(state: Mapping[str, Tensor]) -> str | None:
 def as_taming(state: Mapping[str, Tensor], _expected: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
     """Return the tensors of a VQGAN or KL autoencoder, in any layout, under the names and shapes of taming's."""
     layout = layout_of(state)
-    found = dict(state) if layout is None else _turned({_renamed(name, layout): state[name] for name in state})
+    found = dict(state) if layout is None else {_renamed(name, layout): state[name] for name in state}
+    found = _turned(found) if layout in (LLAMAGEN, DIFFUSERS) else found
+    if layout == FLAX:  # whose convolutions have height, width, input, output
+        found = {name: value.permute(3, 2, 0, 1) if value.ndim == 4 else value for name, value in found.items()}
     return {
         name: value[:, :, None, None] if value.ndim == 2 and _ATTENTION.search(name) else value
         for name, value in found.items()

@@ -9,6 +9,7 @@ from clipgen.errors import unknown_value
 from clipgen.weights.autoencoders import DALL_E_PARTS, VQGANS
 from clipgen.weights.clips import OPENAI
 from clipgen.weights.continuous import CONTINUOUS
+from clipgen.weights.dalle_mini import DALLE_MINI_PARTS, DALLE_MINI_VQGAN, DALLE_MINIS, TEXT_TOKENIZERS
 from clipgen.weights.heads import HEADS
 from clipgen.weights.laion_clips import LAION, PREFERENCE
 from clipgen.weights.latent_diffusion import LATENT_DIFFUSION
@@ -19,12 +20,17 @@ from clipgen.weights.records import Record
 from clipgen.weights.tokenizers import TOKENIZERS
 
 CLIPS = (*OPENAI, *LAION, PREFERENCE, *MODERN)
-AUTOENCODERS = (*VQGANS, *TOKENIZERS, *LATENT_DIFFUSION, *DALL_E_PARTS, *CONTINUOUS, *TITOKS)
+AUTOENCODERS = (*VQGANS, DALLE_MINI_VQGAN, *TOKENIZERS, *LATENT_DIFFUSION, *DALL_E_PARTS, *CONTINUOUS, *TITOKS)
 
-RECORDS: dict[str, Record] = {record.name: record for record in (*AUTOENCODERS, *CLIPS, *HEADS)}
+PRIORS = (*DALLE_MINIS, *TEXT_TOKENIZERS)
+
+RECORDS: dict[str, Record] = {record.name: record for record in (*AUTOENCODERS, *PRIORS, *CLIPS, *HEADS)}
 """Every file that can be downloaded, by name."""
 
-IN_PARTS: dict[str, tuple[str, ...]] = {"dvae/dall-e": ("dvae/dall-e-encoder", "dvae/dall-e-decoder")}
+IN_PARTS: dict[str, tuple[str, ...]] = {
+    "dvae/dall-e": ("dvae/dall-e-encoder", "dvae/dall-e-decoder"),
+    **DALLE_MINI_PARTS,
+}
 """The networks that come in several files -> the names of these; any other network has the name of its one file."""
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from clipgen.errors import ClipgenError, WeightsMissingError
 from clipgen.util.text import one_line, quoted
 from clipgen.weights.containers import MAX_DIMENSIONS, Contents, TensorRecord, read_legacy, read_tar, read_zip
+from clipgen.weights.msgpack_files import is_msgpack_map, read_msgpack
 from clipgen.weights.pickles import BROKEN, Stub, UnreadableError
 
 MAX_ITEMS, MAX_TENSORS, MAX_OTHERS = 100_000, 100_000, 10_000
@@ -50,7 +51,7 @@ class Tensors(dict[str, Tensor]):
 
 
 def read_foreign(path: Path) -> Tensors:
-    """Read all tensors in a file of safetensors, torch.save or torch.jit.save, with their dtypes.
+    """Read all tensors in a file of safetensors, torch.save, torch.jit.save or flax, with their dtypes.
 
     Their names are paths through what was saved: "state_dict.encoder.conv_in.weight" of a checkpoint of a training,
     "0.encoder.conv_in.weight" of a list, and for a pickled or scripted module as in its state dict.
@@ -65,6 +66,8 @@ def read_foreign(path: Path) -> Tensors:
             return _read_safetensors(path)
         # ACCESS_COPY: writing to a tensor changes the memory, never the file.
         memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        if is_msgpack_map(start):
+            return Tensors(read_msgpack(memory))
         contents = _open_container(path, memory, start)
         records, others = _state(contents.saved, min(MAX_ITEMS, len(memory)))
         _check_sharing(records.values(), len(memory))

@@ -20,6 +20,7 @@ KINDS: dict[str, str] = {
     "dvae": "clipgen.generators.networks:DVAENetwork",
     "kl": "clipgen.generators.kl_networks:kl_network",
     "titok": "clipgen.generators.titok_network:TiTokNetwork",
+    "dalle-mini": "clipgen.priors.dalle_mini:DalleMiniNetwork",
     "clip": "clipgen.perceptors.clip:clip_network",
     "aesthetic": "clipgen.perceptors.aesthetic:aesthetic_network",
     "token-prior": "clipgen.priors.transformer:TokenTransformer",

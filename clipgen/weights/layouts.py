@@ -9,6 +9,7 @@ from torch import Tensor
 
 from clipgen.weights.autoencoder_layouts import TAESD, as_continuous, as_taming
 from clipgen.weights.clip_layouts import OPENAI_MARKS, TRANSFORMERS_ANCHORS, as_open_clip
+from clipgen.weights.dalle_mini_layouts import as_dalle_mini
 from clipgen.weights.timm_models import LITE_MARK, as_timm
 
 Renaming = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], dict[str, Tensor]]
@@ -41,7 +42,7 @@ LAYOUTS: dict[str, Layout] = {
     # Codebooks that are averages of what was encoded keep sums and counts of it, others which codes were used last.
     "vqgan": Layout(
         "VQGAN",
-        ("encoder.conv_in.weight", "decoder.conv_in.weight"),
+        ("encoder.conv_in.weight", "decoder.conv_in.weight", "encoder.conv_in.kernel"),
         left=(".cluster_size", ".embed_avg", ".codebook_used"),
         renamed=as_taming,
     ),
@@ -57,6 +58,14 @@ LAYOUTS: dict[str, Layout] = {
         renamed=as_continuous,
     ),
     "titok": Layout("TiTok", ("latent_tokens",)),
+    # min-dalle saves encoder and decoder apart; only the decoder has a head.
+    "dalle-mini": Layout(
+        "DALL-E mini",
+        ("lm_head.kernel",),
+        ("layernorm_embedding.weight",),
+        is_decoder=lambda tensors: "lm_head.weight" in tensors,
+        renamed=as_dalle_mini,
+    ),
     "clip": Layout(
         "CLIP",
         ("logit_scale", "visual.conv1.weight", *TRANSFORMERS_ANCHORS),

@@ -21,6 +21,7 @@ from clipgen.errors import ClipgenError, UsageError
 from clipgen.util.text import quoted
 from clipgen.weights import Checkpoint
 from clipgen.weights.cache import UNPACKED, Cache, beside, sha256_of, write_digest
+from clipgen.weights.catalogue import find_record
 from clipgen.weights.conversion import convert
 from clipgen.weights.files import find_file, sources
 from clipgen.weights.packaged import PACKAGED, changed_file, find_packaged
@@ -56,6 +57,12 @@ def load(name: str, note: Note = lambda _line: None) -> Checkpoint:
     except ClipgenError as error:
         note(f"warning: {name} is converted in every run, as the result cannot be stored: {error}")
     return checkpoint
+
+
+def plain_file(name: str) -> Path:
+    """Return the downloaded file of a record that is no network, once its hash is checked; raises as `load` does."""
+    with _verified_file(find_record(name), Cache()) as path:
+        return path
 
 
 def _as_downloaded(recipe: dict[str, Any], records: Sequence[Record], cache: Cache) -> dict[str, Any]:
