@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import dalle_minis
@@ -12,14 +13,22 @@ import torch
 from dalle_minis import CODES, CONFIG, TEXTS
 from torch import Tensor
 
-from clipgen.errors import ClipgenError, UsageError
+from clipgen.config.priors import PriorSettings
+from clipgen.config.prompts import parse_prompts
+from clipgen.errors import ClipgenError
+from clipgen.generators.networks import VQGANNetwork
+from clipgen.perceptors.clip import build_perceptor
 from clipgen.priors.dalle_mini import DalleMiniNetwork, Memory
-from clipgen.priors.dalle_mini_sampling import DalleMini, Sampling, draw, guided, sample_tokens
+from clipgen.priors.dalle_mini_sampling import DalleMini, sample_tokens
 from clipgen.priors.dalle_mini_text import TextTokenizer, byte_letters
+from clipgen.priors.proposal import Networks, propose
+from clipgen.priors.sampling import guided
 from clipgen.weights.conversion import convert
+from clipgen.weights.loader import load
 
 AUTHORS_PYTHON = "CLIPGEN_DALLE_MINI_PYTHON"
 """Names the Python of an environment with the authors' package, see dalle_mini_authors.py."""
+SETTINGS = PriorSettings("dalle-mini/mini", "vqgan/dalle-mini-f16-16384")
 LETTERS = sorted(byte_letters().values())
 
 
@@ -145,7 +154,7 @@ def test_a_config_of_another_network_is_refused(wrong: dict[str, int]) -> None:
 
 def test_seeds_give_the_same_codes_again_and_in_any_batch(network: DalleMiniNetwork, tokenizer: TextTokenizer) -> None:
     def sample(text: str, *seeds: int) -> Tensor:
-        return sample_tokens(DalleMini(network, tokenizer), text, seeds, Sampling(guidance=2.0))
+        return sample_tokens(DalleMini(network, tokenizer), text, seeds, replace(SETTINGS, guidance_scale=2.0))
 
     found = sample("a cat", 3, 1, 4, *range(20, 35))
     assert found.shape == (18, 4, 4)
@@ -162,49 +171,32 @@ def test_seeds_give_the_same_codes_again_and_in_any_batch(network: DalleMiniNetw
 def test_super_conditioning_goes_from_the_empty_text_to_the_text_and_beyond() -> None:
     with_text, without = torch.tensor([[1.0, 2.0, 0.0]]), torch.tensor([[0.0, 3.0, 0.0]])
     both = torch.cat([with_text, without])
-    assert torch.equal(guided(both, 2, 0.0), without)
-    assert torch.equal(guided(both, 2, 1.0), with_text)
-    assert torch.equal(guided(both, 2, 10.0), torch.tensor([[10.0, -7.0, 0.0]]))
-    assert torch.equal(guided(with_text, 1, 10.0), with_text)
+    assert torch.equal(guided(both, 0.0), without)
+    assert torch.equal(guided(with_text, 1.0), with_text)
+    assert torch.equal(guided(both, 10.0), torch.tensor([[10.0, -7.0, 0.0]]))
 
 
 def test_guidance_of_one_needs_no_empty_text_and_gives_what_it_would(
     network: DalleMiniNetwork, tokenizer: TextTokenizer
 ) -> None:
     one, near = (
-        sample_tokens(DalleMini(network, tokenizer), "a cat", range(4), Sampling(s)) for s in (1.0, 1.0 + 1e-12)
+        sample_tokens(DalleMini(network, tokenizer), "a cat", range(4), replace(SETTINGS, guidance_scale=s))
+        for s in (1.0, 1.0 + 1e-12)
     )
     assert torch.equal(one, near)
 
 
-def shares(sampling: Sampling) -> list[float]:
-    """The share of evenly spread chances that draw each of four codes, of probability .1, .4, .3 and .2."""
-    chances = (torch.arange(1000) + 0.5) / 1000
-    logits = torch.tensor([0.1, 0.4, 0.3, 0.2], dtype=torch.float64).log().expand(1000, 4)
-    drawn = draw(logits, chances, sampling)
-    assert drawn.shape == (1000, 1)
-    return (drawn.flatten().bincount(minlength=4) / 1000).tolist()
-
-
-@pytest.mark.parametrize(
-    ("sampling", "wanted"),
-    [
-        (Sampling(), [0.1, 0.4, 0.3, 0.2]),
-        (Sampling(top_k=2), [0, 4 / 7, 3 / 7, 0]),
-        (Sampling(top_k=9), [0.1, 0.4, 0.3, 0.2]),
-        (Sampling(top_p=0.75), [0, 4 / 9, 3 / 9, 2 / 9]),  # .4 and .3 are less, so the next is among them
-        (Sampling(top_p=0.65), [0, 4 / 7, 3 / 7, 0]),
-        (Sampling(top_p=1e-9), [0, 1, 0, 0]),
-        (Sampling(temperature=0.5), [1 / 30, 16 / 30, 9 / 30, 4 / 30]),
-        (Sampling(temperature=0.5, top_k=3, top_p=0.5), [0, 1, 0, 0]),
-    ],
-)
-def test_codes_are_drawn_by_their_probability_within_the_limits(sampling: Sampling, wanted: list[float]) -> None:
-    assert shares(sampling) == pytest.approx(wanted, abs=0.0015)
-
-
-@pytest.mark.parametrize("wrong", [{"guidance": -1}, {"guidance": float("nan")}, {"temperature": 0}, {"top_k": -1},
-                                   {"top_p": 0}, {"top_p": 1.1}])  # fmt: skip
-def test_a_setting_that_is_none_is_named(wrong: dict[str, float]) -> None:
-    with pytest.raises(UsageError, match=f"^{next(iter(wrong))} of DALL-E mini must be"):
-        Sampling(**wrong)
+def test_it_proposes_a_picture_that_a_run_can_begin_at(network: DalleMiniNetwork, tokenizer: TextTokenizer) -> None:
+    shape = {"double_z": False, "z_channels": 4, "resolution": 8, "in_channels": 3, "out_ch": 3, "ch": 32}
+    shape |= {"ch_mult": [1, 1], "num_res_blocks": 1, "attn_resolutions": [], "dropout": 0.0}
+    with torch.random.fork_rng():
+        vqgan = VQGANNetwork({"embed_dim": 4, "n_embed": network.codes, "ddconfig": shape}).requires_grad_(False)
+    both = Networks(DalleMini(network, tokenizer), vqgan)
+    assert both.size == (8, 8)
+    settings = replace(SETTINGS, proposals=3)
+    guide = build_perceptor(load("starter/clip"))
+    proposal = propose(both, settings, [parse_prompts("a cat")], [1], [guide], None, None, (16, 16))
+    assert proposal.images()[0].shape == (3, 8, 8)
+    with pytest.raises(UsageError, match="completes none"):
+        image, mask = torch.rand(1, 3, 8, 8), torch.ones(1, 1, 8, 8)
+        propose(both, settings, [parse_prompts("a cat")], [1], [guide], image, mask, (8, 8))

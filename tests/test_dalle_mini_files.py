@@ -12,10 +12,11 @@ import pytest
 import torch
 from dalle_minis import CONFIG, packed
 
+from clipgen.config.priors import PriorSettings
 from clipgen.errors import ClipgenError, UsageError, WeightsMissingError
 from clipgen.generators.networks import VQGANNetwork
 from clipgen.priors.dalle_mini import DalleMiniNetwork
-from clipgen.priors.dalle_mini_sampling import DalleMini, Sampling, load, needed, sample_tokens
+from clipgen.priors.dalle_mini_sampling import DalleMini, load, needed, sample_tokens
 from clipgen.priors.dalle_mini_text import byte_letters
 from clipgen.weights import registry
 from clipgen.weights.cache import Cache
@@ -27,6 +28,7 @@ from clipgen.weights.loader import load as load_network
 MINI, TEXTS = "dalle-mini/mini", "tokenizer/dalle-mini"
 WHOLE = {**CONFIG, "encoder_vocab_size": 280}
 """The config of the tiny network with as many tokens of texts as the small tokenizer has."""
+SETTINGS = PriorSettings("dalle-mini/mini", "vqgan/dalle-mini-f16-16384", top_k=20)
 
 
 def loaded() -> DalleMini:
@@ -58,9 +60,12 @@ def test_the_small_tokenizer_has_as_many_tokens_as_the_network_knows() -> None:
 @pytest.mark.usefixtures("downloaded")
 def test_a_network_from_the_cache_draws_codes() -> None:
     assert registry.missing(needed(MINI)) == []
-    first = sample_tokens(loaded(), "a cat", [1, 2], Sampling(top_k=20))
+    first = sample_tokens(loaded(), "a cat", [1, 2], SETTINGS)
     assert registry.is_ready(MINI)
-    assert torch.equal(first, sample_tokens(loaded(), "A cat!", [1, 2], Sampling(top_k=20)))
+    assert torch.equal(
+        first,
+        sample_tokens(loaded(), "A cat!", [1, 2], SETTINGS),
+    )
     assert first.shape == (2, 4, 4)
 
 

@@ -68,8 +68,8 @@ class EngineOptions:
         str | None,
         Option(
             "--start",
-            "Where the latent begins: noise, a picture proposed by the starter set's unCLIP or by a prior over tokens, "
-            "the init image, clouds (perlin), a gradient or coloured snow, or random codes.",
+            "Where the latent begins: noise, a picture proposed by the starter set's unCLIP, by a prior over tokens or "
+            "by DALL-E mini, the init image, clouds (perlin), a gradient or coloured snow, or random codes.",
             choices=STARTS,
             panel=ENGINE,
             default="init with --init; that of --recipe; unclip with preset starter; gradient for strokes with preset "

@@ -7,9 +7,8 @@ from typing import Annotated, Any
 from clipgen.cli.option_groups import Option
 from clipgen.cli.options import ENGINE, PICTURE, typed
 from clipgen.cli.values import expanded
-from clipgen.config.preset import PRIOR
 from clipgen.config.priors import FIELDS as OF_PRIOR
-from clipgen.config.priors import PriorSettings
+from clipgen.config.priors import PROPOSING, PriorSettings
 from clipgen.config.sequences import TYPED, SequenceSettings
 from clipgen.config.tokens import FLAG
 
@@ -31,7 +30,7 @@ class TokenOptions:
         int | None,
         Option(
             "--proposals",
-            f"With --start {PRIOR}: grids of tokens that are drawn for each picture, of which CLIP chooses one.",
+            f"With --start {' or '.join(PROPOSING)}: grids of tokens that are drawn, of which CLIP chooses one.",
             "NUMBER",
             panel=ENGINE,
             default=f"{PriorSettings.proposals}",

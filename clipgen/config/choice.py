@@ -12,6 +12,7 @@ from clipgen.config.peer_recipes import PEER_RECIPES, check_backend
 from clipgen.config.perceptor_names import weighted
 from clipgen.config.preset import AUTO, DEFAULT_BACKEND, DRAFT, LOCAL, PHOTO, QUICK, STANDARD, STARTER, UNCLIP, Preset
 from clipgen.config.presets import PRESETS
+from clipgen.config.priors import asked
 from clipgen.config.readings import known_to_starter
 from clipgen.errors import UsageError
 from clipgen.util.devices import gpu_count
@@ -31,7 +32,8 @@ def networks_of(job: Job) -> tuple[str, ...]:
     guidance, _ = guidance_of(job, preset)
     generator = job.network or guidance.generators[backend_of(job, preset)].weights
     unclip = (name for row in guidance.unclip for name in row.networks)
-    names = (generator, *(row.weights for row in shared(job, preset).perceptors), *unclip)
+    priors = (name for row in asked(guidance.prior, job) for name in row.networks)
+    names = (generator, *(row.weights for row in shared(job, preset).perceptors), *unclip, *priors)
     return tuple(dict.fromkeys(filter(None, names)))
 
 

@@ -16,9 +16,9 @@ from clipgen.config.loss_settings import LossSettings
 from clipgen.config.losses import kind_of_loss
 from clipgen.config.motion import MotionSettings
 from clipgen.config.peer_recipes import PEER_RECIPES
-from clipgen.config.preset import INIT, PRIOR, STARTS, TOKENS, Size
+from clipgen.config.preset import INIT, STARTS, TOKENS, Size
 from clipgen.config.presets import BACKENDS, PRESETS
-from clipgen.config.priors import PriorSettings
+from clipgen.config.priors import PROPOSING, PriorSettings
 from clipgen.config.prompts import Prompt, check_prompts, prompt_from_record, prompt_record, scenes_in, spell_prompts
 from clipgen.config.records import added_later, read_fields
 from clipgen.config.schedules import ALWAYS, Schedule
@@ -124,7 +124,7 @@ class Plan:
             check_whole(f"plan: the number of {name}", len(getattr(self, name)), 0, MAX_PARTS)
         alone = bool(self.motion or self.augmentations.groups or self.generator.latent)
         check_whole("plan: the number of unclip", len(self.unclip), 0, 0 if alone else 1)
-        check_whole("plan: the number of priors", len(self.prior), 0, int(self.start == PRIOR))
+        check_whole("plan: the number of priors", len(self.prior), 0, int(self.start in PROPOSING))
         check_whole("plan: the number of motion", len(self.motion), 0, 1)
         check_whole("plan: the number of edits", len(self.edit), 0, 1)
         check_whole("plan: the number of overlays", len(self.overlay), 0, 1)
@@ -136,7 +136,7 @@ class Plan:
             check_model("a judge", judge)
             if judge in [row.weights for row in self.perceptors]:
                 raise UsageError(f"plan: {judge} cannot be both guide and judge")
-        begins_at = self.start == INIT or (self.start == PRIOR and bool(self.init)), self.start == TOKENS
+        begins_at = self.start == INIT or (self.start in PROPOSING and bool(self.init)), self.start == TOKENS
         if begins_at != (bool(self.init), bool(self.init_tokens)):
             raise UsageError("plan: a run starts at an init image or at tokens if it has them, and only then")
         if self.edit and not self.init:

@@ -17,11 +17,12 @@ LOCAL = (STARTER, PHOTO)
 """The presets whose models come with the installation, and are quick on a CPU."""
 DEFAULT_BACKEND = "vqgan"
 NOISE, UNCLIP, PRIOR, INIT, TOKENS, CODES = "noise", "unclip", "prior", "init", "tokens", "codes"
+DALLE_MINI = "dalle-mini"
 PATTERNS = ("perlin", "gradient", "snow")
 """The keys of `clipgen.steering.starts.PATTERNS`."""
 LIKE_NOISE = (*PATTERNS, TOKENS, CODES)
 """The starts whose settings are those of NOISE."""
-STARTS = (NOISE, UNCLIP, PRIOR, INIT, *LIKE_NOISE)
+STARTS = (NOISE, UNCLIP, PRIOR, DALLE_MINI, INIT, *LIKE_NOISE)
 """Where a latent can begin."""
 
 Size = tuple[int, int]

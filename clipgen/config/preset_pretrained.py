@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from clipgen.config.loss_settings import LossSettings
 from clipgen.config.losses import LOSS_KINDS
 from clipgen.config.preset import (
     BEST,
+    DALLE_MINI,
     DRAFT,
     DRAWN,
     INIT,
@@ -17,10 +20,13 @@ from clipgen.config.preset import (
     Preset,
     Size,
 )
+from clipgen.config.priors import PriorSettings
 from clipgen.config.schedules import Schedule
 from clipgen.config.sequences import SequenceSettings
 from clipgen.config.settings import BF16, GeneratorSettings, PerceptorSettings
 
+DALLE_MINI_VQGAN = "vqgan/dalle-mini-f16-16384"
+"""The VQGAN whose codes DALL-E mini writes."""
 NORM = LossSettings("norm", Schedule.constant(LOSS_KINDS["norm"].weight))
 """What keeps latents without a codebook like those of pictures."""
 
@@ -57,10 +63,22 @@ def _pretrained(
         name,
         summary,
         tuple(PerceptorSettings(f"clip/openai-{clip}") for clip in clips),
-        {NOISE: classic, INIT: classic},
+        {NOISE: classic, INIT: classic, DALLE_MINI: refining(classic)},
         size=size,
         memory=int(memory * 10**9),
         precision=BF16,
+    )
+
+
+def refining(classic: Guidance) -> Guidance:
+    """Return the settings of runs that refine what DALL-E mini proposes, in its own VQGAN, in fewer steps."""
+    first = classic.generators["vqgan"]
+    vqgan = replace(first, settings=replace(first.settings, weights=DALLE_MINI_VQGAN))
+    rows = {**classic.generators, "vqgan": vqgan}
+    return replace(
+        classic,
+        generators={name: replace(row, steps=max(row.steps // 4, 1)) for name, row in rows.items()},
+        prior=(PriorSettings("dalle-mini/mini", DALLE_MINI_VQGAN, proposals=16, guidance_scale=10.0),),
     )
 
 

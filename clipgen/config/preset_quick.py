@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from clipgen.config.loss_settings import LossSettings
-from clipgen.config.preset import DRAWN, INIT, NOISE, QUICK, GeneratorDefaults, Guidance, Preset
+from clipgen.config.preset import DALLE_MINI, DRAWN, INIT, NOISE, QUICK, GeneratorDefaults, Guidance, Preset
 from clipgen.config.preset_photo import PHOTO_PIXELS
-from clipgen.config.preset_pretrained import NORM
+from clipgen.config.preset_pretrained import NORM, refining
 from clipgen.config.schedules import Schedule
 from clipgen.config.settings import BF16, CutoutSettings, GeneratorSettings, PerceptorSettings
 
@@ -50,7 +50,7 @@ QUICK_PRESET = Preset(
     memory=2 * 10**9,
     summary="a pretrained CLIP and pixels: minutes a picture on a CPU, after a download of 605 MB",
     perceptors=(PerceptorSettings("clip/vit-b-32-laion2b_s34b_b79k"),),
-    guidance={NOISE: _QUICK, INIT: _QUICK},
+    guidance={NOISE: _QUICK, INIT: _QUICK, DALLE_MINI: refining(_QUICK)},
     backend="pixels",
     precision=BF16,
 )

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from clipgen.config.checks import check_whole, checked_number
 from clipgen.config.settings import MAX_SCALE, check_model
 from clipgen.errors import UsageError
+from clipgen.weights.dalle_mini import TOKENIZER_OF
 from clipgen.weights.registry import check_name
 
 if TYPE_CHECKING:
     from clipgen.config.job import Job
 
-PROPOSING = ("prior",)
+PROPOSING = ("prior", "dalle-mini")
 """The starts, of STARTS, that a prior proposes."""
 FIELDS = ("prior", "proposals", "temperature", "top_k", "top_p", "guidance_scale")
 """The fields of a job that are about its prior, named like the settings that they replace."""
@@ -58,8 +59,9 @@ class PriorSettings:
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """The names of its networks."""
-        return self.prior, self.autoencoder
+        """The names of its networks, and of the tokenizer that it reads texts by if that is a file of its own."""
+        tokenizer = TOKENIZER_OF.get(self.prior)
+        return self.prior, self.autoencoder, *([tokenizer] if tokenizer else [])
 
 
 def check_prior(job: Job) -> None:

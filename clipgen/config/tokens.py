@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from clipgen.config.checks import check_choice
-from clipgen.config.preset import DRAFT, INIT, PRIOR, STARTS, TOKENS, Size
+from clipgen.config.preset import DRAFT, INIT, STARTS, TOKENS, Size
 from clipgen.config.presets import PRESETS
+from clipgen.config.priors import PROPOSING
 from clipgen.config.settings import GeneratorSettings
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
@@ -58,7 +59,7 @@ def check_start(start: str | None, init: str | None, tokens: str | None) -> None
         flag, what = _FROM_FILES[start]
         raise UsageError(f"--start {start} needs {what}; add {flag} FILE")
     for other, file in given.items():
-        if other != start and (start, other) != (PRIOR, INIT):
+        if other != start and not (start in PROPOSING and other == INIT):
             raise UsageError(
                 f"--start {start} and {_FROM_FILES[other][0]} {quoted(file)} exclude each other; leave one out"
             )

@@ -18,11 +18,15 @@ from clipgen.config.prompts import Prompt
 from clipgen.core.contracts import Loss, Perceptor
 from clipgen.errors import UsageError
 from clipgen.generators.networks import DVAENetwork, VQGANNetwork, build_network
+from clipgen.priors.dalle_mini_sampling import DalleMini, sample_tokens
+from clipgen.priors.dalle_mini_sampling import load as load_dalle_mini
 from clipgen.priors.sampling import sample
 from clipgen.priors.transformer import TokenTransformer, build_token_transformer
 from clipgen.util.images import resized
 from clipgen.weights.checkpoint import Checkpoint
 
+DALLE_MINI = "dalle-mini/"
+"""Begins the names of its networks."""
 OnStage = Callable[[str], None]
 SEEN = 16
 """Pictures that are decoded and ranked together."""
@@ -34,7 +38,7 @@ STRIDE = 2**20
 class Networks:
     """A prior, and the autoencoder whose codes it has learned."""
 
-    prior: TokenTransformer
+    prior: TokenTransformer | DalleMini
     autoencoder: VQGANNetwork | DVAENetwork
 
     @property
@@ -42,6 +46,17 @@ class Networks:
         """Width and height of its pictures, in pixels."""
         rows, columns = self.prior.grid
         return columns * self.autoencoder.stride, rows * self.autoencoder.stride
+
+    @property
+    def can_complete(self) -> bool:
+        """Whether the prior can go on from given codes."""
+        return isinstance(self.prior, TokenTransformer)
+
+    def sample(self, text: str, seeds: Sequence[int], settings: PriorSettings, given: Tensor | None) -> Tensor:
+        """Return codes (N, rows, columns), a grid for each seed; given (n,): what all of them begin with."""
+        if isinstance(self.prior, TokenTransformer):
+            return sample(self.prior, text, seeds, settings, given)
+        return sample_tokens(self.prior, text, seeds, settings).to(next(self.autoencoder.parameters()).device)
 
 
 def load(
@@ -54,7 +69,10 @@ def load(
 
     Raises UsageError for networks of other kinds or that do not fit each other, and what `load_network` raises.
     """
-    prior = ready(build_token_transformer(load_network(settings.prior)))
+    if settings.prior.startswith(DALLE_MINI):
+        prior = load_dalle_mini(settings.prior, load_network, ready)
+    else:
+        prior = ready(build_token_transformer(load_network(settings.prior)))
     if autoencoder is None:
         autoencoder = ready(build_network(load_network(settings.autoencoder)))
     if not isinstance(autoencoder, VQGANNetwork | DVAENetwork) or autoencoder.code_count != prior.code_count:
@@ -86,6 +104,8 @@ def propose(
             f"--size {size[0]}x{size[1]}: {settings.prior} draws {width}x{height} only, or the same shape at another "
             f"size; give --size {min(size)}x{min(size)}"
         )
+    if mask is not None and not networks.can_complete:
+        raise UsageError(f"--init: {settings.prior} draws whole pictures and completes none; use --start init")
     proposed: dict[int, Tensor] = {}
     for row, prompt in enumerate(prompts):
         if not (text := ", ".join(one.text for one in prompt if one.weight > 0)):
@@ -93,7 +113,7 @@ def propose(
         on_stage(f"proposing {settings.proposals} pictures")
         given = None if images is None or mask is None else kept_codes(networks, images[row], mask[row])
         drawn = [(seeds[row] + STRIDE * k) % 2**63 for k in range(settings.proposals)]
-        parts = [sample(networks.prior, text, part, settings, given) for part in _parts(drawn)]
+        parts = [networks.sample(text, part, settings, given) for part in _parts(drawn)]
         on_stage(f"choosing among {settings.proposals} pictures")
         pictures = torch.cat([networks.autoencoder.images_of(codes) for codes in parts])
         scores = torch.cat([similarity(part, prompt, perceptors) for part in torch.split(pictures, SEEN)])

@@ -1,9 +1,9 @@
 """Handwritten digits, from real scans to drawings, judged by what is no CLIP: `python digits.py FOLDER`.
 
-scikit-learn ships 1,797 scans of handwritten digits, of 8 x 8 pixels. With captions such as "a handwritten seven", 1,297
-of them train a CLIP, a VQGAN, a dVAE and a prior by `clipgen train`. The other 500 train a support vector machine, which
-then reads the digits that clipgen draws from noise, by guidance alone, and from what the prior proposes. A second run
-goes on where the first was stopped.
+scikit-learn ships 1,797 scans of handwritten digits, of 8 x 8 pixels. With captions such as "a handwritten seven",
+1,297 of them train a CLIP, a VQGAN, a dVAE and a prior by `clipgen train`. The other 500 train a support vector
+machine, which then reads the digits that clipgen draws from noise, by guidance alone, and from what the prior proposes.
+A second run goes on where the first was stopped.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def draw(preset: Path, start: str, folder: Path) -> list[Image.Image]:
     lines.write_text("".join(f"a handwritten {name}\n" * DRAWN for name in NAMES), encoding="utf-8")
     clipgen("batch", lines, "--preset", preset, *STARTS[start], "--seed", "1", "--together", "20", "-o", folder)
     files = sorted(folder.glob("*.png"))
-    assert len(files) == DRAWN * len(NAMES), f"{len(files)} pictures were made"
+    if len(files) != DRAWN * len(NAMES):
+        raise SystemExit(f"{folder} holds {len(files)} pictures instead of {DRAWN * len(NAMES)}")
     return [Image.open(file).convert("RGB") for file in files]
 
 
