@@ -13,9 +13,10 @@ import torch
 from dalle_minis import CODES, CONFIG, TEXTS
 from torch import Tensor
 
+from clipgen.config.job import Job
 from clipgen.config.priors import PriorSettings
 from clipgen.config.prompts import parse_prompts
-from clipgen.errors import ClipgenError
+from clipgen.errors import ClipgenError, UsageError
 from clipgen.generators.networks import VQGANNetwork
 from clipgen.perceptors.clip import build_perceptor
 from clipgen.priors.dalle_mini import DalleMiniNetwork, Memory
@@ -198,5 +199,4 @@ def test_it_proposes_a_picture_that_a_run_can_begin_at(network: DalleMiniNetwork
     proposal = propose(both, settings, [parse_prompts("a cat")], [1], [guide], None, None, (16, 16))
     assert proposal.images()[0].shape == (3, 8, 8)
     with pytest.raises(UsageError, match="completes none"):
-        image, mask = torch.rand(1, 3, 8, 8), torch.ones(1, 1, 8, 8)
-        propose(both, settings, [parse_prompts("a cat")], [1], [guide], image, mask, (8, 8))
+        Job(parse_prompts("a cat"), start="dalle-mini", init="half.png")

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from clipgen.config.checks import check_whole, checked_number
 from clipgen.config.settings import MAX_SCALE, check_model
 from clipgen.errors import UsageError
+from clipgen.util.text import quoted
 from clipgen.weights.dalle_mini import TOKENIZER_OF
 from clipgen.weights.registry import check_name
 
 if TYPE_CHECKING:
     from clipgen.config.job import Job
 
-PROPOSING = ("prior", "dalle-mini")
+PROPOSING = _, WHOLE = ("prior", "dalle-mini")
 """The starts, of STARTS, that a prior proposes."""
 FIELDS = ("prior", "proposals", "temperature", "top_k", "top_p", "guidance_scale")
 """The fields of a job that are about its prior, named like the settings that they replace."""
@@ -71,6 +72,10 @@ def check_prior(job: Job) -> None:
         name, value = next(iter(given.items()))
         raise UsageError(
             f"--{name.replace('_', '-')} {value} is about pictures that a prior proposes; add --start {PROPOSING[0]}"
+        )
+    if job.start == WHOLE and job.init is not None:
+        raise UsageError(
+            f"--start {WHOLE} draws whole pictures and completes none; leave --init {quoted(job.init)} out"
         )
     PriorSettings(job.prior or "token-prior/any", "vqgan/any", **given)
     if job.prior is not None:

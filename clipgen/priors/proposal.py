@@ -47,11 +47,6 @@ class Networks:
         rows, columns = self.prior.grid
         return columns * self.autoencoder.stride, rows * self.autoencoder.stride
 
-    @property
-    def can_complete(self) -> bool:
-        """Whether the prior can go on from given codes."""
-        return isinstance(self.prior, TokenTransformer)
-
     def sample(self, text: str, seeds: Sequence[int], settings: PriorSettings, given: Tensor | None) -> Tensor:
         """Return codes (N, rows, columns), a grid for each seed; given (n,): what all of them begin with."""
         if isinstance(self.prior, TokenTransformer):
@@ -104,8 +99,6 @@ def propose(
             f"--size {size[0]}x{size[1]}: {settings.prior} draws {width}x{height} only, or the same shape at another "
             f"size; give --size {min(size)}x{min(size)}"
         )
-    if mask is not None and not networks.can_complete:
-        raise UsageError(f"--init: {settings.prior} draws whole pictures and completes none; use --start init")
     proposed: dict[int, Tensor] = {}
     for row, prompt in enumerate(prompts):
         if not (text := ", ".join(one.text for one in prompt if one.weight > 0)):
