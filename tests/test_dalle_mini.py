@@ -198,5 +198,5 @@ def test_it_proposes_a_picture_that_a_run_can_begin_at(network: DalleMiniNetwork
     guide = build_perceptor(load("starter/clip"))
     proposal = propose(both, settings, [parse_prompts("a cat")], [1], [guide], None, None, (16, 16))
     assert proposal.images()[0].shape == (3, 8, 8)
-    with pytest.raises(UsageError, match="completes none"):
+    with pytest.raises(UsageError, match="completes no pictures"):
         Job(parse_prompts("a cat"), start="dalle-mini", init="half.png")

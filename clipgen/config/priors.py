@@ -75,7 +75,7 @@ def check_prior(job: Job) -> None:
         )
     if job.start == WHOLE and job.init is not None:
         raise UsageError(
-            f"--start {WHOLE} draws whole pictures and completes none; leave --init {quoted(job.init)} out"
+            f"--start {WHOLE} completes no pictures; leave --init {quoted(job.init)} out"
         )
     PriorSettings(job.prior or "token-prior/any", "vqgan/any", **given)
     if job.prior is not None:
