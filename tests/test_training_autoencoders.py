@@ -7,10 +7,12 @@ import pytest
 import torch
 from own_pictures import SIDE, shrink, train, write_pictures
 from PIL import Image
+from torch.nn.functional import avg_pool2d
 
 from clipgen.generators.networks import build_network
+from clipgen.perceptors.style import load_style_features
 from clipgen.training import autoencoders
-from clipgen.training.crops import shifted
+from clipgen.training.crops import StyleDistance, shifted
 from clipgen.training.vqgan import LearningVQGAN
 
 KINDS = ["vqgan", "dvae"]
@@ -99,3 +101,20 @@ def test_pictures_are_shifted_within_their_mirrored_edges_and_flipped_only_if_as
     assert 4 < sum(whole) < 24
     both = shifted(pictures, True, 24, seed=0, step=0)
     assert 4 < (both[:, 0, 0, -1] < both[:, 0, 0, 0]).sum() < 20
+
+
+def test_larger_networks_also_compare_features_which_know_a_blurred_picture_from_a_sharp_one(
+    data: Path, tmp_path: Path
+) -> None:
+    train("vqgan", data, tmp_path, size="medium", steps=4)
+    log = (tmp_path / "training" / "vqgan" / "log.jsonl").read_text()
+    assert '"features"' in log
+    distance = StyleDistance(load_style_features())
+    torch.manual_seed(0)
+    sharp = torch.rand(2, 3, 32, 32)
+    blurred = avg_pool2d(sharp, 3, stride=1, padding=1).requires_grad_()
+    far = distance(blurred, sharp)
+    assert float(distance(sharp, sharp)) == 0 < float(far.detach())
+    (slope,) = torch.autograd.grad(far, blurred)
+    assert slope.isfinite().all()
+    assert slope.abs().sum() > 0

@@ -6,14 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 from own_pictures import shrink, train, write_pictures
+from pretrained import CLIP_CONFIGS, TEXT
 from torch import Tensor
 
 from clipgen.errors import ClipgenError, UsageError
-from clipgen.perceptors.clip import build_perceptor
+from clipgen.perceptors.clip import CLIPPerceptor, build_perceptor
 from clipgen.training.augment import warp
 from clipgen.training.clip import distinct, true_pairs
 from clipgen.training.contrastive import attacked, softmax_contrast
 from clipgen.training.loop import STATE
+from clipgen.weights.checkpoint import Checkpoint, write
+from clipgen.weights.clips import CLIP_MEAN, CLIP_STD
 
 
 @pytest.fixture(autouse=True)
@@ -128,3 +131,12 @@ def test_a_network_of_ones_own_can_be_trained_further(data: Path, tmp_path: Path
         train("vqgan", data, tmp_path / "c", start=start)
     with pytest.raises(UsageError, match="neither a file nor the name of a clip"):
         train("clip", data, tmp_path / "c", start="nonsense")
+
+
+def test_a_clip_that_was_trained_with_softmax_goes_on_with_it(data: Path, tmp_path: Path) -> None:
+    config = {**CLIP_CONFIGS["tiny-vit"], "text_cfg": TEXT, "mean": CLIP_MEAN, "std": CLIP_STD}
+    torch.manual_seed(0)
+    write(tmp_path / "vit.safetensors", Checkpoint("clip", config, CLIPPerceptor(config).clip.state_dict()))
+    trained = train("clip", data, tmp_path / "out", start=str(tmp_path / "vit.safetensors"), resolution=None, steps=2)
+    assert "logit_bias" not in trained.tensors
+    assert build_perceptor(trained).size == config["vision_cfg"]["image_size"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 from own_pictures import SIDE, shrink, train, write_pictures
 
 from clipgen.config.own_presets import read_own_preset
@@ -140,7 +141,7 @@ def test_a_full_disk_costs_nothing_that_was_saved(data: Path, tmp_path: Path, mo
         train("clip", data, tmp_path / "parts")
     monkeypatch.setattr(torch, "save", save)
     folder = tmp_path / "parts" / "training" / "clip"
-    assert {path.name for path in folder.iterdir()} <= {STATE, "log.jsonl"}
+    assert {path.name for path in folder.iterdir()} <= {STATE, "log.jsonl", "lock"}
     said: list[str] = []
     parts = train("clip", data, tmp_path / "parts", said)
     assert "going on from step 4 of 6" in said
@@ -175,6 +176,14 @@ def test_too_few_pictures_to_hold_any_out_are_trained_on_and_nothing_is_claimed(
     assert recipe["pictures"] == {"training": 10, "held_out": 0}
     assert recipe["metrics"] == {}
     assert any("nothing will be measured" in line for line in said)
+
+
+def test_a_network_is_trained_by_one_process_at_a_time(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "training" / "clip"
+    folder.mkdir(parents=True)
+    with FileLock(folder / "lock"), pytest.raises(ClipgenError, match="another process trains a clip"):
+        train("clip", data, tmp_path)
+    assert train("clip", data, tmp_path).recipe["steps"] == 6
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from clipgen.config.checks import MAX_JSON, check_whole, checked_record, load_js
 from clipgen.errors import UsageError, unknown_value
 from clipgen.util.files import replacing
 from clipgen.util.regular import read_regular, sha256_of
-from clipgen.util.text import quoted
+from clipgen.util.text import quoted, visible
 
 FILE = "preset.json"
 VERSION = 1
@@ -89,7 +89,9 @@ def add_network(folder: Path, kind: str, name: str, size: tuple[int, int], capti
     autoencoder, which says how large pictures are drawn.
     """
     file = f"{kind}.safetensors"
-    before = _read(folder, "--out") if (folder / FILE).exists() else OwnPreset(folder, name, size, {})
+    before = (
+        _read(folder, "--out") if (folder / FILE).exists() else OwnPreset(folder, visible(name)[:MAX_NAME], size, {})
+    )
     networks = {**before.networks, kind: OwnNetwork(file, sha256_of(folder / file, MAX_WEIGHTS))}
     if kind == "clip" and set(networks) > {"clip"}:
         size = before.size

@@ -74,9 +74,7 @@ def check_prior(job: Job) -> None:
             f"--{name.replace('_', '-')} {value} is about pictures that a prior proposes; add --start {PROPOSING[0]}"
         )
     if job.start == WHOLE and job.init is not None:
-        raise UsageError(
-            f"--start {WHOLE} completes no pictures; leave --init {quoted(job.init)} out"
-        )
+        raise UsageError(f"--start {WHOLE} completes no pictures; leave --init {quoted(job.init)} out")
     PriorSettings(job.prior or "token-prior/any", "vqgan/any", **given)
     if job.prior is not None:
         check_name("the prior", job.prior, KIND)

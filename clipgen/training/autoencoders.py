@@ -17,12 +17,12 @@ from torch.nn.functional import l1_loss
 from clipgen.generators.networks import NETWORKS
 from clipgen.perceptors.style import load_style_features
 from clipgen.training.architectures import dvae_config, vqgan_config
-from clipgen.training.crops import Draw, StyleDistance, edge_distance, shifted
+from clipgen.training.crops import Draw, StyleDistance, as_batch, edge_distance, shifted
 from clipgen.training.dvae import COOLED, DVAETrainer
 from clipgen.training.loop import Losses, Plan
 from clipgen.training.reconstruction import Network, quality, reconstruct
 from clipgen.training.settings import MEDIUM
-from clipgen.training.task import MAX_CHECKED, Bench, Task, as_batch
+from clipgen.training.task import MAX_CHECKED, Bench, Task
 from clipgen.training.vqgan import VQGANCourse, VQGANTrainer
 from clipgen.util.files import replacing
 

@@ -15,9 +15,10 @@ from clipgen.perceptors.clip import CLIPPerceptor
 from clipgen.training.architectures import clip_config
 from clipgen.training.augment import distort
 from clipgen.training.contrastive import attacked, contrast, softmax_contrast
+from clipgen.training.crops import as_batch
 from clipgen.training.loop import Losses, Plan
 from clipgen.training.pictures import CaptionedSet
-from clipgen.training.task import MAX_CHECKED, Bench, Task, as_batch
+from clipgen.training.task import MAX_CHECKED, Bench, Task
 
 RADIUS = 1 / 64
 """Default of the adversarial radius for each pixel of a side: 1.0 at 64 pixels."""

@@ -23,6 +23,11 @@ Distance = Callable[[Tensor, Tensor], Tensor]
 """How far pictures (N, 3, H, W) in [0, 1] look from others."""
 
 
+def as_batch(pictures: np.ndarray) -> Tensor:
+    """Return pictures (N, H, W, 3) uint8 as (N, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 255
+
+
 def crops(pictures: np.ndarray, count: int, seed: int, step: int) -> Tensor:
     """Return random crops (count, 3, CROP, CROP) in [0, 1], half of them mirrored, some of them whole pictures."""
     rng = np.random.default_rng([seed, step])
@@ -53,8 +58,7 @@ def shifted(pictures: np.ndarray, flips: bool, count: int, seed: int, step: int)
         pixels = np.pad(pictures[index], ((room, room), (room, room), (0, 0)), mode="reflect")
         part = pixels[room + down :, room + right :][: pictures.shape[1], : pictures.shape[2]]
         moved.append(part[:, ::-1] if mirrored else part)
-    images = torch.from_numpy(np.stack(moved)).permute(0, 3, 1, 2).float() / 255
-    return images.contiguous(memory_format=torch.channels_last)
+    return as_batch(np.stack(moved)).contiguous(memory_format=torch.channels_last)
 
 
 def edge_distance(drawn: Tensor, target: Tensor) -> Tensor:

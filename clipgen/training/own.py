@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from clipgen.config.own_presets import MAX_CAPTIONS, add_network, check_own_folder
@@ -45,23 +47,39 @@ def train_own(settings: Settings, device: torch.device, report: Report) -> Path:
     make_folder(settings.out, "--out")
     check_own_folder(settings.out)
     bench = _bench(settings, device, report)
-    make = _maker(settings.kind)
-    facts = {
-        "settings": settings.told(),
-        "training pictures": fingerprint(bench.training),
-        "held-out pictures": fingerprint(bench.held_out),
-    }
-    if settings.kind == "prior":
-        facts["autoencoder"] = autoencoder_beside(settings.out).sha256
-    plan = _planned(bench, make)
-    task = make(bench, plan)
-    fit = WatchedFit(settings.work, task, plan, facts, held_out=len(bench.held_out) > 0)
-    fit.patience, fit.show_seconds = settings.patience, settings.sheet_minutes * 60
-    begun = f"training a {settings.kind} on {len(bench.training):,} pictures for {plan.steps} steps of {plan.batch}"
-    report(f"going on from step {fit.step} of {plan.steps}" if fit.resume() else begun)
-    fit.save()  # now the number of steps is settled, and the disk has room
-    fit.run(task.losses_at, report)
-    return _finished(bench, fit, facts)
+    with _locked(settings.work / "lock", f"another process trains a {settings.kind} in {settings.out}"):
+        make = _maker(settings.kind)
+        facts = {
+            "settings": settings.told(),
+            "training pictures": fingerprint(bench.training),
+            "held-out pictures": fingerprint(bench.held_out),
+        }
+        if settings.kind == "prior":
+            facts["autoencoder"] = autoencoder_beside(settings.out).sha256
+        plan = _planned(bench, make)
+        task = make(bench, plan)
+        fit = WatchedFit(settings.work, task, plan, facts, held_out=len(bench.held_out) > 0)
+        fit.patience, fit.show_seconds = settings.patience, settings.sheet_minutes * 60
+        begun = f"training a {settings.kind} on {len(bench.training):,} pictures for {plan.steps} steps of {plan.batch}"
+        report(f"going on from step {fit.step} of {plan.steps}" if fit.resume() else begun)
+        fit.save()  # now the number of steps is settled, and the disk has room
+        fit.run(task.losses_at, report)
+        return _finished(bench, fit, facts)
+
+
+@contextmanager
+def _locked(path: Path, busy: str, patience: float = 0.0) -> Iterator[None]:
+    """Hold a lock; raises ClipgenError, which says `busy`, if another process has it for `patience` seconds."""
+    make_folder(path.parent, "--out")
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=patience)
+    except Timeout as error:
+        raise ClipgenError(f"{busy}: wait for it, or stop it") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _bench(settings: Settings, device: torch.device, report: Report) -> Bench:
@@ -147,7 +165,9 @@ def _finished(bench: Bench, fit: WatchedFit, facts: dict[str, Any]) -> Path:
     captions = tuple(dict.fromkeys(each[0] for each in bench.training.captions))[:MAX_CAPTIONS]
     try:
         write(settings.weights, Checkpoint(KINDS[settings.kind].stored or settings.kind, config, tensors, recipe), BITS)
-        add_network(settings.out, settings.kind, settings.data.stem or "own", (bench.side, bench.side), captions)
+        name = settings.data.absolute().stem or "own"
+        with _locked(settings.out / WORK / "preset.lock", f"another process writes to {settings.out}", 60):
+            add_network(settings.out, settings.kind, name, (bench.side, bench.side), captions)
     except (OSError, SafetensorError) as error:  # safetensors turns the former into the latter
         reason = getattr(error, "strerror", None) or error
         raise ClipgenError(

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, mse_loss
 
 from clipgen.generators.networks import DVAENetwork, VQGANNetwork
+from clipgen.training.crops import as_batch
 
 Network = VQGANNetwork | DVAENetwork
 
@@ -26,8 +27,7 @@ def decode_indices(network: Network, indices: Tensor) -> Tensor:
 
 
 def _batches(pictures: np.ndarray, device: torch.device, size: int = 16) -> list[Tensor]:
-    parts = [torch.from_numpy(np.array(pictures[k : k + size])) for k in range(0, len(pictures), size)]
-    return [part.permute(0, 3, 1, 2).to(device).float() / 255 for part in parts]
+    return [as_batch(pictures[k : k + size]).to(device) for k in range(0, len(pictures), size)]
 
 
 def reconstruct(network: Network, pictures: np.ndarray, size: int) -> np.ndarray:

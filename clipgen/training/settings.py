@@ -154,4 +154,4 @@ class Settings:
 
 def default_out(data: Path) -> Path:
     """Return the folder for what is trained on `data`: in the current one, named after it."""
-    return Path(f"{slug(data.stem)}-clipgen")
+    return Path(f"{slug(data.absolute().stem)}-clipgen")

@@ -73,11 +73,6 @@ class Task(ABC):
         """Return the config and the tensors of the weight file."""
 
 
-def as_batch(pictures: np.ndarray) -> Tensor:
-    """Return pictures (N, H, W, 3) uint8 as (N, 3, H, W) in [0, 1]."""
-    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 255
-
-
 def fingerprint(pictures: CaptionedSet) -> str:
     """Return a short hash of the names, the captions, and the pixels of SAMPLED pictures or all."""
     digest = hashlib.blake2b(digest_size=8)
