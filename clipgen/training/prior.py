@@ -18,11 +18,12 @@ from clipgen.priors.sampling import sample
 from clipgen.priors.transformer import PADDING, TokenTransformer, token_losses
 from clipgen.training.architectures import prior_config
 from clipgen.training.autoencoders import write_sheet
+from clipgen.training.crops import as_batch
 from clipgen.training.loop import Losses, Plan
 from clipgen.training.pictures import CaptionedSet
 from clipgen.training.progress import Report, counted
 from clipgen.training.starts import autoencoder_beside
-from clipgen.training.task import MAX_CHECKED, Bench, Task, as_batch
+from clipgen.training.task import MAX_CHECKED, Bench, Task
 from clipgen.weights import checkpoint
 
 WITHOUT_TEXT = 0.1
