@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from clipgen.training import autoencoders, clip, own
-from clipgen.training.architectures import clip_config, dvae_config, vqgan_config
+from clipgen.training import autoencoders, clip, own, prior
+from clipgen.training.architectures import clip_config, dvae_config, prior_config, vqgan_config
 from clipgen.training.own import train_own
 from clipgen.training.settings import Settings
 from clipgen.weights import Checkpoint, read
@@ -46,6 +46,11 @@ def shrink(monkeypatch: pytest.MonkeyPatch) -> None:
     def tiny_dvae(size: str, side: int) -> dict[str, Any]:
         return {**dvae_config(size, side), "vocab_size": 16, "n_hid": 8, "n_init": 8}
 
+    def tiny_prior(size: str, codes: int, side: int) -> dict[str, Any]:
+        shape = {"width": 16, "heads": 2, "patterns": ["full"], "text_length": 8}
+        return {**prior_config(size, codes, side), **shape}
+
+    monkeypatch.setattr(prior, "prior_config", tiny_prior)
     monkeypatch.setattr(own, "computes_bf16", lambda _device: False)
     monkeypatch.setattr(clip, "clip_config", tiny_clip)
     monkeypatch.setattr(autoencoders, "vqgan_config", tiny_vqgan)

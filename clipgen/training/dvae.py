@@ -108,6 +108,10 @@ class DVAETrainer:
         """Return the temperature, a half cosine from 1 to 1/16: a linear one diverges (appendix A.2)."""
         return self.warmest + (COLDEST - self.warmest) * half_cosine(step, int(self.plan.steps * COOLED))
 
+    def kl_weight(self, step: int) -> float:
+        """Return the weight of the KL, a half cosine from 0 over the first quarter of the steps (appendix A.2)."""
+        return KL * half_cosine(step, self.plan.steps // 4)
+
     def losses_at(self, step: int) -> Losses:
         """Return the losses of a step's pictures: likelihood, KL, edges; later also features."""
         target = self.draw(self.plan.batch, self.plan.seed, step).to(self.device)
@@ -125,10 +129,14 @@ class DVAETrainer:
         losses = {"nll": logit_laplace(target, mean, log_scale), "kl": kl, "l1": l1_loss(drawn, target)}
         losses["unused"] = unused
         losses["edges"] = edge_distance(drawn, target)
-        ramp = KL * half_cosine(step, self.plan.steps // 4)
         losses["tint"] = mse_loss(avg_pool2d(drawn, 8), avg_pool2d(target, 8))
         losses["loss"] = (
-            0.05 * losses["nll"] + losses["l1"] + 4 * losses["tint"] + BALANCE * unused + losses["edges"] + ramp * kl
+            0.05 * losses["nll"]
+            + losses["l1"]
+            + 4 * losses["tint"]
+            + BALANCE * unused
+            + losses["edges"]
+            + self.kl_weight(step) * kl
         )
         if self.features is not None and step >= FEATURES_FROM * self.plan.steps:
             losses["features"] = self.features(drawn, target)
