@@ -18,7 +18,7 @@ from clipgen.priors.dalle_mini_sampling import DalleMini, Sampling, draw, guided
 from clipgen.priors.dalle_mini_text import TextTokenizer, byte_letters
 from clipgen.weights.conversion import convert
 
-AUTHORS_PYTHON = "CLIPGEN_DALLE_MINI_PYTHON"
+AUTHORS_PYTHON = "DALLE_MINI_PYTHON"
 """Names the Python of an environment with the authors' package, see dalle_mini_authors.py."""
 LETTERS = sorted(byte_letters().values())
 
