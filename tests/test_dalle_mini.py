@@ -27,7 +27,7 @@ from clipgen.priors.sampling import guided
 from clipgen.weights.conversion import convert
 from clipgen.weights.loader import load
 
-AUTHORS_PYTHON = "CLIPGEN_DALLE_MINI_PYTHON"
+AUTHORS_PYTHON = "DALLE_MINI_PYTHON"
 """Names the Python of an environment with the authors' package, see dalle_mini_authors.py."""
 SETTINGS = PriorSettings("dalle-mini/mini", "vqgan/dalle-mini-f16-16384")
 LETTERS = sorted(byte_letters().values())
