@@ -30,10 +30,14 @@ TRAINED = {
     "vqgan": ("--resolution", str(SIDE), "--steps", "1500"),
     "clip": ("--resolution", str(SIDE), "--steps", "800"),
     "dvae": ("--resolution", str(SIDE), "--steps", "1500"),
-    "prior": ("--steps", "800"),
+    "prior": ("--steps", "400"),
 }
 """The networks, each after those that it needs, and how long they learn."""
-STARTS = {"noise": ("--start", "noise"), "prior": ("--start", "prior")}
+STARTS = {
+    "noise": ("--start", "noise", "--steps", "40", "--cutouts", "8"),
+    "prior": ("--start", "prior", "--steps", "10", "--cutouts", "8", "--proposals", "32"),
+}
+"""Where pictures begin: at noise, or at the best of some that the prior proposes; both are guided afterwards."""
 
 
 def clipgen(*arguments: str | Path) -> None:
