@@ -57,8 +57,8 @@ _CLASSIC = Guidance(
 )
 _PRIOR = Guidance(
     {
-        "vqgan": GeneratorDefaults(_VQGAN, steps=50, lr=0.06, cutouts=8),
-        "dvae": GeneratorDefaults(STARTER_DVAE, steps=50, lr=0.4, cutouts=8),
+        "vqgan": GeneratorDefaults(replace(_VQGAN, small_until=0.0), steps=50, lr=0.06, cutouts=8),
+        "dvae": GeneratorDefaults(replace(STARTER_DVAE, small_until=0.0), steps=50, lr=0.4, cutouts=8),
         "pixels": GeneratorDefaults(PIXELS, steps=50, lr=0.01, cutouts=8),
     },
     prior=(PriorSettings("starter/token-prior", "starter/vqgan", proposals=16, guidance_scale=2.0),),
