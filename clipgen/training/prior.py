@@ -30,8 +30,8 @@ WITHOUT_TEXT = 0.1
 """Share of the pictures that come without their text, for classifier-free guidance."""
 ENCODED = 64
 """Pictures that are encoded together."""
-CHECKED, PART = 100, 32
-"""Steps between two measurements of the loss of pictures that are not learned from, and how many go at once."""
+PART = 32
+"""Held-out pictures that are measured together."""
 SHOWN = 8
 """Captions of which a picture is drawn for a sheet."""
 
@@ -64,21 +64,18 @@ def codes_of(network: Autoencoder, pictures: np.ndarray, report: Report) -> Tens
 class PriorTrainer:
     """A prior, what it learns from, and its loss at a step.
 
-    held_out: coded pictures that it does not learn from; every CHECKED steps their loss a code, in nats, is measured.
+    held_out: coded pictures that it does not learn from.
     """
 
     def __init__(self, plan: Plan, network: TokenTransformer, learned: Coded, held_out: Coded):
         self.plan, self.network, self.learned, self.held_out = plan, network, learned, held_out
-        self._held = torch.zeros(())
 
     def losses_at(self, step: int) -> Losses:
-        """Return the losses of a step's texts and codes, and that of held-out codes when it was last measured."""
-        if step % CHECKED == 0 and len(self.held_out.codes):
-            self._held = self.held_out_loss(self.network, len(self.held_out.codes))
+        """Return the losses of a step's texts and codes."""
         rng = np.random.default_rng([self.plan.seed, step])
         text, codes = self._batch(self.learned, rng.integers(0, len(self.learned.codes), self.plan.batch), rng)
         text[torch.from_numpy(rng.random(len(text)) < WITHOUT_TEXT).to(text.device)] = PADDING
-        return {**token_losses(self.network(text, codes), text, codes), "held_out": self._held}
+        return token_losses(self.network(text, codes), text, codes)
 
     @torch.no_grad()
     def held_out_loss(self, network: TokenTransformer, most: int) -> Tensor:
