@@ -1,5 +1,6 @@
 """A prior in runs: what it proposes, how its codes are chosen among, completion, plans and replays."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +20,12 @@ from clipgen.errors import UsageError
 from clipgen.generators.networks import VQGANNetwork, build_network
 from clipgen.priors import proposal
 from clipgen.priors.proposal import Networks, PriorProposal, kept_codes, propose, similarity
-from clipgen.priors.transformer import TokenTransformer
+from clipgen.priors.transformer import TokenTransformer, build_token_transformer, token_losses
+from clipgen.session.api import generate
 from clipgen.session.planning import change_plan, plan_job
 from clipgen.session.reading_plans import job_of
+from clipgen.starter.evaluation import drawn, questions
+from clipgen.util.images import to_tensor
 from clipgen.weights import Checkpoint
 from clipgen.weights.loader import load as load_weights
 
@@ -172,3 +176,23 @@ def test_an_upper_half_is_extended_to_a_square(tmp_path: Path) -> None:
     masked = plan_job(replace(job, init=str(tmp_path / "tall.png"), mask="bottom"), "cpu")[0]
     assert masked.edit[0].mask == "bottom"
     assert masked.start == "prior"
+
+
+def test_the_prior_that_ships_knows_codes_of_captions(networks: Networks) -> None:
+    """Codes of fresh pictures are likelier with their captions than with those of others, and far likelier than any."""
+    prior = build_token_transformer(load_weights(SETTINGS.prior)).eval().requires_grad_(False)
+    asked = questions(24, 5)
+    pictures = [answer.picture.resize((96, 96), Image.Resampling.LANCZOS) for answer in drawn(asked, 5)]
+    images = torch.cat([to_tensor(picture, picture.size) for picture in pictures])
+    codes = networks.autoencoder.codes_of(images).flatten(1)
+    text = prior.read([question.text for question in asked])
+    own, other = (float(token_losses(prior(each, codes), each, codes)["codes"]) for each in (text, text.roll(1, 0)))
+    assert own < other < math.log(2048)
+    assert own < 0.75 * math.log(2048)
+
+
+def test_a_run_begins_at_what_the_starters_prior_proposes() -> None:
+    result = generate("a red boat", preset="starter", start="prior", size=64, steps=1, cutouts=1, proposals=2, seed=1)
+    again = generate(result.plan)
+    assert result.image.tobytes() == again.image.tobytes()
+    assert result.plan.start == "prior"
