@@ -106,16 +106,25 @@ def propose(
         on_stage(f"proposing {settings.proposals} pictures")
         given = None if images is None or mask is None else kept_codes(networks, images[row], mask[row])
         drawn = [(seeds[row] + STRIDE * k) % 2**63 for k in range(settings.proposals)]
-        parts = [networks.sample(text, part, settings, given) for part in _parts(drawn)]
+        parts = [drawn[start : start + SEEN] for start in range(0, len(drawn), SEEN)]
+        grids = [networks.sample(text, part, settings, given) for part in parts]
         on_stage(f"choosing among {settings.proposals} pictures")
-        pictures = torch.cat([networks.autoencoder.images_of(codes) for codes in parts])
-        scores = torch.cat([similarity(part, prompt, perceptors) for part in torch.split(pictures, SEEN)])
-        proposed[row] = pictures[int(scores.argmax())]
+        proposed[row] = _best(networks, grids, prompt, perceptors)
     return PriorProposal(proposed)
 
 
-def _parts(seeds: Sequence[int]) -> list[Sequence[int]]:
-    return [seeds[start : start + SEEN] for start in range(0, len(seeds), SEEN)]
+def _best(
+    networks: Networks, grids: Sequence[Tensor], prompt: Sequence[Prompt], perceptors: Sequence[Perceptor]
+) -> Tensor:
+    """Return the picture (3, h, w) that matches a prompt best, of grids of codes (n, rows, columns) of several."""
+    able = [each for each in perceptors if getattr(each, "takes_images", True)]  # by whole texts: classifiers know few
+    best, picture = -float("inf"), torch.empty(0)
+    for codes in grids:
+        pictures = networks.autoencoder.images_of(codes)
+        scores = similarity(pictures, prompt, able or perceptors)
+        if float(scores.max()) > best:
+            best, picture = float(scores.max()), pictures[int(scores.argmax())]
+    return picture
 
 
 def kept_codes(networks: Networks, image: Tensor, mask: Tensor) -> Tensor:
