@@ -72,12 +72,10 @@ def as_scans(pictures: list[Image.Image]) -> np.ndarray:
 def draw(preset: Path, start: str, folder: Path) -> list[Image.Image]:
     """Draw DRAWN pictures of each digit, in order, as a user would."""
     lines = folder.with_suffix(".txt")
-    lines.write_text("".join(f"a handwritten {name}\n" * DRAWN for name in NAMES), encoding="utf-8")
-    clipgen("batch", lines, "--preset", preset, *STARTS[start], "--seed", "1", "--together", "20", "-o", folder)
-    files = sorted(folder.glob("*.png"))
-    if len(files) != DRAWN * len(NAMES):
-        raise SystemExit(f"{folder} holds {len(files)} pictures instead of {DRAWN * len(NAMES)}")
-    return [Image.open(file).convert("RGB") for file in files]
+    wanted = [(seed, name) for name in NAMES for seed in range(1, DRAWN + 1)]
+    lines.write_text("".join(f"--seed {seed} :: a handwritten {name}\n" for seed, name in wanted), encoding="utf-8")
+    clipgen("batch", lines, "--preset", preset, *STARTS[start], "--together", "8", "-o", folder)
+    return [Image.open(folder / f"a-handwritten-{name}-{seed}.png").convert("RGB") for seed, name in wanted]
 
 
 def sheet(pictures: list[Image.Image], path: Path) -> None:
