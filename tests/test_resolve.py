@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipgen.config.job import Job
-from clipgen.config.preset import LIKE_NOISE, MAX_SIDE, PATTERNS, STARTS, TOKENS
+from clipgen.config.preset import LIKE_NOISE, MAX_SIDE, OWN, PATTERNS, STARTS, TOKENS
 from clipgen.config.presets import PRESETS
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
@@ -23,6 +23,7 @@ sides = st.integers(16, 2048)
 EVERY = [
     (preset.name, start, backend)
     for preset in PRESETS.values()
+    if preset.name != OWN  # its networks are named by the job
     for start, guidance in preset.guidance.items()
     for backend in guidance.generators
 ]
