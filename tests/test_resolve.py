@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from clipgen.config.job import Job
 from clipgen.config.preset import LIKE_NOISE, MAX_SIDE, OWN, PATTERNS, STARTS, TOKENS
 from clipgen.config.presets import PRESETS
+from clipgen.config.priors import PROPOSING
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
 from clipgen.config.sequences import SEQUENCES
@@ -62,7 +63,7 @@ def test_where_a_run_starts_follows_from_preset_and_init_image() -> None:
         assert (plan.start, plan.init) == (start, init or "")
     plan, _ = resolve(Job(CAT, preset="starter", init_tokens="a.npy"))
     assert (plan.start, plan.generator) == (TOKENS, PRESETS["starter"].guidance["noise"].generators["vqgan"].settings)
-    assert {*cases.values(), *LIKE_NOISE} == set(STARTS)
+    assert {*cases.values(), *PROPOSING, *LIKE_NOISE} == set(STARTS)
 
 
 @pytest.mark.parametrize("name", PATTERNS)
