@@ -30,8 +30,9 @@ def write_pictures(folder: Path, count: int = 24) -> Path:
     return folder
 
 
-def shrink(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the trainers build tiny networks, in float32 whatever the processor has."""
+def shrink(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    """Have the trainers build tiny networks, in float32 whatever the processor has, and import them into a cache."""
+    monkeypatch.setenv("CLIPGEN_CACHE", str(cache))
 
     def tiny_clip(size: str, side: int) -> dict[str, Any]:
         config = clip_config(size, side)

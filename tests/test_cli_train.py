@@ -14,8 +14,8 @@ QUICK = ("--resolution", f"{SIDE}", "--steps", "2", "--batch", "4")
 
 
 @pytest.fixture(autouse=True)
-def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    shrink(monkeypatch)
+def _tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shrink(monkeypatch, tmp_path / "cache")
 
 
 def test_it_trains_into_a_preset_and_prints_the_path_of_the_weights(cli: Cli, tmp_path: Path) -> None:

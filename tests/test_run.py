@@ -157,7 +157,7 @@ def test_a_run_starts_at_the_picture_that_is_proposed_unless_it_has_an_init_imag
         recorder = Recorder()
         init = Image.new("RGB", (48, 32)) if settings else None
         wanted = replace(plan(backend=backend, steps=1, **settings), unclip=UNCLIP)
-        optimise(wanted, replace(fake_models(backend), unclip="networks"), [recorder], init=init)
+        optimise(wanted, replace(fake_models(backend), proposing="networks"), [recorder], init=init)
         return recorder.steps[0].image.mean((1, 2))
 
     assert first().min() > 0.7

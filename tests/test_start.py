@@ -51,7 +51,8 @@ def test_a_batch_can_start_from_noise_too(cli: Cli) -> None:
         ),
         (
             ("--start", "nois"),
-            "--start must be one of codes, gradient, init, noise, perlin, snow, tokens, unclip, got 'nois'; did you",
+            "--start must be one of codes, dalle-mini, gradient, init, noise, perlin, prior, snow, tokens, unclip, got "
+            "'nois'; did you",
         ),
     ],
 )

@@ -19,8 +19,8 @@ KINDS = ["vqgan", "dvae"]
 
 
 @pytest.fixture(autouse=True)
-def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    shrink(monkeypatch)
+def _tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shrink(monkeypatch, tmp_path / "cache")
 
 
 @pytest.fixture(scope="module")

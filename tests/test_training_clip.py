@@ -20,8 +20,8 @@ from clipgen.weights.clips import CLIP_MEAN, CLIP_STD
 
 
 @pytest.fixture(autouse=True)
-def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    shrink(monkeypatch)
+def _tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shrink(monkeypatch, tmp_path / "cache")
 
 
 @pytest.fixture(scope="module")

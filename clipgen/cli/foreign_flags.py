@@ -35,7 +35,7 @@ ADVICE: dict[str, str] = {
     "--png --jpg --jpeg --format": "pictures are written as PNG",
     "--silent": "use --quiet",
     "--style --artist": 'name the style in the prompt, as in "a city in the style of Van Gogh"',
-    "--guidance --guidance-scale --cfg --cfg-scale --scale": 'weights are in the prompt, as in "a flower:2|fog:-0.5"',
+    "--guidance --cfg --cfg-scale --scale": 'weights are in the prompt, as in "a flower:2|fog:-0.5"',
     "--palette --colors --colours": "use --loss palette:10:navy,gold or --loss palette:10:@FILE",
     "--symmetry --saturation --smoothness --edges --tv --tv-weight --tv-loss --custom-loss": (
         "use --loss NAME[:WEIGHT]; clipgen losses lists them"

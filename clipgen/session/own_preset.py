@@ -20,7 +20,12 @@ AUTOENCODERS = ("vqgan", "dvae")
 
 def is_folder(preset: str | None) -> bool:
     """Tell whether the value of `--preset` is the path of a folder, and not a name."""
-    return preset is not None and preset not in PRESETS and (os.sep in preset or Path(preset).is_dir())
+    if preset is None or preset in PRESETS:
+        return False
+    try:
+        return os.sep in preset or Path(preset).is_dir()
+    except (OSError, ValueError):  # no file can have such a name
+        return False
 
 
 def own_fields(folder: str, given: Mapping[str, Any]) -> dict[str, Any]:
