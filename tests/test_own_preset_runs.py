@@ -41,8 +41,9 @@ def add_prior(folder: Path, sha256: str) -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, cache: object) -> Path:
-    """A preset made of networks of the starter set, and a prior that knows nothing."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A preset made of networks of the starter set, and a prior that knows nothing; the cache is empty."""
+    monkeypatch.setenv("CLIPGEN_CACHE", str(tmp_path / "cache"))
     mine = tmp_path / "mine"
     mine.mkdir()
     for kind in ("clip", "vqgan", "dvae"):
