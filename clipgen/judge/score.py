@@ -12,6 +12,7 @@ from clipgen.config.prompts import Prompt
 from clipgen.core.contracts import Perceptor
 from clipgen.perceptors.classifier import ClassifierPerceptor
 from clipgen.perceptors.clip import CLIPPerceptor
+from clipgen.perceptors.similarity import weighted_similarity
 from clipgen.util.images import to_tensor
 
 BATCH = 32
@@ -49,20 +50,14 @@ def mean_similarities(
     images = torch.cat([to_tensor(picture, picture.size) for picture in pictures]).to(device)
     taken = readings or [[prompt.text for prompt in prompts] for _ in judges]
     scores = [
-        _similarities(images, judge, [(text, prompt.peak) for text, prompt in zip(texts, prompts, strict=True) if text])
+        weighted_similarity(
+            images, judge, [(text, prompt.peak) for text, prompt in zip(texts, prompts, strict=True) if text]
+        )
         for judge, texts in zip(judges, taken, strict=True)
         if any(texts)
     ]
     found: list[float] = torch.stack(scores).mean(0).tolist()
     return found
-
-
-def _similarities(images: Tensor, judge: Perceptor, texts: Sequence[tuple[str, float]]) -> Tensor:
-    """Return the weighted similarity (N,) of images (N, 3, H, W) to texts with weights."""
-    weights = torch.tensor([weight for _, weight in texts], device=images.device)
-    weights = weights / weights.abs().sum().clamp(min=1e-6)
-    seen, targets = judge.encode_images(judge.whole(images)), judge.encode_texts([text for text, _ in texts])
-    return judge.similarities(seen[None], targets[None])[0] @ weights
 
 
 def r_precision(cosines: Tensor, rivals: Tensor) -> dict[str, float]:

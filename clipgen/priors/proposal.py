@@ -18,6 +18,7 @@ from clipgen.config.prompts import Prompt
 from clipgen.core.contracts import Loss, Perceptor
 from clipgen.errors import UsageError
 from clipgen.generators.networks import DVAENetwork, VQGANNetwork, build_network
+from clipgen.perceptors.similarity import weighted_similarity
 from clipgen.priors.dalle_mini_sampling import DalleMini, sample_tokens
 from clipgen.priors.dalle_mini_sampling import load as load_dalle_mini
 from clipgen.priors.sampling import sample
@@ -138,14 +139,8 @@ def kept_codes(networks: Networks, image: Tensor, mask: Tensor) -> Tensor:
 
 def similarity(images: Tensor, prompt: Sequence[Prompt], perceptors: Sequence[Perceptor]) -> Tensor:
     """Return how well images (N, 3, H, W) match the weighted texts of a prompt, (N,): a mean over perceptors."""
-    weights = torch.tensor([one.weight for one in prompt], device=images.device)
-    weights = weights / weights.abs().sum()
-    found = []
-    for perceptor in perceptors:
-        seen = perceptor.encode_images(perceptor.whole(images))
-        targets = perceptor.encode_texts([one.text for one in prompt])
-        found.append(perceptor.similarities(seen[None], targets[None])[0] @ weights)
-    return torch.stack(found).mean(0)
+    texts = [(one.text, one.weight) for one in prompt]
+    return torch.stack([weighted_similarity(images, each, texts) for each in perceptors]).mean(0)
 
 
 @dataclass(frozen=True)
