@@ -28,7 +28,7 @@ DRAWN = 20
 """Pictures of each digit."""
 TRAINED = {
     "vqgan": ("--resolution", str(SIDE), "--steps", "1500"),
-    "clip": ("--resolution", str(SIDE), "--steps", "800"),
+    "clip": ("--resolution", str(SIDE), "--steps", "800", "--radius", "2"),
     "dvae": ("--resolution", str(SIDE), "--steps", "1500"),
     "prior": ("--steps", "400"),
 }
