@@ -43,7 +43,7 @@ function offerExamples() {
 
 function drawn(job) {
   stage.follow(job);
-  if (matchMedia("(max-width: 859px)").matches) reveal(byId("stage"));
+  reveal(byId("stage"));
 }
 
 function connected(yes) {

@@ -7,6 +7,7 @@ const dialog = byId("mask");
 const canvas = byId("mask-canvas");
 const pen = canvas.getContext("2d", { willReadFrequently: true });
 const cursor = byId("mask-cursor");
+const RUBY = [224, 48, 58]; // the red of masking film
 let operations = [];
 let stroke = null;
 let finish = () => {};
@@ -14,17 +15,19 @@ let finish = () => {};
 const erasing = () => dialog.querySelector('input[name="tool"]:checked').value === "eraser";
 const diameter = () => (byId("mask-size").valueAsNumber / 100) * Math.min(canvas.width, canvas.height);
 
-function inMode(erases, paint) {
+const modeOf = ({ erases }) => (erases ? "destination-out" : "source-over");
+
+function inMode(mode, paint) {
   pen.save();
-  pen.globalCompositeOperation = erases ? "destination-out" : "source-over";
-  pen.fillStyle = pen.strokeStyle = "#fff";
+  pen.globalCompositeOperation = mode;
+  pen.fillStyle = pen.strokeStyle = `rgb(${RUBY})`;
   paint();
   pen.restore();
 }
 
 const draw = {
-  stroke: ({ erases, size, points }) =>
-    inMode(erases, () => {
+  stroke: ({ size, points, ...tool }) =>
+    inMode(modeOf(tool), () => {
       pen.lineWidth = size;
       pen.lineCap = pen.lineJoin = "round";
       pen.beginPath();
@@ -32,14 +35,8 @@ const draw = {
       for (const point of points) pen.lineTo(...point);
       pen.stroke();
     }),
-  rectangle: ({ erases, box }) => inMode(erases, () => pen.fillRect(...box)),
-  invert: () => {
-    pen.save();
-    pen.globalCompositeOperation = "xor";
-    pen.fillStyle = "#fff";
-    pen.fillRect(0, 0, canvas.width, canvas.height);
-    pen.restore();
-  },
+  rectangle: ({ box, ...tool }) => inMode(modeOf(tool), () => pen.fillRect(...box)),
+  invert: () => inMode("xor", () => pen.fillRect(0, 0, canvas.width, canvas.height)),
   clear: () => pen.clearRect(0, 0, canvas.width, canvas.height),
   mask: ({ image }) => pen.drawImage(image, 0, 0, canvas.width, canvas.height),
 };
@@ -126,7 +123,7 @@ async function brightness(source) {
   const { data } = pixels;
   for (let i = 0; i < data.length; i += 4) {
     data[i + 3] = (data[i] + data[i + 1] + data[i + 2]) / 3;
-    data[i] = data[i + 1] = data[i + 2] = 255;
+    data.set(RUBY, i);
   }
   copy.putImageData(pixels, 0, 0);
   return copy.canvas;
@@ -142,8 +139,12 @@ async function loaded(image, source) {
 function asFile() {
   const flat = new OffscreenCanvas(canvas.width, canvas.height);
   const paper = flat.getContext("2d");
-  paper.fillRect(0, 0, canvas.width, canvas.height);
   paper.drawImage(canvas, 0, 0);
+  for (const [mode, colour] of [["source-in", "#fff"], ["destination-over", "#000"]]) {
+    paper.globalCompositeOperation = mode;
+    paper.fillStyle = colour;
+    paper.fillRect(0, 0, canvas.width, canvas.height);
+  }
   return flat.convertToBlob({ type: "image/png" });
 }
 
@@ -165,6 +166,7 @@ export async function paintMask(source, before) {
   const picture = await loaded(byId("mask-picture"), source);
   canvas.width = picture.naturalWidth;
   canvas.height = picture.naturalHeight;
+  byId("mask-board").style.setProperty("--ratio", canvas.width / canvas.height);
   operations = before ? [{ kind: "mask", image: await brightness(before) }] : [];
   operations.forEach((each) => draw[each.kind](each));
   openDialog(dialog);

@@ -2,7 +2,7 @@
 
 import { attempt, get, post } from "./api.js";
 import { Curve } from "./curve.js";
-import { button, byId, element } from "./dom.js";
+import { announce, button, byId, element } from "./dom.js";
 import * as jobs from "./jobs.js";
 
 const live = byId("live");
@@ -11,6 +11,7 @@ let current = null; // id of the job that is shown
 let following = true; // whether the stage goes on to the next job that is drawn
 let wanted = 0; // newest version of the frame
 let loading = false;
+let told = ""; // the prompt of the job as it is shown for changing
 let openItem = () => {};
 
 const path = (job, what) => `/api/jobs/${encodeURIComponent(job.id)}/${what}`;
@@ -50,6 +51,7 @@ function show(source, job, version) {
   live.alt = version ? `“${job.prompt}”, being drawn` : `“${job.prompt}”`;
   live.dataset.version = version;
   live.hidden = false;
+  byId("loading").hidden = true;
 }
 
 function actions(job) {
@@ -74,7 +76,7 @@ export function download(file) {
 }
 
 function renderStep(job) {
-  byId("step-text").textContent = words(job);
+  byId("step-text").textContent = live.hidden && !ended(job) ? "" : words(job); // else it is in place of the picture
   byId("score-text").textContent = job.score === null ? "" : `score ${job.score.toFixed(3)}`;
   byId("progress").max = Math.max(job.total, 1);
   byId("progress").value = job.step;
@@ -101,7 +103,11 @@ function render(job) {
   byId("job-prompt").textContent = job.prompt;
   byId("job-error").textContent = job.error ?? "";
   renderActions(job);
-  byId("steer").hidden = !(job.state === "running" || job.state === "paused");
+  const steerable = job.state === "running" || job.state === "paused";
+  byId("steer").hidden = !steerable;
+  byId("job-prompt").hidden = steerable;
+  if (!unsent()) byId("steer-prompt").value = told = job.prompt;
+  byId("steer-go").disabled = !unsent();
   byId("job-notes").hidden = !job.notes.length;
   byId("job-notes").firstElementChild.textContent = job.notes.length === 1 ? "1 note" : `${job.notes.length} notes`;
   byId("job-notes").lastElementChild.replaceChildren(...job.notes.map((note) => element("li", {}, note)));
@@ -114,6 +120,9 @@ function render(job) {
   renderStep(job);
 }
 
+/** Whether a person has typed another prompt for this run and not yet sent it. */
+const unsent = () => byId("steer-prompt").value.trim() !== told.trim();
+
 /** Show this job. */
 export async function select(id) {
   const job = jobs.job(id);
@@ -121,12 +130,12 @@ export async function select(id) {
   current = id;
   wanted = 0;
   live.hidden = true;
-  byId("steer-prompt").value = job.prompt;
+  byId("steer-prompt").value = told = job.prompt;
   curve.set([], job.total);
   render(job);
   document.dispatchEvent(new CustomEvent("stage", { detail: id }));
-  const told = await get(path(job, "").slice(0, -1)).catch(() => null);
-  if (told && id === current) curve.set(told.scores, told.total);
+  const known = await get(`/api/jobs/${encodeURIComponent(id)}`).catch(() => null);
+  if (known && id === current) curve.set(known.scores, known.total);
 }
 
 /** Show this job, and from then on whatever is drawn. */
@@ -143,6 +152,13 @@ export function choose(id) {
 }
 
 export const shown = () => current;
+
+async function steer(job, prompt) {
+  if (!prompt || !(await act(job, "prompt", { prompt }))) return;
+  if (job.id === current) told = prompt;
+  byId("steer-go").disabled = true;
+  announce("The run goes on with the new prompt.");
+}
 
 function onEvent(kind, job) {
   if (kind === "removed") {
@@ -172,10 +188,10 @@ function clear() {
 export function setUp(opens) {
   openItem = opens;
   jobs.listen(onEvent);
+  byId("steer-prompt").addEventListener("input", () => (byId("steer-go").disabled = !unsent()));
   byId("steer").addEventListener("submit", (event) => {
     event.preventDefault();
-    const prompt = byId("steer-prompt").value.trim();
-    if (prompt && jobs.job(current)) act(jobs.job(current), "prompt", { prompt });
+    if (jobs.job(current) && unsent()) steer(jobs.job(current), byId("steer-prompt").value.trim());
   });
   const first = jobs.active() ?? jobs.all()[0];
   if (first) select(first.id);
