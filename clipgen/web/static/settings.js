@@ -95,10 +95,10 @@ export function fill(settings) {
   count();
 }
 
-/** Lead to the setting that an error line names by its flag, if it names one. */
+/** Lead to the setting that an error line begins with, or names by its flag. */
 export function lead(error) {
-  const flag = error.match(/--([a-z][a-z0-9-]*)/)?.[1]?.replaceAll("-", "_");
-  const input = inputs.get(flag)?.input;
+  const name = (error.match(/--([a-z][a-z0-9-]*)/) ?? error.match(/^([a-z][a-z0-9_]*)/))?.[1].replaceAll("-", "_");
+  const input = inputs.get(name)?.input;
   if (!input) return;
   byId("settings").open = true;
   byId("settings-filter").value = "";

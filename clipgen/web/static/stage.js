@@ -52,12 +52,18 @@ function show(source, job, version) {
   live.dataset.version = version;
   live.hidden = false;
   byId("loading").hidden = true;
+  byId("step-text").textContent = words(jobs.job(job.id) ?? job);
+}
+
+function pause(job) {
+  following = false; // the next job begins, and this one is still looked at
+  return act(job, "pause");
 }
 
 function actions(job) {
   const resumable = (job.state === "stopped" || job.state === "failed") && job.resumable;
   const rows = [
-    [job.state === "running", "Pause", () => act(job, "pause")],
+    [job.state === "running", "Pause", () => pause(job)],
     [job.state === "paused" || resumable, "Resume", () => act(job, "resume")],
     [job.state === "running" || job.state === "paused", "Stop", () => act(job, "stop")],
     [job.state === "queued", "Leave the queue", () => act(job, "stop")],
