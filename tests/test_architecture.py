@@ -31,9 +31,9 @@ LEVELS = [
     {"training"},
     {"starter"},
     {"session"},
-    {"cli", "__main__"},
+    {"cli", "web", "__main__"},
 ]
-NEIGHBOURS = {("errors", "util"), ("util", "errors"), ("__main__", "cli")}
+NEIGHBOURS = {("errors", "util"), ("util", "errors"), ("__main__", "cli"), ("cli", "web"), ("web", "cli")}
 HEAVY = {"torch", "torchvision", "kornia", "open_clip", "taming", "dall_e", "numpy", "PIL", "timm", "safetensors"}
 TORCH_FREE = (
     "clipgen",
