@@ -49,6 +49,7 @@ TORCH_FREE = (
     "clipgen.starter",
     "clipgen.starter.words",
     "clipgen.starter.nearby",
+    "clipgen.web.*",
     *(f"clipgen.util.{name}" for name in ("text", "typos", "files", "devices", "interrupts", "lean", "streams")),
     *(
         f"clipgen.weights.{name}"

@@ -57,7 +57,9 @@ def web(
         raise UsageError(f"--port must be from 0 to 65535, got {port}")
     try:
         from clipgen.web.serving import serve
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("starlette", "uvicorn"):
+            raise
         raise ClipgenError(
             'clipgen web needs Starlette and uvicorn, which are not installed; use pip install "clipgen[web]"'
         ) from error

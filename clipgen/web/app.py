@@ -83,12 +83,12 @@ async def _body(request: Request, limit: int) -> bytes:
 def _events(queue: Queue) -> Response:
     if not queue.hub.has_room:
         return JSONResponse({"error": "too many tabs are open"}, 503)
-    watcher = queue.hub.add()
-    for job in queue.all():
-        watcher.tell("job", job["id"], json.dumps(job))
 
     async def stream() -> AsyncIterator[str]:
+        watcher = queue.hub.add()  # here, as a stream that never begins does not end either
         try:
+            for job in await run_in_threadpool(queue.all):
+                watcher.tell("job", job["id"], json.dumps(job))
             yield "retry: 2000\n\n"
             async for text in watcher.stream():
                 yield text

@@ -1,6 +1,6 @@
 """Errors of requests, each with its status of HTTP; all are shown as one line."""
 
-from clipgen.errors import ClipgenError, UsageError
+from clipgen.errors import ClipgenError
 
 
 class RequestError(ClipgenError):
@@ -28,7 +28,7 @@ class TooLargeError(RequestError):
 
 
 def status_of(error: Exception) -> int:
-    """Return the status of HTTP for an error that ends in one line."""
+    """Return the status of HTTP for an error that ends in one line: a disk or a memory that is full is a 507."""
     if isinstance(error, RequestError):
         return error.status
-    return 400 if isinstance(error, UsageError) else 507 if isinstance(error, OSError) else 500
+    return 400 if isinstance(error, ClipgenError) else 507

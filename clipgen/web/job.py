@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from clipgen.config.plan import Plan
 from clipgen.config.prompts import Prompt
 from clipgen.errors import UsageError
-from clipgen.session.options import OutputOptions
+from clipgen.session.options import CONTINUE, OutputOptions
 from clipgen.web.names import file_rows, picture_id
-from clipgen.web.requests import Planner, Request, read_prompts
+from clipgen.web.requests import Planner, Request
 from clipgen.web.watching import Progress
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class WebJob:
         self.progress = Progress(self._step)
         self.files: list[Path] = []
         """What was written, the picture first."""
-        self.is_redirected = False
-        """Whether the prompt of the request has changed since the run has begun."""
+        self.redirection: tuple[Prompt, ...] = ()
+        """Other texts that the run is to go on with."""
         self.more = 0
         """Steps to be added to the run."""
         self.again = False
@@ -77,6 +77,17 @@ class WebJob:
         """Take the plan that will be carried out."""
         self.plan, self.progress.total = plan, plan.steps
 
+    def redirect(self, request: Request, prompts: tuple[Prompt, ...]) -> None:
+        """Have the run go on, or begin, with the texts of another request."""
+        self.request, self.redirection = request, prompts
+        if planner := self.planner:
+            self.planner = lambda others: planner(others or prompts)
+
+    def followed(self, prompts: tuple[Prompt, ...]) -> None:
+        """Take note that the run goes by these texts now, unless there are others meanwhile."""
+        if self.redirection is prompts:
+            self.redirection = ()
+
     def enter(self, state: str) -> None:
         """Change the state, and tell of it."""
         self.state, self.stage = state, ""
@@ -86,12 +97,8 @@ class WebJob:
         """Enter the state of a job that is being made."""
         with self._lock:
             self._asked, self.again, self._outcome, self.error = "", False, "", ""
+            self.notes = [line for line in self.notes if not line.startswith(CONTINUE)]
             self.enter(RUNNING)
-
-    @property
-    def prompts(self) -> tuple[Prompt, ...]:
-        """The texts of its request. Raises UsageError."""
-        return read_prompts(self.request.prompt, self.request.negative)
 
     @property
     def is_asked(self) -> bool:
@@ -120,6 +127,9 @@ class WebJob:
             if error and not is_stopped:
                 self.error = error
             done = FAILED if error else DONE if self._outcome == FINISHED else STOPPED
+            if done == DONE and self.redirection:
+                self.note("the picture was finished before its prompt could change")
+                self.redirection = ()
             self.enter(self._asked if is_stopped else done)
 
     def saved(self, picture: Path, films: Sequence[Path], record: Mapping[str, Any]) -> None:

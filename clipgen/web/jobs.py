@@ -17,7 +17,7 @@ from clipgen.config.prompts import Prompt
 from clipgen.errors import ClipgenError
 from clipgen.session.options import OutputOptions
 from clipgen.web.failures import ConflictError, NotFoundError
-from clipgen.web.job import DONE, FAILED, OPEN, PAUSED, QUEUED, RUNNING, STOPPED, WebJob
+from clipgen.web.job import DONE, OPEN, PAUSED, QUEUED, RUNNING, STOPPED, WebJob
 from clipgen.web.requests import Planner, Request, read_prompts
 from clipgen.web.uploads import Uploads
 from clipgen.web.watching import Hub
@@ -150,11 +150,12 @@ class Queue:
         """Have a job go on with another prompt. Raises UsageError for one that it cannot have."""
         job = self.get(name)
         request = replace(job.request, prompt=text)
-        self._check_prompts(job, read_prompts(text, request.negative))
+        prompts = read_prompts(text, request.negative)
+        self._check_prompts(job, prompts)
         with self._changed:
             if job.state not in OPEN and not job.is_resumable:
                 raise ConflictError("this job is over; make a picture of the new prompt instead")
-            job.request, job.is_redirected = request, True
+            job.redirect(request, prompts)
             if job.state == RUNNING:
                 job.ask(QUEUED)
                 job.again = True
@@ -206,13 +207,12 @@ class Queue:
         from clipgen.web.making import Maker, unfinished
 
         maker = Maker(self.folder, self.device)
-        for left in unfinished(self.folder, self.uploads):
-            self.adopt(left)
+        attempt(lambda: [self.adopt(left) for left in unfinished(self.folder, self.uploads)])
         while (job := self._next()) is not None:
             error = attempt(partial(maker.make, job))
             with self._changed:
                 job.left(error)
-                if job.again and not self._is_closed and job.state != FAILED:
+                if job.again and not self._is_closed and job.state in (QUEUED, PAUSED, STOPPED):
                     self._put(job, first=True)
                 self._tidy()
 

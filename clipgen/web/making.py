@@ -46,8 +46,10 @@ class Maker:
 
         if job.planner is None:
             raise UsageError("the state of this run is gone; make the picture again")
-        plan, inputs, notes = job.planner(job.prompts if job.is_redirected else None)
+        prompts = job.redirection  # which the planner knows
+        plan, inputs, notes = job.planner(None)
         job.planned(plan)
+        job.followed(prompts)
         for note in notes:
             job.note(note)
         with session.claimed(plan, inputs, *destination(self._folder, plan)) as (workspace, paths):
@@ -77,14 +79,15 @@ class Maker:
         snapshot, order = workspace.snapshot(), workspace.order
         done = snapshot.done if snapshot else 0
         changed = with_more_steps(order, f"+{job.more}" if job.more else None, done)
-        if job.is_redirected:
-            changed, notes = order_with_prompts(changed, job.prompts, self._device, workspace.inputs.tokens)
+        if prompts := job.redirection:
+            changed, notes = order_with_prompts(changed, prompts, self._device, workspace.inputs.tokens)
             job.note(f"from step {done} on the prompt is {quoted(job.request.prompt)}; a replay begins with it")
             for note in notes:
                 job.note(note)
         if changed != order:
             change_order(workspace, changed)
-        job.more, job.is_redirected = 0, False
+        job.more = 0
+        job.followed(prompts)
         job.planned(changed.plan)
 
 
@@ -106,6 +109,8 @@ def unfinished(folder: Path, uploads: Uploads) -> Iterator[WebJob]:
 
     for state in sorted(folder.glob(f"*{SUFFIX}")):
         try:
+            if state.is_symlink():
+                continue
             workspace = Workspace.open(state)
         except UsageError:  # it is being made, or is damaged
             continue
