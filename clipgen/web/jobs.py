@@ -75,13 +75,6 @@ class Queue:
             self._put(job)
         return job
 
-    def adopt(self, job: WebJob) -> None:
-        """Take in a job that an earlier server has begun."""
-        with self._changed:
-            self._jobs[job.id] = job
-        job.tell = self._tell
-        self._tell(job)
-
     def all(self) -> list[dict[str, Any]]:
         """Describe all jobs, in the order in which they came."""
         with self._changed:
@@ -204,10 +197,10 @@ class Queue:
 
     def _work(self) -> None:
         """Make one picture after the other, until the queue is closed."""
-        from clipgen.web.making import Maker, unfinished
+        from clipgen.web.making import Maker
 
         maker = Maker(self.folder, self.device)
-        attempt(lambda: [self.adopt(left) for left in unfinished(self.folder, self.uploads)])
+        attempt(self._adopt_unfinished)
         while (job := self._next()) is not None:
             error = attempt(partial(maker.make, job))
             with self._changed:
@@ -215,6 +208,15 @@ class Queue:
                 if job.again and not self._is_closed and job.state in (QUEUED, PAUSED, STOPPED):
                     self._put(job, first=True)
                 self._tidy()
+
+    def _adopt_unfinished(self) -> None:
+        """Take in the runs that earlier servers, or the command line, have left unfinished in the folder."""
+        from clipgen.web.making import unfinished
+
+        for job in unfinished(self.folder, self.uploads, self._tell):
+            with self._changed:
+                self._jobs[job.id] = job
+            self._tell(job)
 
     def _next(self) -> WebJob | None:
         with self._changed:

@@ -12,7 +12,7 @@ from clipgen.session.notices import warnings_of
 from clipgen.session.options import Listener, OutputOptions
 from clipgen.util.lean import without_compiler
 from clipgen.util.text import quoted
-from clipgen.web.job import DONE, FINISHED, STOPPED, WebJob
+from clipgen.web.job import DONE, FINISHED, STOPPED, Tell, WebJob
 from clipgen.web.recipes import request_of
 from clipgen.web.uploads import Uploads
 
@@ -102,7 +102,7 @@ def _listener(job: WebJob) -> Listener:
     )
 
 
-def unfinished(folder: Path, uploads: Uploads) -> Iterator[WebJob]:
+def unfinished(folder: Path, uploads: Uploads, tell: Tell) -> Iterator[WebJob]:
     """Yield a job for each run in a folder that was left unfinished and that nobody makes at this moment."""
     from clipgen.outputs.metadata import is_done
     from clipgen.session.state import SUFFIX, Workspace
@@ -121,12 +121,10 @@ def unfinished(folder: Path, uploads: Uploads) -> Iterator[WebJob]:
         finally:
             workspace.release()
         request, notes = request_of(order.plan, order.described.get("init_sha256"), uploads)
-        job = WebJob(
-            request, OutputOptions(keep_state=True), lambda _job, _kind="job": None, path=state.with_suffix(".png")
-        )
+        picture = state.with_suffix(".png")
+        job = WebJob(request, OutputOptions(keep_state=True), tell, path=picture)
         job.planned(order.plan)
         job.progress.step = snapshot.done if snapshot else 0
-        picture = state.with_suffix(".png")
         whole = is_done(picture, order.described)
         job.state = DONE if whole else STOPPED
         if picture.is_file() and picture.stat().st_size:
