@@ -31,9 +31,9 @@ LEVELS = [
     {"training"},
     {"starter"},
     {"session"},
-    {"cli", "__main__"},
+    {"cli", "web", "__main__"},
 ]
-NEIGHBOURS = {("errors", "util"), ("util", "errors"), ("__main__", "cli")}
+NEIGHBOURS = {("errors", "util"), ("util", "errors"), ("__main__", "cli"), ("cli", "web"), ("web", "cli")}
 HEAVY = {"torch", "torchvision", "kornia", "open_clip", "taming", "dall_e", "numpy", "PIL", "timm", "safetensors"}
 TORCH_FREE = (
     "clipgen",
@@ -49,6 +49,7 @@ TORCH_FREE = (
     "clipgen.starter",
     "clipgen.starter.words",
     "clipgen.starter.nearby",
+    "clipgen.web.*",
     *(f"clipgen.util.{name}" for name in ("text", "typos", "files", "devices", "interrupts", "lean", "streams")),
     *(
         f"clipgen.weights.{name}"

@@ -29,6 +29,7 @@ from clipgen.cli.run import run
 from clipgen.cli.score import score
 from clipgen.cli.sheet import sheet
 from clipgen.cli.train import train
+from clipgen.cli.web import web
 from clipgen.cli.words import words
 from clipgen.cli.world import world
 from clipgen.cli.zoom import zoom
@@ -40,6 +41,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "morph": morph,
     "restyle": restyle,
     "batch": batch,
+    "web": web,
     "resume": resume,
     "info": info,
     "replay": replay,

@@ -35,10 +35,15 @@ def info(picture: Picture, output: JsonOnly) -> None:
     if output.as_json:
         typer.echo(json.dumps({"path": str(picture), **recipe.to_dict()}, indent=2))
         return
+    for line in recipe_lines(picture, recipe):
+        typer.echo(line)
+
+
+def recipe_lines(picture: Path, recipe: "Recipe") -> list[str]:
+    """Return the lines that tell what was asked for, how the run ended, and the command that repeats it."""
     rows = {**_planned(recipe), **_reached(recipe), "again": _command(picture, recipe)}
     width = max(map(len, rows))
-    for name, value in rows.items():
-        typer.echo(f"{name:{width}}  {visible(value)}")
+    return [f"{name:{width}}  {visible(value)}" for name, value in rows.items()]
 
 
 def _planned(recipe: "Recipe") -> dict[str, str]:

@@ -24,7 +24,7 @@ from clipgen.config.stories import begins_at_once, with_scenes
 from clipgen.engine.inputs import Inputs
 from clipgen.errors import ClipgenError, UsageError, unknown_value
 from clipgen.session.own_preset import is_folder, own_fields
-from clipgen.util.images import load_image, main_colours, upright_rgb
+from clipgen.util.images import load_image, upright_rgb
 from clipgen.util.text import quoted
 from clipgen.util.tokens import TokenGrid
 
@@ -206,7 +206,13 @@ def with_colours(loss: str) -> str:
     if not at:
         return loss
     image, _ = load_image(file, "--loss")
-    return f"{before}:{','.join(main_colours(image, COLOURS))}"
+    return f"{before}:{','.join(_main_colours(image, COLOURS))}"
+
+
+def _main_colours(image: Image.Image, count: int) -> list[str]:
+    """Return up to so many colours of an RGB image, "#rrggbb", that stand for most of it (median cut)."""
+    palette = image.quantize(count, Image.Quantize.MEDIANCUT).getpalette() or []
+    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in zip(*[iter(palette)] * 3, strict=True)]
 
 
 def check_prompt(prompt: object) -> None:

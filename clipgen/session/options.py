@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from clipgen.engine.models import Models
     from clipgen.session.candidates import Candidate
 
+CONTINUE = "continue with: "
+"""Begins the line that names the command which continues a stopped run."""
 SAVE_SECONDS = 30.0
 MAX_SECONDS = 86_400.0
 MAX_TOGETHER = 8

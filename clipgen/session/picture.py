@@ -18,7 +18,7 @@ from clipgen.outputs.steps import StepPictures
 from clipgen.outputs.stroke_film import StrokeFilmSink
 from clipgen.outputs.svg import SvgSink
 from clipgen.session.naming import STEPS, SVG
-from clipgen.session.options import Listener, OutputOptions
+from clipgen.session.options import CONTINUE, Listener, OutputOptions
 from clipgen.session.state import PeriodicKeeper, Workspace
 
 
@@ -138,7 +138,7 @@ class Picture:
         else:
             self.workspace.release()
             if (outcome != "finished" or self._is_unwritten) and lexists(self.workspace.folder):
-                listener.error(f"continue with: clipgen resume {shlex.quote(str(self.path))}")
+                listener.error(f"{CONTINUE}clipgen resume {shlex.quote(str(self.path))}")
         if self.record and self.path not in gone:
             listener.saved(self.path, [path for path in written if path not in gone], self._described())
         self._report_steps(listener)

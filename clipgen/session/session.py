@@ -55,19 +55,41 @@ def _alike(plan: Plan) -> dict[str, Any]:
     return {"steps": plan.steps, "lr": plan.lr, "lr_schedule": plan.lr_schedule}
 
 
+class KeptModels:
+    """The models of the last plan, kept for the next one that names the same; sessions that share them load once."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[object, Models] | None = None
+        self._loading = Lock()
+
+    def of(self, plan: Plan, device: str, listener: Listener) -> Models:
+        """Return the models of a plan, loading them if necessary."""
+        key = _models_of(plan)
+        with self._loading:
+            if self._kept is None or self._kept[0] != key:
+                listener.stage("loading the models")
+                self._kept = None  # first, so that two sets of models are never in memory together
+                self._kept = key, load_models(plan, device, listener.note)
+            return self._kept[1]
+
+
 class Session:
     """Makes pictures; models are loaded for the first one and kept as long as plans name the same ones."""
 
     def __init__(
-        self, device: str = "auto", *, options: OutputOptions | None = None, listener: Listener | None = None
+        self,
+        device: str = "auto",
+        *,
+        options: OutputOptions | None = None,
+        listener: Listener | None = None,
+        kept: KeptModels | None = None,
     ) -> None:
-        """device: as for `--device`."""
+        """device: as for `--device`. kept: shared with the sessions before and after, on the same device."""
         self.stop = Stop()
         self._device = device
         self._options = options or OutputOptions()
         self._listener = listener or Listener()
-        self._kept: tuple[object, Models] | None = None
-        self._loading = Lock()
+        self._kept = kept or KeptModels()
         self._cost: tuple[Plan, Cost] | None = None
         self._is_announced = False
         self._expected = 0  # how many of the next runs the listener already expects
@@ -81,13 +103,7 @@ class Session:
 
     def models(self, plan: Plan) -> Models:
         """Return the models of a plan, loading them if necessary."""
-        key = _models_of(plan)
-        with self._loading:
-            if self._kept is None or self._kept[0] != key:
-                self._listener.stage("loading the models")
-                self._kept = None  # first, so that two sets of models are never in memory together
-                self._kept = key, load_models(plan, self._device, self._listener.note)
-            return self._kept[1]
+        return self._kept.of(plan, self._device, self._listener)
 
     def make_alone(self, plan: Plan, inputs: Inputs | None, out: Path, label: str = "") -> Path:
         """Make one picture at `out`: a PNG file, or a folder, in which it gets the default name.

@@ -61,9 +61,12 @@ def load_image(path: str | Path, flag: str = "--init") -> tuple[Image.Image, lis
     return _read_as(_to_rgb, path, flag)
 
 
-def decode_image(content: bytes, name: str, flag: str) -> Image.Image:
-    """Return what `load_image` does, of the content of a file called `name`. Raises UsageError as that does."""
-    return _read_as(_to_rgb, name, flag, content)[0]
+def decode_image(content: bytes, name: str, flag: str, *, alpha: bool = False) -> Image.Image:
+    """Return what `load_image` does, of the content of a file called `name`. Raises UsageError as that does.
+
+    alpha: whether an image with transparent parts stays RGBA.
+    """
+    return _read_as(_to_rgba if alpha else _to_rgb, name, flag, content)[0]
 
 
 def load_mask(path: str | Path, flag: str = "--mask") -> Image.Image:
@@ -88,12 +91,6 @@ def _read_as(
     except UsageError as error:
         raise UsageError(str(error).replace("--init", flag, 1)) from error
     return image, [note.replace("--init", flag, 1) for note in notes]
-
-
-def main_colours(image: Image.Image, count: int) -> list[str]:
-    """Return up to so many colours of an RGB image, "#rrggbb", that stand for most of it (median cut)."""
-    palette = image.quantize(count, Image.Quantize.MEDIANCUT).getpalette() or []
-    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in zip(*[iter(palette)] * 3, strict=True)]
 
 
 def _load_image(
@@ -257,6 +254,11 @@ def _to_mask(image: Image.Image) -> Image.Image:
         if np.asarray(alpha).min() < 255:
             return ImageOps.invert(alpha)
     return _to_rgb(image).convert("L")
+
+
+def _to_rgba(image: Image.Image) -> Image.Image:
+    """Return a loaded image as RGBA if it has transparent parts, else as `_to_rgb` does."""
+    return _upright(image).convert("RGBA") if image.has_transparency_data else _to_rgb(image)
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -1,0 +1,34 @@
+"""Errors of requests, each with its status of HTTP; all are shown as one line."""
+
+from clipgen.errors import ClipgenError
+
+
+class RequestError(ClipgenError):
+    """A request that cannot be answered as it is."""
+
+    status = 400
+
+
+class NotFoundError(RequestError):
+    """Nothing has the name that was asked for."""
+
+    status = 404
+
+
+class ConflictError(RequestError):
+    """What was asked for does not fit the state of a job or a picture."""
+
+    status = 409
+
+
+class TooLargeError(RequestError):
+    """A body is larger than what is accepted."""
+
+    status = 413
+
+
+def status_of(error: Exception) -> int:
+    """Return the status of HTTP for an error that ends in one line: a disk or a memory that is full is a 507."""
+    if isinstance(error, RequestError):
+        return error.status
+    return 400 if isinstance(error, ClipgenError) else 507

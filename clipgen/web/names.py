@@ -1,0 +1,30 @@
+"""How the page names pictures and their files: by ids, never by paths. Torch-free."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import quote
+
+FILE_KINDS = {".png": "png", ".mp4": "mp4", ".webm": "webm", ".gif": "gif", ".apng": "apng", ".svg": "svg"}
+"""The files of a picture, by suffix: the picture, its films, its drawing."""
+
+
+def picture_id(name: str) -> str:
+    """Return the id of the picture that has this file name in the folder of outputs."""
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def file_rows(files: Iterable[Path]) -> list[dict[str, str]]:
+    """Describe the files of one picture, which comes first."""
+    paths = list(files)
+    return [
+        {
+            "kind": FILE_KINDS[path.suffix],
+            "name": path.name,
+            "url": f"/files/{picture_id(paths[0].name)}/{quote(path.name)}",
+        }
+        for path in paths
+        if path.suffix in FILE_KINDS
+    ]

@@ -1,0 +1,60 @@
+// The jobs that the server knows, kept up to date by its events.
+
+import { get } from "./api.js";
+
+const jobs = new Map();
+const listeners = new Set();
+
+export const UNFINISHED = ["running", "paused", "queued"];
+
+export const job = (id) => jobs.get(id);
+
+/** All jobs, the newest first. */
+export const all = () => [...jobs.values()].sort((one, other) => (one.created < other.created ? 1 : -1));
+
+/** The job that is being drawn, or is held in the middle of it. */
+export const active = () => all().find((each) => each.state === "running") ?? all().find((each) => each.state === "paused");
+
+/** Call `listener(kind, job, before)` on each event: "job", "step" or "removed". */
+export const listen = (listener) => listeners.add(listener);
+
+const tell = (kind, changed, before) => listeners.forEach((listener) => listener(kind, changed, before));
+
+/** Take over what the server says about a job. */
+export function learn(told) {
+  const before = jobs.get(told.id);
+  jobs.set(told.id, told);
+  tell("job", told, before);
+}
+
+export function lose(id) {
+  const lost = jobs.get(id);
+  if (lost && jobs.delete(id)) tell("removed", lost);
+}
+
+function learnStep({ id, ...step }) {
+  const known = jobs.get(id);
+  if (known) tell("step", Object.assign(known, step));
+}
+
+/** Learn of all jobs that there are, before anyone listens. */
+export async function load() {
+  for (const each of await get("/api/jobs")) jobs.set(each.id, each);
+}
+
+/** Follow the events; `connected(bool)` hears whether they come. The browser itself connects again. */
+export function connect(connected) {
+  const events = new EventSource("/api/events");
+  const read = (handler) => (event) => handler(JSON.parse(event.data));
+  events.addEventListener("job", read(learn));
+  events.addEventListener("step", read(learnStep));
+  events.addEventListener("removed", read(({ id }) => lose(id)));
+  events.addEventListener("error", () => connected(false));
+  events.addEventListener("open", async () => {
+    connected(true);
+    const before = [...jobs.keys()];
+    const known = await get("/api/jobs").catch(() => null);
+    const ids = new Set(known?.map((each) => each.id));
+    if (known) before.filter((id) => !ids.has(id)).forEach(lose); // forgotten while nobody listened
+  });
+}

@@ -1,0 +1,297 @@
+"""The page in a real browser, used as a person does, with the starter set behind it.
+
+It needs Chromium, a package of most systems, and Playwright, which drives it.
+"""
+
+import base64
+import io
+import re
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clipgen.web.app import make_app
+from clipgen.web.jobs import Queue
+from clipgen.web.serving import Server
+
+uvicorn = pytest.importorskip("uvicorn", reason='pip install "clipgen[web]"')
+playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run")
+ARGS += ("--disable-background-networking", "--disable-component-update", "--disable-sync")
+SMALL = {"start": "noise", "size": "64x64", "cutouts": "4", "seed": "1"}
+DROP = """([data, name, type]) => {
+    const bytes = Uint8Array.from(atob(data), (each) => each.charCodeAt(0));
+    const carried = new DataTransfer();
+    carried.items.add(new File([bytes], name, { type }));
+    return carried;
+}"""
+"""What a person's hand holds who drags a file over the page."""
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="apt-get install chromium, or another Chromium"),
+    pytest.mark.filterwarnings("default"),  # those of Playwright are its own
+]
+PATIENCE = 30_000
+"""Milliseconds, for a machine that has more to do."""
+expect = playwright.expect
+expect.set_options(timeout=PATIENCE)
+Show = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where a server of an empty folder is."""
+    queue, ready = Queue(tmp_path_factory.mktemp("outputs")), threading.Event()
+    config = uvicorn.Config(make_app(queue), log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+    server = Server(config, queue, ready.set)
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    assert ready.wait(30)
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+    queue.close()
+    listening.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=list(ARGS))
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def show(browser: Any, address: str) -> Iterator[Show]:
+    """Opens the page; whatever it asks for is at this server, and no script of it fails."""
+    contexts, asked, problems = [], list[str](), list[str]()
+
+    def opened(**settings: Any) -> Any:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **settings})
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        context.on("request", lambda request: asked.append(request.url))
+        page = context.new_page()
+        page.on("console", lambda message: problems.append(message.text))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.goto(address)
+        expect(page.locator("#preset option")).not_to_have_count(0)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert [url for url in asked if not url.startswith((address + "/", f"blob:{address}/"))] == []
+    assert [text for text in problems if "status of 4" not in text] == []  # a refused request is no fault of the page
+
+
+def ask(page: Any, prompt: str, steps: int, **settings: str) -> None:
+    """Fill the form for a small picture."""
+    page.get_by_label("What should the picture show?").fill(prompt)
+    page.get_by_label("Preset").select_option("starter")
+    if page.locator("#settings").get_attribute("open") is None:
+        page.get_by_text("All settings").click()
+    for name, value in {**SMALL, "steps": str(steps), **settings}.items():
+        field = page.locator(f"#setting-{name}")
+        (field.select_option if field.evaluate("each => each.tagName") == "SELECT" else field.fill)(value)
+
+
+def draw(page: Any, prompt: str, steps: int, **settings: str) -> None:
+    """Draw a small picture, and wait until it is finished."""
+    ask(page, prompt, steps, **settings)
+    page.get_by_role("button", name="Draw").click()
+    expect(page.locator("#step-text")).to_have_text(f"Done, {steps} steps")
+    expect(page.locator("#job-prompt")).to_have_text(prompt)
+
+
+def fetched(page: Any, link: Any) -> bytes:
+    body: bytes = page.request.get(page.url.rstrip("/") + link.get_attribute("href")).body()
+    return body
+
+
+def picture_of(page: Any) -> bytes:
+    """Return the finished picture that is shown."""
+    return fetched(page, page.get_by_role("link", name="Download PNG"))
+
+
+def png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def noise(seed: int = 0) -> Image.Image:
+    drawn = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    return Image.fromarray(drawn).resize((64, 64), Image.Resampling.NEAREST)
+
+
+def drop(page: Any, target: str, name: str, data: bytes) -> None:
+    carried = page.evaluate_handle(DROP, [base64.b64encode(data).decode(), name, "image/png"])
+    page.dispatch_event(target, "dragover", {"dataTransfer": carried})
+    page.dispatch_event(target, "drop", {"dataTransfer": carried})
+
+
+def is_pixelwise_equal(one: bytes, other: bytes) -> bool:
+    first, second = (np.asarray(Image.open(io.BytesIO(each)).convert("RGB")) for each in (one, other))
+    return first.shape == second.shape and bool((first == second).all())
+
+
+def test_a_picture_is_watched_stopped_resumed_and_steered(show: Show) -> None:
+    page = show()
+    ask(page, "a red heart", 400)
+    page.get_by_label("What should the picture show?").press("Control+Enter")
+    live, step = page.locator("#live"), page.locator("#step-text")
+    seen = list[str]()
+    for _ in range(3):  # frames, each another one
+        expect(live).to_have_attribute("data-version", re.compile(rf"^(?!({'|'.join(seen)})$)\d+$"))
+        seen.append(live.get_attribute("data-version"))
+    assert live.evaluate("each => each.naturalWidth") == 64
+    assert "a red heart" in live.get_attribute("alt")
+    page.reload()
+    expect(step).to_have_text(re.compile(r"^Step \d+ of 400$"))  # attached again
+    expect(page.get_by_label("What should the picture show?")).to_have_value("a red heart")
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(step).to_have_text(re.compile(r"^Stopped at step \d+ of 400$"))
+    stopped = int(step.inner_text().split()[3])
+    page.get_by_role("button", name="Resume").click()
+    expect(step).to_have_text(re.compile(r"^Step \d+ of 400$"))
+    page.get_by_role("button", name="Pause").click()
+    expect(step).to_have_text(re.compile(r"^Paused at step \d+ of 400$"))
+    assert stopped <= int(step.inner_text().split()[3]) < 400
+    page.locator("#steer-prompt").fill("a blue heart")
+    page.get_by_role("button", name="Change").click()
+    expect(page.locator("#queue-list .running .name")).to_have_text("a blue heart")
+    expect(step).to_have_text(re.compile(r"^Step \d+ of 400$"))
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.locator("#announce")).to_have_text("Stopped: a blue heart")
+    points = page.locator("#curve .line").get_attribute("d").count("L")
+    assert points >= 2
+
+
+def test_a_mask_protects_the_picture_and_another_is_a_prompt(show: Show) -> None:
+    page, start = show(), noise()
+    drop(page, "#init-tile", "start.png", png(start))
+    page.get_by_role("button", name="Paint a mask").click()
+    page.get_by_role("button", name="Use this mask").click()
+    expect(page.get_by_text("Nothing is painted yet")).to_be_visible()
+    board = page.locator("#mask-canvas").bounding_box()
+    page.mouse.move(board["x"] + board["width"] / 2, board["y"] + board["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(board["x"] + board["width"] / 2, board["y"] + board["height"] * 0.7, steps=4)
+    page.mouse.up()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("img", name="The mask: 0 percent")).to_be_visible()
+    page.get_by_text("A rectangle by numbers").click()
+    page.get_by_role("button", name="Apply the rectangle").click()
+    expect(page.get_by_role("img", name="The mask: 50 percent")).to_be_visible()
+    page.get_by_role("button", name="Use this mask").click()
+    drop(page, "#like-tile", "like.png", png(noise(1)))
+    page.get_by_label("Weight", exact=True).fill("0.5")
+    draw(page, "a yellow flower", 4, feather="0", start="init")
+    made = np.asarray(Image.open(io.BytesIO(picture_of(page))).convert("RGB"))
+    assert (made[:, 32:] == np.asarray(start)[:, 32:]).all()
+    assert (made[:, :32] != np.asarray(start)[:, :32]).any()
+    asked = page.request.get(page.url + "api/jobs").json()[-1]["request"]
+    assert [each["weight"] for each in asked["image_prompts"]] == [0.5]
+
+
+def test_a_recipe_is_dropped_and_a_picture_replayed(show: Show, tmp_path: Path) -> None:
+    page = show()
+    page.get_by_label("GIF").check()
+    draw(page, "a green tree", 3)
+    first = picture_of(page)
+    page.get_by_label("What should the picture show?").fill("something else")
+    page.get_by_role("button", name="Reset all").click()
+    drop(page, "#stage", "a-green-tree.png", first)
+    expect(page.get_by_label("What should the picture show?")).to_have_value("a green tree")
+    expect(page.locator("#setting-steps")).to_have_value("3")
+    drop(page, "#stage", "noise.png", png(noise()))
+    expect(page.locator("#draw-error")).not_to_be_empty()
+    page.get_by_label("Search the gallery").fill("green tree")
+    expect(page.locator("#gallery-list li")).to_have_count(1)
+    page.get_by_role("button", name="a green tree", exact=True).first.click()
+    expect(page.get_by_role("link", name="Download GIF")).to_be_visible()
+    page.get_by_role("button", name="Replay").click()
+    expect(page.locator("#gallery-list li")).to_have_count(2)
+    expect(page.locator("#step-text")).to_have_text("Done, 3 steps")
+    assert is_pixelwise_equal(picture_of(page), first)
+    page.locator("#gallery-list button").first.click()
+    page.get_by_role("button", name="Compare with").click()
+    page.locator("#gallery-list button").last.click()
+    page.get_by_role("slider", name="How much of the left").press("ArrowRight")
+    assert page.locator(".pair-view").evaluate("each => each.style.getPropertyValue('--share')") == "51%"
+    page.keyboard.press("Escape")
+    expect(page.locator("#compare")).not_to_be_visible()
+
+
+def test_a_queue_of_three_is_drawn_in_its_order(show: Show) -> None:
+    page = show()
+    for text in ("one house", "two houses", "three houses"):
+        ask(page, text, 120)
+        page.get_by_role("button", name="Draw").click()
+        expect(page.locator("#queue-list .name", has_text=text)).to_be_visible()
+    states = page.locator("#queue-list li:is(.running, .queued) .name")
+    expect(states).to_have_text(["one house", "two houses", "three houses"])
+    page.get_by_role("button", name="Leave the queue: two houses").click()
+    expect(states).to_have_text(["one house", "three houses"])
+    page.get_by_role("button", name="Stop: one house").click()
+    expect(page.locator("#queue-list .running .name")).to_have_text("three houses")
+    expect(page.locator("#job-prompt, #steer-prompt").first).to_be_attached()
+    page.get_by_role("button", name="Stop: three houses").click()
+    expect(page.locator("#queue-list .running")).to_have_count(0)
+    page.get_by_role("button", name="Clear finished").click()
+    expect(page.locator("#queue")).not_to_be_visible()
+
+
+def test_errors_are_near_what_they_are_about(show: Show) -> None:
+    page = show()
+    page.get_by_role("button", name="Draw").click()
+    expect(page.locator("#prompt-error")).to_have_text("Say what the picture should show.")
+    ask(page, "a cat", 0)
+    page.get_by_role("button", name="Draw").click()
+    expect(page.locator("#draw-error")).to_contain_text("steps")
+    expect(page.locator("#setting-steps")).to_be_focused()
+    drop(page, "#init-tile", "a.png", b"no picture")
+    expect(page.locator("#pictures-error")).not_to_be_empty()
+
+
+def test_a_prompt_is_never_markup(show: Show) -> None:
+    page, hostile = show(), "<img src=https://example.org/x onerror=document.title=1> </textarea><script>1</script>"
+    draw(page, hostile, 1)
+    page.locator("#gallery-list button").first.click()
+    expect(page.locator("#item-prompt")).to_have_text(hostile)
+    assert page.title() == "clipgen"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everyone_can_use_it(show: Show, scheme: str) -> None:
+    page = show(color_scheme=scheme, viewport={"width": 320, "height": 640})
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+    draw(page, "a blue boat", 1)
+    page.locator("#init-file").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": png(noise())})
+    assert faults(page) == []
+    page.get_by_role("button", name="Paint a mask").click()
+    assert faults(page) == []
+    page.keyboard.press("Escape")
+    page.locator("#gallery-list button").first.click()
+    expect(page.locator("#item")).to_be_visible()
+    assert faults(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+
+
+def faults(page: Any) -> list[str]:
+    """Return what axe-core finds that keeps people out."""
+    found = axe.Axe().run(page).response
+    assert len(found["passes"]) > 10
+    return [each["help"] for each in found["violations"] if each["impact"] in ("serious", "critical")]
