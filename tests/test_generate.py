@@ -180,7 +180,7 @@ def test_a_disk_that_is_full_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("clipgen.session.result.write_png", full)
+    monkeypatch.setattr("clipgen.session.result.write_picture", full)
     with pytest.raises(ClipgenError, match="could not be written: No space left on device"):
         result.save("cat.png")
     assert list(Path().iterdir()) == []

@@ -38,9 +38,7 @@ _PROMPT = typer.Argument(
 Prompt = Annotated[str, _PROMPT]
 PromptUnlessImplied = Annotated[str | None, _PROMPT]
 """Options may stand for the prompt."""
-Picture = Annotated[
-    Path, typer.Argument(metavar="PICTURE.png", help="A picture that clipgen made.", show_default=False)
-]
+Picture = Annotated[Path, typer.Argument(metavar="PICTURE", help="A picture that clipgen made.", show_default=False)]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from clipgen.engine.inputs import Inputs
 from clipgen.engine.optimise import optimise
 from clipgen.errors import UsageError
 from clipgen.outputs.metadata import describe_plan, described_as, hash_image
-from clipgen.outputs.png import record_of
+from clipgen.outputs.picture import record_of
 from clipgen.outputs.progress import progress_sink
 from clipgen.session.arguments import Settings, as_parameters, check_prompt, job_fields, named_after_parameters
 from clipgen.session.candidates import TOGETHER, best_seeds

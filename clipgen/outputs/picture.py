@@ -1,29 +1,30 @@
-"""The picture as a PNG file with its own recipe, written atomically."""
+"""The last picture of a run as a file with its own recipe, written atomically."""
 
 import contextlib
 import math
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from PIL import Image
 from torch import Tensor
 
 from clipgen.config.plan import Plan
+from clipgen.config.saving import AS_PNG, Saving
 from clipgen.core.contracts import Outcome, Step
 from clipgen.errors import ClipgenError
-from clipgen.outputs.metadata import describe_plan, describe_run, png_chunks
+from clipgen.outputs.metadata import describe_plan, describe_run
+from clipgen.outputs.picture_file import write_picture
 from clipgen.util.files import replacing, slug
 from clipgen.util.images import to_pil
 
 
-class PngSink:
+class PictureSink:
     """Writes the last picture of the run of `plan` to `path`, even if the run was interrupted.
 
     described: the result of `describe_plan`, for a plan whose init image may have moved.
-    metadata: whether to store the recipe; without it the file holds only pixels.
+    saving: the format of the file, and what it says of the picture.
     claim: called with the complete file and `path`, which it is about to replace; raises OSError if it must not.
     """
 
@@ -33,7 +34,7 @@ class PngSink:
         plan: Plan,
         *,
         described: dict[str, Any] | None = None,
-        metadata: bool = True,
+        saving: Saving = AS_PNG,
         claim: Callable[[Path, Path], None] = lambda _partial, _path: None,
     ) -> None:
         self.path = path
@@ -43,7 +44,7 @@ class PngSink:
         """Why the last picture could not be written."""
         self._claim = claim
         self._plan = plan
-        self._metadata = metadata
+        self._saving = saving
         # Read now, as the init image may change or disappear during the run.
         self._described = described or describe_plan(plan)
         self._last: Step | None = None
@@ -78,7 +79,7 @@ class PngSink:
         """Save the picture in the folder for temporary files; returns the end of the error message that says where."""
         place = None
         try:
-            descriptor, name = tempfile.mkstemp(prefix=f"{slug(self.path.stem)}-", suffix=".png")
+            descriptor, name = tempfile.mkstemp(prefix=f"{slug(self.path.stem)}-", suffix=self.path.suffix)
             os.close(descriptor)
             place = Path(name)
             self._write(place, step, outcome)
@@ -91,7 +92,7 @@ class PngSink:
 
     def _write(self, path: Path, step: Step, outcome: Outcome) -> dict[str, Any]:
         record = record_of(self._described, self._plan, step, outcome)
-        write_png(path, to_pil(step.image), self._plan, record if self._metadata else None)
+        write_picture(path, to_pil(step.image), self._plan, record, self._saving)
         return record
 
 
@@ -105,11 +106,6 @@ def record_of(described: dict[str, Any], plan: Plan, step: Step, outcome: Outcom
         loss=_number(step.loss),
         cutouts_at_once=step.cutouts_at_once if step.cutouts_at_once < plan.cutouts else None,
     )
-
-
-def write_png(file: Path | BinaryIO, image: Image.Image, plan: Plan, record: Mapping[str, Any] | None) -> None:
-    """Write an image as a PNG file, with a record if there is one. Raises OSError."""
-    image.save(file, format="PNG", pnginfo=None if record is None else png_chunks(plan, record))
 
 
 def reason_of(error: Exception) -> str:
