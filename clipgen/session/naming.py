@@ -68,6 +68,15 @@ def check_out(out: Path) -> None:
         )
 
 
+def check_png(out: Path) -> None:
+    """Raise a UsageError if `-o` names a file of another format than PNG."""
+    check_out(out)
+    if suffix_of(out) != PNG:
+        raise UsageError(
+            f"-o {out} is not a PNG file, and no other format is written here; use -o {out.with_suffix(PNG)}"
+        )
+
+
 def check_folder(out: Path, why: str = "a batch writes a picture for each line") -> None:
     """Raise a UsageError if `-o` names a file where many pictures need a folder."""
     if out.suffix.lower() in _OTHER_FORMATS.union(SUFFIXES) and not (lexists(out) and out.is_dir()):
