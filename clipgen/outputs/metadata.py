@@ -233,6 +233,8 @@ def web_ui_text(plan: Plan) -> str:
         "Cutouts": plan.cutouts,
         "Version": f"clipgen {__version__}",
     }
+    for row in plan.upscale:
+        pairs |= {"Hires upscale": row.factor, "Hires upscaler": row.network or "Lanczos"}
     wanted = _joined(prompt for prompt in plan.prompts if prompt.peak >= 0)
     avoided = _joined(prompt for prompt in plan.prompts if prompt.peak < 0)
     lines = [wanted, f"Negative prompt: {avoided}" if avoided else ""]

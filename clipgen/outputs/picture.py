@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from PIL.Image import Image
 from torch import Tensor
 
 from clipgen.config.plan import Plan
@@ -40,6 +41,8 @@ class PictureSink:
         self.path = path
         self.record: dict[str, Any] = {}
         """The plan and the outcome; empty until the last picture stands at `path`."""
+        self.finish: Callable[[Image], Image] = lambda image: image
+        """Makes the picture of a finished run out of what was drawn; it may raise anything."""
         self.problem: str | None = None
         """Why the last picture could not be written."""
         self._claim = claim
@@ -56,33 +59,46 @@ class PictureSink:
         """Write the picture; raises ClipgenError if the file cannot be written."""
         if self._last is None or outcome is Outcome.FAILED:
             return
+        image = to_pil(self._last.image)
+        if outcome is Outcome.FINISHED:
+            image, outcome = self._finished(image)
         try:
-            self.record = self._publish(self._last, outcome)
+            self.record = self._publish(image, self._last, outcome)
         except Exception as error:  # whatever it is, the picture may still be saved elsewhere, and costs no other one
-            reason, place = reason_of(error), self._save_elsewhere(self._last, outcome)
+            reason, place = reason_of(error), self._save_elsewhere(image, self._last, outcome)
             self.problem = f"the picture {self.path} could not be written: {reason}{place}"
             raise ClipgenError(self.problem) from error
+        if self.problem:
+            raise ClipgenError(self.problem)
 
     def keep(self, _done: int) -> None:
         """Write the picture so far, in case the run is killed. Raises OSError."""
         if self._last is not None:
-            self._publish(self._last, Outcome.INTERRUPTED)
+            self._publish(to_pil(self._last.image), self._last, Outcome.INTERRUPTED)
 
-    def _publish(self, step: Step, outcome: Outcome) -> dict[str, Any]:
+    def _finished(self, image: Image) -> tuple[Image, Outcome]:
+        """Return the finished picture; if it cannot be finished, what was drawn, which a resumed run can finish."""
+        try:
+            return self.finish(image), Outcome.FINISHED
+        except Exception as error:  # such as no memory
+            self.problem = f"the picture {self.path} is as it was drawn, not enlarged: {reason_of(error)}"
+            return image, Outcome.INTERRUPTED
+
+    def _publish(self, image: Image, step: Step, outcome: Outcome) -> dict[str, Any]:
         """Write the picture at `path`, and return its record."""
         with replacing(self.path) as partial:
-            record = self._write(partial, step, outcome)
+            record = self._write(partial, image, step, outcome)
             self._claim(partial, self.path)
         return record
 
-    def _save_elsewhere(self, step: Step, outcome: Outcome) -> str:
+    def _save_elsewhere(self, image: Image, step: Step, outcome: Outcome) -> str:
         """Save the picture in the folder for temporary files; returns the end of the error message that says where."""
         place = None
         try:
             descriptor, name = tempfile.mkstemp(prefix=f"{slug(self.path.stem)}-", suffix=self.path.suffix)
             os.close(descriptor)
             place = Path(name)
-            self._write(place, step, outcome)
+            self._write(place, image, step, outcome)
             return f"; it is saved as {place}"
         except Exception:
             if place is not None:
@@ -90,9 +106,9 @@ class PictureSink:
                     place.unlink()
             return ""
 
-    def _write(self, path: Path, step: Step, outcome: Outcome) -> dict[str, Any]:
+    def _write(self, path: Path, image: Image, step: Step, outcome: Outcome) -> dict[str, Any]:
         record = record_of(self._described, self._plan, step, outcome)
-        write_picture(path, to_pil(step.image), self._plan, record, self._saving)
+        write_picture(path, image, self._plan, record, self._saving)
         return record
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from os.path import lexists  # which is False, and no error, in a folder that is forbidden
 from pathlib import Path
+
+from PIL.Image import Image
 
 from clipgen.config.films import Timing
 from clipgen.config.targets import MORPH, MORPH_SINCE
 from clipgen.core.contracts import Sink
 from clipgen.engine.optimise import Task
+from clipgen.engine.upscaling import Upscaler, enlarged
 from clipgen.outputs.film import FilmSink
 from clipgen.outputs.picture import PictureSink
 from clipgen.outputs.steps import StepPictures
@@ -45,12 +49,18 @@ class Picture:
         self._steps = self._step_pictures(paths[STEPS]) if order.every_step else None
 
     def task(
-        self, options: OutputOptions, sinks: Sequence[Sink], on_stage: Callable[[str], None] = lambda _stage: None
+        self,
+        options: OutputOptions,
+        sinks: Sequence[Sink],
+        on_stage: Callable[[str], None] = lambda _stage: None,
+        upscaler: Upscaler | None = None,
     ) -> Task:
         """Return the task for the engine, observed by these sinks and the picture's own.
 
-        on_stage: receives what is done in the end.
+        on_stage: receives what is done in the end. upscaler: that of the plan's models.
         """
+        if self.plan.upscale:
+            self._picture.finish = partial(self._enlarged, on_stage, upscaler)
         snapshot = self.workspace.snapshot()
         done = snapshot.done if snapshot else 0
         own, digests = self.workspace.own, self.workspace.digests
@@ -76,6 +86,10 @@ class Picture:
         self._keeper = PeriodicKeeper(self.workspace, options.save_every, before, last=options.keep_state)
         watching: list[Sink] = [self._picture, *self._beside, *steps, *sinks]
         return Task(self.plan, self.workspace.inputs, watching, self._keeper, snapshot)
+
+    def _enlarged(self, on_stage: Callable[[str], None], upscaler: Upscaler | None, image: Image) -> Image:
+        on_stage(f"enlarging {self.path.name}")
+        return enlarged(image, self.plan, upscaler)
 
     @property
     def _beside(self) -> Sequence[SvgSink | FilmSink]:

@@ -23,6 +23,7 @@ from clipgen.config.judging import check_rankable
 from clipgen.config.plan import Plan, spell
 from clipgen.config.preset import LOCAL, STARTER
 from clipgen.config.saving import PNG
+from clipgen.config.upscales import final_size
 from clipgen.engine.cost import CostEstimate
 from clipgen.engine.forecast import GUIDING, Cost, Phase, phases_of
 from clipgen.engine.inputs import Inputs
@@ -49,7 +50,7 @@ MAX_MEASURED = 8
 
 def _models_of(plan: Plan) -> object:
     """Return what tells the models of a plan from those of others."""
-    return plan.generator.weights, plan.perceptors, plan.unclip, plan.models, plan.precision
+    return plan.generator.weights, plan.perceptors, plan.unclip, plan.models, plan.precision, plan.upscale
 
 
 def _alike(plan: Plan) -> dict[str, Any]:
@@ -160,7 +161,7 @@ class Session:
         """Return the order; raises UsageError if the format cannot hold the picture, or its recipe."""
         options = self._options
         saving = options.saving(suffix)
-        saving.check(plan.size)
+        saving.check(final_size(plan))
         order = Order.of(
             plan,
             options.films,
@@ -232,7 +233,10 @@ class Session:
             listener.expect(phases)
         label = pictures[0].label + (f" and {len(pictures) - 1} more" if len(pictures) > 1 else "")
         sinks = [listener.progress(label), *([] for _ in pictures[1:])]
-        tasks = [each.task(self._options, own, listener.stage) for each, own in zip(pictures, sinks, strict=True)]
+        tasks = [
+            each.task(self._options, own, listener.stage, models.upscaler)
+            for each, own in zip(pictures, sinks, strict=True)
+        ]
         return optimise_together(tasks, models, stop=self.stop, on_stage=listener.stage)
 
     def _checked(self, picture: Picture, made: Result | ClipgenError) -> ClipgenError | None:
