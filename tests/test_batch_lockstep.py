@@ -10,7 +10,7 @@ from test_faults import refuse
 
 from clipgen.core.contracts import Step
 from clipgen.outputs import metadata
-from clipgen.outputs.png import PngSink
+from clipgen.outputs.picture import PictureSink
 from clipgen.session import session
 from clipgen.util import files as naming
 
@@ -43,14 +43,14 @@ def groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def stop_group_at(monkeypatch: pytest.MonkeyPatch, index: int, picture: str) -> None:
     """Press Ctrl-C when a step of that picture is shown."""
-    taken = PngSink.on_step
+    taken = PictureSink.on_step
 
-    def on_step(self: PngSink, step: Step) -> None:
+    def on_step(self: PictureSink, step: Step) -> None:
         taken(self, step)
         if step.index == index and self.path.name == picture:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(PngSink, "on_step", on_step)
+    monkeypatch.setattr(PictureSink, "on_step", on_step)
 
 
 @pytest.mark.parametrize("backend", ["vqgan", "dvae", "pixels", "strokes"])

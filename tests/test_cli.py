@@ -138,8 +138,8 @@ def test_init_gives_the_size(cli: Cli) -> None:
         (("red", "--init", "missing.png"), "--init 'missing.png' does not exist"),
         (("red", "--init-weight", "1"), "add --init FILE"),
         (
-            ("red", "-o", "picture.jpg"),
-            "-o picture.jpg is not a PNG file, and no other format is written yet; use -o picture.png",
+            ("red", "-o", "picture.tif"),
+            "-o picture.tif is not a PNG, JPEG or WebP file; use -o picture.png",
         ),
         (("batc",), '"batc" looks like the command "batch"; to draw the word: clipgen run batc'),
         (("batch",), "Missing argument 'FILE|-'"),

@@ -106,7 +106,7 @@ def test_replay_and_info_depend_on_no_variable(cli: Cli, held: pytest.MonkeyPatc
             "CLIPGEN_BACKEND must be one of dvae, kl, pixels, strokes, titok, vqgan, got 'vqgn'; did you mean vqgan?",
         ),
         ("LOSS", "seam;sym", "CLIPGEN_LOSS must be one of"),
-        ("OUT", "x.jpg", "CLIPGEN_OUT x.jpg is not a PNG file, and no other format is written yet; use -o x.png"),
+        ("OUT", "x.tif", "CLIPGEN_OUT x.tif is not a PNG, JPEG or WebP file; use -o x.png"),
         ("CANDIDATES", "0", "CLIPGEN_CANDIDATES must be a whole number from 1 to 64, got 0"),
     ],
 )

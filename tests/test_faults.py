@@ -19,7 +19,7 @@ from torch import Tensor
 from clipgen.core.contracts import Step
 from clipgen.core.loop import Loop, Measured
 from clipgen.outputs import metadata
-from clipgen.outputs.png import PngSink
+from clipgen.outputs.picture import PictureSink
 from clipgen.util import files as naming
 
 FULL = OSError(28, "No space left on device")
@@ -27,14 +27,14 @@ FULL = OSError(28, "No space left on device")
 
 def at_step(monkeypatch: pytest.MonkeyPatch, index: int, act: object) -> None:
     """Have something happen when a step is shown."""
-    taken = PngSink.on_step
+    taken = PictureSink.on_step
 
-    def on_step(self: PngSink, step: Step) -> None:
+    def on_step(self: PictureSink, step: Step) -> None:
         taken(self, step)
         if step.index == index:
             act()  # type: ignore[operator]
 
-    monkeypatch.setattr(PngSink, "on_step", on_step)
+    monkeypatch.setattr(PictureSink, "on_step", on_step)
 
 
 def refuse(*_: object, **__: object) -> None:
@@ -161,7 +161,7 @@ def test_where_the_folder_for_temporary_files_is_full_too_nothing_torn_is_left(
             path.write_bytes(b"\x89PNG")
         refuse()
 
-    monkeypatch.setattr("clipgen.outputs.png.write_png", torn)
+    monkeypatch.setattr("clipgen.outputs.picture.write_picture", torn)
     result = cli(*SMALL)
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1].endswith("could not be written: No space left on device")

@@ -10,7 +10,7 @@ from fakes import Cli
 from test_faults import at_step
 from test_resume import FILMED, SMALL, digests, stop_at
 
-from clipgen.outputs import film, metadata, png
+from clipgen.outputs import film, metadata, picture
 from clipgen.util import files
 
 PICTURE = "outputs/red-blue-0-3-1.png"
@@ -123,9 +123,9 @@ def test_of_a_folder_that_is_removed_only_the_copy_is_named(
 def test_a_picture_that_is_taken_away_while_films_are_written_keeps_its_state(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, vanish: Callable[[Path], object]
 ) -> None:
-    close = png.PngSink.close
+    close = picture.PictureSink.close
     with monkeypatch.context() as patch:
-        patch.setattr(png.PngSink, "close", lambda self, outcome: (close(self, outcome), vanish(self.path)))
+        patch.setattr(picture.PictureSink, "close", lambda self, outcome: (close(self, outcome), vanish(self.path)))
         failed = cli(*SMALL)
     assert (failed.exit_code, failed.stdout) == (1, "")
     assert f"{PICTURE} is no longer what was written there" in failed.stderr
@@ -163,7 +163,7 @@ def test_a_copy_that_has_no_room_either_leaves_nothing(
             file.write_bytes(b"half")
         raise ERRORS[0]
 
-    monkeypatch.setattr(png, "write_png", full)
+    monkeypatch.setattr(picture, "write_picture", full)
     failed = cli(*SMALL)
     assert (failed.exit_code, failed.stdout) == (1, "")
     assert failed.stderr.splitlines()[-1] == (

@@ -167,8 +167,10 @@ def test_a_picture_is_saved_with_its_recipe_and_nothing_is_overwritten() -> None
 
 def test_what_cannot_be_saved_says_why() -> None:
     result = made()
-    with pytest.raises(UsageError, match=r"'cat.jpg' is no PNG file; save 'cat.png', or use result.image.save"):
-        result.save("cat.jpg")
+    with pytest.raises(
+        UsageError, match=r"'cat.tif' is no PNG, JPEG or WebP file; save 'cat.png', or use result.image.save"
+    ):
+        result.save("cat.tif")
     Path("file").touch()
     with pytest.raises(UsageError, match=r"^path file cannot be written"):
         result.save("file/cat.png")
@@ -180,7 +182,7 @@ def test_a_disk_that_is_full_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("clipgen.session.result.write_png", full)
+    monkeypatch.setattr("clipgen.session.result.write_picture", full)
     with pytest.raises(ClipgenError, match="could not be written: No space left on device"):
         result.save("cat.png")
     assert list(Path().iterdir()) == []

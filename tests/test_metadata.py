@@ -14,6 +14,7 @@ from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.prompts import Prompt, parse_prompts
 from clipgen.config.resolve import resolve
+from clipgen.config.saving import SUFFIXES, Saving
 from clipgen.core.contracts import Outcome
 from clipgen.outputs.metadata import (
     CHUNK,
@@ -21,10 +22,10 @@ from clipgen.outputs.metadata import (
     describe_plan,
     describe_run,
     is_done,
-    png_chunks,
     read,
     web_ui_text,
 )
+from clipgen.outputs.picture_file import write_picture
 
 # How web UIs find the pairs in the last line (A1111's infotext_utils.py).
 PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
@@ -36,14 +37,15 @@ def plan_for(text: str, **settings: object) -> Plan:
 
 def write(path: Path, plan: Plan, outcome: Outcome = Outcome.FINISHED) -> Path:
     record = describe_run(describe_plan(plan), outcome=outcome, steps_done=3, score=0.25, loss=0.5)
-    Image.new("RGB", (8, 8)).save(path, pnginfo=png_chunks(plan, record))
+    write_picture(path, Image.new("RGB", (8, 8)), plan, record, Saving(path.suffix))
     return path
 
 
 @pytest.mark.parametrize("text", ["a cat", "猫 und Käse", 'say "hi", 12:30', "Negative prompt: x", "a:2|b:-1:-0.5"])
-def test_the_plan_comes_back_whole(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_plan_comes_back_whole(tmp_path: Path, text: str, suffix: str) -> None:
     plan = plan_for(text, seed=7)
-    record = read(write(tmp_path / "a.png", plan))
+    record = read(write(tmp_path / f"a{suffix}", plan))
     assert record is not None
     assert Plan.from_dict(record["plan"]) == plan
     assert (record["outcome"], record["steps_done"], record["clip_score"]) == ("finished", 3, 0.25)

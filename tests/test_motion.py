@@ -178,7 +178,7 @@ def test_a_plan_with_a_camera_starts_at_noise_takes_long_and_survives_json() -> 
         (("--border", "miror"), "did you mean mirror?"),
         (("--move-every", "0"), "--move-every must be a whole number from 1"),
         (("--start", "unclip"), "a camera does not go with start unclip of preset starter"),
-        (("-o", "film.webm"), "is not a PNG file"),
+        (("-o", "film.webm"), "is not a PNG, JPEG or WebP file"),
     ],
 )
 def test_a_camera_that_cannot_be_is_refused_in_one_line(cli: Cli, args: tuple[str, ...], said: str) -> None:

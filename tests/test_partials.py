@@ -11,7 +11,7 @@ from PIL import Image
 from test_sinks import PLAN, step_at
 
 from clipgen.core.contracts import Outcome
-from clipgen.outputs.png import PngSink
+from clipgen.outputs.picture import PictureSink
 from clipgen.session.state import Order, Workspace
 from clipgen.util import files
 from clipgen.util.files import partial_path, partials, publish, remove_partials, replacing
@@ -21,7 +21,7 @@ NEW, OLD = "0123456789abcdef", "12345"
 
 
 def write_picture(path: Path) -> None:
-    sink = PngSink(path, PLAN)
+    sink = PictureSink(path, PLAN)
     sink.on_step(step_at(1))
     sink.close(Outcome.FINISHED)
 

@@ -156,7 +156,7 @@ def chunk_kinds(path: Path) -> list[bytes]:
 
 
 @pytest.mark.parametrize("command", ["run", "batch", "replay"])
-def test_without_metadata_a_picture_is_pixels_and_nothing_else(cli: Cli, command: str) -> None:
+def test_without_metadata_and_mark_a_picture_is_pixels_and_nothing_else(cli: Cli, command: str) -> None:
     path = made(cli)
     Path("prompts.txt").write_text("red\n")
     args = {
@@ -164,7 +164,7 @@ def test_without_metadata_a_picture_is_pixels_and_nothing_else(cli: Cli, command
         "batch": ("batch", "prompts.txt", *SMALL, "--seed", "7"),
         "replay": ("replay", "a.png"),
     }[command]
-    bare = Path(cli(*args, "--no-metadata").stdout.strip())
+    bare = Path(cli(*args, "--no-metadata", "--no-mark").stdout.strip())
     assert set(chunk_kinds(bare)) == {b"IHDR", b"IDAT", b"IEND"}
     assert set(chunk_kinds(path)) > {b"tEXt"}
     assert pixels(bare) == pixels(path)

@@ -201,8 +201,8 @@ def broken_files() -> dict[str, str]:
     os.mkfifo("pipe.png")
     png_with("a cat\nSteps: 20, Sampler: x, Seed: 7", WEB_UI_CHUNK, "web-ui.png")
     return {
-        "jpeg.png": "is not a PNG file",
-        "empty.png": "is not a PNG file",
+        "jpeg.png": "has no clipgen recipe",
+        "empty.png": "is not a PNG, JPEG or WebP file",
         "plain.png": "has no clipgen recipe",
         "web-ui.png": "it holds only the settings of another program",
         "huge.png": "cannot be read as a PNG file (Image size",

@@ -24,7 +24,7 @@ from torch import Tensor
 from clipgen.config.presets import PRESETS
 from clipgen.core.contracts import Step
 from clipgen.outputs import metadata
-from clipgen.outputs.png import PngSink
+from clipgen.outputs.picture import PictureSink
 from clipgen.session.checksum import BLANK, FIELD, seal
 
 SMALL = ("red|blue:0.3", "--size", "32x32", "--steps", "12", "--cutouts", "2", "--seed", "1", "--save-every", "0")
@@ -33,14 +33,14 @@ FILMED = (*SMALL, "--video")
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, index: int | None, how: signal.Signals = signal.SIGINT) -> None:
     """Press Ctrl-C when a step is shown; None: never again."""
-    taken = PngSink.on_step
+    taken = PictureSink.on_step
 
-    def on_step(self: PngSink, step: Step) -> None:
+    def on_step(self: PictureSink, step: Step) -> None:
         taken(self, step)
         if step.index == index:
             signal.raise_signal(how)
 
-    monkeypatch.setattr(PngSink, "on_step", on_step)
+    monkeypatch.setattr(PictureSink, "on_step", on_step)
 
 
 def digests(folder: str) -> dict[str, str]:
@@ -139,16 +139,16 @@ def test_a_batch_goes_on_with_the_picture_that_it_was_stopped_in(cli: Cli, monke
     Path("prompts.txt").write_text("red\nblue\ngreen\n")
     command = ("batch", "prompts.txt", *SMALL[1:], "--together", "1", "-o", "parts")
     seen: list[int] = []
-    taken = PngSink.on_step
+    taken = PictureSink.on_step
 
-    def on_step(self: PngSink, step: Step) -> None:
+    def on_step(self: PictureSink, step: Step) -> None:
         taken(self, step)
         seen.append(step.index)
         if len(seen) == 20:  # in the middle of the second picture
             signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(PngSink, "on_step", on_step)
+        patch.setattr(PictureSink, "on_step", on_step)
         assert cli(*command).exit_code == 130
     assert sorted(path.name for path in Path("parts").iterdir()) == ["blue-1.clipgen", "blue-1.png", "red-1.png"]
     result = cli(*command)

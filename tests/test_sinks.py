@@ -13,7 +13,7 @@ from clipgen.config.resolve import resolve
 from clipgen.core.contracts import Outcome, Step
 from clipgen.errors import ClipgenError
 from clipgen.outputs import metadata
-from clipgen.outputs.png import PngSink
+from clipgen.outputs.picture import PictureSink
 from clipgen.util import files as naming
 
 PLAN = resolve(Job(parse_prompts("a cat"), steps=100, size=(32, 16)))[0]
@@ -26,7 +26,7 @@ def step_at(index: int, total: int = 100) -> Step:
 
 @pytest.mark.parametrize("outcome", [Outcome.FINISHED, Outcome.INTERRUPTED])
 def test_png_has_the_last_picture_and_its_recipe(tmp_path: Path, outcome: Outcome) -> None:
-    sink = PngSink(tmp_path / "a.png", PLAN)
+    sink = PictureSink(tmp_path / "a.png", PLAN)
     sink.on_step(step_at(0))
     sink.on_step(step_at(60))
     sink.close(outcome)
@@ -40,10 +40,10 @@ def test_png_has_the_last_picture_and_its_recipe(tmp_path: Path, outcome: Outcom
 
 
 def test_no_png_of_a_failed_run_or_of_no_step(tmp_path: Path) -> None:
-    failed = PngSink(tmp_path / "a.png", PLAN)
+    failed = PictureSink(tmp_path / "a.png", PLAN)
     failed.on_step(step_at(1))
     failed.close(Outcome.FAILED)
-    PngSink(tmp_path / "b.png", PLAN).close(Outcome.INTERRUPTED)
+    PictureSink(tmp_path / "b.png", PLAN).close(Outcome.INTERRUPTED)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -53,7 +53,7 @@ def test_a_full_disk_leaves_the_old_file_and_one_clear_line(tmp_path: Path, monk
 
     monkeypatch.setattr(naming, "publish", full)
     (tmp_path / "a.png").write_text("old")
-    sink = PngSink(tmp_path / "a.png", PLAN)
+    sink = PictureSink(tmp_path / "a.png", PLAN)
     sink.on_step(step_at(1))
     with pytest.raises(ClipgenError, match=r"the picture .*a\.png could not be written: No space left on device"):
         sink.close(Outcome.FINISHED)
@@ -63,7 +63,7 @@ def test_a_full_disk_leaves_the_old_file_and_one_clear_line(tmp_path: Path, monk
 def test_the_init_image_may_go_while_the_run_lasts(tmp_path: Path) -> None:
     init = tmp_path / "init.png"
     init.write_bytes(b"pixels")
-    sink = PngSink(tmp_path / "a.png", resolve(Job(parse_prompts("a cat"), init=str(init)))[0])
+    sink = PictureSink(tmp_path / "a.png", resolve(Job(parse_prompts("a cat"), init=str(init)))[0])
     init.unlink()
     sink.on_step(step_at(1))
     sink.close(Outcome.FINISHED)

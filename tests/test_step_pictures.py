@@ -175,7 +175,7 @@ def test_a_full_disk_costs_the_step_pictures_only(cli: Cli, monkeypatch: pytest.
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(steps, "write_png", full)
+    monkeypatch.setattr(steps, "write_picture", full)
     made = cli(*EVERY)
     assert (made.exit_code, made.stdout) == (0, f"{NAME}.png\n")
     assert made.stderr.splitlines()[-1] == (

@@ -76,7 +76,7 @@ BatchOutput = Annotated[
     only(
         *("out", "video", "mp4", "webm", "gif", "apng", "fps", "film_length"),
         *("film_by_stroke", "save_every_step"),
-        *("as_json", "quiet", "no_metadata", "save_every"),
+        *("as_json", "quiet", "no_metadata", "no_mark", "save_every"),
     ),
     redeclared(
         out={

@@ -125,8 +125,8 @@ def write(record: Mapping[str, Any], folder: Path) -> list[Path]:
                 partial.write_text(content, encoding="utf-8")
         written = list(paths.values())
     title = " and ".join(side["source"] for side in record["sides"])
-    for number, sheet in enumerate(_sheets(record), start=1):
-        written.append(write_sheet(sheet, folder, f"{written[0].stem}-sheet-{number}", title))
+    for number, (sheet, marks) in enumerate(_sheets(record), start=1):
+        written.append(write_sheet(sheet, folder, f"{written[0].stem}-sheet-{number}", title, sources=marks))
     return written
 
 
@@ -145,15 +145,22 @@ def _side(record: Mapping[str, Any]) -> int:
     return common_side([_image(path).size for path in record["pairs"][0]["pictures"]])
 
 
-def _sheets(record: Mapping[str, Any]) -> Iterator[Image]:
-    """Yield contact sheets: a row for each prompt, a column for each side; the first prompts if there are many."""
+def _sheets(record: Mapping[str, Any]) -> Iterator[tuple[Image, list[str]]]:
+    """Yield contact sheets: a row for each prompt, a column for each side; the first prompts if there are many.
+
+    With each comes the DigitalSourceType of every picture on it.
+    """
+    from clipgen.outputs.embedded import source_in
     from clipgen.outputs.sheet import contact_sheet, fitted
 
     columns = [f"{side['name']}: {side['source']}" for side in record["sides"]]
     for start in range(0, min(len(record["pairs"]), SHEET_ROWS * MAX_SHEETS), SHEET_ROWS):
         rows = record["pairs"][start : start + SHEET_ROWS]
-        images = [fitted(_image(path)) for row in rows for path in row["pictures"]]
-        yield contact_sheet(images, len(columns), [row["prompt"] for row in rows], columns)
+        paths = [path for row in rows for path in row["pictures"]]
+        sheet = contact_sheet(
+            [fitted(_image(path)) for path in paths], len(columns), [row["prompt"] for row in rows], columns
+        )
+        yield sheet, [source_in(Path(path)) for path in paths]
 
 
 def _image(path: str) -> Image:

@@ -15,7 +15,7 @@ from clipgen.cli.values import expanded
 from clipgen.config.plan import MAX_PIXELS, spell
 from clipgen.config.tokens import no_tokens, picture_of
 from clipgen.errors import UsageError
-from clipgen.session.naming import check_out, folder_and_stem
+from clipgen.session.naming import check_out, folder_and_stem, suffix_of
 from clipgen.util.devices import pick_device
 from clipgen.weights import registry
 
@@ -74,13 +74,16 @@ def _write(grid: TokenGrid, name: str, device: str, out: Path, stem: str) -> Pat
 
     from clipgen.engine.models import load_tokenizer, memory_errors
     from clipgen.judge.reconstruction import decode as decoded
+    from clipgen.outputs.picture_file import write_marked
+    from clipgen.outputs.xmp import TRAINED
     from clipgen.util.files import replacing, reserved
 
     where = torch.device(pick_device(device))
     network = load_tokenizer(name, where)
     with memory_errors(name, "a smaller part of the tokens"):
         picture = decoded(grid.codes, network, where)
-    with reserved(*folder_and_stem(out, stem), (".png",)) as paths:
-        with replacing(paths[".png"]) as partial:
-            picture.save(partial, format="PNG")
-        return paths[".png"]
+    suffix = suffix_of(out)
+    with reserved(*folder_and_stem(out, stem), (suffix,)) as paths:
+        with replacing(paths[suffix]) as partial:
+            write_marked(partial, picture, TRAINED, suffix)
+        return paths[suffix]

@@ -75,6 +75,8 @@ def write_report(
     run: Run, stem: str, record: Mapping[str, Any], pictures: Sequence[Image], captions: Sequence[str]
 ) -> Path:
     """Write the JSON record and the contact sheet, under a number if the name is taken; prints and returns paths."""
+    from clipgen.outputs.picture_file import write_marked
+    from clipgen.outputs.xmp import TRAINED
     from clipgen.starter.world.sheet import contact_sheet
     from clipgen.util.files import replacing, reserved
 
@@ -83,7 +85,7 @@ def write_report(
             partial.write_text(json.dumps(plain(record), indent=2) + "\n", encoding="utf-8")
         with replacing(paths[".png"]) as partial:
             shown = pictures[:ON_SHEET], captions[:ON_SHEET]
-            contact_sheet(*shown, min(COLUMNS, len(pictures))).save(partial, format="PNG")
+            write_marked(partial, contact_sheet(*shown, min(COLUMNS, len(pictures))), TRAINED)
         if run.as_json:
             files = {"record": str(paths[".json"]), "sheet": str(paths[".png"])}
             typer.echo(json.dumps({**files, **plain(record)}, indent=2))

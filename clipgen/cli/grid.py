@@ -178,6 +178,7 @@ class _Run:
 
     def _sheet(self, pictures: dict[int, Path]) -> Path:
         """Write the contact sheet, and return its path."""
+        from clipgen.outputs.embedded import source_in
         from clipgen.outputs.sheet import contact_sheet, write_sheet
 
         across, *down = [axis.labels for axis in self._axes]
@@ -187,7 +188,8 @@ class _Run:
         labels: dict[str, Any] = {"captions": across} if wraps else {"column_labels": across}
         sheet = contact_sheet(images, columns, row_labels=down[0] if down else (), title=self._title, **labels)
         try:
-            return write_sheet(sheet, self._folder, f"{slug(self._prompt)}-grid", self._prompt)
+            marks = map(source_in, pictures.values())
+            return write_sheet(sheet, self._folder, f"{slug(self._prompt)}-grid", self._prompt, sources=marks)
         except OSError as error:
             raise ClipgenError(f"the contact sheet could not be written: {error.strerror or error}") from error
 

@@ -67,6 +67,8 @@ def _planned(recipe: "Recipe") -> dict[str, str]:
         rows["scenes at"] = ", ".join(f"{100 * since:.4g}%" for since, _ in scenes)
     if plan.cross_fade:
         rows["cross-fade"] = f"{100 * plan.cross_fade:.4g}%"
+    for upscale in plan.upscale:
+        rows["upscale"] = f"{upscale.factor}, by {upscale.network or 'Lanczos'}"
     if plan.tile:
         rows["tile"] = "yes"
     if plan.motion:

@@ -26,6 +26,7 @@ HEADINGS = {
     "tokenizer": "Tokenizers of texts; each DALL-E mini needs its own.",
     "aesthetic": "Scores of beauty (--loss aesthetic).",
     "classifier": "Classifiers know the 1,000 classes of ImageNet (--perceptor).",
+    "upscaler": "Networks that enlarge finished pictures (--upscale, --upscaler).",
 }
 """By kind of network; any other has its kind as the heading."""
 LEGEND = (

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from clipgen.cli.option_groups import Option
+from clipgen.config.upscales import LANCZOS
 from clipgen.errors import UsageError, unknown_value
 from clipgen.util.text import quoted
 from clipgen.weights.registry import HUB_PREFIX, TIMM_PREFIX, known_network, networks
+from clipgen.weights.upscaler_records import KIND as UPSCALER
 
 MODELS = "Models"
 IN_ONE_FILE = ("vqgan", "titok")
@@ -111,6 +113,17 @@ class ModelOptions:
             panel=MODELS,
         ),
     ] = None
+    upscaler: Annotated[
+        str | None,
+        Option(
+            "--upscaler",
+            "What --upscale enlarges by: a name from `clipgen models list`, your own file of an architecture that "
+            "spandrel knows (Real-ESRGAN and many others), or lanczos.",
+            "NAME|FILE|lanczos",
+            panel=MODELS,
+            default="Real-ESRGAN if it is installed, else lanczos",
+        ),
+    ] = None
     ema: Annotated[
         bool,
         Option(
@@ -140,6 +153,7 @@ class ModelOptions:
                 "--ema chooses among the weights in a file of yours; add --vqgan FILE or --clip-weights FILE"
             )
         found = {"clips": tuple(self._clips()), "classifiers": tuple(self._classifiers()), "network": self._network()}
+        found["upscaler"] = self.upscaler and _upscaler(self.upscaler)
         return {name: value for name, value in found.items() if value}
 
     @cached_property
@@ -248,6 +262,17 @@ def _classifier(text: str) -> str:
     if name := known_network("classifier", plain):
         return name + weight
     raise unknown_value(f"--perceptor, unless it is {TIMM_PREFIX}NAME,", text, networks("classifier"))
+
+
+def _upscaler(text: str) -> str:
+    name = LANCZOS if text.lower() == LANCZOS else known_network(UPSCALER, text)
+    if name:
+        return name
+    if not _exists(text):
+        raise unknown_value("--upscaler, where it names no file,", text, [*networks(UPSCALER), LANCZOS])
+    from clipgen.weights.imports import import_upscaler
+
+    return import_upscaler(Path(text))
 
 
 def _unpaired(names: list[str], files: list[Path]) -> UsageError:

@@ -38,9 +38,7 @@ _PROMPT = typer.Argument(
 Prompt = Annotated[str, _PROMPT]
 PromptUnlessImplied = Annotated[str | None, _PROMPT]
 """Options may stand for the prompt."""
-Picture = Annotated[
-    Path, typer.Argument(metavar="PICTURE.png", help="A picture that clipgen made.", show_default=False)
-]
+Picture = Annotated[Path, typer.Argument(metavar="PICTURE", help="A picture that clipgen made.", show_default=False)]
 
 
 @dataclass(frozen=True)
@@ -69,6 +67,16 @@ class PictureOptions:
             default=f"{SIZES}; with --init, the shape of that image",
         ),
     ] = None
+    upscale: Annotated[
+        int | None,
+        Option(
+            "--upscale",
+            "Enlarge the finished picture 2 or 4 times, by a network if one is here (see --upscaler), else by Lanczos.",
+            "NUMBER",
+            panel=PICTURE,
+            default="1, which is not at all",
+        ),
+    ] = None
     seed: Annotated[
         str | None,
         Option(
@@ -87,6 +95,7 @@ class PictureOptions:
             init_weight=self.init_weight,
             size=None if self.size is None else parse_size(self.size),
             seed=None if self.seed is None else parse_seed(self.seed),
+            upscale=self.upscale,
         )
 
 

@@ -8,6 +8,7 @@ from clipgen.cli.option_groups import Option, only, redeclared
 from clipgen.cli.report import Notes, Results
 from clipgen.cli.values import expanded
 from clipgen.config.films import BY_STROKE, FPS, GIF_FPS, MAX_FPS, MAX_SECONDS, MIN_SECONDS, SECONDS, Timing
+from clipgen.config.saving import MAX_QUALITY, QUALITY
 from clipgen.session.naming import STEPS, film_suffixes
 from clipgen.session.options import SAVE_SECONDS
 from clipgen.session.options import OutputOptions as Written
@@ -27,11 +28,21 @@ class OutputOptions:
         Option(
             "-o --out",
             "Where to write. Nothing is ever overwritten: a name that is taken gets a number.",
-            "FILE.png|FOLDER",
+            "FILE.png|FILE.jpg|FILE.webp|FOLDER",
             panel=OUTPUT,
             default=f"{DEFAULT_FOLDER}/<prompt>-<seed>.png",
         ),
     ] = DEFAULT_FOLDER
+    quality: Annotated[
+        int | None,
+        Option(
+            "--quality",
+            f"Of a picture as JPEG or WebP, from 1 to {MAX_QUALITY}: more is larger and nearer to what was made.",
+            "NUMBER",
+            panel=OUTPUT,
+            default=f"{QUALITY}",
+        ),
+    ] = None
     video: Annotated[bool, Option("--video", "Also write films of the run, as MP4 and as GIF.", panel=OUTPUT)] = False
     mp4: Annotated[bool, Option("--mp4", "Also write the film as MP4.", panel=OUTPUT)] = False
     webm: Annotated[bool, Option("--webm", "Also write the film as WebM (VP9).", panel=OUTPUT)] = False
@@ -85,7 +96,16 @@ class OutputOptions:
         bool,
         Option(
             "--no-metadata",
-            "Write no recipe into the picture: the file holds pixels and nothing else.",
+            "Write no recipe into the picture: beside its pixels the file says only that a computer made it.",
+            panel=OUTPUT,
+        ),
+    ] = False
+    no_mark: Annotated[
+        bool,
+        Option(
+            "--no-mark",
+            "Do not write into pictures and films that a computer made them. By default they say so in XMP, as IPTC's "
+            "DigitalSourceType, which laws on AI ask for and picture agencies and search engines read.",
             panel=OUTPUT,
         ),
     ] = False
@@ -116,6 +136,8 @@ class OutputOptions:
         return Written(
             films=film_suffixes(video=self.video, mp4=self.mp4, webm=self.webm, gif=self.gif, apng=self.apng),
             metadata=not self.no_metadata,
+            mark=not self.no_mark,
+            quality=self.quality,
             save_every=self.save_every,
             keep_state=self.keep_state,
             timing=Timing(self.fps, self.film_length, self.film_by_stroke),

@@ -20,7 +20,7 @@ from clipgen.config.preset import Size
 from clipgen.config.sequences import other_size
 from clipgen.config.sizes import refit
 from clipgen.errors import UsageError
-from clipgen.session.naming import check_out, folder_and_stem
+from clipgen.session.naming import check_png, folder_and_stem
 from clipgen.util.devices import pick_device
 from clipgen.weights import registry
 
@@ -87,7 +87,7 @@ def reconstruct(
     Prints PSNR (dB), SSIM and, where its weights are, LPIPS; how many different codes were used, if there are any, and
     their perplexity; of several pictures also the means with 95 % intervals.
     """
-    check_out(output.out)
+    check_png(output.out)
     asked = None if size is None else parse_size(size)
     found = picture_files(pictures, "reconstruct")
     if len(found) > MAX_PICTURES:

@@ -65,7 +65,7 @@ RestyleEngine = Annotated[
 ]
 RestyleOutput = Annotated[
     OutputOptions,
-    only("out", "as_json", "quiet"),
+    only("out", "as_json", "quiet", "no_mark"),
     redeclared(
         out={
             "text": "Where to write. Nothing is ever overwritten: a name that is taken gets a number. Finished frames "
@@ -106,7 +106,8 @@ def restyle(
 
     what = Restyling(source, plan, blend, every)
     with claimed(what, folder, stem) as (path, frames):
-        record = Restyler(opened.session, opened.listener, what).make(path, frames, keep_frames=keep_frames)
+        restyler = Restyler(opened.session, opened.listener, what)
+        record = restyler.make(path, frames, keep_frames=keep_frames, mark=opened.written.mark)
     opened.results.add(path, (), record)
     opened.results.print_made()
 

@@ -15,7 +15,7 @@ from clipgen.cli.sessions import open_for_plan
 Unfinished = Annotated[
     Path,
     typer.Argument(
-        metavar="PICTURE.png",
+        metavar="PICTURE",
         help="The unfinished picture, or the folder beside it that holds its state.",
         show_default=False,
     ),

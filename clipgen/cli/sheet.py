@@ -110,16 +110,18 @@ def sheet(
 
 
 def _write(path: Path, found: Sequence[Path], columns: int, labels: str, notes: Notes) -> None:
+    from clipgen.outputs.embedded import source_in
     from clipgen.outputs.sheet import cell_side, contact_sheet, write_sheet
 
     side = cell_side(columns, -(-len(found) // columns))
     cells = _images(found, side, notes)
     captions = [] if labels == NONE else [_label(each, labels) for each in cells]
     drawn = contact_sheet(list(cells.values()), min(columns, len(cells)), captions=captions, side=side)
-    echo_path(write_sheet(drawn, path.parent, path.stem, path.stem))
+    echo_path(write_sheet(drawn, path.parent, path.stem, path.stem, sources=map(source_in, cells)))
 
 
 def _write_table(path: Path, table: Table, notes: Notes) -> None:
+    from clipgen.outputs.embedded import source_in
     from clipgen.outputs.sheet import cell_side, contact_sheet, write_sheet
 
     columns = max(len(table.columns), 1)
@@ -128,7 +130,7 @@ def _write_table(path: Path, table: Table, notes: Notes) -> None:
     drawn = contact_sheet(
         [images.get(cell) if cell else None for cell in table.cells], columns, table.rows, table.columns, side=side
     )
-    echo_path(write_sheet(drawn, path.parent, path.stem, path.stem))
+    echo_path(write_sheet(drawn, path.parent, path.stem, path.stem, sources=map(source_in, images)))
 
 
 def _plans(found: Sequence[Path], notes: Notes) -> dict[Path, Plan]:

@@ -14,6 +14,7 @@ from clipgen.config.preset import AUTO, DEFAULT_BACKEND, DRAFT, LOCAL, PHOTO, QU
 from clipgen.config.presets import PRESETS
 from clipgen.config.priors import asked
 from clipgen.config.readings import known_to_starter
+from clipgen.config.upscales import named as enlarging
 from clipgen.errors import UsageError
 from clipgen.util.devices import gpu_count
 from clipgen.weights import registry
@@ -21,7 +22,7 @@ from clipgen.weights import registry
 
 def requested_networks(job: Job) -> tuple[str, ...]:
     """Return the names of the networks that a job asks for by naming a preset, a published model or its backend."""
-    names = (*job.clips, *([job.network] if job.network else []))
+    names = (*job.clips, *([job.network] if job.network else []), *enlarging(job))
     asked = not all(registry.is_own(weighted(name)[0]) for name in names)
     return networks_of(job) if asked or job.preset != AUTO or _needs_pretrained(job) else ()
 
@@ -33,7 +34,7 @@ def networks_of(job: Job) -> tuple[str, ...]:
     generator = job.network or guidance.generators[backend_of(job, preset)].weights
     unclip = (name for row in guidance.unclip for name in row.networks)
     priors = (name for row in asked(guidance.prior, job) for name in row.networks)
-    names = (generator, *(row.weights for row in shared(job, preset).perceptors), *unclip, *priors)
+    names = (generator, *(row.weights for row in shared(job, preset).perceptors), *unclip, *priors, *enlarging(job))
     return tuple(dict.fromkeys(filter(None, names)))
 
 

@@ -30,6 +30,7 @@ from clipgen.config.prompts import (
 from clipgen.config.settings import OPTIMIZERS, PRECISIONS
 from clipgen.config.targets import APART, TargetSettings, check_blend, checked_targets
 from clipgen.config.tokens import TokenSettings, check_start
+from clipgen.config.upscales import check_asked
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 from clipgen.weights.registry import check_name
@@ -43,6 +44,7 @@ _LATER = (
     *("network", "start", "precision", "init_noise", "tile", "first_cutouts", "motion", "cross_fade"),
     *("blend", "templates", "mask", "extend", "feather", "inside", "overlay", "overlay_every", "init_tokens"),
     *("recipe", "optimizer"),
+    *("upscale", "upscaler"),
     *LATENT,
     *OF_PRIOR,
 )
@@ -140,6 +142,10 @@ class Job:
     top_k: int | None = None
     top_p: float | None = None
     guidance_scale: float | None = None
+    upscale: int | None = None
+    """How often as wide and as high the finished picture becomes, one of FACTORS."""
+    upscaler: str | None = None
+    """By which network: its name, or LANCZOS; None for the recorded one, if it is here."""
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts, alone=not self.targets)
@@ -173,6 +179,7 @@ class Job:
             check_name(f"--{backend}", self.network, backend)
         check_start(self.start, self.init, self.init_tokens)
         check_prior(self)
+        check_asked(self.upscale, self.upscaler)
         for name, choices in (("precision", PRECISIONS), ("recipe", tuple(PEER_RECIPES)), ("optimizer", OPTIMIZERS)):
             if getattr(self, name) is not None:
                 check_choice(f"--{name}", getattr(self, name), choices)

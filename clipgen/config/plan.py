@@ -36,6 +36,8 @@ from clipgen.config.settings import (
 from clipgen.config.strokes import check_drawn
 from clipgen.config.targets import APART, CHANGE, MAX_TARGETS, TARGET_KINDS, TargetSettings, check_blend
 from clipgen.config.tokens import TokenSettings
+from clipgen.config.upscales import UpscaleSettings
+from clipgen.config.upscales import check_rows as check_upscale
 from clipgen.errors import UsageError
 from clipgen.util.text import quoted
 
@@ -104,6 +106,8 @@ class Plan:
     """The recipe whose loop this was, one of PEER_RECIPES; empty for none. It is never looked up again."""
     prior: tuple[PriorSettings, ...] = added_later(())
     """The prior that proposes codes to start at; at most one."""
+    upscale: tuple[UpscaleSettings, ...] = added_later(())
+    """How the finished picture is enlarged; at most one."""
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts, alone=not self.targets)
@@ -126,6 +130,7 @@ class Plan:
         check_whole("plan: the number of unclip", len(self.unclip), 0, 0 if alone else 1)
         check_whole("plan: the number of priors", len(self.prior), 0, int(self.start in PROPOSING))
         check_whole("plan: the number of motion", len(self.motion), 0, 1)
+        check_upscale(self.upscale, self.size)
         check_whole("plan: the number of edits", len(self.edit), 0, 1)
         check_whole("plan: the number of overlays", len(self.overlay), 0, 1)
         check_whole("plan: the number of token grids", len(self.init_tokens), 0, 1)
@@ -246,7 +251,7 @@ class Plan:
         heads = (kind_of_loss("a loss", row.name).network for row in self.losses)
         others = (TARGET_KINDS[row.kind].network for row in self.targets)
         guides = (row.weights for row in self.perceptors)
-        names = (self.generator.weights, *guides, *proposing, *heads, *others)
+        names = (self.generator.weights, *guides, *proposing, *heads, *others, *(row.network for row in self.upscale))
         return tuple(dict.fromkeys(filter(None, names)))
 
     def weight_of(self, loss: str) -> float:

@@ -27,6 +27,7 @@ from clipgen.config.sizes import fitted_size
 from clipgen.config.targets import APART
 from clipgen.config.timing import cross_fade_of, cutouts_of, losses_of, rates_of, timed_prompts
 from clipgen.config.unknown import unknown_in
+from clipgen.config.upscales import upscale_of
 from clipgen.errors import UsageError, unknown_value
 from clipgen.util.devices import computes_bf16, pick_device
 from clipgen.weights import registry
@@ -57,6 +58,7 @@ def resolve(
     steps = job.steps or steps_with(job.motion, defaults.steps * len(scenes_in(job.prompts)))
     generator, lr, lr_schedule = _timed(job, generator, defaults.lr, steps)
     cutouts, cutout_schedule = cutouts_of(job, defaults.cutouts, steps)
+    upscale, upscale_notes = upscale_of(job)
     plan = Plan(
         prompts=timed_prompts(job, steps),
         seed=job.seed,
@@ -91,10 +93,12 @@ def resolve(
         cross_fade=cross_fade_of(job, steps),
         recipe=job.recipe or "",
         prior=asked(guidance.prior, job),
+        upscale=upscale,
     )
     plan, precision_notes = with_precision(plan, device)
     doubts = [*prompt_notes(job.prompts), *unknown_in(plan).notes()]
-    return with_hashes(plan), [*([reason] if reason else []), *doubts, *guides.notes, *size_notes, *precision_notes]
+    notes = [*([reason] if reason else []), *doubts, *guides.notes, *size_notes, *precision_notes, *upscale_notes]
+    return with_hashes(plan), notes
 
 
 def _preset(job: Job, device: str) -> tuple[Preset, str | None]:

@@ -20,6 +20,7 @@ from clipgen.core.loop import Guide
 from clipgen.engine.memory import is_memory_error
 from clipgen.engine.modes import usual_modes
 from clipgen.engine.precision import lower_
+from clipgen.engine.upscaling import Upscaler, load_upscaler
 from clipgen.errors import OutOfMemoryError, UsageError
 from clipgen.generators import GENERATORS
 from clipgen.generators.networks import Network, build_network
@@ -53,6 +54,8 @@ class Models:
     device: torch.device
     proposing: Any = None
     """What the proposal module's `load` returned, if the plan has an unCLIP or a prior."""
+    upscaler: Upscaler | None = None
+    """What enlarges the finished picture, if a network does."""
 
 
 def load_models(plan: Plan, device: str | torch.device = "auto", note: Note = lambda _line: None) -> Models:
@@ -72,7 +75,7 @@ def load_models(plan: Plan, device: str | torch.device = "auto", note: Note = la
         for settings in plan.proposing:
             same = network if settings.autoencoder == plan.generator.weights else None
             proposing = proposal_module(settings).load(settings, load, ready, same)
-        models = Models(network, guides, device, proposing)
+        models = Models(network, guides, device, proposing, load_upscaler(plan, device, note))
         compute_in_(models, plan.precision)
     return models
 

@@ -16,8 +16,9 @@ from clipgen.config.films import SECONDS, USUAL, Timing
 from clipgen.config.motion import MotionSettings
 from clipgen.core.contracts import Outcome, Step
 from clipgen.outputs.ffmpeg import Encoder
+from clipgen.outputs.film_marks import comment_of, mark_film
 from clipgen.outputs.footage import PNG_STREAM, Digests, Footage, LostFramesError
-from clipgen.outputs.png import reason_of
+from clipgen.outputs.picture import reason_of
 from clipgen.steering.camera import on_the_way
 from clipgen.util.files import partial_path, publish
 from clipgen.util.images import to_pil
@@ -128,7 +129,7 @@ class FilmSink:
 
     `on_stage` receives what is done in the end, which takes a moment. `digests` are as for `Footage`; a film whose
     frames could not be kept is noted there, too, so that no resumed run takes the others for all. `claim` is as for
-    `PngSink`.
+    `PictureSink`; `source` is the DigitalSourceType that the film is to have, empty for none.
 
     A film that cannot be written never harms the run: `problem` then says why, and nothing is left at `path`.
     """
@@ -145,12 +146,13 @@ class FilmSink:
         timing: Timing = USUAL,
         digests: Digests | None = None,
         claim: Callable[[Path, Path], None] = lambda _partial, _path: None,
+        source: str = "",
     ) -> None:
         self.path = path
         self.problem: str | None = None
         self.is_lost = False
         """Whether the `problem` is that frames are lost, so that no resumed run can write the film either."""
-        self._on_stage, self._claim = on_stage, claim
+        self._on_stage, self._claim, self._source = on_stage, claim, source
         self._kind = path.suffix.removeprefix(".")
         self._timing, self._digests, self._motion, self._since = timing, digests, motion, since
         self._partial = partial_path(path)
@@ -257,7 +259,9 @@ class FilmSink:
                 palette = Path(folder) / "palette.png"
                 self._encode(last, form.palette, palette)
                 inputs = ("-i", f"file:{palette}")
-            self._encode(last, (*inputs, *form.arguments), self._partial)
+            said = comment_of(self.path.suffix, self._source)
+            self._encode(last, (*inputs, *form.arguments, *said), self._partial)
+            mark_film(self._partial, self.path.suffix, self._source)
         self._claim(self._partial, self.path)
         publish(self._partial, self.path)
 

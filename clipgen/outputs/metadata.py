@@ -1,45 +1,40 @@
-"""The recipe of a picture, inside its PNG file.
+"""The recipe of a picture, inside its file.
 
-There are two text chunks: `clipgen` is JSON and holds the complete plan; `parameters` is the text that web UIs for
+A PNG has two text chunks: `clipgen` is JSON and holds the complete plan; `parameters` is the text that web UIs for
 image generation read. Neither names a user, a host or a folder: of an init image only file name and hash are stored.
 """
 
 import hashlib
 import io
 import json
-import os
 import re
 import sys
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
-from PIL import Image, UnidentifiedImageError
-from PIL.PngImagePlugin import PngInfo
+from PIL import Image
 
 from clipgen import __version__
 from clipgen.config.checks import check_choice, check_whole, checked_number, checked_record, load_json
 from clipgen.config.courses import MAX_CUTOUTS
 from clipgen.config.job import MAX_STEPS, Job
-from clipgen.config.plan import MAX_PIXELS, Plan, spell
+from clipgen.config.plan import Plan, spell
 from clipgen.config.prompts import Prompt
 from clipgen.config.schema1 import plan_of_job
 from clipgen.core.contracts import Outcome
 from clipgen.errors import UsageError
-from clipgen.util.text import one_line, quoted
+from clipgen.outputs.embedded import RECIPE, is_whole_picture, texts_in
+from clipgen.util.text import quoted
 
 SCHEMA = 2
 JOB_SCHEMA = 1
 """The schema of recipes that hold a job, see `clipgen.config.schema1`."""
-CHUNK = "clipgen"
+CHUNK = RECIPE
 WEB_UI_CHUNK = "parameters"
 
-MAX_BYTES = 200_000_000
 MAX_VERSION = 40
-MAX_REASON = 120
-PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 @dataclass(frozen=True)
@@ -149,16 +144,8 @@ def describe_run(
     }
 
 
-def png_chunks(plan: Plan, record: Mapping[str, Any]) -> PngInfo:
-    """Return both text chunks, to save with a picture."""
-    info = PngInfo()
-    info.add_text(CHUNK, json.dumps(record))
-    info.add_text(WEB_UI_CHUNK, web_ui_text(plan))
-    return info
-
-
 def read(path: Path) -> dict[str, Any] | None:
-    """Return the unchecked, untrusted record inside a PNG file; None if there is none."""
+    """Return the unchecked, untrusted record inside a picture file; None if there is none."""
     try:
         record = _read_record(path)
     except UsageError:
@@ -167,7 +154,7 @@ def read(path: Path) -> dict[str, Any] | None:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Return the recipe inside a PNG file; raises UsageError if there is no complete and valid one."""
+    """Return the recipe inside a picture file; raises UsageError if there is no complete and valid one."""
     record = _read_record(path)
     try:
         return Recipe.from_dict(record)
@@ -176,31 +163,13 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def _read_record(path: Path) -> object:
-    texts = _read_texts(path)
+    texts = texts_in(path)
     if CHUNK in texts:
         return load_json(f"the recipe of {str(path)!r}", texts[CHUNK])
     reason = "clipgen did not make it, or ran with --no-metadata"
     if WEB_UI_CHUNK in texts:
         reason = "it holds only the settings of another program"
     raise UsageError(f"{str(path)!r} has no clipgen recipe: {reason}")
-
-
-def _read_texts(path: Path) -> dict[str, str]:
-    """Return the text chunks of a PNG file, without decoding the picture."""
-    try:
-        if not path.is_file():  # a device or a pipe could block for ever
-            raise UsageError(f"{str(path)!r} is not a file; check the path")
-        if path.stat().st_size > MAX_BYTES:
-            raise UsageError(f"{str(path)!r} is larger than {MAX_BYTES // 10**6} MB, which no picture of clipgen is")
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=("PNG",)) as image:
-            return {str(key): value for key, value in image.info.items() if isinstance(value, str)}
-    except UsageError:
-        raise
-    except UnidentifiedImageError as error:
-        raise UsageError(f"{str(path)!r} is not a PNG file, or a damaged one; name a picture of clipgen") from error
-    except Exception as error:  # Decoders raise all kinds of exceptions on damaged files.
-        reason = getattr(error, "strerror", None) or one_line(str(error), MAX_REASON)
-        raise UsageError(f"{str(path)!r} cannot be read as a PNG file ({reason})") from error
 
 
 def _checked_keys(record: object) -> dict[str, Any]:
@@ -249,21 +218,7 @@ def is_done(path: Path, described: Mapping[str, Any]) -> bool:
     except UsageError:
         return False
     same = recipe.outcome is Outcome.FINISHED and described_as(recipe.plan, recipe.init_sha256) == described
-    return same and _is_whole(path)
-
-
-def _is_whole(path: Path) -> bool:
-    """Tell whether a PNG file has all its pixels, and its end."""
-    try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=("PNG",)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                return False
-            image.load()
-        with path.open("rb") as file:
-            file.seek(-len(PNG_END), os.SEEK_END)
-            return file.read() == PNG_END
-    except Exception:  # as above
-        return False
+    return same and is_whole_picture(path)
 
 
 def web_ui_text(plan: Plan) -> str:
@@ -278,6 +233,8 @@ def web_ui_text(plan: Plan) -> str:
         "Cutouts": plan.cutouts,
         "Version": f"clipgen {__version__}",
     }
+    for row in plan.upscale:
+        pairs |= {"Hires upscale": row.factor, "Hires upscaler": row.network or "Lanczos"}
     wanted = _joined(prompt for prompt in plan.prompts if prompt.peak >= 0)
     avoided = _joined(prompt for prompt in plan.prompts if prompt.peak < 0)
     lines = [wanted, f"Negative prompt: {avoided}" if avoided else ""]

@@ -10,8 +10,9 @@ from itertools import accumulate
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
-from PIL.PngImagePlugin import PngInfo
 
+from clipgen.outputs.picture_file import write_marked
+from clipgen.outputs.xmp import joined_source
 from clipgen.util.files import replacing, reserved
 from clipgen.util.text import one_line
 
@@ -81,20 +82,20 @@ def contact_sheet(
     return _Sheet(cells, columns, labels, fonts).drawn()
 
 
-def write_sheet(sheet: Image.Image, folder: Path, stem: str, title: str, flag: str = "-o") -> Path:
+def write_sheet(
+    sheet: Image.Image, folder: Path, stem: str, title: str, flag: str = "-o", *, sources: Iterable[str] = ()
+) -> Path:
     """Write a sheet as `stem`.png, or under a number if that is taken by anything but the same sheet; returns its path.
 
-    Raises UsageError, which names `flag`, or OSError.
+    sources: the DigitalSourceType of each picture on it. Raises UsageError, which names `flag`, or OSError.
     """
-    text = PngInfo()
-    text.add_text("Software", SOFTWARE)
-    text.add_itxt("Title", one_line(title, MAX_TEXT))
     same = next((path for path in _sheets(folder, stem) if _is_same(path, sheet)), None)
     if same is not None:
         return same
     with reserved(folder, stem, (".png",), flag) as paths:
         with replacing(paths[".png"]) as partial:
-            sheet.save(partial, format="PNG", pnginfo=text)
+            title = one_line(title, MAX_TEXT)
+            write_marked(partial, sheet, joined_source([*sources]), Software=SOFTWARE, Title=title)
         return paths[".png"]
 
 

@@ -2,12 +2,15 @@
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from clipgen.config.plan import Plan
+from clipgen.config.saving import AS_PNG, PNG, Saving
 from clipgen.core.contracts import Outcome, Step
-from clipgen.outputs.png import reason_of, record_of, write_png
+from clipgen.outputs.picture import reason_of, record_of
+from clipgen.outputs.picture_file import write_picture
 from clipgen.outputs.whole import is_whole_film
 from clipgen.util.files import partial_path, publish
 from clipgen.util.images import to_pil
@@ -20,7 +23,7 @@ class StepPictures:
     pass through. A resumed run writes the others anew from where it continues.
 
     scratch: a folder of the same file system, owned by the caller, for files that are being written.
-    described, metadata, claim: as for `PngSink`.
+    described, claim: as for `PictureSink`; saving: likewise, but for the format, which is PNG.
 
     A picture that cannot be written costs nothing else: `problem` then says why.
     """
@@ -33,14 +36,15 @@ class StepPictures:
         every: int,
         *,
         described: dict[str, Any],
-        metadata: bool = True,
+        saving: Saving = AS_PNG,
         claim: Callable[[Path, Path], None] = lambda _partial, _path: None,
     ) -> None:
         self.folder = folder
         self.written = 0
         """How many pictures were written."""
         self._scratch, self._plan, self._every = scratch, plan, every
-        self._described, self._metadata, self._claim = described, metadata, claim
+        self._described, self._claim = described, claim
+        self._saving = replace(saving, suffix=PNG, quality=None)
         self._last: Step | None = None
         self._done = -1
         self._failed = 0
@@ -86,10 +90,10 @@ class StepPictures:
 
     def _write(self, path: Path, step: Step, outcome: Outcome) -> None:
         partial = partial_path(self._scratch / path.name)
-        record = record_of(self._described, self._plan, step, outcome) if self._metadata else None
+        record = record_of(self._described, self._plan, step, outcome)
         try:
             with partial.open("xb") as file:
-                write_png(file, to_pil(step.image), self._plan, record)
+                write_picture(file, to_pil(step.image), self._plan, record, self._saving)
             if self.folder.is_symlink():
                 raise NotADirectoryError(f"{self.folder} is a link that was put there meanwhile")
             self._claim(partial, path)

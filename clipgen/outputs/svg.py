@@ -6,7 +6,7 @@ from pathlib import Path
 
 from clipgen.core.contracts import Outcome, Step
 from clipgen.generators.vector import Drawing, DrawnStep
-from clipgen.outputs.png import reason_of
+from clipgen.outputs.picture import reason_of
 from clipgen.util.files import replacing
 
 END = b"</svg>\n"
@@ -15,7 +15,7 @@ END = b"</svg>\n"
 class SvgSink:
     """Writes the last drawing of a run to `path`, even if the run was interrupted.
 
-    claim: as for `PngSink`. A file that cannot be written costs nothing else: `problem` then says why.
+    claim: as for `PictureSink`. A file that cannot be written costs nothing else: `problem` then says why.
     """
 
     def __init__(self, path: Path, claim: Callable[[Path, Path], None] = lambda _partial, _path: None) -> None:

@@ -18,9 +18,10 @@ from clipgen.config.prompts import parse_prompts
 from clipgen.core.contracts import Outcome, Sink, Step
 from clipgen.engine.inputs import Inputs
 from clipgen.engine.optimise import optimise
+from clipgen.engine.upscaling import enlarged
 from clipgen.errors import UsageError
 from clipgen.outputs.metadata import describe_plan, described_as, hash_image
-from clipgen.outputs.png import record_of
+from clipgen.outputs.picture import record_of
 from clipgen.outputs.progress import progress_sink
 from clipgen.session.arguments import Settings, as_parameters, check_prompt, job_fields, named_after_parameters
 from clipgen.session.candidates import TOGETHER, best_seeds
@@ -81,7 +82,9 @@ def generate(
         with _display(plan, said, progress) as display:
             made = optimise(plan, models, [*display, *sinks, last], init=inputs, stop=stop)
         record = record_of(described, plan, last.step, made.outcome)
-        return Result(made.image, plan, made.score, made.outcome, (*said, *made.notes), record)
+        done = made.outcome is Outcome.FINISHED
+        image = enlarged(made.image, plan, models.upscaler) if done else made.image
+        return Result(image, plan, made.score, made.outcome, (*said, *made.notes), record)
 
 
 def _planned(

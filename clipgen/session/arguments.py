@@ -129,6 +129,10 @@ class Settings(TypedDict, total=False):
     """The loop of another program: "nerdyrodent", "eleuther", "codebook-sampling", "dvae-notebook" or "pixray"."""
     optimizer: str | None
     """What moves the latent along its gradient: "adam", "adamw", "radam" or another of `--optimizer`."""
+    upscale: int | None
+    """Enlarge the finished picture: 2 or 4 times as wide and high."""
+    upscaler: str | None
+    """By which network: a name of `clipgen models list`, or "lanczos"; left out, the recorded one, if it is here."""
     prompts: str | tuple[Prompt, ...]
     """Another prompt for a Job or a Plan."""
 

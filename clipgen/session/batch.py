@@ -13,12 +13,13 @@ from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
+from clipgen.config.saving import SUFFIXES
 from clipgen.core.contracts import Outcome
 from clipgen.engine.inputs import Inputs
 from clipgen.engine.optimise import fit_together
 from clipgen.errors import ClipgenError, OutOfMemoryError
 from clipgen.outputs.metadata import describe_plan, is_done
-from clipgen.outputs.png import reason_of
+from clipgen.outputs.picture import reason_of
 from clipgen.outputs.steps import has_all_steps
 from clipgen.outputs.svg import is_whole_svg
 from clipgen.outputs.whole import is_whole_film
@@ -217,7 +218,9 @@ class Batch:
 
     def _finished(self, plan: Plan) -> Path | None:
         """Return the finished picture of exactly this plan, with all that is beside it; None if there is none."""
-        wanted, candidates = self._described(plan), sorted(self._folder.glob(f"{glob.escape(default_stem(plan))}*.png"))
+        named = self._folder.glob(f"{glob.escape(default_stem(plan))}*")
+        candidates = sorted(path for path in named if path.suffix.lower() in SUFFIXES)
+        wanted = self._described(plan) if candidates else {}
         return next((path for path in candidates if is_done(path, wanted) and self._has_all(path, plan)), None)
 
     def _has_all(self, picture: Path, plan: Plan) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from clipgen.config.checks import check_whole
 from clipgen.config.films import USUAL, Timing
 from clipgen.config.job import MAX_STEPS
+from clipgen.config.saving import PNG, Saving
 from clipgen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ class OutputOptions:
     """Suffixes, such as ".mp4" and ".gif"."""
     metadata: bool = True
     """Whether the recipe is stored in the picture."""
+    mark: bool = True
+    """Whether it is stored in the picture and the films that a computer made them."""
+    quality: int | None = None
+    """Of a picture in a lossy format, from 1 to 100; None for the usual one."""
     save_every: float = SAVE_SECONDS
     """Seconds between two saves of the state from which a killed run continues."""
     keep_state: bool = False
@@ -52,8 +57,13 @@ class OutputOptions:
             raise UsageError(f"{flag} needs a film; add --mp4")
         if self.every_step is not None:
             check_whole("--save-every-step", self.every_step, 1, MAX_STEPS)
+        self.saving()
         if not 0 <= self.save_every <= MAX_SECONDS:
             raise UsageError(f"--save-every must be from 0 to {MAX_SECONDS:g} seconds, got {self.save_every:g}")
+
+    def saving(self, suffix: str = PNG) -> Saving:
+        """Return how a picture of this format is stored. Raises UsageError."""
+        return Saving(suffix, self.quality, self.metadata, self.mark)
 
 
 _NOTHING: dict[str, Any] = {

@@ -13,6 +13,7 @@ from clipgen.config.checks import check_whole
 from clipgen.config.films import BY_STROKE, FPS, USUAL, Timing
 from clipgen.config.job import MAX_STEPS
 from clipgen.config.plan import Plan
+from clipgen.config.saving import AS_PNG, PNG, Saving
 from clipgen.config.strokes import STROKES
 from clipgen.errors import UsageError
 from clipgen.outputs.metadata import JOB_SCHEMA, describe_plan, described_as, read_plan
@@ -22,7 +23,7 @@ from clipgen.session.naming import SVG
 SCHEMA = 2
 MAX_VERSION = 40
 
-_LATER = {"fps", "film_length", "by_stroke", "every_step", "pngs"}
+_LATER = {"fps", "film_length", "by_stroke", "every_step", "pngs", "format", "quality", "mark"}
 """Keys that a record has only if these were asked for."""
 _KEYS = {"schema", "version", "plan", "asked", "init_sha256", "films", "metadata", "run", "init_png", FIELD} | _LATER
 _CHECKED = {"run", "init_png", "pngs", FIELD}
@@ -38,8 +39,8 @@ class Order:
     described: dict[str, Any]
     """The result of `describe_plan`."""
     films: tuple[str, ...] = ()
-    metadata: bool = True
-    """Whether the recipe is stored in the picture."""
+    saving: Saving = AS_PNG
+    """How the picture is stored."""
     run: str = field(default="", compare=False)
     """Names the run in all files of its state; empty for a state of an earlier version, which has no checksums."""
     init_png: str = field(default="", compare=False)
@@ -59,7 +60,7 @@ class Order:
     @property
     def suffixes(self) -> tuple[str, ...]:
         """The suffixes of the files that it asks for, that of the picture first."""
-        return (".png", *([SVG] if self.plan.generator.strokes else []), *self.films)
+        return (self.saving.suffix, *([SVG] if self.plan.generator.strokes else []), *self.films)
 
     @classmethod
     def of(
@@ -67,7 +68,7 @@ class Order:
         plan: Plan,
         films: Sequence[str] = (),
         *,
-        metadata: bool = True,
+        saving: Saving = AS_PNG,
         timing: Timing = USUAL,
         every_step: int | None = None,
         init_sha256: str | None = None,
@@ -75,14 +76,19 @@ class Order:
         """Return the order for a plan; init_sha256: as for `describe_plan`."""
         described = describe_plan(plan, init_sha256)
         own = Plan.from_dict(described["plan"])
-        return cls(own, described, tuple(films), metadata, timing=timing, every_step=every_step)
+        return cls(own, described, tuple(films), saving, timing=timing, every_step=every_step)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         made = {"schema": SCHEMA, "version": __version__}
-        record = {**made, **self.described, "films": list(self.films), "metadata": self.metadata}
-        later = {"fps": self.timing.fps, "film_length": self.timing.seconds, "every_step": self.every_step}
-        later |= {"by_stroke": self.timing.by_stroke or None}
+        record = {**made, **self.described, "films": list(self.films), "metadata": self.saving.metadata}
+        later: dict[str, Any] = {
+            "fps": self.timing.fps,
+            "film_length": self.timing.seconds,
+            "every_step": self.every_step,
+        }
+        later |= {"by_stroke": self.timing.by_stroke or None, "quality": self.saving.quality}
+        later |= {"format": None if self.saving.suffix == PNG else self.saving.suffix, "mark": self.saving.mark}
         record |= {name: value for name, value in later.items() if value is not None}
         if not self.run:
             return record
@@ -103,7 +109,9 @@ class Order:
         timing = Timing(record.get("fps"), record.get("film_length"), record.get("by_stroke", False))
         described, every = described_as(plan, digest), record.get("every_step")
         pngs = tuple(record.get("pngs", {}).items())
-        return cls(plan, described, tuple(films), record["metadata"], run, init_png, timing, every, pngs)
+        marked = record.get("mark", False)  # in a state of an earlier version, none was asked for
+        saving = Saving(record.get("format", PNG), record.get("quality"), record["metadata"], marked)
+        return cls(plan, described, tuple(films), saving, run, init_png, timing, every, pngs)
 
     def with_steps(self, steps: int) -> Self:
         """Return the order with this number of steps."""
@@ -118,7 +126,9 @@ def _check_record(record: Any) -> None:
     films, version = record["films"], record["version"]
     if not isinstance(films, list) or not set(films) <= set(FPS) or len(set(films)) < len(films):
         raise ValueError("not an order of clipgen")
-    if not isinstance(record["metadata"], bool) or not isinstance(version, str) or len(version) > MAX_VERSION:
+    if not isinstance(record["metadata"], bool) or not isinstance(record.get("mark", True), bool):
+        raise ValueError("not an order of clipgen")
+    if not isinstance(version, str) or len(version) > MAX_VERSION:
         raise ValueError("not an order of clipgen")
     if record["schema"] not in (SCHEMA, JOB_SCHEMA) or isinstance(record["schema"], bool):
         raise UsageError("it is of a later clipgen")

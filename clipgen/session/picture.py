@@ -5,18 +5,23 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from os.path import lexists  # which is False, and no error, in a folder that is forbidden
 from pathlib import Path
+
+from PIL.Image import Image
 
 from clipgen.config.films import Timing
 from clipgen.config.targets import MORPH, MORPH_SINCE
 from clipgen.core.contracts import Sink
 from clipgen.engine.optimise import Task
+from clipgen.engine.upscaling import Upscaler, enlarged
 from clipgen.outputs.film import FilmSink
-from clipgen.outputs.png import PngSink
+from clipgen.outputs.picture import PictureSink
 from clipgen.outputs.steps import StepPictures
 from clipgen.outputs.stroke_film import StrokeFilmSink
 from clipgen.outputs.svg import SvgSink
+from clipgen.outputs.xmp import source_of
 from clipgen.session.naming import STEPS, SVG
 from clipgen.session.options import CONTINUE, Listener, OutputOptions
 from clipgen.session.state import PeriodicKeeper, Workspace
@@ -25,31 +30,37 @@ from clipgen.session.state import PeriodicKeeper, Workspace
 class Picture:
     """A picture in progress, from the start or from a saved state, with its films.
 
-    paths: its files by suffix, ".png" first.
+    paths: its files by suffix, that of the picture first.
     """
 
     def __init__(self, workspace: Workspace, paths: Mapping[str, Path], label: str) -> None:
         self.workspace = workspace
         self.plan = workspace.order.plan
         self.label = label
-        self.path, self._film_paths = paths[".png"], [paths[suffix] for suffix in workspace.order.films]
+        order = workspace.order
+        self.path, self._film_paths = paths[order.saving.suffix], [paths[suffix] for suffix in order.films]
         self._svg = SvgSink(paths[SVG], workspace.own.claim) if SVG in paths else None
         self._films: list[FilmSink] = []
         self._keeper: PeriodicKeeper | None = None
         self._missing: list[str] = []
-        order = workspace.order
-        self._png = PngSink(
-            self.path, order.plan, described=order.described, metadata=order.metadata, claim=workspace.own.claim
+        self._picture = PictureSink(
+            self.path, order.plan, described=order.described, saving=order.saving, claim=workspace.own.claim
         )
         self._steps = self._step_pictures(paths[STEPS]) if order.every_step else None
 
     def task(
-        self, options: OutputOptions, sinks: Sequence[Sink], on_stage: Callable[[str], None] = lambda _stage: None
+        self,
+        options: OutputOptions,
+        sinks: Sequence[Sink],
+        on_stage: Callable[[str], None] = lambda _stage: None,
+        upscaler: Upscaler | None = None,
     ) -> Task:
         """Return the task for the engine, observed by these sinks and the picture's own.
 
-        on_stage: receives what is done in the end.
+        on_stage: receives what is done in the end. upscaler: that of the plan's models.
         """
+        if self.plan.upscale:
+            self._picture.finish = partial(self._enlarged, on_stage, upscaler)
         snapshot = self.workspace.snapshot()
         done = snapshot.done if snapshot else 0
         own, digests = self.workspace.own, self.workspace.digests
@@ -66,14 +77,19 @@ class Picture:
                 timing=self.timing,
                 digests=digests,
                 claim=own.claim,
+                source=source_of(self.plan) if self.workspace.order.saving.mark else "",
             )
             for path in self._film_paths
         ]
         steps = [self._steps] if self._steps else []
         before = [*(each.keep for each in self._beside), *(each.keep for each in steps), self._keep_picture]
         self._keeper = PeriodicKeeper(self.workspace, options.save_every, before, last=options.keep_state)
-        watching: list[Sink] = [self._png, *self._beside, *steps, *sinks]
+        watching: list[Sink] = [self._picture, *self._beside, *steps, *sinks]
         return Task(self.plan, self.workspace.inputs, watching, self._keeper, snapshot)
+
+    def _enlarged(self, on_stage: Callable[[str], None], upscaler: Upscaler | None, image: Image) -> Image:
+        on_stage(f"enlarging {self.path.name}")
+        return enlarged(image, self.plan, upscaler)
 
     @property
     def _beside(self) -> Sequence[SvgSink | FilmSink]:
@@ -83,18 +99,18 @@ class Picture:
     def _step_pictures(self, folder: Path) -> StepPictures:
         order, place = self.workspace.order, self.workspace.folder
         every, claim = order.every_step or 1, self.workspace.own_steps.claim
-        described, metadata = order.described, order.metadata
-        return StepPictures(folder, place, order.plan, every, described=described, metadata=metadata, claim=claim)
+        described, saving = order.described, order.saving
+        return StepPictures(folder, place, order.plan, every, described=described, saving=saving, claim=claim)
 
     def _keep_picture(self, done: int) -> None:
         """Write the picture so far; if that fails the state is saved all the same, and the last save says why."""
         with suppress(OSError):
-            self._png.keep(done)
+            self._picture.keep(done)
 
     @property
     def record(self) -> Mapping[str, object]:
         """The plan and the outcome; empty until the last picture is written."""
-        return self._png.record
+        return self._picture.record
 
     @property
     def steps_done(self) -> int:
@@ -115,7 +131,7 @@ class Picture:
     @property
     def problems(self) -> list[str]:
         """What went wrong with the picture and the films."""
-        found = [self._png.problem, *(each.problem for each in self._beside), *self._missing]
+        found = [self._picture.problem, *(each.problem for each in self._beside), *self._missing]
         return [problem for problem in found if problem]
 
     @property
@@ -123,7 +139,7 @@ class Picture:
         """Whether something that the run has made did not get to its place, and a resumed run can write it."""
         can_be_written = any(film.problem and not film.is_lost for film in self._films)
         drawn = self._svg.problem if self._svg else None
-        return bool(self._png.problem or drawn or self._missing or can_be_written)
+        return bool(self._picture.problem or drawn or self._missing or can_be_written)
 
     def leave(self, options: OutputOptions, listener: Listener) -> None:
         """Release the saved state, delete it unless it is still needed, and report what was written."""

@@ -36,6 +36,7 @@ from clipgen.config.timing import (
     timed_prompts,
 )
 from clipgen.config.tokens import size_of_tokens
+from clipgen.config.upscales import upscale_of
 from clipgen.engine.inputs import Inputs
 from clipgen.session.inputs import completed, load_inputs, with_digests
 from clipgen.session.reading_plans import job_of
@@ -47,6 +48,8 @@ MODELS = {"backend", "preset", "clips", "classifiers", "network", "recipe", "opt
 """Fields of a job that choose models, or how they are used."""
 STEERED = ("targets", "blend", "templates", "mask", "extend", "feather", "inside", "overlay", "overlay_every")
 """Fields beside the texts and the init image that say what the picture is to be."""
+ENLARGED = ("upscale", "upscaler")
+"""Those that say how the finished picture is enlarged."""
 UNEDITED = dict.fromkeys(("init_weight", "init_noise", "mask", "extend", "feather", "inside"))
 """What goes with an init image."""
 DROPPED = ("steps", "lr", "cutouts", "first_cutouts", *BEGUN)
@@ -82,6 +85,8 @@ def change_plan(
     plan names unless they name another. given: as for `plan_job`.
     """
     changes = _with_one_start(plan, changes)
+    if "upscale" in changes:
+        changes = {"upscaler": None, **changes}  # which was for another factor
     classifies = any(row.weights.startswith(CLASSIFIER) for row in plan.perceptors)
     shares_anew = "prompts" in changes and (classifies or PRESETS[plan.preset].adds_up)
     shares_anew = shares_anew or _begins_otherwise(plan, changes)
@@ -120,6 +125,9 @@ def change_plan(
         changed = replace(changed, judges=judges_of(typed, PRESETS[plan.preset], plan.perceptors))
     if typed.precision:
         changed = replace(changed, precision=typed.precision)
+    if changes.keys() & set(ENLARGED):
+        upscale, said = upscale_of(typed)
+        changed, notes = replace(changed, upscale=upscale), [*notes, *said]
     fresh, precision_notes = with_precision(with_hashes(with_digests(changed, inputs)), device)
     return fresh, inputs, [*notes, *precision_notes, *_weight_warnings(changed, fresh)]
 
@@ -138,7 +146,7 @@ def _typed(plan: Plan, changes: Mapping[str, Any]) -> Job:
     """Return a job of the changes, which checks them, with the images and the texts of the plan where they are kept."""
     job = job_of(plan)
     begun = ("start",) if plan.prior else ()
-    kept = {name: getattr(job, name) for name in ("prompts", "init", "init_tokens", *begun, *STEERED)}
+    kept = {name: getattr(job, name) for name in ("prompts", "init", "init_tokens", *begun, *STEERED, *ENLARGED)}
     return Job(**{**kept, **({} if changes.get("init", True) else UNEDITED), **changes})
 
 

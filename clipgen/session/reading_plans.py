@@ -22,6 +22,7 @@ from clipgen.config.schedules import ALWAYS, KEYFRAMES, spell_percent
 from clipgen.config.settings import SPHERICAL, PerceptorSettings
 from clipgen.config.targets import APART
 from clipgen.config.timing import spelled_over, typed_anew
+from clipgen.config.upscales import asked_of as enlarged_as
 
 
 def job_of(plan: Plan) -> Job:
@@ -64,6 +65,7 @@ def job_of(plan: Plan) -> Job:
         templates=plan.templates,
         **edit_fields(plan.edit, plan.overlay),
         **asked_of_prior(plan.prior, guidance.prior),
+        **enlarged_as(plan.upscale),
         **asked_of(plan.generator, guidance.generators.get(plan.backend), plan.size),
         losses=_steering(plan, guidance.generators[plan.backend].losses if usual is not None else ()),
         cross_fade=spell_percent(plan.cross_fade) if plan.cross_fade else None,

@@ -12,8 +12,10 @@ from PIL.Image import Image
 
 from clipgen.judge.intervals import mean_interval
 from clipgen.judge.reconstruction import Codes, Reconstruction, Usage
+from clipgen.outputs.picture_file import write_marked
 from clipgen.outputs.sheet import cell_side, contact_sheet, fitted, write_sheet
 from clipgen.outputs.tokens import token_picture
+from clipgen.outputs.xmp import COMPOSITE
 from clipgen.util.files import replacing, reserved
 from clipgen.util.tokens import TokenGrid
 
@@ -67,7 +69,7 @@ class Reconstructions:
         """Write the sheet, which has the original and all reconstructions of a picture in each row."""
         labels = ["original", *self._counts]
         sheet = contact_sheet(self._cells, len(labels), captions=self._captions, column_labels=labels)
-        return write_sheet(sheet, self._folder, self._stem, self._stem)
+        return write_sheet(sheet, self._folder, self._stem, self._stem, sources=[COMPOSITE])
 
     def means(self) -> list[dict[str, Any]]:
         """Return, by model, the mean over pictures of each measure, and the usage of its codes by all of them."""
@@ -107,7 +109,7 @@ class Reconstructions:
                 TokenGrid.of(codes, "the tokens").save(paths[".npy"])
             for suffix, picture in drawn.items():
                 with replacing(paths[suffix]) as partial:
-                    picture.save(partial, format="PNG")
+                    write_marked(partial, picture, COMPOSITE)
             return [str(paths[suffix]) for suffix in suffixes]
 
 

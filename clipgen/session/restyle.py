@@ -33,8 +33,10 @@ from clipgen.engine.optimise import Task, optimise_together
 from clipgen.errors import ClipgenError, Interrupted, UsageError
 from clipgen.outputs.ffmpeg import Encoder
 from clipgen.outputs.film import FORMATS
+from clipgen.outputs.film_marks import comment_of, mark_film
 from clipgen.outputs.footage import PNG_STREAM
 from clipgen.outputs.video_source import COPIED, VideoSource
+from clipgen.outputs.xmp import COMPOSITE
 from clipgen.session.options import Listener
 from clipgen.session.session import Session
 from clipgen.util.files import make_folder, publish, replacing
@@ -112,10 +114,11 @@ class Restyler:
     def __init__(self, session: Session, listener: Listener, what: Restyling) -> None:
         self._session, self._listener, self._what = session, listener, what
 
-    def make(self, path: Path, folder: Path, *, keep_frames: bool = False) -> dict[str, Any]:
+    def make(self, path: Path, folder: Path, *, keep_frames: bool = False, mark: bool = True) -> dict[str, Any]:
         """Make the film at `path` and return its record; frames that `folder` has are kept as they are.
 
-        Raises ClipgenError; a stop leaves the finished frames in the folder, to go on from there.
+        mark: whether the film says that a computer made it. Raises ClipgenError; a stop leaves the finished frames in
+        the folder, to go on from there.
         """
         what = self._what
         models = self._session.models(what.plan)
@@ -123,7 +126,7 @@ class Restyler:
         self._announce(models, done)
         count = self._make_frames(models, folder, done)
         self._listener.stage(f"writing {path.name}")
-        self._write(path, folder, count)
+        self._write(path, folder, count, COMPOSITE if mark else "")
         if not keep_frames:
             shutil.rmtree(folder, ignore_errors=True)
         return {
@@ -189,18 +192,19 @@ class Restyler:
         )
         self._listener.expect(phases * min(left, MAX_EXPECTED))
 
-    def _write(self, path: Path, folder: Path, count: int) -> None:
+    def _write(self, path: Path, folder: Path, count: int, mark: str) -> None:
         """Write the film of the frames, with the sound of the source. Raises ClipgenError."""
         source = self._what.source
         sound = () if not source.sound else ("-c:a", "copy" if source.sound in COPIED else "aac")
         partial = folder / path.name
         try:
             given = (*PNG_STREAM, "-r", str(self._fps))
-            target = (*FORMATS[SUFFIX].arguments, *sound)
+            target = (*FORMATS[SUFFIX].arguments, *sound, *comment_of(SUFFIX, mark))
             with Encoder(given, target, partial, sound=source.path if sound else None) as encoder:
                 for number in range(1, count + 1):
                     encoder.write(read_regular(folder / _name(number), MAX_FRAME))
                 encoder.finish()
+            mark_film(partial, SUFFIX, mark)
             path.touch(exist_ok=False)
             publish(partial, path)
         except OSError as error:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from os.path import lexists  # which is False, and no error, for a name that no file can have
 from pathlib import Path
 
+from clipgen.config.saving import SUFFIXES
 from clipgen.errors import ClipgenError, UsageError
 from clipgen.outputs.metadata import read_recipe
 from clipgen.session.naming import STEPS, SVG, steps_folder
@@ -16,7 +17,7 @@ from clipgen.session.picture import Picture
 from clipgen.session.state import SUFFIX, Workspace
 from clipgen.util.files import remove_empty, remove_partials
 
-KINDS = {".png": "picture", SVG: "drawing"}
+KINDS = {**dict.fromkeys(SUFFIXES, "picture"), SVG: "drawing"}
 """What a file is, by its suffix, if it is no film."""
 
 
@@ -65,8 +66,9 @@ def own_paths(workspace: Workspace) -> dict[str, Path]:
     """Return the files of the picture beside a workspace; raises UsageError if another file has the name of one."""
     order = workspace.order
     paths = {suffix: workspace.folder.with_suffix(suffix) for suffix in order.suffixes}
+    picture = paths[order.saving.suffix]
     if not order.run:
-        _check_old(workspace, paths[".png"])
+        _check_old(workspace, picture)
         workspace.own.adopt(paths.values())
     for path in paths.values():
         try:
@@ -75,7 +77,7 @@ def own_paths(workspace: Workspace) -> dict[str, Path]:
             what = f"another {KINDS.get(path.suffix, 'film')}"
             what = what if path.is_file() else "no regular file"
             raise UsageError(f"{path} is {what}, not the one whose state is beside it; move it away") from error
-    return paths | ({STEPS: _own_folder(steps_folder(paths[".png"]))} if order.every_step else {})
+    return paths | ({STEPS: _own_folder(steps_folder(picture))} if order.every_step else {})
 
 
 def _own_folder(path: Path) -> Path:
@@ -88,7 +90,7 @@ def _own_folder(path: Path) -> Path:
 def _check_old(workspace: Workspace, picture: Path) -> None:
     """Raise a UsageError if a picture is not that of a state of an earlier version, as its recipe tells."""
     is_there = picture.is_file() and picture.stat().st_size > 0
-    if workspace.order.metadata and is_there and not _is_of(picture, workspace):
+    if workspace.order.saving.metadata and is_there and not _is_of(picture, workspace):
         raise UsageError(f"{picture} is another picture, not the one whose state is beside it; move it away")
 
 

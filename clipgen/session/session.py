@@ -22,6 +22,8 @@ from clipgen.config.job import Job
 from clipgen.config.judging import check_rankable
 from clipgen.config.plan import Plan, spell
 from clipgen.config.preset import LOCAL, STARTER
+from clipgen.config.saving import PNG
+from clipgen.config.upscales import final_size
 from clipgen.engine.cost import CostEstimate
 from clipgen.engine.forecast import GUIDING, Cost, Phase, phases_of
 from clipgen.engine.inputs import Inputs
@@ -29,9 +31,10 @@ from clipgen.engine.memory import is_memory_error
 from clipgen.engine.models import Models, load_models
 from clipgen.engine.optimise import Result, fit_together, optimise_together
 from clipgen.errors import ClipgenError, Interrupted
+from clipgen.outputs.picture_file import check_room
 from clipgen.session.candidates import TOGETHER, best_seeds, candidate_phases
 from clipgen.session.inputs import file_digest
-from clipgen.session.naming import STEPS, destination
+from clipgen.session.naming import STEPS, destination, suffix_of
 from clipgen.session.options import MAX_TOGETHER, Listener, OutputOptions, check_candidates
 from clipgen.session.order import Order
 from clipgen.session.picture import Picture
@@ -47,7 +50,7 @@ MAX_MEASURED = 8
 
 def _models_of(plan: Plan) -> object:
     """Return what tells the models of a plan from those of others."""
-    return plan.generator.weights, plan.perceptors, plan.unclip, plan.models, plan.precision
+    return plan.generator.weights, plan.perceptors, plan.unclip, plan.models, plan.precision, plan.upscale
 
 
 def _alike(plan: Plan) -> dict[str, Any]:
@@ -106,14 +109,14 @@ class Session:
         return self._kept.of(plan, self._device, self._listener)
 
     def make_alone(self, plan: Plan, inputs: Inputs | None, out: Path, label: str = "") -> Path:
-        """Make one picture at `out`: a PNG file, or a folder, in which it gets the default name.
+        """Make one picture at `out`: a picture file, or a folder, in which it gets the default name as a PNG.
 
         Returns its path. Raises ClipgenError if any part of this failed.
         """
-        folder, stem = destination(out, plan)
-        with self.claimed(plan, inputs, folder, stem) as (workspace, paths):
+        (folder, stem), suffix = destination(out, plan), suffix_of(out)
+        with self.claimed(plan, inputs, folder, stem, suffix) as (workspace, paths):
             self.make(Picture(workspace, paths, label or plan.text))
-            return paths[".png"]
+            return paths[suffix]
 
     def make_best(self, plan: Plan, inputs: Inputs | None, out: Path, candidates: int, keep: int) -> None:
         """Make the pictures of the best seeds among some candidates, best first."""
@@ -151,14 +154,14 @@ class Session:
 
     @contextmanager
     def claimed(
-        self, plan: Plan, inputs: Inputs | None, folder: Path, stem: str
+        self, plan: Plan, inputs: Inputs | None, folder: Path, stem: str, suffix: str = PNG
     ) -> Iterator[tuple[Workspace, dict[str, Path]]]:
-        """Reserve free names for the files of a plan, and a folder for its state."""
+        """Reserve free names for the files of a plan, and a folder for its state; suffix: of the picture."""
         inputs = inputs or Inputs()
-        order = self._order(plan, inputs)
+        order = self._order(plan, inputs, suffix)
         folders = (STEPS,) if order.every_step else ()
         with reserved(folder, stem, order.suffixes, avoid=SUFFIX, folders=folders) as paths:
-            workspace = Workspace.create(paths[".png"].with_suffix(SUFFIX), order, inputs)
+            workspace = Workspace.create(paths[suffix].with_suffix(SUFFIX), order, inputs)
 
             def clear() -> None:
                 if workspace.is_held and not workspace.has_snapshot:  # stopped before there was anything to resume
@@ -170,16 +173,21 @@ class Session:
             finally:
                 clear()
 
-    def _order(self, plan: Plan, inputs: Inputs) -> Order:
+    def _order(self, plan: Plan, inputs: Inputs, suffix: str) -> Order:
+        """Return the order; raises UsageError if the format cannot hold the picture, or its recipe."""
         options = self._options
-        return Order.of(
+        saving = options.saving(suffix)
+        saving.check(final_size(plan))
+        order = Order.of(
             plan,
             options.films,
-            metadata=options.metadata,
+            saving=saving,
             timing=options.timing,
             every_step=options.every_step,
             init_sha256=file_digest(inputs.init),
         )
+        check_room(plan, order.described, saving)
+        return order
 
     def pictures_together(self, plan: Plan, most: int = MAX_TOGETHER) -> int:
         """Return how many pictures of such plans to make in lockstep: as many as are estimated to fit into memory."""
@@ -241,7 +249,10 @@ class Session:
             listener.expect(phases)
         label = pictures[0].label + (f" and {len(pictures) - 1} more" if len(pictures) > 1 else "")
         sinks = [listener.progress(label), *([] for _ in pictures[1:])]
-        tasks = [each.task(self._options, own, listener.stage) for each, own in zip(pictures, sinks, strict=True)]
+        tasks = [
+            each.task(self._options, own, listener.stage, models.upscaler)
+            for each, own in zip(pictures, sinks, strict=True)
+        ]
         return optimise_together(tasks, models, stop=self.stop, on_stage=listener.stage)
 
     def _checked(self, picture: Picture, made: Result | ClipgenError) -> ClipgenError | None:

@@ -121,7 +121,7 @@ class Workspace:
                 raise UsageError(f"{path} is not a regular file; remove it")
             self._lock.acquire(blocking=False)
         except Timeout as error:
-            picture = self.folder.with_suffix(".png")
+            picture = self.folder.with_suffix(self.order.saving.suffix)
             raise BusyError(f"{picture} is being made by another process; wait for it") from error
         except (OSError, NotImplementedError) as error:
             raise UsageError(f"{path} cannot be locked ({error}); move the picture to another folder") from error

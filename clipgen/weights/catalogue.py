@@ -18,13 +18,14 @@ from clipgen.weights.one_d_tokenizers import TITOKS
 from clipgen.weights.packaged import PACKAGED, comes_with_package
 from clipgen.weights.records import Record
 from clipgen.weights.tokenizers import TOKENIZERS
+from clipgen.weights.upscaler_records import UPSCALERS
 
 CLIPS = (*OPENAI, *LAION, PREFERENCE, *MODERN)
 AUTOENCODERS = (*VQGANS, DALLE_MINI_VQGAN, *TOKENIZERS, *LATENT_DIFFUSION, *DALL_E_PARTS, *CONTINUOUS, *TITOKS)
 
 PRIORS = (*DALLE_MINIS, *TEXT_TOKENIZERS)
 
-RECORDS: dict[str, Record] = {record.name: record for record in (*AUTOENCODERS, *PRIORS, *CLIPS, *HEADS)}
+RECORDS: dict[str, Record] = {record.name: record for record in (*AUTOENCODERS, *PRIORS, *CLIPS, *HEADS, *UPSCALERS)}
 """Every file that can be downloaded, by name."""
 
 IN_PARTS: dict[str, tuple[str, ...]] = {

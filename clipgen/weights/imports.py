@@ -29,12 +29,15 @@ from clipgen.weights.guessing import guess_dvae, guess_kl, guess_titok, guess_vq
 from clipgen.weights.loader import Note, store
 from clipgen.weights.registry import HUB_PREFIX, TIMM_PREFIX, is_ready, local_name, network_path, read_header
 from clipgen.weights.timm_models import CLASSES, classes_in, timm_config
+from clipgen.weights.upscaler_records import KIND
+from clipgen.weights.upscalers import build_upscaler, convert_upscaler
 
 HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 FLAGS = {
     "clip": "--clip-weights",
     "classifier": "--perceptor-weights",
     "token-prior": "--preset",
+    KIND: "--upscaler",
     **{kind: f"--{kind}" for kind in ("vqgan", "dvae", "kl", "titok")},
 }
 GUESSES: dict[str, Callable[[Mapping[str, Tensor], str], dict[str, Any]]] = {
@@ -104,6 +107,18 @@ def import_clip(model: str | None, file: Path, *, ema: bool = False, note: Note 
     name = _import([file], "clip", config, ema=ema, note=note)
     if said:
         note(said)
+    return name
+
+
+def import_upscaler(file: Path) -> str:
+    """Import the network in a file that enlarges pictures and return its name."""
+    _check_file(file, KIND)
+    name = local_name(KIND, [sha256_of(file)], {})
+    if not is_ready(name):
+        with _reading(KIND, [file]):
+            checkpoint = convert_upscaler(file)
+        build_upscaler(checkpoint.tensors, str(file))
+        store(name, checkpoint)
     return name
 
 

@@ -27,6 +27,8 @@ from clipgen.weights.files import find_file, sources
 from clipgen.weights.packaged import PACKAGED, changed_file, find_packaged
 from clipgen.weights.records import Record
 from clipgen.weights.registry import STARTER, is_own, is_ready, missing_local, network_path
+from clipgen.weights.upscaler_records import KIND as UPSCALER
+from clipgen.weights.upscalers import convert_upscaler
 
 Note = Callable[[str], None]
 """Takes a line of text for the user."""
@@ -50,7 +52,10 @@ def load(name: str, note: Note = lambda _line: None) -> Checkpoint:
     with ExitStack() as stack:
         records = sources(name, cache)
         files = [stack.enter_context(_verified_file(record, cache)) for record in records]
-        checkpoint = convert(files, records[0].kind, network_config(records[0]), averaged=records[0].averaged)
+        if records[0].kind == UPSCALER:
+            checkpoint = convert_upscaler(files[0])
+        else:
+            checkpoint = convert(files, records[0].kind, network_config(records[0]), averaged=records[0].averaged)
     checkpoint = replace(checkpoint, recipe=_as_downloaded(checkpoint.recipe, records, cache))
     try:
         store(name, checkpoint)

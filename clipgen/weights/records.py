@@ -23,7 +23,7 @@ class Record:
     """A file of pretrained weights.
 
     name: what users type, "vqgan/imagenet-f16-16384".
-    kind: of the network, "vqgan", "dvae", "kl", "titok", "clip" or "aesthetic".
+    kind: of the network, "vqgan", "dvae", "kl", "titok", "clip", "aesthetic" or "upscaler".
     file: its name in the cache.
     size: in bytes; None if it is not known exactly.
     sha256: of the whole file; None if none is published.

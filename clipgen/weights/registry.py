@@ -44,7 +44,7 @@ TIMM_PREFIX = "timm:"
 """Begins the name of a classifier of timm's, "timm:resnet50", whose weights are in a user's own file."""
 MAX_HEADER = 10_000_000
 """Bytes of a safetensors header that are read; those of real networks are far shorter."""
-LOCAL = re.compile(r"(vqgan|dvae|kl|titok|clip|classifier|token-prior)/local-[0-9a-f]{16}")
+LOCAL = re.compile(r"(vqgan|dvae|kl|titok|clip|classifier|token-prior|upscaler)/local-[0-9a-f]{16}")
 """Matches the whole name of a network imported from a user's own file."""
 
 _CELLS: dict[str, Callable[[dict[str, Any]], int]] = {

@@ -1,29 +1,31 @@
-"""The picture as a PNG file with its own recipe, written atomically."""
+"""The last picture of a run as a file with its own recipe, written atomically."""
 
 import contextlib
 import math
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from PIL import Image
+from PIL.Image import Image
 from torch import Tensor
 
 from clipgen.config.plan import Plan
+from clipgen.config.saving import AS_PNG, Saving
 from clipgen.core.contracts import Outcome, Step
 from clipgen.errors import ClipgenError
-from clipgen.outputs.metadata import describe_plan, describe_run, png_chunks
+from clipgen.outputs.metadata import describe_plan, describe_run
+from clipgen.outputs.picture_file import write_picture
 from clipgen.util.files import replacing, slug
 from clipgen.util.images import to_pil
 
 
-class PngSink:
+class PictureSink:
     """Writes the last picture of the run of `plan` to `path`, even if the run was interrupted.
 
     described: the result of `describe_plan`, for a plan whose init image may have moved.
-    metadata: whether to store the recipe; without it the file holds only pixels.
+    saving: the format of the file, and what it says of the picture.
     claim: called with the complete file and `path`, which it is about to replace; raises OSError if it must not.
     """
 
@@ -33,17 +35,19 @@ class PngSink:
         plan: Plan,
         *,
         described: dict[str, Any] | None = None,
-        metadata: bool = True,
+        saving: Saving = AS_PNG,
         claim: Callable[[Path, Path], None] = lambda _partial, _path: None,
     ) -> None:
         self.path = path
         self.record: dict[str, Any] = {}
         """The plan and the outcome; empty until the last picture stands at `path`."""
+        self.finish: Callable[[Image], Image] = lambda image: image
+        """Makes the picture of a finished run out of what was drawn; it may raise anything."""
         self.problem: str | None = None
         """Why the last picture could not be written."""
         self._claim = claim
         self._plan = plan
-        self._metadata = metadata
+        self._saving = saving
         # Read now, as the init image may change or disappear during the run.
         self._described = described or describe_plan(plan)
         self._last: Step | None = None
@@ -55,33 +59,46 @@ class PngSink:
         """Write the picture; raises ClipgenError if the file cannot be written."""
         if self._last is None or outcome is Outcome.FAILED:
             return
+        image = to_pil(self._last.image)
+        if outcome is Outcome.FINISHED:
+            image, outcome = self._finished(image)
         try:
-            self.record = self._publish(self._last, outcome)
+            self.record = self._publish(image, self._last, outcome)
         except Exception as error:  # whatever it is, the picture may still be saved elsewhere, and costs no other one
-            reason, place = reason_of(error), self._save_elsewhere(self._last, outcome)
+            reason, place = reason_of(error), self._save_elsewhere(image, self._last, outcome)
             self.problem = f"the picture {self.path} could not be written: {reason}{place}"
             raise ClipgenError(self.problem) from error
+        if self.problem:
+            raise ClipgenError(self.problem)
 
     def keep(self, _done: int) -> None:
         """Write the picture so far, in case the run is killed. Raises OSError."""
         if self._last is not None:
-            self._publish(self._last, Outcome.INTERRUPTED)
+            self._publish(to_pil(self._last.image), self._last, Outcome.INTERRUPTED)
 
-    def _publish(self, step: Step, outcome: Outcome) -> dict[str, Any]:
+    def _finished(self, image: Image) -> tuple[Image, Outcome]:
+        """Return the finished picture; if it cannot be finished, what was drawn, which a resumed run can finish."""
+        try:
+            return self.finish(image), Outcome.FINISHED
+        except Exception as error:  # such as no memory
+            self.problem = f"the picture {self.path} is as it was drawn, not enlarged: {reason_of(error)}"
+            return image, Outcome.INTERRUPTED
+
+    def _publish(self, image: Image, step: Step, outcome: Outcome) -> dict[str, Any]:
         """Write the picture at `path`, and return its record."""
         with replacing(self.path) as partial:
-            record = self._write(partial, step, outcome)
+            record = self._write(partial, image, step, outcome)
             self._claim(partial, self.path)
         return record
 
-    def _save_elsewhere(self, step: Step, outcome: Outcome) -> str:
+    def _save_elsewhere(self, image: Image, step: Step, outcome: Outcome) -> str:
         """Save the picture in the folder for temporary files; returns the end of the error message that says where."""
         place = None
         try:
-            descriptor, name = tempfile.mkstemp(prefix=f"{slug(self.path.stem)}-", suffix=".png")
+            descriptor, name = tempfile.mkstemp(prefix=f"{slug(self.path.stem)}-", suffix=self.path.suffix)
             os.close(descriptor)
             place = Path(name)
-            self._write(place, step, outcome)
+            self._write(place, image, step, outcome)
             return f"; it is saved as {place}"
         except Exception:
             if place is not None:
@@ -89,9 +106,9 @@ class PngSink:
                     place.unlink()
             return ""
 
-    def _write(self, path: Path, step: Step, outcome: Outcome) -> dict[str, Any]:
+    def _write(self, path: Path, image: Image, step: Step, outcome: Outcome) -> dict[str, Any]:
         record = record_of(self._described, self._plan, step, outcome)
-        write_png(path, to_pil(step.image), self._plan, record if self._metadata else None)
+        write_picture(path, image, self._plan, record, self._saving)
         return record
 
 
@@ -105,11 +122,6 @@ def record_of(described: dict[str, Any], plan: Plan, step: Step, outcome: Outcom
         loss=_number(step.loss),
         cutouts_at_once=step.cutouts_at_once if step.cutouts_at_once < plan.cutouts else None,
     )
-
-
-def write_png(file: Path | BinaryIO, image: Image.Image, plan: Plan, record: Mapping[str, Any] | None) -> None:
-    """Write an image as a PNG file, with a record if there is one. Raises OSError."""
-    image.save(file, format="PNG", pnginfo=None if record is None else png_chunks(plan, record))
 
 
 def reason_of(error: Exception) -> str:
