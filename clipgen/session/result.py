@@ -9,11 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from clipgen.core.contracts import Outcome
 from clipgen.engine.optimise import Result as Made
 from clipgen.errors import ClipgenError, UsageError
 from clipgen.outputs.png import write_png
 from clipgen.session.naming import check_out, destination
+from clipgen.session.plan_rows import plan_rows
+from clipgen.util import html
 from clipgen.util.files import replacing, reserved
+
+MAX_SHOWN = 16_000_000
+"""Bytes of the largest film that is put into a notebook, which keeps all of it."""
+_MOVING_PICTURES = {".gif": "image/gif", ".apng": "image/apng"}
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,8 @@ class Result(Made):
 
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The recipe: the plan and the outcome, as it stands in a PNG file."""
+    films: tuple[Path, ...] = ()
+    """The films of the run that were written."""
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture with its recipe as a PNG file, and return its path.
@@ -51,3 +60,31 @@ class Result(Made):
         file = io.BytesIO()
         write_png(file, self.image, self.plan, self.record)
         return file.getvalue()
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the picture with its recipe in it, its films, and the settings in a fold."""
+        plan, numbers = self.plan, f"seed {self.plan.seed}, score {self.score:.3f}"
+        ended = "" if self.outcome is Outcome.FINISHED else f", {self.outcome.value}"
+        settings = html.table(plan_rows(plan, self.record.get("init_sha256")))
+        parts = [
+            html.image(self._repr_png_(), "image/png", plan.text),
+            f"<div><b>{html.text(plan.text)}</b></div><div>{numbers}{ended}</div>",
+            *map(_film, self.films),
+            *(f"<div>{html.text(note)}</div>" for note in self.notes),
+            f"<details><summary>settings</summary>{settings}</details>",
+        ]
+        return "".join(parts)
+
+
+def _film(path: Path) -> str:
+    """Return an element that plays a film; one that is large or gone is named only."""
+    try:
+        content = path.read_bytes() if path.stat().st_size <= MAX_SHOWN else b""
+    except OSError:
+        content = b""
+    if not content:
+        return f"<div>{html.text(path)}</div>"
+    if path.suffix in _MOVING_PICTURES:
+        return html.image(content, _MOVING_PICTURES[path.suffix], str(path))
+    source = html.address(content, f"video/{path.suffix[1:]}")
+    return f'<video src="{source}" controls loop autoplay muted playsinline style="max-width:100%"></video>'

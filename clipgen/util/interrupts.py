@@ -1,5 +1,7 @@
 """Ctrl-C and SIGTERM: answered within a second, and deferred while they would leave something half-made."""
 
+from __future__ import annotations
+
 import os
 import signal
 import socket
@@ -24,8 +26,10 @@ class Abandoned(KeyboardInterrupt):
 class Stop:
     """A request to stop, made by a signal or by `ask` from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, also: Stop | None = None) -> None:
+        """also: another request, which is one to stop here, too."""
         self.signals: list[int] = []
+        self._also = also
         self.promise = STOPPING
         """What the user is told after the first signal."""
         self._event = threading.Event()
@@ -34,7 +38,7 @@ class Stop:
     @property
     def asked(self) -> bool:
         """Whether a signal has arrived or `ask` was called."""
-        return bool(self.signals) or self._event.is_set()
+        return bool(self.signals) or self._event.is_set() or (self._also is not None and self._also.asked)
 
     def ask(self) -> None:
         """Request a stop; the run ends after the current step and keeps its progress."""
