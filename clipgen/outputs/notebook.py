@@ -29,30 +29,30 @@ class NotebookProgress(Tracker):
         super().__init__(clock)
         self._notes = notes
         self._show: Any = None
-        self._picture = self._numbers = ""
+        self._picture = ""
+        self._last: Step | None = None
         self._next_time, self._done = 0.0, 0.0
 
     def close(self, outcome: Outcome) -> None:
         super().close(outcome)
         self._picture = ""
-        self._put(f"{self._numbers or outcome.value}  in {clock_time(self._passed())}")
+        numbers = [self._describe(self._last)] if self._last else []
+        ended = [] if outcome is Outcome.FINISHED else [outcome.value]
+        self._put("  ".join([*numbers, *ended, f"in {clock_time(self._passed())}"]))
 
     def _show_stage(self) -> None:
         self._put(self._doing)
 
     def _show_step(self, step: Step) -> None:
-        began = self._clock()
+        self._last, began = step, self._clock()
         if began < self._next_time and step.index < step.total:
             return
-        self._numbers, self._done = self._describe(step), step.index / step.total
+        self._done = step.index / step.total
         self._picture = html.image(_jpeg(step), "image/jpeg")
         left = self._left(step)
-        self._put(self._numbers if left is None else f"{self._numbers}  {clock_time(left)} left")
+        self._put(self._describe(step) + ("" if left is None else f"  {clock_time(left)} left"))
         ended = self._clock()
         self._next_time = ended + max(REFRESH_SECONDS, (ended - began) / SHARE)
-
-    def _show_outcome(self, outcome: Outcome) -> None:
-        self._numbers += f"  {outcome.value}"
 
     def _put(self, state: str) -> None:
         """Show what there is in place of what was shown."""

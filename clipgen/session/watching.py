@@ -83,13 +83,9 @@ def films_of(plan: Plan, paths: FilmPaths) -> Iterator[Sequence[FilmSink]]:
 
     Raises UsageError for a name that is not that of a film, or cannot be written.
     """
-    if paths is None:
-        paths = ()
+    given = paths if isinstance(paths, Sequence) and not isinstance(paths, str) else () if paths is None else (paths,)
     with ExitStack() as names:
-        yield [
-            FilmSink(_reserve(path, names), **filmed(plan))
-            for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)
-        ]
+        yield [FilmSink(_reserve(path, names), **filmed(plan)) for path in given]
 
 
 def _reserve(film: object, names: ExitStack) -> Path:
