@@ -66,10 +66,10 @@ class Result(Made):
         plan, numbers = self.plan, f"seed {self.plan.seed}, score {self.score:.3f}"
         ended = "" if self.outcome is Outcome.FINISHED else f", {self.outcome.value}"
         settings = html.table(plan_rows(plan, self.record.get("init_sha256")))
+        pictures = [html.image(self._repr_png_(), "image/png", plan.text), *map(_film, self.films)]
         parts = [
-            html.image(self._repr_png_(), "image/png", plan.text),
+            f'<div style="display:flex;flex-wrap:wrap;gap:8px;align-items:flex-start">{"".join(pictures)}</div>',
             f"<div><b>{html.text(plan.text)}</b></div><div>{numbers}{ended}</div>",
-            *map(_film, self.films),
             *(f"<div>{html.text(note)}</div>" for note in self.notes),
             f"<details><summary>settings</summary>{settings}</details>",
         ]
