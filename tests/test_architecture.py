@@ -44,7 +44,10 @@ TORCH_FREE = (
     "clipgen.engine.forecast",
     "clipgen.errors",
     "clipgen.generators",
-    *(f"clipgen.outputs.{name}" for name in ("callbacks", "chart", "metadata", "notebook", "progress", "tracker")),
+    *(
+        f"clipgen.outputs.{name}"
+        for name in ("callbacks", "chart", "metadata", "notebook", "progress", "sparkline", "terminal", "tracker")
+    ),
     *(f"clipgen.session.{name}" for name in ("options", "naming", "notices", "plan_rows", "planning", "reading_plans")),
     "clipgen.starter",
     "clipgen.starter.words",

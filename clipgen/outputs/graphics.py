@@ -10,6 +10,7 @@ import base64
 import io
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -18,11 +19,12 @@ from clipgen.outputs.terminal import ITERM, KITTY, SIXEL
 
 CHUNK = 4096
 """Bytes of base64 in one part of a picture for Kitty, at most."""
-COLOURS = 64
+COLOURS = 128
 """Of a picture in Sixel."""
 QUALITY = 85
 _BAND = 6
 """Pixels in a column of Sixel."""
+_RUN = re.compile(r"(.)\1{3,}")
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,9 @@ def _iterm(picture: Image.Image, box: Box) -> str:
 
 def _sixel(picture: Image.Image, _box: Box) -> str:
     """Return whole bands of six rows: a part of one could be drawn below the box."""
-    few = picture.crop((0, 0, picture.width, picture.height // _BAND * _BAND)).quantize(COLOURS)
+    few = picture.crop((0, 0, picture.width, picture.height // _BAND * _BAND)).quantize(
+        COLOURS, Image.Quantize.FASTOCTREE
+    )
     codes, palette = np.asarray(few), few.getpalette() or []
     shares = [round(level * 100 / 255) for level in palette]
     colours = "".join(
@@ -90,13 +94,13 @@ def _sixel(picture: Image.Image, _box: Box) -> str:
     return f'\x1bP0;1q"1;1;{few.width};{few.height}{colours}{"-".join(bands)}\x1b\\'
 
 
-def _band(codes: np.ndarray) -> str:
+def _band(codes: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
     """Return six rows of codes: for each colour where it is, one character a column, its lowest bit on top."""
     bits = (1 << np.arange(len(codes), dtype=np.uint8))[:, None]
     lines = []
     for code in np.unique(codes):
         columns = (63 + ((codes == code) * bits).sum(0)).astype(np.uint8).tobytes().decode("ascii")
-        lines.append(f"#{code}{re.sub(r'(.)\1{3,}', _repeated, columns)}")
+        lines.append(f"#{code}" + _RUN.sub(_repeated, columns))
     return "$".join(lines)
 
 

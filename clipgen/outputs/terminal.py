@@ -12,7 +12,7 @@ import select
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TextIO
+from typing import IO
 
 AUTO, BLOCKS, KITTY, ITERM, SIXEL, OFF = "auto", "blocks", "kitty", "iterm", "sixel", "off"
 PREVIEWS = (AUTO, BLOCKS, KITTY, ITERM, SIXEL, OFF)
@@ -22,7 +22,7 @@ ATTRIBUTES = b"\x1b[c"
 """Asks for the primary device attributes (DA1), which every terminal since the VT100 answers and none prints."""
 SIXEL_ATTRIBUTE = b"4"
 CELL = (8, 16)
-"""Pixels of a character cell where the terminal does not tell; a small one, so that no picture covers the lines below."""
+"""Pixels of a character cell where the terminal does not tell; few, so that no picture covers the lines below."""
 
 _KITTY = ("xterm-kitty", "xterm-ghostty")
 _ITERM = ("iTerm.app", "WezTerm", "mintty")
@@ -31,7 +31,7 @@ _MULTIPLEXERS = ("TMUX", "STY", "ZELLIJ")
 _ANSWERING = ("XTERM_VERSION", "WT_SESSION", "KONSOLE_VERSION")
 
 
-def preview_kind(stream: TextIO, asked: str = AUTO, environ: Mapping[str, str] = os.environ) -> str:
+def preview_kind(stream: IO[str], asked: str = AUTO, environ: Mapping[str, str] = os.environ) -> str:
     """Return how to show pictures on a terminal: what was asked for or, for AUTO, the best that it can."""
     return asked if asked != AUTO else _best(environ, lambda: has_sixel(stream))
 
@@ -50,7 +50,7 @@ def _best(environ: Mapping[str, str], has_sixel: Callable[[], bool]) -> str:
     return SIXEL if may_have_it and has_sixel() else BLOCKS
 
 
-def has_sixel(stream: TextIO) -> bool:
+def has_sixel(stream: IO[str]) -> bool:
     """Ask the terminal of a stream whether it shows Sixel graphics; False if it does not answer at once.
 
     It is not asked by a process in the background, which would be stopped, or while something is typed, which would be
@@ -94,7 +94,7 @@ def _answer(terminal: int) -> bytes | None:
     return None
 
 
-def cell_size(stream: TextIO) -> tuple[int, int]:
+def cell_size(stream: IO[str]) -> tuple[int, int]:
     """Return the width and the height of a character cell in pixels, or CELL if the terminal does not tell."""
     with suppress(ImportError, OSError, ValueError, AttributeError):
         import fcntl

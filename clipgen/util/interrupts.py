@@ -160,7 +160,8 @@ def end_at_once(number: int, _frame: FrameType | None = None) -> NoReturn:
         with suppress(Exception):
             act()
     with suppress(OSError):
-        shown = b"\r\x1b[?25h\n" if os.isatty(2) else b""  # a live display hides the cursor
+        # A live display hides the cursor, and a picture that was cut off would swallow what follows.
+        shown = b"\x1b\\\r\x1b[?25h\n" if os.isatty(2) else b""
         os.write(2, shown + b"stopped\n")
     os._exit(128 + number)
 
