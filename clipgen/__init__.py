@@ -8,9 +8,9 @@ if TYPE_CHECKING:  # as typing has it, whose import takes longer than that of th
 
     from clipgen.config.job import Job
     from clipgen.errors import ClipgenError
-    from clipgen.session.api import Result, Settings, generate
+    from clipgen.session.api import Progress, Result, Settings, Step, generate
 
-__all__ = ["ClipgenError", "Job", "Result", "Settings", "__version__", "generate"]
+__all__ = ["ClipgenError", "Job", "Progress", "Result", "Settings", "Step", "__version__", "generate"]
 __version__ = "0.1.0"
 
 

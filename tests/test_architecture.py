@@ -44,13 +44,20 @@ TORCH_FREE = (
     "clipgen.engine.forecast",
     "clipgen.errors",
     "clipgen.generators",
-    *(f"clipgen.outputs.{name}" for name in ("chart", "embedded", "metadata", "progress", "tracker", "xmp")),
-    *(f"clipgen.session.{name}" for name in ("options", "naming", "notices", "planning", "reading_plans")),
+    *(
+        f"clipgen.outputs.{name}"
+        for name in ("callbacks", "chart", "embedded", "metadata", "notebook", "progress", "sparkline", "terminal")
+    ),
+    *(f"clipgen.outputs.{name}" for name in ("tracker", "xmp")),
+    *(f"clipgen.session.{name}" for name in ("options", "naming", "notices", "plan_rows", "planning", "reading_plans")),
     "clipgen.starter",
     "clipgen.starter.words",
     "clipgen.starter.nearby",
     "clipgen.web.*",
-    *(f"clipgen.util.{name}" for name in ("text", "typos", "files", "devices", "interrupts", "lean", "streams")),
+    *(
+        f"clipgen.util.{name}"
+        for name in ("text", "html", "typos", "files", "devices", "interrupts", "lean", "streams")
+    ),
     *(
         f"clipgen.weights.{name}"
         for name in ("registry", "records", "catalogue", "cache", "fetch", "transport", "kinds", "packaged")
@@ -186,7 +193,8 @@ def test_the_idea_is_six_short_files_that_know_of_nothing_else() -> None:
 
 
 def test_the_public_surface_is_what_it_says() -> None:
-    assert sorted(clipgen.__all__) == ["ClipgenError", "Job", "Result", "Settings", "__version__", "generate"]
+    types = ["ClipgenError", "Job", "Progress", "Result", "Settings", "Step"]
+    assert sorted(clipgen.__all__) == [*types, "__version__", "generate"]
     assert all(getattr(clipgen, name) is not None for name in clipgen.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         clipgen.nonsense  # noqa: B018

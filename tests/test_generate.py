@@ -6,7 +6,6 @@ import sys
 from dataclasses import fields
 from importlib import resources
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 import numpy as np
@@ -215,14 +214,6 @@ def test_progress_is_shown_in_a_terminal_unless_told_otherwise(
     monkeypatch.setattr(sys, "stderr", stream)
     made("red", size=(45, 32), progress=progress)
     assert ("3/3" in stream.getvalue()) == ("rounded to 48x32" in stream.getvalue()) == shown
-
-
-def test_progress_is_shown_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
-    shell = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=object()))
-    monkeypatch.setitem(sys.modules, "IPython", shell)
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
-    made()
-    assert "3/3" in sys.stderr.getvalue()  # type: ignore[attr-defined]
 
 
 def test_nothing_is_shown_where_there_is_no_stderr(monkeypatch: pytest.MonkeyPatch) -> None:

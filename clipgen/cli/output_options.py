@@ -7,8 +7,10 @@ from typing import Annotated
 from clipgen.cli.option_groups import Option, only, redeclared
 from clipgen.cli.report import Notes, Results
 from clipgen.cli.values import expanded
+from clipgen.config.checks import check_choice
 from clipgen.config.films import BY_STROKE, FPS, GIF_FPS, MAX_FPS, MAX_SECONDS, MIN_SECONDS, SECONDS, Timing
 from clipgen.config.saving import MAX_QUALITY, QUALITY
+from clipgen.outputs.terminal import AUTO, PREVIEWS
 from clipgen.session.naming import STEPS, film_suffixes
 from clipgen.session.options import SAVE_SECONDS
 from clipgen.session.options import OutputOptions as Written
@@ -90,6 +92,15 @@ class OutputOptions:
             default="none",
         ),
     ] = None
+    preview: Annotated[
+        str,
+        Option(
+            "--preview",
+            "The live picture in a terminal: by its graphics or, where it has none, in blocks; off: numbers alone.",
+            choices=PREVIEWS,
+            panel=OUTPUT,
+        ),
+    ] = AUTO
     as_json: Annotated[bool, Option("--json", "Print one JSON document instead of paths.", panel=OUTPUT)] = False
     quiet: Annotated[bool, Option("-q --quiet", "Print nothing but errors.", panel=OUTPUT)] = False
     no_metadata: Annotated[
@@ -129,6 +140,7 @@ class OutputOptions:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "out", expanded(self.out, "-o"))
+        check_choice("--preview", self.preview, PREVIEWS)
         self.written()
 
     def written(self) -> Written:

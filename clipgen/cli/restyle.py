@@ -65,7 +65,7 @@ RestyleEngine = Annotated[
 ]
 RestyleOutput = Annotated[
     OutputOptions,
-    only("out", "as_json", "quiet", "no_mark"),
+    only("out", "preview", "as_json", "quiet", "no_mark"),
     redeclared(
         out={
             "text": "Where to write. Nothing is ever overwritten: a name that is taken gets a number. Finished frames "

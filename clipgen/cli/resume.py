@@ -20,7 +20,7 @@ Unfinished = Annotated[
         show_default=False,
     ),
 ]
-ResumeOutput = Annotated[OutputOptions, only("as_json", "quiet", "save_every", "keep_state")]
+ResumeOutput = Annotated[OutputOptions, only("preview", "as_json", "quiet", "save_every", "keep_state")]
 MoreSteps = Annotated[
     str | None,
     Option(

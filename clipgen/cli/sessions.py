@@ -74,7 +74,7 @@ def open_for_job(
     """
     notes = output.notes()
     notes.say(models.notes)
-    progress = _progress(notes)
+    progress = _progress(output)
     progress.stage(IMPORTING, brief=True)
     planned = plan_job(job, engine.device)
     if job.preset == AUTO and planned[0].preset in LOCAL and pick_device(engine.device) != "cpu":
@@ -105,7 +105,7 @@ def open_for_plan(
     asks: as for `open_for_job`; progress: shows what is done, by default a display of its own.
     """
     notes, results = output.notes(), output.results()
-    progress = progress or _progress(notes)
+    progress = progress or _progress(output)
     progress.stage(IMPORTING, brief=True)
     written, device = output.written(), pick_device(device)
     progress.rest()
@@ -123,14 +123,14 @@ def open_for_plan(
     return Opened(session, typed, plan, inputs, written, listener, results)
 
 
-def _progress(notes: Notes) -> Tracker:
+def _progress(output: OutputOptions) -> Tracker:
     """Return the display of progress on stderr; one that shows nothing if that is closed or quiet."""
     from clipgen.outputs.progress import progress_on
     from clipgen.outputs.tracker import Tracker
 
-    if sys.stderr is None or notes.quiet:  # None: the shell closed it
+    if sys.stderr is None or output.notes().quiet:  # None: the shell closed it
         return Tracker()
-    progress = progress_on(sys.stderr, redirect=True)
+    progress = progress_on(sys.stderr, redirect=True, preview=output.preview)
     atexit.register(progress.rest)
     return progress
 

@@ -32,6 +32,7 @@ from clipgen.config.targets import APART, TargetSettings, check_blend, checked_t
 from clipgen.config.tokens import TokenSettings, check_start
 from clipgen.config.upscales import check_asked
 from clipgen.errors import UsageError
+from clipgen.util.html import table
 from clipgen.util.text import quoted
 from clipgen.weights.registry import check_name
 
@@ -247,6 +248,12 @@ class Job:
     def text(self) -> str:
         """The prompt as it is typed: `parse_prompts(job.text) == job.prompts`."""
         return spell_prompts(self.prompts)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a table of what was asked for."""
+        asked = {each.name: value for each in fields(self) if (value := getattr(self, each.name)) != each.default}
+        size = {} if self.size is None else {"size": "x".join(map(str, self.size))}
+        return table({**asked, "prompts": self.text, **size})
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

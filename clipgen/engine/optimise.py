@@ -60,7 +60,8 @@ class Watch:
             yield
         except Exception as error:
             if number not in self._failed:
-                self.notes.append(f"warning: {type(sink).__name__} was left out after {type(error).__name__}: {error}")
+                name = getattr(sink, "shown_as", type(sink).__name__)
+                self.notes.append(f"warning: {name} was left out after {type(error).__name__}: {error}")
             self._failed.add(number)
 
 

@@ -6,6 +6,8 @@ device to finish its work. Torch-free until there is a picture, so that somethin
 
 from __future__ import annotations
 
+import itertools
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Self, TextIO, cast
@@ -18,31 +20,43 @@ from rich.text import Text
 
 from clipgen.core.contracts import Outcome, Step
 from clipgen.engine.forecast import GUIDING, PREPARING
+from clipgen.outputs.sparkline import sparkline
+from clipgen.outputs.terminal import AUTO, BLOCKS, CELL, OFF, cell_size, preview_kind
 from clipgen.outputs.tracker import SAVING, Clock, Tracker, clock_time
 from clipgen.util.streams import Forgiving
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from clipgen.outputs.preview import Painted
+
 REFRESH_SECONDS = 0.25
 LINE_SECONDS = 10.0
 LINE_SHARE = 0.1
 BEAT_SECONDS = 1.0
+SHARE = 0.02
+"""The most of the time of a run that goes into showing it."""
 PREVIEW_COLUMNS = 40
+PAINTED_SECONDS = 1.0
+CURVE_COLUMNS, LEAST_CURVE = 16, 4
 BAR_COLUMNS = 30
 SPINNER, ASCII_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
+_numbers = itertools.count((os.getpid() & 0xFFFF) << 8 | 1)
+"""Of pictures in terminals, which other programs number, too."""
 
 
-def progress_on(stream: TextIO, *, redirect: bool = False) -> Tracker:
+def progress_on(stream: TextIO, *, redirect: bool = False, preview: str = AUTO) -> Tracker:
     """Return the progress display for `stream`: a live one only in a terminal, even if colours are forced.
 
     redirect: whether lines that others write to stderr go above a live display, for which `sys.stderr` is replaced
-    while it is shown.
+    while it is shown. preview: one of PREVIEWS.
     """
     file = cast(TextIO, Forgiving(stream))
     console = Console(file=file)
     moves = file.isatty() and not console.is_dumb_terminal
-    return LiveProgress(console, redirect=redirect) if moves else PlainProgress(file)
+    if not moves:
+        return PlainProgress(file)
+    return LiveProgress(console, redirect=redirect, preview=preview_kind(file, preview))
 
 
 def progress_sink(label: str, stream: TextIO) -> Tracker:
@@ -116,17 +130,23 @@ class PlainProgress(Tracker):
 class LiveProgress(Tracker):
     """Shows a small picture, what is done, a bar and the time left, drawn anew a few times a second."""
 
-    def __init__(self, console: Console, clock: Clock = time.monotonic, *, redirect: bool = False) -> None:
+    def __init__(
+        self, console: Console, clock: Clock = time.monotonic, *, redirect: bool = False, preview: str = BLOCKS
+    ) -> None:
+        """redirect: as for `progress_on`. preview: one of PREVIEWS but AUTO."""
         super().__init__(clock)
-        self._console, self._redirect = console, redirect
+        self._console, self._redirect, self._preview = console, redirect, preview
         self._spinner = SPINNER if console.encoding.startswith("utf") else ASCII_SPINNER
         self._next_time = 0.0
         self._numbers = ""
-        self._picture: Text | None = None
+        self._scores: list[float] = []
+        self._number = 0
+        self._picture: Text | Painted | None = None
         self._live: Live | None = None
 
     def begin(self, label: str) -> Self:
-        self._picture, self._numbers, self._next_time = None, "", 0.0
+        self._picture, self._numbers, self._scores, self._next_time = None, "", [], 0.0
+        self._number = next(_numbers)
         return super().begin(label)
 
     def close(self, outcome: Outcome) -> None:
@@ -143,22 +163,34 @@ class LiveProgress(Tracker):
         self._start()
 
     def _show_step(self, step: Step) -> None:
-        if self._clock() < self._next_time and step.index < step.total:
+        began = self._clock()
+        if began < self._next_time and step.index < step.total:
             return
         self._numbers = self._describe(step)
-        columns = self._preview_columns(step.image)
-        if columns:
-            from clipgen.outputs.preview import half_blocks
-
-            self._picture = half_blocks(step.image, columns)
-        self._next_time = self._clock() + REFRESH_SECONDS
+        self._scores.append(float(step.score))
+        self._picture = self._preview_of(step.image) if self._preview != OFF else None
         self._start()
+        ended = self._clock()
+        self._next_time = ended + max(REFRESH_SECONDS, (ended - began) / SHARE)
+
+    def _preview_of(self, image: Tensor) -> Text | Painted | None:
+        """Return the picture as this terminal shows it; None if there is no room or no colour for it."""
+        from clipgen.outputs.preview import Painted, half_blocks
+
+        cell = CELL if self._preview == BLOCKS else cell_size(self._console.file)
+        columns = self._preview_columns(image, cell)
+        if not columns:
+            return None
+        if self._preview == BLOCKS:
+            return half_blocks(image, columns)
+        return Painted(self._preview, image, columns, cell, self._number)
 
     def _start(self) -> None:
         """Show what there is; a thread draws it anew as long as this lasts."""
         if self._live is None:
             settings: dict[str, Any] = {"redirect_stdout": False, "redirect_stderr": self._redirect}
-            rate = 1 / REFRESH_SECONDS
+            # What is no text is sent whole each time.
+            rate = 1 / (REFRESH_SECONDS if self._preview in (BLOCKS, OFF) else PAINTED_SECONDS)
             self._live = Live(console=self._console, get_renderable=self._draw, refresh_per_second=rate, **settings)
             self._live.start()
         self._live.refresh()
@@ -168,9 +200,19 @@ class LiveProgress(Tracker):
 
     def _draw(self) -> RenderableType:
         lines = [_line(self._label)] if self._label else []
-        lines.append(_line(f"{self._sign()} {self._state()}"))
-        shown = [self._picture] if self._picture else []
-        return Group(*shown, *lines, self._bar())
+        state = f"{self._sign()} {self._state()}"
+        lines.append(_line(state + self._curve(self._console.width - len(state))))
+        below = Group(*lines, self._bar())
+        if self._picture is None:
+            return below
+        return Group(self._picture, below) if isinstance(self._picture, Text) else self._picture.above(below)
+
+    def _curve(self, room: int) -> str:
+        """Return the scores so far as a line, if there is room for it."""
+        width = min(CURVE_COLUMNS, room - 3)
+        if width < LEAST_CURVE or len(self._scores) < 2 or not self._console.encoding.startswith("utf"):
+            return ""
+        return f"  {sparkline(self._scores, width)}"
 
     def _sign(self) -> str:
         return self._spinner[int(self._clock() / REFRESH_SECONDS) % len(self._spinner)]
@@ -197,13 +239,18 @@ class LiveProgress(Tracker):
         row.add_row(bar, _line(times))
         return row
 
-    def _preview_columns(self, picture: Tensor) -> int:
-        """Return the width at which the picture and the lines below fit into the window; 0 for no picture."""
+    def _preview_columns(self, picture: Tensor, cell: tuple[int, int]) -> int:
+        """Return the width at which the picture and the lines below fit into the window; 0 for no picture.
+
+        cell: width and height of a character cell in pixels.
+        """
         console = self._console
-        if console.color_system is None or console.no_color or not console.encoding.startswith("utf"):
+        if console.color_system is None or console.no_color:
             return 0
-        rows = console.height - 4
-        return max(min(PREVIEW_COLUMNS, console.width, int(2 * rows * picture.shape[-1] / picture.shape[-2])), 0)
+        if self._preview == BLOCKS and not console.encoding.startswith("utf"):
+            return 0
+        fitting = int((console.height - 4) * cell[1] / cell[0] * picture.shape[-1] / picture.shape[-2])
+        return max(min(PREVIEW_COLUMNS, console.width, fitting), 0)
 
 
 def _line(text: str) -> Text:

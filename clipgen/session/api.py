@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from threading import Lock
-from typing import Any, TextIO, Unpack, cast
+from typing import Any, Unpack
 
 import torch
 
@@ -17,12 +15,14 @@ from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
 from clipgen.core.contracts import Outcome, Sink, Step
 from clipgen.engine.inputs import Inputs
+from clipgen.engine.optimise import Result as Made
 from clipgen.engine.optimise import optimise
-from clipgen.engine.upscaling import enlarged
+from clipgen.engine.upscaling import Upscaler, enlarged
 from clipgen.errors import UsageError
+from clipgen.outputs.callbacks import Progress, StepCalls
+from clipgen.outputs.film import FilmSink
 from clipgen.outputs.metadata import describe_plan, described_as, hash_image
 from clipgen.outputs.picture import record_of
-from clipgen.outputs.progress import progress_sink
 from clipgen.session.arguments import Settings, as_parameters, check_prompt, job_fields, named_after_parameters
 from clipgen.session.candidates import TOGETHER, best_seeds
 from clipgen.session.inputs import file_digest
@@ -31,14 +31,12 @@ from clipgen.session.options import check_candidates
 from clipgen.session.planning import change_plan, plan_job, random_seed
 from clipgen.session.result import Result
 from clipgen.session.session import Session
+from clipgen.session.watching import FilmPaths, Wanted, check_watching, display, films_of
 from clipgen.util.devices import pick_device
 from clipgen.util.interrupts import Stop
-from clipgen.util.streams import Forgiving
-from clipgen.util.text import one_line
 
-__all__ = ["Result", "Settings", "generate"]
-MAX_LABEL = 60
-_opening, _displaying = Lock(), Lock()
+__all__ = ["Progress", "Result", "Settings", "Step", "generate"]
+_opening = Lock()
 
 
 def generate(
@@ -47,7 +45,9 @@ def generate(
     device: str | torch.device = "auto",
     sinks: Sequence[Sink] = (),
     stop: Stop | None = None,
-    progress: bool | None = None,
+    progress: Wanted = None,
+    on_step: Callable[[Step], object] | None = None,
+    film: FilmPaths = None,
     candidates: int = 1,
     **settings: Unpack[Settings],
 ) -> Result:
@@ -56,35 +56,50 @@ def generate(
     prompt: a text, a Job, or the plan of an earlier picture; `settings` replace those of a Job or plan.
     stop: `stop.ask()` ends the run early, from any thread, with the picture so far; while seeds are tried it raises
     Interrupted.
+    progress: whether to show it, with the picture so far: None for only in a terminal or a notebook, and one picture
+    at a time. A function receives a `Progress` after every step instead.
+    on_step: receives every `Step`, the start and the final picture included; returns False to end the run early.
+    film: where to write a film of the run, .mp4, .webm, .gif or .apng, or several; `result.films` has their paths.
     candidates: how many seeds are tried for a few steps, of which the judges pick one, as `result.notes` says.
-    progress: whether to show it on stderr; None for only in a terminal or a notebook, and one picture at a time.
 
-    `result.notes` has what was decided, and warnings. The models stay loaded for the next call. Threads can make
-    pictures at the same time; modes and random generators of torch are neither used nor changed. Raises ClipgenError;
-    Ctrl-C, or interrupting the kernel of a notebook, raises KeyboardInterrupt after the current step.
+    `result.notes` has what was decided, and warnings; a function or a film that fails costs itself and is named there.
+    The models stay loaded for the next call. Threads can make pictures at the same time; modes and random generators of
+    torch are neither used nor changed. Raises ClipgenError; Ctrl-C, or interrupting the kernel of a notebook, raises
+    KeyboardInterrupt after the current step.
     """
     with named_after_parameters():
         check_prompt(prompt)
         check_candidates(candidates, 1)
+        check_watching(progress, on_step)
         plan, inputs, notes, described = _planned(prompt, settings, str(device))
         if settings.get("judges") and candidates == 1:
             raise UsageError("judges rank candidates, and there is one picture; add candidates=8")
-        with _opening:
-            session = _session(pick_device(str(device)))
-        models = session.models(plan)
-        if candidates > 1:
-            together = session.pictures_together(plan, TOGETHER)
-            best = best_seeds(plan, candidates, models, inputs=inputs, stop=stop, together=together)
-            plan, notes = best[0].plan, [*notes, *map(str, best)]
-            described["plan"]["seed"] = plan.seed
-        said = list(dict.fromkeys(map(as_parameters, (*notes, *warnings_of(plan, models)))))
-        last = _LastStep()
-        with _display(plan, said, progress) as display:
-            made = optimise(plan, models, [*display, *sinks, last], init=inputs, stop=stop)
+        with films_of(plan, film) as films:
+            with _opening:
+                session = _session(pick_device(str(device)))
+            models = session.models(plan)
+            token = Stop(also=stop)
+            if candidates > 1:
+                together = session.pictures_together(plan, TOGETHER)
+                best = best_seeds(plan, candidates, models, inputs=inputs, stop=token, together=together)
+                plan, notes = best[0].plan, [*notes, *map(str, best)]
+                described["plan"]["seed"] = plan.seed
+            said = list(dict.fromkeys(map(as_parameters, (*notes, *warnings_of(plan, models)))))
+            last = _LastStep()
+            with display(plan, said, progress) as shown:
+                calls = [StepCalls(on_step, token)] if on_step else []
+                made = optimise(plan, models, [*shown, *calls, *films, *sinks, last], init=inputs, stop=token)
         record = record_of(described, plan, last.step, made.outcome)
-        done = made.outcome is Outcome.FINISHED
-        image = enlarged(made.image, plan, models.upscaler) if done else made.image
-        return Result(image, plan, made.score, made.outcome, (*said, *made.notes), record)
+        return _result(made, said, record, films, models.upscaler)
+
+
+def _result(
+    made: Made, said: Sequence[str], record: Mapping[str, Any], films: Sequence[FilmSink], upscaler: Upscaler | None
+) -> Result:
+    image = enlarged(made.image, made.plan, upscaler) if made.outcome is Outcome.FINISHED else made.image
+    written = tuple(film.path for film in films if not film.problem)
+    problems = (f"warning: {film.problem}" for film in films if film.problem)
+    return Result(image, made.plan, made.score, made.outcome, (*said, *made.notes, *problems), record, written)
 
 
 def _planned(
@@ -123,29 +138,3 @@ class _LastStep:
 
     def close(self, _outcome: Outcome) -> None:
         """Nothing is open."""
-
-
-@contextmanager
-def _display(plan: Plan, notes: Sequence[str], wanted: bool | None) -> Iterator[Sequence[Sink]]:
-    """Print the notes and yield the progress display, if it is wanted and no other thread shows one."""
-    stream = Forgiving(sys.stderr)
-    if (
-        sys.stderr is None
-        or not (_is_watched() if wanted is None else wanted)
-        or not _displaying.acquire(blocking=False)
-    ):
-        yield ()
-        return
-    try:
-        for note in notes:
-            stream.write(f"{note}\n")
-        yield [progress_sink(one_line(plan.text, MAX_LABEL), cast(TextIO, stream))]
-    finally:
-        _displaying.release()
-
-
-def _is_watched() -> bool:
-    """Whether stderr is a terminal, or the output of a notebook."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return Forgiving(sys.stderr).isatty() or getattr(shell, "kernel", None) is not None

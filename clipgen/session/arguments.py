@@ -139,7 +139,7 @@ class Settings(TypedDict, total=False):
 
 COLOURS = 8
 """How many colours are taken from a picture."""
-_OWN = ("device", "sinks", "stop", "progress", "candidates")
+_OWN = ("device", "sinks", "stop", "progress", "on_step", "film", "candidates")
 _SPELLED_OTHERWISE = {
     "clip": "clips",
     "judge": "judges",

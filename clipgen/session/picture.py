@@ -8,10 +8,12 @@ from contextlib import suppress
 from functools import partial
 from os.path import lexists  # which is False, and no error, in a folder that is forbidden
 from pathlib import Path
+from typing import Any
 
 from PIL.Image import Image
 
 from clipgen.config.films import Timing
+from clipgen.config.plan import Plan
 from clipgen.config.targets import MORPH, MORPH_SINCE
 from clipgen.core.contracts import Sink
 from clipgen.engine.optimise import Task
@@ -64,7 +66,6 @@ class Picture:
         snapshot = self.workspace.snapshot()
         done = snapshot.done if snapshot else 0
         own, digests = self.workspace.own, self.workspace.digests
-        motion = next(iter(self.plan.motion), None)
         kind = StrokeFilmSink if self.timing.by_stroke else FilmSink
         self._films = [
             kind(
@@ -72,8 +73,7 @@ class Picture:
                 None if self.timing.by_stroke else self.workspace.folder,
                 done,
                 on_stage,
-                motion=motion,
-                since=MORPH_SINCE if self.plan.blend == MORPH else 0.0,
+                **filmed(self.plan),
                 timing=self.timing,
                 digests=digests,
                 claim=own.claim,
@@ -173,3 +173,11 @@ class Picture:
             listener.note(f"the pictures of single steps are in {self._steps.folder}")
         if self._steps and self._steps.problem:
             listener.error(f"warning: {self._steps.problem}")
+
+
+def filmed(plan: Plan) -> dict[str, Any]:
+    """Return what a `FilmSink` has to know of a plan."""
+    return {
+        "motion": next(iter(plan.motion), None),
+        "since": MORPH_SINCE if plan.blend == MORPH else 0.0,
+    }

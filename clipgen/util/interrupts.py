@@ -1,5 +1,7 @@
 """Ctrl-C and SIGTERM: answered within a second, and deferred while they would leave something half-made."""
 
+from __future__ import annotations
+
 import os
 import signal
 import socket
@@ -24,8 +26,10 @@ class Abandoned(KeyboardInterrupt):
 class Stop:
     """A request to stop, made by a signal or by `ask` from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, also: Stop | None = None) -> None:
+        """also: another request, which is one to stop here, too."""
         self.signals: list[int] = []
+        self._also = also
         self.promise = STOPPING
         """What the user is told after the first signal."""
         self._event = threading.Event()
@@ -34,7 +38,7 @@ class Stop:
     @property
     def asked(self) -> bool:
         """Whether a signal has arrived or `ask` was called."""
-        return bool(self.signals) or self._event.is_set()
+        return bool(self.signals) or self._event.is_set() or (self._also is not None and self._also.asked)
 
     def ask(self) -> None:
         """Request a stop; the run ends after the current step and keeps its progress."""
@@ -156,7 +160,8 @@ def end_at_once(number: int, _frame: FrameType | None = None) -> NoReturn:
         with suppress(Exception):
             act()
     with suppress(OSError):
-        shown = b"\r\x1b[?25h\n" if os.isatty(2) else b""  # a live display hides the cursor
+        # A live display hides the cursor, and a picture that was cut off would swallow what follows.
+        shown = b"\x1b\\\r\x1b[?25h\n" if os.isatty(2) else b""
         os.write(2, shown + b"stopped\n")
     os._exit(128 + number)
 
