@@ -111,7 +111,7 @@ def oddities(prompt: str) -> Iterator[str]:
 def likely_command(word: str, commands: Iterable[str]) -> str | None:
     """Return the command that a word is likely a slip of, or another name for; None for words that can be drawn."""
     plain = word.lower()
-    names = [*commands, HELP]
+    names = list(commands)
     if plain in OTHER_NAMES or plain in names:
         return OTHER_NAMES.get(plain, plain)
     if plain in _REAL_WORDS or knows(plain) or _is_thing(plain):
@@ -162,11 +162,6 @@ def _check_command(typed: Typed, commands: Iterable[str]) -> None:
     if not command:
         return
     is_other_name = first.lower() in OTHER_NAMES
-    if command == HELP and others:
-        raise UsageError(
-            f'there is no command "{others[0]}"; clipgen --help lists them; to draw the '
-            f"words: clipgen {shown(' '.join(typed.texts))}"
-        )
     what = f'"{first}" is no command' if is_other_name else f'"{first}" looks like the command "{command}"'
     if not others and is_other_name:
         raise UsageError(f"{what}: clipgen {command}; to draw the word: clipgen run {first}")
