@@ -37,9 +37,7 @@ def _completions(ctx: typer.Context, incomplete: str) -> list[str]:
 
 Words = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="TOPIC|COMMAND", help="What to explain.", show_default=False, autocompletion=_completions
-    ),
+    typer.Argument(metavar="TOPIC|COMMAND", help="What to explain.", show_default=False, autocompletion=_completions),
 ]
 
 

@@ -120,7 +120,7 @@ class PromptOrCommand(TyperGroup):
         return args[0] in self.commands or args[0].split("=", 1)[0] in self._own_options(ctx)
 
     def _meant(self, ctx: Any, args: list[str]) -> list[str]:
-        """Return the arguments with "help COMMAND" and "-" replaced by what they stand for; raises UsageError for slips."""
+        """Return the arguments with "help COMMAND" and "-" replaced by what they stand for; raises UsageError."""
         if args[:1] == [HELP] and args[1:2] and args[1] in self.commands and len(args) <= MAX_HELP:
             return [*args[1:], "--help"]
         named = args[:1] == [DEFAULT_COMMAND]

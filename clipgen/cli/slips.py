@@ -48,6 +48,8 @@ _REAL_WORDS = frozenset(
     """.split()  # noqa: SIM905
 )
 _DASHED = re.compile("[\u2010-\u2015\u2212]+([A-Za-z][\\w-]*)(=.*)?")
+_SHORT = re.compile("-[a-z]{2,4}")
+"""Options of other programs that would be read as several letters, or as a letter and its value."""
 _INNER_FLAG = re.compile(r"(?<!\S)(--[a-z][a-z-]+|-o)(?=[\s=]|$)")
 
 
@@ -121,8 +123,11 @@ def likely_command(word: str, commands: Iterable[str]) -> str | None:
 
 def unknown_flag(message: str, flag: str, args: Sequence[str]) -> str:
     """Return the message for an unknown option, with what to type instead."""
+    plain = message.split(" (")[0]
     if said := advice(flag):
-        return f"{message.split(' (')[0]}; {said}"
+        return f"{plain}; {said}"
+    if "_" in flag and (dashed := flag.replace("_", "-")) in message:
+        return f"{plain}; type {dashed}"
     if args and args[0].startswith(flag):
         return f'{message}; a prompt that begins with "-" goes after "--": clipgen -- {shown(args[0])}'
     return f"{message}; see clipgen --help"
@@ -136,9 +141,11 @@ def shown(*words: str) -> str:
 
 
 def _check_hyphens(args: Sequence[str], options: Mapping[str, int]) -> None:
-    """Refuse options with dashes or blanks that a word processor put there, and prompts that look like options."""
+    """Refuse options of other programs, those with dashes or blanks of a word processor, and prompts like options."""
     awaited = 0
     for arg in args:
+        if not awaited and _SHORT.fullmatch(arg) and (said := advice(arg)):
+            raise UsageError(f"No such option: {arg}; {said}")
         dashed = _DASHED.fullmatch(arg)
         if dashed and not awaited:
             flags = [f"{hyphens}{dashed[1]}" for hyphens in ("--", "-")]
