@@ -13,6 +13,8 @@ from clipgen.cli.compare import compare
 from clipgen.cli.decode import decode
 from clipgen.cli.doctor import doctor
 from clipgen.cli.evaluate import evaluate
+from clipgen.cli.examples import MORE, epilog
+from clipgen.cli.explain import explain
 from clipgen.cli.group import DEBUG_FLAG, DEFAULT_COMMAND, PromptOrCommand
 from clipgen.cli.info import info
 from clipgen.cli.job_files import job
@@ -28,6 +30,7 @@ from clipgen.cli.resume import resume
 from clipgen.cli.run import run
 from clipgen.cli.score import score
 from clipgen.cli.sheet import sheet
+from clipgen.cli.slips import HELP
 from clipgen.cli.train import train
 from clipgen.cli.web import web
 from clipgen.cli.words import words
@@ -54,6 +57,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "words": words,
     "losses": losses,
     "job": job,
+    HELP: explain,
     "doctor": doctor,
     "eval": evaluate,
     "bench": bench,
@@ -67,10 +71,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    epilog=epilog(DEFAULT_COMMAND, MORE),
 )
 for name, command in COMMANDS.items():
-    app.command(name)(command)
-app.add_typer(models, name="models")
+    app.command(name, epilog=epilog(name))(command)
+app.add_typer(models, name="models", epilog=epilog("models"))
 
 
 def _print_version(wanted: bool) -> None:

@@ -120,8 +120,8 @@ class PromptOrCommand(TyperGroup):
         return args[0] in self.commands or args[0].split("=", 1)[0] in self._own_options(ctx)
 
     def _meant(self, ctx: Any, args: list[str]) -> list[str]:
-        """Return the arguments with "help" and "-" replaced by what they stand for; raises UsageError for slips."""
-        if args[:1] == [HELP] and all(word in self.commands for word in args[1:2]) and len(args) <= MAX_HELP:
+        """Return the arguments with "help COMMAND" and "-" replaced by what they stand for; raises UsageError."""
+        if args[:1] == [HELP] and args[1:2] and args[1] in self.commands and len(args) <= MAX_HELP:
             return [*args[1:], "--help"]
         named = args[:1] == [DEFAULT_COMMAND]
         if not args or (self._is_named(ctx, args) and not named):

@@ -48,6 +48,8 @@ _REAL_WORDS = frozenset(
     """.split()  # noqa: SIM905
 )
 _DASHED = re.compile("[\u2010-\u2015\u2212]+([A-Za-z][\\w-]*)(=.*)?")
+_SHORT = re.compile("-[a-z]{2,4}")
+"""Options of other programs that would be read as several letters, or as a letter and its value."""
 _INNER_FLAG = re.compile(r"(?<!\S)(--[a-z][a-z-]+|-o)(?=[\s=]|$)")
 
 
@@ -111,7 +113,7 @@ def oddities(prompt: str) -> Iterator[str]:
 def likely_command(word: str, commands: Iterable[str]) -> str | None:
     """Return the command that a word is likely a slip of, or another name for; None for words that can be drawn."""
     plain = word.lower()
-    names = [*commands, HELP]
+    names = list(commands)
     if plain in OTHER_NAMES or plain in names:
         return OTHER_NAMES.get(plain, plain)
     if plain in _REAL_WORDS or knows(plain) or _is_thing(plain):
@@ -121,8 +123,11 @@ def likely_command(word: str, commands: Iterable[str]) -> str | None:
 
 def unknown_flag(message: str, flag: str, args: Sequence[str]) -> str:
     """Return the message for an unknown option, with what to type instead."""
+    plain = message.split(" (")[0]
     if said := advice(flag):
-        return f"{message.split(' (')[0]}; {said}"
+        return f"{plain}; {said}"
+    if "_" in flag and (dashed := flag.replace("_", "-")) in message:
+        return f"{plain}; type {dashed}"
     if args and args[0].startswith(flag):
         return f'{message}; a prompt that begins with "-" goes after "--": clipgen -- {shown(args[0])}'
     return f"{message}; see clipgen --help"
@@ -136,9 +141,11 @@ def shown(*words: str) -> str:
 
 
 def _check_hyphens(args: Sequence[str], options: Mapping[str, int]) -> None:
-    """Refuse options with dashes or blanks that a word processor put there, and prompts that look like options."""
+    """Refuse options of other programs, those with dashes or blanks of a word processor, and prompts like options."""
     awaited = 0
     for arg in args:
+        if not awaited and _SHORT.fullmatch(arg) and (said := advice(arg)):
+            raise UsageError(f"No such option: {arg}; {said}")
         dashed = _DASHED.fullmatch(arg)
         if dashed and not awaited:
             flags = [f"{hyphens}{dashed[1]}" for hyphens in ("--", "-")]
@@ -162,11 +169,6 @@ def _check_command(typed: Typed, commands: Iterable[str]) -> None:
     if not command:
         return
     is_other_name = first.lower() in OTHER_NAMES
-    if command == HELP and others:
-        raise UsageError(
-            f'there is no command "{others[0]}"; clipgen --help lists them; to draw the '
-            f"words: clipgen {shown(' '.join(typed.texts))}"
-        )
     what = f'"{first}" is no command' if is_other_name else f'"{first}" looks like the command "{command}"'
     if not others and is_other_name:
         raise UsageError(f"{what}: clipgen {command}; to draw the word: clipgen run {first}")
