@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from web_clients import png
 
 from clipgen.web.app import make_app
 from clipgen.web.jobs import Queue
@@ -123,12 +124,6 @@ def fetched(page: Any, link: Any) -> bytes:
 def picture_of(page: Any) -> bytes:
     """Return the finished picture that is shown."""
     return fetched(page, page.get_by_role("link", name="Download PNG"))
-
-
-def png(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
 
 
 def noise(seed: int = 0) -> Image.Image:

@@ -3,6 +3,7 @@
 import { attempt, get, post } from "./api.js";
 import { Curve } from "./curve.js";
 import { announce, button, byId, element } from "./dom.js";
+import { download, fileOf } from "./files.js";
 import * as jobs from "./jobs.js";
 
 const live = byId("live");
@@ -18,7 +19,7 @@ const path = (job, what) => `/api/jobs/${encodeURIComponent(job.id)}/${what}`;
 const act = (job, what, data) => attempt(byId("job-error"), () => post(path(job, what), data));
 
 const ended = (job) => job.state === "done" || job.state === "stopped" || job.state === "failed";
-const finished = (job) => job.files.find((file) => file.kind === "png");
+const finished = (job) => fileOf(job, "png");
 
 function words(job) {
   const texts = {
@@ -75,12 +76,6 @@ function actions(job) {
   return [...buttons, ...links];
 }
 
-/** A link that saves a file of a picture. */
-export function download(file) {
-  const properties = { className: "button", href: `${file.url}?download=1`, download: file.name };
-  return element("a", { ...properties, "aria-label": `Download ${file.kind.toUpperCase()}` }, `↓ ${file.kind.toUpperCase()}`);
-}
-
 function renderStep(job) {
   byId("step-text").textContent = live.hidden && !ended(job) ? "" : words(job); // else it is in place of the picture
   byId("score-text").textContent = job.score === null ? "" : `score ${job.score.toFixed(3)}`;
@@ -118,7 +113,7 @@ function render(job) {
   byId("job-notes").firstElementChild.textContent = job.notes.length === 1 ? "1 note" : `${job.notes.length} notes`;
   byId("job-notes").lastElementChild.replaceChildren(...job.notes.map((note) => element("li", {}, note)));
   const file = finished(job);
-  if (file) show(file.url, job, "");
+  if (file) show(`${file.url}?v=${job.step}`, job, ""); // the same file has other pixels after more steps
   const waits = !file && !job.frame;
   if (waits) live.hidden = true;
   byId("loading").hidden = !waits;
