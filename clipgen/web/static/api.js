@@ -18,8 +18,10 @@ export const get = (path) => answered(path);
 
 export const forget = (path) => answered(path, { method: "DELETE" });
 
-export const post = (path, data = {}) =>
-  answered(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(data) });
+export function post(path, data) {
+  const body = data && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(data) };
+  return answered(path, { method: "POST", ...body });
+}
 
 let largest = Infinity;
 

@@ -59,7 +59,7 @@ async function start() {
   stage.setUp(gallery.open);
   queue.setUp();
   gallery.setUp();
-  jobs.connect(connected);
+  jobs.keepUp(connected);
 }
 
 start().catch((error) => {

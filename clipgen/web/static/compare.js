@@ -1,6 +1,7 @@
 // Two pictures in one place, with a slider that moves the border between them.
 
 import { byId, closable, openDialog } from "./dom.js";
+import { picture } from "./files.js";
 
 const dialog = byId("compare");
 const slider = byId("compare-slider");
@@ -20,8 +21,7 @@ function follow(event) {
 /** Open the dialog with these two items of the gallery. */
 export function compare(left, right) {
   for (const [side, item] of Object.entries({ left, right })) {
-    const png = item.files.find((file) => file.kind === "png");
-    byId(`compare-${side}`).src = png?.url ?? item.thumb;
+    byId(`compare-${side}`).src = picture(item);
     byId(`compare-${side}`).alt = item.prompt || item.name;
     byId(`compare-${side}-text`).textContent = words(item);
   }

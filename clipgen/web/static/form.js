@@ -83,7 +83,10 @@ async function draw(drawn) {
     return;
   }
   byId("draw").disabled = true;
+  const patience = setTimeout(() => (byId("draw-note").textContent = "Getting ready…"), 600);
   const job = await attempt(byId("draw-error"), () => post("/api/jobs", asked));
+  clearTimeout(patience);
+  byId("draw-note").textContent = "";
   byId("draw").disabled = false;
   if (job) drawn(job);
   else settings.lead(byId("draw-error").textContent);

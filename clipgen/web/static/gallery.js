@@ -3,10 +3,11 @@
 import { attempt, get, post } from "./api.js";
 import { announce, byId, closable, element, openDialog, shortened } from "./dom.js";
 import { compare } from "./compare.js";
+import { download, fileOf, picture } from "./files.js";
 import { take } from "./form.js";
 import * as jobs from "./jobs.js";
 import { startFrom } from "./pictures.js";
-import { download, follow } from "./stage.js";
+import { follow } from "./stage.js";
 
 const PAGE = 60;
 const dialog = byId("item");
@@ -63,11 +64,6 @@ function pick(item) {
   byId("gallery-list").classList.toggle("choosing", Boolean(item));
 }
 
-/** The file of a kind that an item has, if it has one. */
-export const fileOf = (item, kind) => item.files.find((file) => file.kind === kind);
-
-const picture = (item) => fileOf(item, "png") ?? { url: item.thumb };
-
 function showFilm(film) {
   const [image, video] = [byId("item-image"), byId("item-film")];
   video.hidden = film?.kind !== "mp4";
@@ -78,7 +74,7 @@ function showFilm(film) {
   } else {
     video.removeAttribute("src");
     video.load();
-    image.src = (film ?? picture(opened)).url;
+    image.src = film?.url ?? picture(opened);
   }
   byId("item-watch").textContent = film ? "Show the picture" : "Watch the film";
 }
@@ -126,13 +122,12 @@ async function again(what, data) {
 }
 
 async function start() {
-  const file = picture(opened);
-  const bytes = await fetch(file.url).then((answer) => (answer.ok ? answer.blob() : null), () => null);
+  const bytes = await fetch(picture(opened)).then((answer) => (answer.ok ? answer.blob() : null), () => null);
   if (!bytes) {
     byId("item-error").textContent = "The file of this picture could not be read.";
     return;
   }
-  const sent = await startFrom(new File([bytes], file.name ?? "picture.png", { type: bytes.type }), byId("item-error"));
+  const sent = await startFrom(new File([bytes], fileOf(opened, "png")?.name ?? "picture.png", { type: bytes.type }), byId("item-error"));
   if (!sent) return;
   dialog.close();
   byId("prompt").focus();

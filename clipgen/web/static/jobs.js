@@ -1,6 +1,7 @@
 // The jobs that the server knows, kept up to date by its events.
 
 import { get } from "./api.js";
+import { follow } from "./events.js";
 
 const jobs = new Map();
 const listeners = new Set();
@@ -42,19 +43,25 @@ export async function load() {
   for (const each of await get("/api/jobs")) jobs.set(each.id, each);
 }
 
-/** Follow the events; `connected(bool)` hears whether they come. The browser itself connects again. */
-export function connect(connected) {
-  const events = new EventSource("/api/events");
-  const read = (handler) => (event) => handler(JSON.parse(event.data));
-  events.addEventListener("job", read(learn));
-  events.addEventListener("step", read(learnStep));
-  events.addEventListener("removed", read(({ id }) => lose(id)));
-  events.addEventListener("error", () => connected(false));
-  events.addEventListener("open", async () => {
-    connected(true);
-    const before = [...jobs.keys()];
-    const known = await get("/api/jobs").catch(() => null);
-    const ids = new Set(known?.map((each) => each.id));
-    if (known) before.filter((id) => !ids.has(id)).forEach(lose); // forgotten while nobody listened
-  });
+/** Forget the jobs that are gone from the server, where somebody removed them while nobody listened. */
+async function compare() {
+  const before = [...jobs.keys()];
+  const known = await get("/api/jobs").catch(() => null);
+  const ids = new Set(known?.map((each) => each.id));
+  if (known) before.filter((id) => !ids.has(id)).forEach(lose);
+}
+
+/** Keep up with the server; `connected(bool)` hears whether it can be reached. */
+export function keepUp(connected) {
+  const takes = {
+    job: learn,
+    step: learnStep,
+    removed: ({ id }) => lose(id),
+    lost: () => connected(false),
+    open: () => {
+      connected(true);
+      compare();
+    },
+  };
+  follow((kind, data) => takes[kind](data));
 }

@@ -3,6 +3,7 @@
 import { attempt, get, post } from "./api.js";
 import { Curve } from "./curve.js";
 import { announce, button, byId, element } from "./dom.js";
+import { download, fileOf } from "./files.js";
 import * as jobs from "./jobs.js";
 
 const live = byId("live");
@@ -18,7 +19,7 @@ const path = (job, what) => `/api/jobs/${encodeURIComponent(job.id)}/${what}`;
 const act = (job, what, data) => attempt(byId("job-error"), () => post(path(job, what), data));
 
 const ended = (job) => job.state === "done" || job.state === "stopped" || job.state === "failed";
-const finished = (job) => job.files.find((file) => file.kind === "png");
+const finished = (job) => (job.state === "running" ? undefined : fileOf(job, "png")); // it may be of before it went on
 
 function words(job) {
   const texts = {
@@ -35,19 +36,21 @@ function words(job) {
 /** Load the newest frame, one at a time: a slow connection skips those that it has no time for. */
 async function loadFrame() {
   const job = jobs.job(current);
-  if (loading || !job || !wanted || finished(job)) return;
+  if (loading || !job || !wanted || finished(job) || document.hidden) return;
   loading = true;
   const [id, version] = [current, wanted];
-  const image = new Image();
-  image.src = path(job, `frame.jpg?v=${version}`);
-  const arrived = await image.decode().then(() => true, () => false);
+  const bytes = await fetch(path(job, `frame.jpg?v=${version}`)).then((answer) => (answer.ok ? answer.blob() : null), () => null);
   loading = false;
-  if (arrived && id === current && !finished(jobs.job(id) ?? job)) show(image.src, job, version);
+  if (bytes && id === current && !finished(jobs.job(id) ?? job)) show(URL.createObjectURL(bytes), job, version);
   if (id !== current || wanted !== version) loadFrame();
 }
 
 function show(source, job, version) {
-  live.src = source;
+  const address = new URL(source, location.href).href;
+  if (live.src !== address) {
+    if (live.src.startsWith("blob:")) URL.revokeObjectURL(live.src);
+    live.src = address;
+  }
   live.alt = version ? `“${job.prompt}”, being drawn` : `“${job.prompt}”`;
   live.dataset.version = version;
   live.hidden = false;
@@ -73,12 +76,6 @@ function actions(job) {
   const buttons = rows.filter(([offered]) => offered).map(([, text, action]) => button(text, action));
   const links = ended(job) ? job.files.map(download) : [];
   return [...buttons, ...links];
-}
-
-/** A link that saves a file of a picture. */
-export function download(file) {
-  const properties = { className: "button", href: `${file.url}?download=1`, download: file.name };
-  return element("a", { ...properties, "aria-label": `Download ${file.kind.toUpperCase()}` }, `↓ ${file.kind.toUpperCase()}`);
 }
 
 function renderStep(job) {
@@ -118,7 +115,7 @@ function render(job) {
   byId("job-notes").firstElementChild.textContent = job.notes.length === 1 ? "1 note" : `${job.notes.length} notes`;
   byId("job-notes").lastElementChild.replaceChildren(...job.notes.map((note) => element("li", {}, note)));
   const file = finished(job);
-  if (file) show(file.url, job, "");
+  if (file) show(`${file.url}?v=${job.step}`, job, ""); // the same file has other pixels after more steps
   const waits = !file && !job.frame;
   if (waits) live.hidden = true;
   byId("loading").hidden = !waits;
@@ -194,6 +191,7 @@ function clear() {
 export function setUp(opens) {
   openItem = opens;
   jobs.listen(onEvent);
+  document.addEventListener("visibilitychange", loadFrame);
   byId("steer-prompt").addEventListener("input", () => (byId("steer-go").disabled = !unsent()));
   byId("steer").addEventListener("submit", (event) => {
     event.preventDefault();
