@@ -8,8 +8,8 @@ from clipgen.cli.option_groups import Option, only, redeclared
 from clipgen.cli.report import Notes, Results
 from clipgen.cli.values import expanded
 from clipgen.config.films import BY_STROKE, FPS, GIF_FPS, MAX_FPS, MAX_SECONDS, MIN_SECONDS, SECONDS, Timing
-from clipgen.config.saving import MAX_QUALITY, QUALITY
-from clipgen.session.naming import STEPS, film_suffixes
+from clipgen.config.saving import MAX_QUALITY, QUALITY, Saving
+from clipgen.session.naming import STEPS, film_suffixes, suffix_of
 from clipgen.session.options import SAVE_SECONDS
 from clipgen.session.options import OutputOptions as Written
 
@@ -130,6 +130,8 @@ class OutputOptions:
     def __post_init__(self) -> None:
         object.__setattr__(self, "out", expanded(self.out, "-o"))
         self.written()
+        if self.quality is not None:
+            Saving(suffix_of(self.out), self.quality).check((1, 1))
 
     def written(self) -> Written:
         """Return what a session is to write; raises UsageError for values that are out of range."""
