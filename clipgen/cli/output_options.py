@@ -9,9 +9,11 @@ from clipgen.cli.report import Notes, Results
 from clipgen.cli.values import expanded
 from clipgen.config.checks import check_choice
 from clipgen.config.films import BY_STROKE, FPS, GIF_FPS, MAX_FPS, MAX_SECONDS, MIN_SECONDS, SECONDS, Timing
-from clipgen.config.saving import MAX_QUALITY, QUALITY
+from clipgen.config.saving import MAX_QUALITY, QUALITY, Saving
+from clipgen.errors import UsageError
+from clipgen.outputs.signing import Signing
 from clipgen.outputs.terminal import AUTO, PREVIEWS
-from clipgen.session.naming import STEPS, film_suffixes
+from clipgen.session.naming import STEPS, film_suffixes, suffix_of
 from clipgen.session.options import SAVE_SECONDS
 from clipgen.session.options import OutputOptions as Written
 
@@ -120,6 +122,30 @@ class OutputOptions:
             panel=OUTPUT,
         ),
     ] = False
+    sign: Annotated[
+        Path | None,
+        Option(
+            "--sign",
+            "Sign the picture by the C2PA standard with your certificate, a PEM file with those that vouch for it.",
+            "CERT.pem",
+            panel=OUTPUT,
+            default="no signature",
+        ),
+    ] = None
+    sign_key: Annotated[
+        Path | None,
+        Option("--sign-key", "The private key of that certificate.", "KEY.pem", panel=OUTPUT, default="none"),
+    ] = None
+    sign_time: Annotated[
+        str | None,
+        Option(
+            "--sign-time",
+            "Ask this server for a time stamp of the signature (RFC 3161).",
+            "URL",
+            panel=OUTPUT,
+            default="no time stamp, and no request to any server",
+        ),
+    ] = None
     save_every: Annotated[
         float,
         Option(
@@ -141,7 +167,11 @@ class OutputOptions:
     def __post_init__(self) -> None:
         object.__setattr__(self, "out", expanded(self.out, "-o"))
         check_choice("--preview", self.preview, PREVIEWS)
-        self.written()
+        signing = self.written().signing
+        if signing:
+            signing.check()
+        if self.quality is not None:
+            Saving(suffix_of(self.out), self.quality).check((1, 1))
 
     def written(self) -> Written:
         """Return what a session is to write; raises UsageError for values that are out of range."""
@@ -150,11 +180,21 @@ class OutputOptions:
             metadata=not self.no_metadata,
             mark=not self.no_mark,
             quality=self.quality,
+            signing=self._signing(),
             save_every=self.save_every,
             keep_state=self.keep_state,
             timing=Timing(self.fps, self.film_length, self.film_by_stroke),
             every_step=self.save_every_step,
         )
+
+    def _signing(self) -> Signing | None:
+        given = {"--sign": self.sign, "--sign-key": self.sign_key, "--sign-time": self.sign_time}
+        if self.sign and self.sign_key:
+            return Signing(expanded(self.sign, "--sign"), expanded(self.sign_key, "--sign-key"), self.sign_time)
+        for flag in [flag for flag, value in given.items() if value is not None]:
+            lacking = "--sign-key KEY.pem" if self.sign else "--sign CERT.pem --sign-key KEY.pem"
+            raise UsageError(f"{flag} alone signs nothing; add {lacking}")
+        return None
 
     def notes(self) -> Notes:
         """Return the printer of notes, on stderr."""

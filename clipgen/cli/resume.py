@@ -20,7 +20,9 @@ Unfinished = Annotated[
         show_default=False,
     ),
 ]
-ResumeOutput = Annotated[OutputOptions, only("preview", "as_json", "quiet", "save_every", "keep_state")]
+ResumeOutput = Annotated[
+    OutputOptions, only("preview", "as_json", "quiet", "save_every", "keep_state", "sign", "sign_key", "sign_time")
+]
 MoreSteps = Annotated[
     str | None,
     Option(

@@ -87,9 +87,9 @@ def load_upscaler(plan: Plan, device: torch.device, note: Note) -> Upscaler | No
     _check_room(needed * (network.scale // row.factor) ** 2, torch.device("cpu"), plan)
     upscaler = Upscaler(network, device)
     free = room(device)
-    fitting = [side for side in TILES if _tile_bytes(upscaler, side) < free]
+    fitting = [side for side in TILES if _tile_bytes(upscaler, side, plan.size) < free]
     if not fitting:
-        _check_room(_tile_bytes(upscaler, TILES[-1]), device, plan)
+        _check_room(_tile_bytes(upscaler, TILES[-1], plan.size), device, plan)
     if fitting[0] < min(TILES[0], max(plan.size)):
         note(f"memory is short: the picture is enlarged in tiles of {fitting[0]} pixels")
     return Upscaler(network, device, fitting[0])
@@ -171,8 +171,10 @@ def _spans(side: int, tile: int, context: int, seam: int) -> list[Span]:
     return spans
 
 
-def _tile_bytes(upscaler: Upscaler, side: int) -> int:
-    return TILE_BYTES * ((side + SEAM + 2 * upscaler.reach) * int(upscaler.network.scale)) ** 2
+def _tile_bytes(upscaler: Upscaler, side: int, size: tuple[int, int]) -> int:
+    """Return what a tile of a picture of `size` takes, which is no larger than the picture."""
+    width, height = (min(side + SEAM + 2 * upscaler.reach, whole) for whole in size)
+    return TILE_BYTES * width * height * int(upscaler.network.scale) ** 2
 
 
 def _check_room(needed: int, device: torch.device, plan: Plan) -> None:

@@ -43,6 +43,8 @@ class PictureSink:
         """The plan and the outcome; empty until the last picture stands at `path`."""
         self.finish: Callable[[Image], Image] = lambda image: image
         """Makes the picture of a finished run out of what was drawn; it may raise anything."""
+        self.signed: Callable[[bytes], bytes] | None = None
+        """Signs the file of the last picture; it may raise anything."""
         self.problem: str | None = None
         """Why the last picture could not be written."""
         self._claim = claim
@@ -63,7 +65,7 @@ class PictureSink:
         if outcome is Outcome.FINISHED:
             image, outcome = self._finished(image)
         try:
-            self.record = self._publish(image, self._last, outcome)
+            self.record = self._publish(image, self._last, outcome, sign=True)
         except Exception as error:  # whatever it is, the picture may still be saved elsewhere, and costs no other one
             reason, place = reason_of(error), self._save_elsewhere(image, self._last, outcome)
             self.problem = f"the picture {self.path} could not be written: {reason}{place}"
@@ -84,12 +86,24 @@ class PictureSink:
             self.problem = f"the picture {self.path} is as it was drawn, not enlarged: {reason_of(error)}"
             return image, Outcome.INTERRUPTED
 
-    def _publish(self, image: Image, step: Step, outcome: Outcome) -> dict[str, Any]:
+    def _publish(self, image: Image, step: Step, outcome: Outcome, *, sign: bool = False) -> dict[str, Any]:
         """Write the picture at `path`, and return its record."""
         with replacing(self.path) as partial:
             record = self._write(partial, image, step, outcome)
+            if sign and self.signed:
+                self._sign(partial, self.signed)
             self._claim(partial, self.path)
         return record
+
+    def _sign(self, path: Path, signed: Callable[[bytes], bytes]) -> None:
+        """Sign the file of the picture; if that fails, it is kept as it is."""
+        plain = path.read_bytes()
+        try:
+            made = signed(plain)
+        except Exception as error:  # such as a certificate that has expired meanwhile
+            self.problem = f"the picture {self.path} is not signed: {reason_of(error)}"
+        else:
+            path.write_bytes(made)
 
     def _save_elsewhere(self, image: Image, step: Step, outcome: Outcome) -> str:
         """Save the picture in the folder for temporary files; returns the end of the error message that says where."""

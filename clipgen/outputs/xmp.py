@@ -88,10 +88,11 @@ def parsed(data: bytes) -> Packet:
     def start(name: str, attributes: dict[str, str]) -> None:
         inside.append(name)
         found.update({key: value for key, value in attributes.items() if key in (_SOURCE, _RECIPE)})
+        found.update({name: ""} if name in (_SOURCE, _RECIPE) else {})
 
     def text(part: str) -> None:
         if inside and inside[-1] in (_SOURCE, _RECIPE):
-            found[inside[-1]] = found.get(inside[-1], "") + part
+            found[inside[-1]] += part
 
     def refuse(*_: object) -> None:
         raise UsageError("its XMP packet declares a document type, which none needs")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from clipgen.core.contracts import Sink
     from clipgen.engine.forecast import Phase
     from clipgen.engine.models import Models
+    from clipgen.outputs.signing import Signing
     from clipgen.session.candidates import Candidate
 
 CONTINUE = "continue with: "
@@ -43,6 +44,8 @@ class OutputOptions:
     """Whether it is stored in the picture and the films that a computer made them."""
     quality: int | None = None
     """Of a picture in a lossy format, from 1 to 100; None for the usual one."""
+    signing: Signing | None = None
+    """Whose signature pictures get."""
     save_every: float = SAVE_SECONDS
     """Seconds between two saves of the state from which a killed run continues."""
     keep_state: bool = False

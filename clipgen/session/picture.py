@@ -61,6 +61,9 @@ class Picture:
 
         on_stage: receives what is done in the end. upscaler: that of the plan's models.
         """
+        if signing := options.signing:
+            suffix, source = self.path.suffix, source_of(self.plan)
+            self._picture.signed = lambda picture: signing.signed(picture, suffix, source)
         if self.plan.upscale:
             self._picture.finish = partial(self._enlarged, on_stage, upscaler)
         snapshot = self.workspace.snapshot()
