@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ import pytest
 from screen import Screen
 
 import clipgen
-from clipgen.outputs.terminal import ANSWER_SECONDS, ATTRIBUTES, AUTO, BLOCKS, ITERM, KITTY, OFF, SIXEL, preview_kind
+from clipgen.outputs.terminal import ANSWER_SECONDS, ATTRIBUTES, BLOCKS, ITERM, KITTY, OFF, SIXEL, preview_kind
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs terminals of Unix")
 if sys.platform != "win32":
@@ -22,6 +23,13 @@ NOWHERE = dict.fromkeys(
     ("TERM_PROGRAM", "LC_TERMINAL", "TMUX", "STY", "ZELLIJ", "XTERM_VERSION", "WT_SESSION", "KONSOLE_VERSION"), ""
 )
 XTERM = {"TERM": "xterm-256color", "XTERM_VERSION": "XTerm(379)"}
+
+
+@pytest.fixture(autouse=True)
+def _colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has asked for colours, or for none."""
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.mark.parametrize(
@@ -135,16 +143,14 @@ main()
 
 def run(environment: Mapping[str, str], *options: str) -> Session:
     usual = {**NOWHERE, "PYTHONPATH": PATHS, "COLUMNS": "80", "LINES": "24", "COLORTERM": "truecolor"}
-    for name in ("NO_COLOR", "FORCE_COLOR"):
-        usual[name] = ""
     answers = {ATTRIBUTES: b"\x1b[?62;4c"}
     return in_terminal(RUN.format(options=list(options)), {**usual, **environment}, answers)
 
 
 @pytest.mark.parametrize(
     ("environment", "options"),
-    [({"TERM": "xterm-kitty"}, ()), (XTERM, ()), ({"TERM": "xterm-256color"}, ("--preview", "iterm"))],
-    ids=["kitty", "sixel", "iterm"],
+    [(XTERM, ()), ({"TERM": "xterm-256color"}, ("--preview", "kitty"))],
+    ids=["sixel", "kitty"],
 )
 def test_a_run_shows_its_picture_and_leaves_the_terminal_as_it_was(
     environment: dict[str, str], options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -162,21 +168,11 @@ def test_a_run_shows_its_picture_and_leaves_the_terminal_as_it_was(
     assert "▀" not in done.output
 
 
-def test_blocks_where_a_multiplexer_is_in_between(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    done = run({"TERM": "tmux-256color", "TERM_PROGRAM": "tmux", "TMUX": "/tmp/x,1,0", "LC_TERMINAL": "iTerm2"})
-    assert "▀" in done.output
-    assert not re.search(r"\x1b[_P\]]|\x1b\[c", done.output)
-
-
 def test_no_escape_code_reaches_a_pipe(tmp_path: Path) -> None:
     """Whatever the environment promises; stdout, too, has the path and nothing else."""
-    import subprocess
-
     program = RUN.format(options=["--preview", "kitty"])
     environment = {**os.environ, **NOWHERE, "TERM": "xterm-kitty", "FORCE_COLOR": "1", "PYTHONPATH": PATHS}
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True)
     assert (done.returncode, done.stdout) == (0, b"outputs/red-1.png\n")
     assert b"4/4" in done.stderr
     assert b"\x1b" not in done.stderr
-    assert AUTO.encode() not in done.stderr
