@@ -49,6 +49,8 @@ class Drawing:
     first: str
     again: str
     """What draws it anew, once it has been drawn."""
+    gone: str = ""
+    """What removes it, if it stays when its place is written over."""
 
 
 def drawing(kind: str, picture: Image.Image, box: Box, number: int) -> Drawing:
@@ -71,7 +73,7 @@ def _kitty(picture: Image.Image, box: Box, number: int) -> Drawing:
     heads = [f"a=T,f=100,{place},"] + ["q=2,"] * (len(parts) - 1)
     more = [1] * (len(parts) - 1) + [0]
     first = "".join(f"\x1b_G{head}m={rest};{part}\x1b\\" for head, rest, part in zip(heads, more, parts, strict=True))
-    return Drawing(first, f"\x1b_Ga=p,{place};\x1b\\")
+    return Drawing(first, f"\x1b_Ga=p,{place};\x1b\\", f"\x1b_Ga=d,d=i,i={number},q=2;\x1b\\")
 
 
 def _iterm(picture: Image.Image, box: Box) -> str:
@@ -82,14 +84,12 @@ def _iterm(picture: Image.Image, box: Box) -> str:
 
 def _sixel(picture: Image.Image, _box: Box) -> str:
     """Return whole bands of six rows: a part of one could be drawn below the box."""
-    few = picture.crop((0, 0, picture.width, picture.height // _BAND * _BAND)).quantize(
-        COLOURS, Image.Quantize.FASTOCTREE
-    )
+    whole = picture.crop((0, 0, picture.width, picture.height // _BAND * _BAND))
+    few = whole.quantize(COLOURS, Image.Quantize.FASTOCTREE)
     codes, palette = np.asarray(few), few.getpalette() or []
     shares = [round(level * 100 / 255) for level in palette]
-    colours = "".join(
-        f"#{code};2;{shares[3 * code]};{shares[3 * code + 1]};{shares[3 * code + 2]}" for code in np.unique(codes)
-    )
+    used = [(code, *shares[3 * code : 3 * code + 3]) for code in np.unique(codes).tolist()]
+    colours = "".join(f"#{code};2;{red};{green};{blue}" for code, red, green, blue in used)
     bands = (_band(codes[top : top + _BAND]) for top in range(0, len(codes), _BAND))
     return f'\x1bP0;1q"1;1;{few.width};{few.height}{colours}{"-".join(bands)}\x1b\\'
 

@@ -54,8 +54,9 @@ class Painted:
             yield Segment.line()
         for number, line in enumerate(lines, 1):
             yield from line
-            if fits and number == len(lines):
-                yield Segment(self._drawn_from(rows + number - 1), None, [(ControlType.CURSOR_UP, 0)])
+            if number == len(lines):
+                drawn = self._drawn_from(rows + number - 1) if fits else self._drawing.gone
+                yield Segment(drawn, None, [(ControlType.CURSOR_UP, 0)])
             yield Segment.line()
 
     def _drawn_from(self, below: int) -> str:

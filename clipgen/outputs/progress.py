@@ -167,7 +167,7 @@ class LiveProgress(Tracker):
         if began < self._next_time and step.index < step.total:
             return
         self._numbers = self._describe(step)
-        self._scores.append(float(step.score))
+        self._scores.append(self._score)
         self._picture = self._preview_of(step.image) if self._preview != OFF else None
         self._start()
         ended = self._clock()

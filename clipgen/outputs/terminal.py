@@ -12,6 +12,7 @@ import select
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import IO
 
 AUTO, BLOCKS, KITTY, ITERM, SIXEL, OFF = "auto", "blocks", "kitty", "iterm", "sixel", "off"
@@ -56,42 +57,46 @@ def has_sixel(stream: IO[str]) -> bool:
     It is not asked by a process in the background, which would be stopped, or while something is typed, which would be
     lost. Nothing is echoed meanwhile.
     """
-    try:
-        import termios
-    except ImportError:  # as on Windows
-        return False
-    with suppress(OSError, ValueError, AttributeError, termios.error):
+    with suppress(ImportError, OSError, ValueError, AttributeError):  # on Windows, or no terminal
         if os.tcgetpgrp(stream.fileno()) != os.getpgrp():
             return False
-        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
-        try:
-            before = termios.tcgetattr(terminal)
-            quiet = termios.tcgetattr(terminal)
-            quiet[3] &= ~(termios.ICANON | termios.ECHO)
-            answered = False
-            try:
-                termios.tcsetattr(terminal, termios.TCSADRAIN, quiet)
-                if select.select([terminal], [], [], 0)[0]:
-                    return False
-                found = _answer(terminal)
-                answered = found is not None
-                return found is not None and SIXEL_ATTRIBUTE in found.split(b";")[1:]
-            finally:
-                termios.tcsetattr(terminal, termios.TCSADRAIN if answered else termios.TCSAFLUSH, before)
-        finally:
-            os.close(terminal)
+        with Path("/dev/tty").open("r+b", buffering=0) as terminal:
+            return SIXEL_ATTRIBUTE in _ask(terminal.fileno()).split(b";")[1:]
     return False
 
 
-def _answer(terminal: int) -> bytes | None:
-    """Return the attributes with which a terminal answers, such as b"62;4;22"; None if it does not in time."""
+def _ask(terminal: int) -> bytes:
+    """Return the attributes with which a terminal answers, such as b"62;4;22"; nothing if it does not, or cannot yet.
+
+    Raises OSError.
+    """
+    import termios
+
+    try:
+        before, quiet = termios.tcgetattr(terminal), termios.tcgetattr(terminal)
+        quiet[3] &= ~(termios.ICANON | termios.ECHO)
+        said, then = b"", termios.TCSADRAIN
+        termios.tcsetattr(terminal, termios.TCSADRAIN, quiet)
+        try:
+            if not select.select([terminal], [], [], 0)[0]:
+                then = termios.TCSAFLUSH  # which discards an answer that comes late
+                said = _answer(terminal)
+                then = termios.TCSADRAIN if said else then
+        finally:
+            termios.tcsetattr(terminal, then, before)
+    except termios.error as error:
+        raise OSError(*error.args) from error
+    return said
+
+
+def _answer(terminal: int) -> bytes:
     os.write(terminal, ATTRIBUTES)
     deadline, said = time.monotonic() + ANSWER_SECONDS, b""
     while (left := deadline - time.monotonic()) > 0 and select.select([terminal], [], [], left)[0]:
         said += os.read(terminal, 1024)
         if found := re.search(rb"\x1b\[\?([0-9;]*)c", said):
             return found[1]
-    return None
+    return b""
 
 
 def cell_size(stream: IO[str]) -> tuple[int, int]:

@@ -36,6 +36,7 @@ class Tracker:
         self._forecast: Forecast | None = None
         self._began: float | None = None
         self._entered = 0.0
+        self._score = 0.0
         self._first: tuple[int, float] | None = None
         self._is_brief = False
         self._runs = 0
@@ -86,8 +87,9 @@ class Tracker:
         """Stop showing anything, until the next stage or step."""
 
     def _describe(self, step: Step) -> str:
-        """Format the numbers of a step; waits for the device."""
-        parts = [f"{step.index}/{step.total}", f"loss {float(step.loss):.4f}", f"score {float(step.score):.3f}"]
+        """Format the numbers of a step, and note its score; waits for the device."""
+        self._score = float(step.score)
+        parts = [f"{step.index}/{step.total}", f"loss {float(step.loss):.4f}", f"score {self._score:.3f}"]
         if self._first and step.index > self._first[0]:
             rate = (step.index - self._first[0]) / max(self._clock() - self._first[1], 1e-9)
             parts.append(f"{rate:.2f} steps/s")
