@@ -44,8 +44,7 @@ _LATER = (
     *_LISTS,
     *("network", "start", "precision", "init_noise", "tile", "first_cutouts", "motion", "cross_fade"),
     *("blend", "templates", "mask", "extend", "feather", "inside", "overlay", "overlay_every", "init_tokens"),
-    *("recipe", "optimizer"),
-    *("upscale", "upscaler"),
+    *("recipe", "optimizer", "upscale", "upscaler"),
     *LATENT,
     *OF_PRIOR,
 )
@@ -144,9 +143,7 @@ class Job:
     top_p: float | None = None
     guidance_scale: float | None = None
     upscale: int | None = None
-    """How often as wide and as high the finished picture becomes, one of FACTORS."""
     upscaler: str | None = None
-    """By which network: its name, or LANCZOS; None for the recorded one, if it is here."""
 
     def __post_init__(self) -> None:
         check_prompts(self.prompts, alone=not self.targets)

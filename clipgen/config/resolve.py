@@ -96,9 +96,8 @@ def resolve(
         upscale=upscale,
     )
     plan, precision_notes = with_precision(plan, device)
-    doubts = [*prompt_notes(job.prompts), *unknown_in(plan).notes()]
-    notes = [*([reason] if reason else []), *doubts, *guides.notes, *size_notes, *precision_notes, *upscale_notes]
-    return with_hashes(plan), notes
+    first = [*([reason] if reason else []), *prompt_notes(job.prompts), *unknown_in(plan).notes()]
+    return with_hashes(plan), [*first, *guides.notes, *size_notes, *precision_notes, *upscale_notes]
 
 
 def _preset(job: Job, device: str) -> tuple[Preset, str | None]:
