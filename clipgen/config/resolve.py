@@ -17,7 +17,7 @@ from clipgen.config.loss_settings import LossSettings
 from clipgen.config.motion import steps_with
 from clipgen.config.peer_recipes import PEER_RECIPES
 from clipgen.config.plan import Plan
-from clipgen.config.preset import OWN, Preset, Size
+from clipgen.config.preset import OWN, GeneratorDefaults, Guidance, Preset, Size
 from clipgen.config.presets import PRESETS
 from clipgen.config.priors import asked
 from clipgen.config.prompts import prompt_notes, scenes_in
@@ -48,9 +48,7 @@ def resolve(
     preset, reason = _preset(job, device)
     guidance, start = guidance_of(job, preset)
     backend = backend_of(job, preset)
-    if backend not in guidance.generators:
-        raise _unmade(job, preset, backend)
-    defaults = guidance.generators[backend]
+    defaults = _defaults(guidance, job, preset, backend)
     generator = generator_of(job, defaults.settings, backend)
     size, size_notes = fitted_size(job, preset, backend, generator, init_size, tokens)
     guides = shared(job, preset)
@@ -106,6 +104,12 @@ def _preset(job: Job, device: str) -> tuple[Preset, str | None]:
     if name == OWN and not job.clips:
         raise UsageError(f"--preset {OWN} stands for a folder that `clipgen train` made; give its path instead")
     return PRESETS[name], reason
+
+
+def _defaults(guidance: Guidance, job: Job, preset: Preset, backend: str) -> GeneratorDefaults:
+    if backend not in guidance.generators:
+        raise _unmade(job, preset, backend)
+    return guidance.generators[backend]
 
 
 def _unmade(job: Job, preset: Preset, backend: str) -> UsageError:
