@@ -186,7 +186,12 @@ def test_a_server_that_ends_keeps_the_picture_and_the_next_one_goes_on(client: C
         while not (found := later.get("/api/jobs").json()):
             pass
         [left] = found
-        assert (left["state"], left["resumable"], left["step"], left["prompt"]) == ("stopped", True, stopped["step"], "red")
+        assert (left["state"], left["resumable"], left["step"], left["prompt"]) == (
+            "stopped",
+            True,
+            stopped["step"],
+            "red",
+        )
         assert left["picture"] == stopped["picture"]
         later.post(f"/api/jobs/{left['id']}/resume")
         assert later.wait(left["id"])["step"] == 300

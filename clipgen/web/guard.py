@@ -11,7 +11,7 @@ import ipaddress
 import socket
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -100,7 +100,7 @@ class Guard:
             given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
             if given and self._is_token(given[0]):
                 answer = RedirectResponse("/", 303)
-                answer.set_cookie(COOKIE, quote(self._token), httponly=True, samesite="strict", path="/")
+                answer.set_cookie(COOKIE, self._token, httponly=True, samesite="strict", path="/")
                 return answer
         kind, _, sent = headers.get("authorization", "").partition(" ")
         if (kind.lower() == "bearer" and self._is_token(sent)) or self._is_token(_cookie(headers.get("cookie", ""))):
@@ -116,7 +116,7 @@ def _cookie(text: str) -> str:
         found = SimpleCookie(text).get(COOKIE)
     except CookieError:
         return ""
-    return unquote(found.value) if found else ""
+    return found.value if found else ""
 
 
 def _error(status: int, line: str) -> Response:

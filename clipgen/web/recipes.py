@@ -63,6 +63,8 @@ def _settings_of(job: Job) -> Iterator[tuple[str, Any]]:
             value = spell(value)
         elif name == "losses":
             value = " ".join(value)
+        elif name == "cutouts" and job.first_cutouts:
+            value = f"{job.first_cutouts}..{value}"
         yield name, str(value) if row.type == "text" else value
 
 

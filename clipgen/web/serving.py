@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import socket
 import threading
@@ -53,6 +54,8 @@ def serve(
 
     Beyond loopback a token is needed; one is made up if none is given. Raises UsageError if the address is taken.
     """
+    if token and not re.fullmatch(r"[A-Za-z0-9._~-]{8,128}", token):
+        raise UsageError("--token must be 8 to 128 letters, digits and . _ ~ - without anything else")
     make_folder(folder)
     token = token or ("" if is_loopback(host) else secrets.token_urlsafe(16))
     listening = _listen(host, port)
