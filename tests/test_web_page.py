@@ -97,10 +97,10 @@ def show(browser: Any, address: str) -> Iterator[Show]:
     assert [text for text in problems if "status of 4" not in text] == []  # a refused request is no fault of the page
 
 
-def ask(page: Any, prompt: str, steps: int, **settings: str) -> None:
+def ask(page: Any, prompt: str, steps: int, preset: str = "starter", **settings: str) -> None:
     """Fill the form for a small picture."""
     page.get_by_label("What should the picture show?").fill(prompt)
-    page.get_by_label("Preset").select_option("starter")
+    page.get_by_label("Preset").select_option(preset)
     if page.locator("#settings").get_attribute("open") is None:
         page.get_by_text("All settings").click()
     for name, value in {**SMALL, "steps": str(steps), **settings}.items():
@@ -108,9 +108,9 @@ def ask(page: Any, prompt: str, steps: int, **settings: str) -> None:
         (field.select_option if field.evaluate("each => each.tagName") == "SELECT" else field.fill)(value)
 
 
-def draw(page: Any, prompt: str, steps: int, **settings: str) -> None:
+def draw(page: Any, prompt: str, steps: int, preset: str = "starter", **settings: str) -> None:
     """Draw a small picture, and wait until it is finished."""
-    ask(page, prompt, steps, **settings)
+    ask(page, prompt, steps, preset, **settings)
     page.get_by_role("button", name="Draw").click()
     expect(page.locator("#step-text")).to_have_text(f"Done, {steps} steps")
     expect(page.locator("#job-prompt")).to_have_text(prompt)
@@ -193,7 +193,7 @@ def test_a_mask_protects_the_picture_and_another_is_a_prompt(show: Show) -> None
     page.get_by_role("button", name="Use this mask").click()
     drop(page, "#like-tile", "like.png", png(noise(1)))
     page.get_by_label("Weight", exact=True).fill("0.5")
-    draw(page, "a yellow flower", 4, feather="0", start="init")
+    draw(page, "a yellow flower", 4, "photo", feather="0", start="", cutouts="1")
     made = np.asarray(Image.open(io.BytesIO(picture_of(page))).convert("RGB"))
     assert (made[:, 32:] == np.asarray(start)[:, 32:]).all()
     assert (made[:, :32] != np.asarray(start)[:, :32]).any()

@@ -120,6 +120,7 @@ function render(job) {
   if (waits) live.hidden = true;
   byId("loading").hidden = !waits;
   byId("loading").textContent = ended(job) ? "No picture was made." : words(job);
+  byId("loading").classList.toggle("busy", job.state === "running");
   renderStep(job);
 }
 
