@@ -29,16 +29,21 @@ resolve.computes_bf16 = lambda device: False
 usual = requests.OutputOptions
 requests.OutputOptions = lambda **given: usual(**given, save_every=0.2)
 from clipgen.cli.app import main
-sys.argv = ["clipgen", "web", "--port", "0"]
+sys.argv = ["clipgen", *ARGUMENTS]
 main()
 """
+
+
+def program(*arguments: str) -> str:
+    """Return Python that is the command line with these arguments and the fakes in place of models."""
+    return f"ARGUMENTS = {arguments!r}\n{PROGRAM}"
 
 
 @contextmanager
 def running() -> Iterator[tuple[subprocess.Popen[str], int]]:
     """Run the command; yields its process and its port."""
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program("web", "--port", "0")], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stderr
