@@ -44,13 +44,14 @@ class NotebookProgress(Tracker):
         self._put(self._doing)
 
     def _show_step(self, step: Step) -> None:
-        self._last, began = step, self._clock()
-        if began < self._next_time and step.index < step.total:
+        self._last = step
+        if self._clock() < self._next_time and step.index < step.total:
             return
+        numbers, left = self._describe(step), self._left(step)
+        began = self._clock()
         self._done = step.index / step.total
         self._picture = html.image(_jpeg(step), "image/jpeg")
-        left = self._left(step)
-        self._put(self._describe(step) + ("" if left is None else f"  {clock_time(left)} left"))
+        self._put(numbers if left is None else f"{numbers}  {clock_time(left)} left")
         ended = self._clock()
         self._next_time = ended + max(REFRESH_SECONDS, (ended - began) / SHARE)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from rich.color import Color
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.segment import ControlType, Segment
+from rich.segment import ControlType, Segment, Segments
 from rich.style import Style
-from rich.text import Text
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -16,14 +16,17 @@ from clipgen.util.images import to_pil
 UPPER_HALF = "▀"
 
 
-def half_blocks(image: Tensor, columns: int) -> Text:
-    """Render an image (3, H, W) in [0, 1] as text, `columns` characters wide, at its own aspect ratio."""
+def half_blocks(image: Tensor, columns: int) -> Segments:
+    """Render an image (3, H, W) in [0, 1] as characters, `columns` wide, at its own aspect ratio.
+
+    They are segments, as a text of as many styles takes long to render, and is rendered several times a second.
+    """
     height, width = image.shape[-2:]
     rows = max(round(columns * height / width / 2), 1)
     small = F.interpolate(image[None].detach().float(), size=(2 * rows, columns), mode="area")[0]
     pixels = (small.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).tolist()
     lines = (_line(upper, lower) for upper, lower in zip(pixels[0::2], pixels[1::2], strict=True))
-    return Text("\n").join(lines)
+    return Segments([each for line in lines for each in (*line, Segment.line())])
 
 
 class Painted:
@@ -74,13 +77,10 @@ class _Above:
         return self._picture.render(console, options, self._lines)
 
 
-def _line(upper: list[list[int]], lower: list[list[int]]) -> Text:
+def _line(upper: list[list[int]], lower: list[list[int]]) -> list[Segment]:
     """Render two rows of RGB pixels as one row of characters."""
-    line = Text(no_wrap=True)
-    for above, below in zip(upper, lower, strict=True):
-        line.append(UPPER_HALF, Style(color=_hex(above), bgcolor=_hex(below)))
-    return line
-
-
-def _hex(rgb: list[int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*rgb)
+    styles = (
+        Style.from_color(Color.from_rgb(*above), Color.from_rgb(*below))
+        for above, below in zip(upper, lower, strict=True)
+    )
+    return [Segment(UPPER_HALF, style) for style in styles]

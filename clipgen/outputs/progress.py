@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO, cast
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.segment import Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -34,8 +35,8 @@ REFRESH_SECONDS = 0.25
 LINE_SECONDS = 10.0
 LINE_SHARE = 0.1
 BEAT_SECONDS = 1.0
-SHARE = 0.02
-"""The most of the time of a run that goes into showing it."""
+SHARE = 0.015
+"""The most of the time of a run that goes into new pictures of it; as much again goes into drawing them."""
 PREVIEW_COLUMNS = 40
 PAINTED_SECONDS = 1.0
 CURVE_COLUMNS, LEAST_CURVE = 16, 4
@@ -137,15 +138,16 @@ class LiveProgress(Tracker):
         super().__init__(clock)
         self._console, self._redirect, self._preview = console, redirect, preview
         self._spinner = SPINNER if console.encoding.startswith("utf") else ASCII_SPINNER
-        self._next_time = 0.0
+        self._next_time = self._next_picture = 0.0
         self._numbers = ""
         self._scores: list[float] = []
         self._number = 0
-        self._picture: Text | Painted | None = None
+        self._picture: Segments | Painted | None = None
         self._live: Live | None = None
 
     def begin(self, label: str) -> Self:
-        self._picture, self._numbers, self._scores, self._next_time = None, "", [], 0.0
+        self._picture, self._numbers, self._scores = None, "", []
+        self._next_time = self._next_picture = 0.0
         self._number = next(_numbers)
         return super().begin(label)
 
@@ -163,17 +165,19 @@ class LiveProgress(Tracker):
         self._start()
 
     def _show_step(self, step: Step) -> None:
-        began = self._clock()
-        if began < self._next_time and step.index < step.total:
+        if self._clock() < self._next_time and step.index < step.total:
             return
         self._numbers = self._describe(step)
         self._scores.append(self._score)
-        self._picture = self._preview_of(step.image) if self._preview != OFF else None
+        began = self._clock()
+        if self._preview != OFF and (began >= self._next_picture or step.index == step.total):
+            self._picture = self._preview_of(step.image)
+            ended = self._clock()
+            self._next_picture = ended + (ended - began) / SHARE
+        self._next_time = self._clock() + REFRESH_SECONDS
         self._start()
-        ended = self._clock()
-        self._next_time = ended + max(REFRESH_SECONDS, (ended - began) / SHARE)
 
-    def _preview_of(self, image: Tensor) -> Text | Painted | None:
+    def _preview_of(self, image: Tensor) -> Segments | Painted | None:
         """Return the picture as this terminal shows it; None if there is no room or no colour for it."""
         from clipgen.outputs.preview import Painted, half_blocks
 
@@ -205,7 +209,7 @@ class LiveProgress(Tracker):
         below = Group(*lines, self._bar())
         if self._picture is None:
             return below
-        return Group(self._picture, below) if isinstance(self._picture, Text) else self._picture.above(below)
+        return Group(self._picture, below) if isinstance(self._picture, Segments) else self._picture.above(below)
 
     def _curve(self, room: int) -> str:
         """Return the scores so far as a line, if there is room for it."""

@@ -15,6 +15,8 @@ from itertools import combinations
 import numpy as np
 from PIL import Image
 
+from clipgen.util import html
+
 MAX_SIDE = 512
 """Pixels of the longer side of a picture on the page."""
 QUALITY = 90
@@ -91,4 +93,4 @@ def _address(image: Image.Image, side: int) -> str:
     file = io.BytesIO()
     pixels = Image.fromarray(np.asarray(image.convert("RGB").resize(size, Image.Resampling.LANCZOS)))
     pixels.save(file, format="JPEG", quality=QUALITY, subsampling=0)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    return html.address(file.getvalue(), "image/jpeg")
