@@ -40,7 +40,7 @@ def extended(folder: Path) -> None:
     assert POINTS
     (folder / "my_losses-1.0.dist-info").mkdir()
     (folder / "my_losses-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: my-losses\nVersion: 1.0\n")
-    (folder / "my_losses-1.0.dist-info/entry_points.txt").write_text(f"[{POINTS[1]}]\n{POINTS[2]}")
+    (folder / "my_losses-1.0.dist-info/entry_points.txt").write_text(f"[{POINTS[1]}]\n{POINTS[2]}".replace('"', ""))
 
 
 def test_a_generator_a_loss_and_a_sink_take_part_in_a_run(tmp_path: Path) -> None:
@@ -57,10 +57,11 @@ def test_a_generator_a_loss_and_a_sink_take_part_in_a_run(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert "waves" in done.stdout
     assert "brightness" in done.stdout
-    rows = [tuple(map(float, row)) for row in csv.reader((tmp_path / "scores.csv").open())]
+    rows = [tuple(map(float, row)) for row in csv.reader((tmp_path / "scores.csv").read_text().splitlines())]
     assert [row[0] for row in rows] == list(range(6))
     assert rows[-1][1] < rows[0][1]
-    assert Image.open(tmp_path / "heart.png").size == (64, 64)
+    with Image.open(tmp_path / "heart.png") as picture:
+        assert picture.size == (64, 64)
 
 
 def test_the_chapter_shows_all_three_kinds() -> None:
