@@ -20,6 +20,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "clipgen batch prompts.txt --shard 2/8",
     ),
     "web": ("clipgen web --open", "clipgen web -o pictures --port 8400"),
+    "mcp": ("clipgen mcp", "clipgen mcp -o pictures"),
     "resume": ("clipgen resume outputs/a-cat-7.png", "clipgen resume outputs/a-cat-7.png --steps +200"),
     "info": ("clipgen info outputs/a-cat-7.png", "clipgen info outputs/a-cat-7.png --json"),
     "replay": (
