@@ -145,7 +145,7 @@ export async function select(id) {
 /** Show this job, and from then on whatever is drawn. */
 export function follow(job) {
   following = true;
-  jobs.learn(job);
+  jobs.meet(job);
   select((jobs.active() ?? job).id);
 }
 
