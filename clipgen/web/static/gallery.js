@@ -114,7 +114,7 @@ function turn(by) {
 async function again(what, data) {
   const made = await attempt(byId("item-error"), () => post(`${path(opened.id)}/${what}`, data));
   if (!made) return;
-  made.forEach(jobs.learn);
+  made.forEach(jobs.meet);
   dialog.close();
   follow(made[0]);
   announce(made.length === 1 ? "Added to the queue." : `${made.length} pictures added to the queue.`);

@@ -28,6 +28,11 @@ export function learn(told) {
   tell("job", told, before);
 }
 
+/** Take over a job of an answer, unless events have told more of it already. */
+export function meet(told) {
+  if (!jobs.has(told.id)) learn(told);
+}
+
 export function lose(id) {
   const lost = jobs.get(id);
   if (lost && jobs.delete(id)) tell("removed", lost);

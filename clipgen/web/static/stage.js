@@ -27,7 +27,7 @@ function words(job) {
     running: job.stage ? `${job.stage[0].toUpperCase()}${job.stage.slice(1)}…` : `Step ${job.step} of ${job.total}`,
     paused: `Paused at step ${job.step} of ${job.total}`,
     stopped: `Stopped at step ${job.step} of ${job.total}`,
-    done: `Done, ${job.total} steps`,
+    done: `Done, ${job.total} ${job.total === 1 ? "step" : "steps"}`,
     failed: "Failed",
   };
   return texts[job.state];
@@ -145,7 +145,7 @@ export async function select(id) {
 /** Show this job, and from then on whatever is drawn. */
 export function follow(job) {
   following = true;
-  jobs.learn(job);
+  jobs.meet(job);
   select((jobs.active() ?? job).id);
 }
 
