@@ -34,12 +34,8 @@ SYSTEM = x509.NameOID
 
 
 def certificate(name: str, issuer: str, public: Any, signer: Any, days: float, *, is_root: bool) -> bytes:
-    names = [
-        x509.Name(
-            [x509.NameAttribute(SYSTEM.ORGANIZATION_NAME, "a test"), x509.NameAttribute(SYSTEM.COMMON_NAME, each)]
-        )
-        for each in (name, issuer)
-    ]
+    said = [x509.NameAttribute(SYSTEM.ORGANIZATION_NAME, "a test")]
+    names = [x509.Name([*said, x509.NameAttribute(SYSTEM.COMMON_NAME, each)]) for each in (name, issuer)]
     now = datetime.now(UTC)
     usage = x509.KeyUsage(True, False, False, False, False, is_root, is_root, False, False)
     built = (
