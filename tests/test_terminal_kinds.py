@@ -88,6 +88,11 @@ def test_a_terminal_says_whether_it_has_sixel(answer: bytes, kind: str) -> None:
     assert done == Session(0, f"\x1b[c{kind}\r\n", b"", is_restored=True)
 
 
+def test_an_answer_may_take_a_moment() -> None:
+    done = asked({ATTRIBUTES: b"\x1b[?62;4c"}, delay=ANSWER_SECONDS / 3)
+    assert done == Session(0, f"\x1b[c{SIXEL}\r\n", b"", is_restored=True)
+
+
 @pytest.mark.parametrize("variable", [{"TERM_PROGRAM": "vscode"}, {"WT_SESSION": "1"}, {"KONSOLE_VERSION": "240500"}])
 def test_others_are_asked_too(variable: dict[str, str]) -> None:
     assert SIXEL in asked({ATTRIBUTES: b"\x1b[?62;4c"}, {"TERM": "xterm-256color", **variable}).output

@@ -19,6 +19,8 @@ SHARE = 0.02
 SIDE = 384
 """Pixels of the longer side of a picture, at most: more is slow to send to a browser far away."""
 QUALITY = 85
+_DIV = '<div style="white-space:pre-wrap">'
+"""Keeps the gaps between numbers."""
 
 
 class NotebookProgress(Tracker):
@@ -60,7 +62,7 @@ class NotebookProgress(Tracker):
         line = f"{self._label}: {state}"
         bar = "" if self._outcome else f'<progress value="{self._done:.3f}" max="1"></progress> '
         parts = [self._picture, f"{bar}{html.text(line)}", *map(html.text, self._notes)]
-        content = {"text/plain": line, "text/html": "".join(f"<div>{part}</div>" for part in parts if part)}
+        content = {"text/plain": line, "text/html": "".join(f"{_DIV}{part}</div>" for part in parts if part)}
         if self._show is None:
             display = import_module("IPython.display")
             handle = display.display(content, raw=True, display_id=True)

@@ -18,7 +18,7 @@ from typing import IO
 AUTO, BLOCKS, KITTY, ITERM, SIXEL, OFF = "auto", "blocks", "kitty", "iterm", "sixel", "off"
 PREVIEWS = (AUTO, BLOCKS, KITTY, ITERM, SIXEL, OFF)
 """How a live picture can be shown."""
-ANSWER_SECONDS = 0.5
+ANSWER_SECONDS = 1.0
 ATTRIBUTES = b"\x1b[c"
 """Asks for the primary device attributes (DA1), which every terminal since the VT100 answers and none prints."""
 SIXEL_ATTRIBUTE = b"4"
