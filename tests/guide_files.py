@@ -11,8 +11,8 @@ from skimage import data
 SIDE = 64
 PHOTOGRAPHS = ("selfie.jpg", "photo.jpg", "portrait.jpg", "portrait.png", "sunset.jpg", "starry-night.jpg", "sea.jpg")
 TEXTS = {
-    "prompts.txt": "a red heart\na {blue|green} flower\n",
-    "examples/prompts.txt": "a red heart\n--steps 2 :: a boat\n",
+    "prompts.txt": "a red heart\na blue flower\n",
+    "examples/prompts.txt": "a {blue|green} flower\n--steps 2 :: a boat\n",
     "labels.txt": "a cat\na boat\n",
     "a.toml": 'preset = "starter"\nstart = "noise"\nsteps = 2\nsize = "64x64"\n',
     "b.toml": 'preset = "starter"\nstart = "noise"\nsteps = 3\nsize = "64x64"\n',
@@ -98,5 +98,9 @@ def tiny(args: list[str]) -> list[str]:
         for option in (f"--{name}", f"-{name}"):
             if option in made and made[k := made.index(option) + 1].isdigit() | (name == "size"):
                 made[k] = min(made[k], value, key=lambda text: int(text.split("x")[0]))
+    if "--extend" in made and "--size" not in made:  # the extended picture must be in it as a whole
+        left, top, right, bottom = map(int, made[made.index("--extend") + 1].split(","))
+        height = 128 * (SIDE + top + bottom) // (SIDE + left + right)
+        made += ["--size", f"128x{max(height // 8, 2) * 8}"]
     lacking = [name for name in ADDED.get(args[0], ()) if f"--{name}" not in made]
     return [*made, *(word for name in lacking for word in (f"--{name}", TINY[name]))]

@@ -17,8 +17,10 @@ from clipgen.cli.app import COMMANDS, app
 from clipgen.cli.environment import PREFIX, held_options
 from clipgen.cli.examples import EXAMPLES
 from clipgen.cli.explain import text_of, topics
+from clipgen.config.edits import AROUND, FEATHER
 from clipgen.config.peer_recipes import PEER_RECIPES
-from clipgen.config.preset import STARTS
+from clipgen.config.preset import PRIOR, STARTER, STARTS, UNCLIP
+from clipgen.config.presets import PRESETS
 from clipgen.config.targets import PLACES
 from clipgen.weights.cache import VARIABLE
 
@@ -134,6 +136,14 @@ def test_lists_are_those_of_the_program() -> None:
     named = set(re.findall(r"[a-z-]+", " ".join(re.findall(r"`--start ([^|]+)\|", text_of("starts")))))
     assert named == set(STARTS) - {"init", "tokens"}
     assert all(f"`{place}`" in text_of("masks") for place in PLACES)
+
+
+def test_defaults_are_those_of_the_program() -> None:
+    starter = PRESETS[STARTER].guidance
+    assert f"`--feather {FEATHER}`" in text_of("masks")
+    assert f"`{AROUND}` (the default)" in text_of("masks")
+    assert f"proposes {starter[UNCLIP].unclip[0].candidates} pictures" in text_of("starts").replace("\n", " ")
+    assert f"the best of {starter[PRIOR].prior[0].proposals} grids" in text_of("starts")
 
 
 def test_variables_of_the_environment_stand_for_options() -> None:

@@ -179,3 +179,11 @@ def test_a_plan_with_an_edit_needs_its_images() -> None:
     with pytest.raises(UsageError, match="must come with it and with its mask"):
         Run([asked], fake_models(), Given(torch.rand(1, 3, 32, 48)))
     assert parse_extension(" 1, 2,3 ,4") == (1, 2, 3, 4)
+
+
+def test_a_size_that_cuts_the_mask_off_is_refused(cli: Cli) -> None:
+    photo().save("photo.png")
+    refused = cli("red", *SMALL, "--init", "photo.png", "--extend", "96,0,96,0", "--size", "32x32")
+    assert refused.exit_code == 2
+    assert "at --size 32x32 nothing of the mask is left" in refused.stderr
+    assert not list(Path().rglob("outputs/*.png"))

@@ -60,7 +60,7 @@ def _show(text: str) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    Console(soft_wrap=False).print(Markdown(text, code_theme="ansi_dark"))
+    Console().print(Markdown(text, code_theme="ansi_dark"))
 
 
 def _listed(ctx: typer.Context) -> Iterator[str]:

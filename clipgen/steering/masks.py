@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate, pad
 
 from clipgen.config.edits import AROUND
-from clipgen.config.plan import Plan
+from clipgen.config.plan import Plan, spell
 from clipgen.core.contracts import Generator, Loss, Perceptor, Proposal
 from clipgen.core.cutouts import AugmentationParameters
 from clipgen.core.loop import Embed
@@ -109,11 +109,16 @@ class _ForWindow:
 
 
 def edit_of_plan(plan: Plan, given: Given) -> Edit | None:
-    """Return the edit that a plan asks for; None if the whole picture may change. Raises UsageError without images."""
+    """Return the edit that a plan asks for; None if the whole picture may change. Raises UsageError without a mask."""
     if not plan.edit:
         return None
     if given.init is None or given.mask is None:
         raise UsageError("a plan that edits an image must come with it and with its mask")
+    if not (given.mask >= 0.5).any():
+        raise UsageError(
+            f"at --size {spell(plan.size)} nothing of the mask is left: it is too thin for it, or cut off; use a larger "
+            "--size, or one in the shape of the image"
+        )
     return edit_of(given.init, given.mask, plan.edit[0].feather)
 
 
