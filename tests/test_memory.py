@@ -1,5 +1,7 @@
 """Where memory is short a run looks at fewer cutouts together: the picture stays the same."""
 
+import gc
+
 import numpy as np
 import psutil
 import pytest
@@ -117,6 +119,18 @@ def test_what_a_computation_keeps_is_counted_once_and_without_the_weights() -> N
         return [outputs * outputs]
 
     assert kept_bytes(compute, [weight]) == 4 * (7 * 10 + 7 * 1000)
+
+
+def test_what_is_measured_is_let_go() -> None:
+    """An output that its own graph saves, as sigmoid's is, would hold itself."""
+    weight = torch.ones(10, requires_grad=True)
+    kept_bytes(lambda: [weight.sigmoid()], [weight])
+    gc.collect()
+    before = sum(type(each) is Tensor for each in gc.get_objects())
+    for _ in range(5):
+        kept_bytes(lambda: [weight.sigmoid()], [weight])
+    gc.collect()
+    assert sum(type(each) is Tensor for each in gc.get_objects()) == before
 
 
 def test_the_limit_of_the_process_counts() -> None:

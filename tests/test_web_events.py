@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -168,4 +169,11 @@ def test_the_curve_has_few_points_and_goes_on_after_a_resume() -> None:
     assert [index for index, _ in seen.scores] == sorted({index for index, _ in seen.scores})
     seen.on_step(step(2500, 5000))
     assert 2480 < seen.scores[-1][0] <= 2500
-    json.dumps(seen.scores)
+
+
+def test_numbers_that_json_does_not_have_are_left_out() -> None:
+    seen = Progress(lambda: None, clock=lambda: 0.0)
+    seen.on_step(step(0))
+    seen.on_step(Step(1000, 1000, ZERO, torch.tensor(math.nan), {}, lambda: ZERO))
+    json.dumps([seen.score, seen.scores], allow_nan=False)
+    assert (seen.step, seen.score) == (1000, 0.0)

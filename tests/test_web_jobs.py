@@ -144,6 +144,16 @@ def test_what_cannot_be_made_is_refused_in_one_line(client: Client, asked: objec
     assert client.get("/api/jobs").json() == []
 
 
+def test_a_mask_of_another_size_is_named_as_it_was_sent(client: Client) -> None:
+    sent = [
+        client.upload(Image.new("RGB", (size, size)), f"{name}.png")["id"]
+        for name, size in (("face", 40), ("eyes", 30))
+    ]
+    answer = client.post("/api/jobs", {"prompt": "red", "init": sent[0], "mask": sent[1]})
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("mask 'eyes.png' has 30x30 pixels, the init image 40x40")
+
+
 def test_a_job_that_fails_says_why_and_the_next_one_is_made(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

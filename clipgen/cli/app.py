@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from clipgen import __version__
+from clipgen.cli.assistants import mcp
 from clipgen.cli.batch import batch
 from clipgen.cli.bench import bench
 from clipgen.cli.compare import compare
@@ -42,6 +43,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "restyle": restyle,
     "batch": batch,
     "web": web,
+    "mcp": mcp,
     "resume": resume,
     "info": info,
     "replay": replay,

@@ -65,7 +65,7 @@ def kept_bytes(compute: Callable[[], Sequence[Tensor]], weights: Iterable[Tensor
     def count(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         storages[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        return tensor.detach()  # the tensor itself would hold the graph that holds it, for ever
 
     with torch.enable_grad(), saved_tensors_hooks(count, lambda tensor: tensor):
         kept = compute()

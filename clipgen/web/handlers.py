@@ -48,8 +48,7 @@ class Call:
             text = self.body.decode("utf-8")
         except UnicodeDecodeError as error:
             raise UsageError("the body is not UTF-8") from error
-        record = load_json("the body", text or "{}")
-        return checked_record("the body", record, set(names)) if names else checked_record("request", record, _FIELDS)
+        return checked_record("the body", load_json("the body", text or "{}"), set(names))
 
     def number(self, name: str, usual: int) -> int:
         """Return a whole number of the query; raises UsageError."""
@@ -59,16 +58,12 @@ class Call:
         return int(text)
 
 
-_FIELDS = set(Request.__dataclass_fields__)
-
-
 class Site:
     """What is served: one queue, and the gallery of its folder."""
 
     def __init__(self, queue: Queue, static: Path = STATIC) -> None:
         self.queue = queue
         self.gallery = Gallery(queue.folder)
-
         self._assets = {path.name: path for path in static.glob("*.*")}
 
     def page(self, _call: Call) -> Response:
@@ -103,7 +98,7 @@ class Site:
         return self.queue.all()
 
     def add_job(self, call: Call) -> dict[str, Any]:
-        request = Request.read(call.json())
+        request = Request.read(call.json(*Request.__dataclass_fields__))
         return self.queue.describe(self.queue.add(request, planner_of(request, self.queue.uploads, self.queue.device)))
 
     def job(self, call: Call) -> dict[str, Any]:

@@ -48,20 +48,25 @@ class Queue:
         """Begin to make pictures."""
         self._thread.start()
 
-    def close(self, patience: float | None = None) -> None:
-        """Stop the picture that is being made, which is kept and can be resumed, and wait until it is."""
+    def close(self) -> int:
+        """Stop the picture that is being made, which is kept and can be resumed, and wait until it is.
+
+        Returns how many jobs had not begun and are lost.
+        """
         with self._changed:
             self._is_closed = True
+            lost = [job for job in self._waiting if not job.has_state]
             self._waiting.clear()
             for job in self._jobs.values():
                 if job.state == RUNNING:
                     job.ask(STOPPED)
             self._changed.notify_all()
         if self._thread.is_alive():
-            self._thread.join(patience)
+            self._thread.join()
         for job in self._jobs.values():
             job.discard_state()
         self.uploads.close()
+        return len(lost)
 
     def add(self, request: Request, plan: Planner, written: OutputOptions | None = None) -> WebJob:
         """Plan a job and put it at the end of the queue. Raises UsageError, and ConflictError if there are too many."""
@@ -96,7 +101,8 @@ class Queue:
     def _needed(self) -> set[str]:
         """Return the ids of the uploads that unfinished jobs need."""
         with self._changed:
-            return {each for job in self._jobs.values() if job.state in OPEN for each in job.request.uploads}
+            needing = [job for job in self._jobs.values() if job.state in OPEN or job.is_resumable]
+            return {each for job in needing for each in job.request.uploads}
 
     def halt(self, name: str, state: str) -> WebJob:
         """Stop a job (STOPPED), or pause it (PAUSED); one that is over already stays as it is."""

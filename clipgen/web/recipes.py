@@ -23,6 +23,9 @@ from clipgen.web.uploads import Uploads
 if TYPE_CHECKING:
     from clipgen.outputs.metadata import Recipe
 
+_OFFERED = {*FIELDS, "prompts", "init", "mask", "targets", "first_cutouts", "judges"}
+"""Fields of a job that a request has, or that do not matter to it."""
+
 
 def request_of(plan: Plan, init_sha256: str | None, uploads: Uploads) -> tuple[Request, list[str]]:
     """Return a request for what a plan has, as far as the page offers it, and a note on what it lacks."""
@@ -47,10 +50,18 @@ def request_of(plan: Plan, init_sha256: str | None, uploads: Uploads) -> tuple[R
             images.append(ImagePrompt(upload.id, row.weight.start))
         else:
             notes.append(f"the page has no {row.typed}" if row.kind != IMAGE else f"add again: {row.typed}")
+    notes += list(_lacking(job, is_place=bool(plan.edit) and not masks))
     ids = {name: each.id for name, each in kept.items() if each}
     if not ids.get("init"):
         settings = {name: value for name, value in settings.items() if FIELDS[name].group != "Starting image"}
     return Request(wanted, avoided, tuple(images), ids.get("init"), ids.get("mask"), settings), notes
+
+
+def _lacking(job: Job, *, is_place: bool) -> Iterator[str]:
+    """Name what a job asks for and the page does not offer."""
+    for name, value in job.to_dict().items():
+        if value and (name not in _OFFERED or (name == "mask" and is_place)):
+            yield f"the page has no --{name.replace('_', '-')}, which is left out: {quoted(value)}"
 
 
 def _settings_of(job: Job) -> Iterator[tuple[str, Any]]:

@@ -137,7 +137,11 @@ def _planned(
                 asked[name] = str(uploads.get(upload).path)
         title = images[0][0].stem if images else ""
         asked["prompts"] = prompts or read_prompts(request.prompt, request.negative, title)
-        return plan_job(Job(**{"seed": seed, **asked}), device)
+        try:
+            plan, inputs, notes = plan_job(Job(**{"seed": seed, **asked}), device)
+        except UsageError as error:
+            raise UsageError(uploads.without_folders(str(error))) from error
+        return plan, inputs, list(map(uploads.without_folders, notes))
 
 
 def read_prompts(prompt: str, negative: str | None, title: str = "") -> tuple[Prompt, ...]:

@@ -75,7 +75,8 @@ def serve(
         Server(config, queue, ready).run([listening])
     finally:
         listening.close()
-        queue.close()
+        if lost := queue.close():
+            say(f"{lost} jobs had not begun; ask for them again")
 
 
 def _listen(host: str, port: int) -> socket.socket:

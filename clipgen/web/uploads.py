@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import secrets
 import tempfile
 from collections.abc import Callable, Collection
@@ -82,6 +83,10 @@ class Uploads:
         """Return the picture that lies at a path."""
         with self._lock:
             return self._known.get(Path(path).parent.name)
+
+    def without_folders(self, line: str) -> str:
+        """Return a line for the user that names pictures as they were sent, not where they lie."""
+        return re.sub(f"{re.escape(self._folder.name)}/[0-9a-f]+/", "", line)
 
     def close(self) -> None:
         """Remove all files."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
@@ -136,8 +137,10 @@ class Progress:
         if now < self._due and step.index not in (0, step.total):
             return
         self._due = now + SECONDS
-        self.frame, self.score = step.index + 1, float(step.score)
-        self._note(step.index, self.score)
+        self.frame = step.index + 1
+        if math.isfinite(score := float(step.score)):
+            self.score = score
+            self._note(step.index, score)
         self._report()
 
     def close(self, _outcome: Outcome) -> None:
