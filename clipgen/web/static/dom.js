@@ -28,11 +28,11 @@ export function openDialog(dialog) {
   if (!dialog.open) dialog.showModal();
 }
 
-/** Buttons and clicks beside a dialog close it, as Escape does. */
-export function closable(dialog) {
+/** Its button closes a dialog, as Escape does, and so does a click beside it unless work would be lost. */
+export function closable(dialog, { holdsWork = false } = {}) {
   dialog.querySelector("[data-close]").addEventListener("click", () => dialog.close());
   dialog.addEventListener("pointerdown", (event) => {
-    if (event.target === dialog) dialog.close();
+    if (event.target === dialog && !holdsWork) dialog.close();
   });
 }
 

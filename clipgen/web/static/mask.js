@@ -5,7 +5,7 @@ import { byId, closable, openDialog } from "./dom.js";
 
 const dialog = byId("mask");
 const canvas = byId("mask-canvas");
-const pen = canvas.getContext("2d", { willReadFrequently: true });
+const pen = canvas.getContext("2d");
 const cursor = byId("mask-cursor");
 const RUBY = [224, 48, 58]; // the red of masking film
 let operations = [];
@@ -178,7 +178,7 @@ export async function paintMask(source, before) {
   });
 }
 
-closable(dialog);
+closable(dialog, { holdsWork: true });
 canvas.addEventListener("pointerdown", startStroke);
 canvas.addEventListener("pointermove", goOn);
 canvas.addEventListener("pointerup", endStroke);

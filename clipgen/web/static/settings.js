@@ -38,9 +38,8 @@ function row(field) {
 
 /** Fill the fold; `changed` is called when a person changes a setting. */
 export function build(fields, changed) {
-  const groups = Map.groupBy
-    ? Map.groupBy(fields, (field) => field.group)
-    : fields.reduce((all, field) => all.set(field.group, [...(all.get(field.group) ?? []), field]), new Map());
+  const groups = new Map();
+  for (const field of fields) groups.set(field.group, [...(groups.get(field.group) ?? []), field]);
   const made = [...groups].map(([name, members]) => {
     const rows = members.filter((field) => !BESIDE.has(field.name)).map(row);
     return rows.length ? element("fieldset", { className: "group plain" }, element("legend", {}, name), ...rows) : "";
