@@ -185,7 +185,7 @@ def bomb(kind: bytes) -> Path:
 @pytest.mark.parametrize("kind", [b"zTXt", b"iTXt"])
 def test_a_text_bomb_is_refused_in_one_line(cli: Cli, kind: bytes) -> None:
     path = bomb(kind)
-    assert_refused(cli("info", str(path)), "'bomb.png' cannot be read as a PNG file (Decompressed data too large")
+    assert_refused(cli("info", str(path)), "'bomb.png' cannot be read as a picture (Decompressed data too large")
     assert metadata.read(path) is None
 
 
@@ -205,7 +205,7 @@ def broken_files() -> dict[str, str]:
         "empty.png": "is not a PNG, JPEG or WebP file",
         "plain.png": "has no clipgen recipe",
         "web-ui.png": "it holds only the settings of another program",
-        "huge.png": "cannot be read as a PNG file (Image size",
+        "huge.png": "cannot be read as a picture (Image size",
         "pipe.png": "is not a file",
         "missing\x1b.png": r"'missing\x1b.png' is not a file",
         ".": "is not a file",

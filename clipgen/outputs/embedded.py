@@ -51,7 +51,7 @@ def texts_in(path: Path) -> dict[str, str]:
         ) from error
     except Exception as error:  # Decoders raise all kinds of exceptions on damaged files.
         reason = getattr(error, "strerror", None) or one_line(str(error), MAX_REASON)
-        raise UsageError(f"{str(path)!r} cannot be read as a PNG file ({reason})") from error
+        raise UsageError(f"{str(path)!r} cannot be read as a picture ({reason})") from error
 
 
 def source_in(path: Path) -> str:

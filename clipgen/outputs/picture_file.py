@@ -15,12 +15,13 @@ from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 from clipgen.config.plan import Plan
-from clipgen.config.saving import LOSSY, PNG, QUALITY, Saving
+from clipgen.config.saving import PNG, QUALITY, Saving
 from clipgen.errors import UsageError
 from clipgen.outputs.embedded import JPEG_XMP, PNG_XMP
 from clipgen.outputs.metadata import CHUNK, WEB_UI_CHUNK, web_ui_text
 from clipgen.outputs.xmp import packet, source_of
 
+JPEG = (".jpg", ".jpeg")
 MAX_SEGMENT = 65_533
 """Bytes of a segment of a JPEG, which holds its XMP packet or its EXIF data."""
 SPARE = 1000
@@ -52,7 +53,7 @@ def write_marked(file: Path, image: Image.Image, source: str, suffix: str = PNG,
 
 def check_room(plan: Plan, record: Mapping[str, Any], saving: Saving, *, spare: int = SPARE) -> None:
     """Raise a UsageError unless the file of a picture has room for the recipe; record: its plan, or all of it."""
-    if saving.suffix not in LOSSY or saving.suffix == ".webp" or not saving.metadata:
+    if saving.suffix not in JPEG or not saving.metadata:
         return
     blocks = _blocks(plan, record, source_of(plan))
     longest = max(len(JPEG_XMP) + len(blocks[0]), len(blocks[1])) + spare
