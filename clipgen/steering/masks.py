@@ -116,8 +116,8 @@ def edit_of_plan(plan: Plan, given: Given) -> Edit | None:
         raise UsageError("a plan that edits an image must come with it and with its mask")
     if not (given.mask >= 0.5).any():
         raise UsageError(
-            f"at --size {spell(plan.size)} nothing of the mask is left: it is too thin for it, or cut off; use a larger "
-            "--size, or one in the shape of the image"
+            f"at --size {spell(plan.size)} nothing of the mask is left: it is too thin for it, or cut off; use "
+            "a larger --size, or one in the shape of the image"
         )
     return edit_of(given.init, given.mask, plan.edit[0].feather)
 
