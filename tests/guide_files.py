@@ -33,7 +33,6 @@ ADDED = {
     "restyle": ("steps", "size", "cutouts"),
     "replay": ("steps", "size"),
     "eval": ("steps", "size", "cutouts", "n"),
-    "compare": (),
 }
 """By command: which of them are added if they are not typed. `run` and `batch` take them from the environment."""
 LARGE = (
@@ -96,7 +95,7 @@ def tiny(args: list[str]) -> list[str]:
     made = list(args)
     for name, value in {**TINY, "frames": "3"}.items():
         for option in (f"--{name}", f"-{name}"):
-            if option in made and made[k := made.index(option) + 1].isdigit() | (name == "size"):
+            if option in made and (made[k := made.index(option) + 1].isdigit() or name == "size"):
                 made[k] = min(made[k], value, key=lambda text: int(text.split("x")[0]))
     if "--extend" in made and "--size" not in made:  # the extended picture must be in it as a whole
         left, top, right, bottom = map(int, made[made.index("--extend") + 1].split(","))

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "words": ("world", "--words"),
     "models": ("models", "list"),
     "help": ("--help",),
+    "topic": ("help", "masks"),
 }
 GONE = ("closed", "unread", "head", "hung up", "closed later")
 

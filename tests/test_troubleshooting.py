@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from fakes import Cli
-from guide_files import prepare
 from PIL import Image
 
 import clipgen
@@ -40,7 +39,8 @@ def messages() -> str:
 
 @pytest.mark.parametrize(("heading", "command"), BY_COMMAND, ids=lambda text: text[:40])
 def test_the_command_of_an_entry_says_its_heading(cli: Cli, heading: str, command: str) -> None:
-    prepare(Path())
+    Path("prompts.txt").write_text("a cat\n")
+    Image.new("RGB", (64, 64)).save("photo.jpg")
     Image.new("L", (8, 8), 255).save("small-mask.png")
     said = cli(*shlex.split(command)[1:])
     assert pattern_of(heading).search(said.stderr), said.stderr
