@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from clipgen.config.prompts import Prompt
-from clipgen.errors import ClipgenError
+from clipgen.errors import ClipgenError, Interrupted
 from clipgen.session.options import OutputOptions
 from clipgen.web.failures import ConflictError, NotFoundError
 from clipgen.web.job import DONE, OPEN, PAUSED, QUEUED, RUNNING, STOPPED, WebJob
@@ -250,6 +250,8 @@ def attempt(act: Callable[[], object]) -> str | None:
     """Do something; returns the line of the error that ended it."""
     try:
         act()
+    except Interrupted:  # as it was asked to
+        return None
     except ClipgenError as error:
         return str(error)
     except Exception as error:  # whatever it is, the next job has its turn
