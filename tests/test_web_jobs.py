@@ -87,6 +87,7 @@ def test_a_prompt_that_changes_in_mid_run_changes_the_picture(client: Client) ->
     job = client.make(steps=LONG, lr="0.1")
     client.wait_for_step(job["id"], 10)
     assert client.post(f"/api/jobs/{job['id']}/prompt", {"prompt": "blue"}).json()["prompt"] == "blue"
+    assert client.post(f"/api/jobs/{job['id']}/resume").status_code == 200  # it goes on anyway
     step = client.job(job["id"])["step"]
     client.wait_for_step(job["id"], step + 30)
     client.post(f"/api/jobs/{job['id']}/stop")
