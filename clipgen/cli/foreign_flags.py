@@ -32,7 +32,7 @@ ADVICE: dict[str, str] = {
         "use --film-length SECONDS, with --mp4 or another film"
     ),
     "--save-steps --save-frames --save-interval --save-freq --display-freq --steps-dir": "use --save-every-step NUMBER",
-    "--png --jpg --jpeg --format": "pictures are written as PNG",
+    "--png --jpg --jpeg --webp --format": "the name says it: -o FILE.png, FILE.jpg or FILE.webp",
     "--silent": "use --quiet",
     "--style --artist": 'name the style in the prompt, as in "a city in the style of Van Gogh"',
     "--guidance --cfg --cfg-scale --scale": 'weights are in the prompt, as in "a flower:2|fog:-0.5"',
@@ -52,7 +52,7 @@ ADVICE: dict[str, str] = {
     "--zoom --pan --rotate --zoom-video -zvid": 'clipgen zoom "a castle" makes a film of a moving camera',
     "-vsd --video-style-dir --style-video": "use clipgen restyle in.mp4",
     "-y --yes --force --overwrite": "nothing is ever overwritten, so there is nothing to confirm",
-    "--upscale --hires": "use --size WIDTHxHEIGHT for a larger picture",
+    "--hires --super-resolution --esrgan": "use --upscale 4, or --size WIDTHxHEIGHT for a larger picture",
 }
 """Their names, and what to write here instead."""
 
