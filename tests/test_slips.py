@@ -28,7 +28,7 @@ TABLE: list[tuple[tuple[str, ...], str]] = [
     (("train",), "name one of these; to draw the word: clipgen run train"),
     (("batch",), "with a prompt on each line, as in clipgen batch prompts.txt; to draw the word: clipgen run batch"),
     (("run",), 'say what to draw, as in clipgen "a cat"'),
-    (("info", "a.png", "b.png"), "info takes one PICTURE.png"),
+    (("info", "a.png", "b.png"), "info takes one PICTURE"),
     (("doctor", "now"), "doctor takes none"),
     # prompts
     (("a", "red", "cat", "--seed", "3"), 'put the prompt in quotes: clipgen "a red cat" --seed 3'),
@@ -46,7 +46,7 @@ TABLE: list[tuple[tuple[str, ...], str]] = [
     (("prompts.txt",), "for a picture of each line: clipgen batch prompts.txt"),
     (("batch", "a cat"), "for a picture of one prompt: clipgen 'a cat'"),
     (("batch", "prompts.txt", "-o", "x.png"), "-o x.png is a file, and a batch writes a picture for each line"),
-    (("a cat", "-o", "cat.jpg"), "no other format is written yet; use -o cat.png"),
+    (("a cat", "-o", "cat.tif"), "is not a PNG, JPEG or WebP file; use -o cat.png"),
     (("a cat", "--init", "."), "is a folder; name an image file in it"),
     (("a cat", "--init", "https://example.org/a.jpg"), "--init takes a file, not an address on the web"),
     # options

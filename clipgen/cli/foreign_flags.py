@@ -26,7 +26,6 @@ ADVICE: dict[str, str] = {
     "--clip-model --clip-models --perceptors": "use --clip NAME, once for each",
     "-ckpt --vqgan-checkpoint --vqgan-model": "use --vqgan NAME, or --vqgan FILE",
     "-conf": "use --vqgan-config FILE.yaml, with --vqgan FILE",
-    "--quality": "use --preset NAME",
     "--drawer --image-model --generator": "use --backend NAME",
     "-cd -cud --cuda-device --gpu --cuda --gpus": "use --device cuda",
     "-d --deterministic": "the same --seed gives the same picture anyway",
@@ -50,7 +49,7 @@ ADVICE: dict[str, str] = {
     "-se --save_every --save-steps --save-frames --save-interval --save-freq --display-freq --steps-dir": (
         "use --save-every-step NUMBER"
     ),
-    "--png --jpg --jpeg --format": "pictures are written as PNG",
+    "--png --jpg --jpeg --webp --format": "the name says it: -o FILE.png, FILE.jpg or FILE.webp",
     "--silent": "use --quiet",
     "--style --artist": 'name the style in the prompt, as in "a city in the style of Van Gogh"',
     "--guidance --cfg --cfg-scale --scale": 'weights are in the prompt, as in "a flower:2|fog:-0.5"',
@@ -87,7 +86,7 @@ ADVICE: dict[str, str] = {
     "-ana --animation-alpha": "use clipgen restyle in.mp4, with --blend NUMBER",
     "-bats --batches --gradient-accumulation-steps": "cutouts are processed in parts by themselves if memory is short",
     "-y --yes --force --overwrite": "nothing is ever overwritten, so there is nothing to confirm",
-    "--upscale --hires": "use --size WIDTHxHEIGHT for a larger picture",
+    "--hires --super-resolution --esrgan": "use --upscale 4, or --size WIDTHxHEIGHT for a larger picture",
 }
 """Their names, and what to write here instead. One with "_" would be an option here with "-", of another meaning."""
 

@@ -1,4 +1,4 @@
-"""`clipgen info PICTURE.png`: the recipe inside a picture, which is untrusted: it is shown, not followed."""
+"""`clipgen info PICTURE`: the recipe inside a picture, which is untrusted: it is shown, not followed."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""`clipgen replay PICTURE.png`: repeats the run of an earlier picture, unchanged or with some settings changed."""
+"""`clipgen replay PICTURE`: repeats the run of an earlier picture, unchanged or with some settings changed."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

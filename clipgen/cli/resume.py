@@ -1,4 +1,4 @@
-"""`clipgen resume PICTURE.png`: continues a stopped run from its last saved state."""
+"""`clipgen resume PICTURE`: continues a stopped run from its last saved state."""
 
 from pathlib import Path
 from typing import Annotated
