@@ -90,6 +90,8 @@ class Window:
     def step(self, index: int, image: Tensor | None = None, total: int = 10) -> Screen:
         self.progress.on_step(step_at(index, total, 0.1 * index, smooth() if image is None else image))
         self.clock.now += 1
+        if self.progress._live:
+            self.progress._live.refresh()  # as its thread does, sooner or later
         return self.look()
 
 

@@ -137,6 +137,8 @@ class LiveProgress(Tracker):
         """redirect: as for `progress_on`. preview: one of PREVIEWS but AUTO."""
         super().__init__(clock)
         self._console, self._redirect, self._preview = console, redirect, preview
+        # A picture that is no text is sent whole each time.
+        self._rate = 1 / (REFRESH_SECONDS if preview in (BLOCKS, OFF) else PAINTED_SECONDS)
         self._spinner = SPINNER if console.encoding.startswith("utf") else ASCII_SPINNER
         self._next_time = self._next_picture = 0.0
         self._numbers = ""
@@ -175,7 +177,8 @@ class LiveProgress(Tracker):
             ended = self._clock()
             self._next_picture = ended + (ended - began) / SHARE
         self._next_time = self._clock() + REFRESH_SECONDS
-        self._start()
+        if self._live is None or self._rate < 1 / REFRESH_SECONDS or step.index == step.total:
+            self._start()  # else the thread of the display shows it as soon
 
     def _preview_of(self, image: Tensor) -> Segments | Painted | None:
         """Return the picture as this terminal shows it; None if there is no room or no colour for it."""
@@ -193,9 +196,9 @@ class LiveProgress(Tracker):
         """Show what there is; a thread draws it anew as long as this lasts."""
         if self._live is None:
             settings: dict[str, Any] = {"redirect_stdout": False, "redirect_stderr": self._redirect}
-            # What is no text is sent whole each time.
-            rate = 1 / (REFRESH_SECONDS if self._preview in (BLOCKS, OFF) else PAINTED_SECONDS)
-            self._live = Live(console=self._console, get_renderable=self._draw, refresh_per_second=rate, **settings)
+            self._live = Live(
+                console=self._console, get_renderable=self._draw, refresh_per_second=self._rate, **settings
+            )
             self._live.start()
         self._live.refresh()
 
