@@ -10,6 +10,7 @@ from test_recipe import pixels
 from web_clients import Client, server
 
 from clipgen.core.contracts import Outcome
+from clipgen.outputs import png
 from clipgen.outputs.metadata import read_recipe
 from clipgen.session import session
 
@@ -86,8 +87,9 @@ def test_a_prompt_that_changes_in_mid_run_changes_the_picture(client: Client) ->
     job = client.make(steps=LONG, lr="0.1")
     client.wait_for_step(job["id"], 10)
     assert client.post(f"/api/jobs/{job['id']}/prompt", {"prompt": "blue"}).json()["prompt"] == "blue"
+    assert client.post(f"/api/jobs/{job['id']}/resume").status_code == 200  # it goes on anyway
     step = client.job(job["id"])["step"]
-    client.wait_for_step(job["id"], step + 60)
+    client.wait_for_step(job["id"], step + 30)
     client.post(f"/api/jobs/{job['id']}/stop")
     stopped = client.wait(job["id"], "stopped")
     assert any("the prompt is 'blue'" in line for line in stopped["notes"])
@@ -169,8 +171,24 @@ def test_a_job_that_fails_says_why_and_the_next_one_is_made(client: Client, monk
     assert client.wait(job["id"], "done")["error"] is None
 
 
+def test_a_disk_that_is_full_when_a_job_is_stopped_is_an_error_and_its_state_is_kept(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    job = client.make(steps=LONG)
+    client.wait_for_step(job["id"], 5)
+    monkeypatch.setattr(png, "write_png", full)
+    client.post(f"/api/jobs/{job['id']}/stop")
+    failed = client.wait(job["id"])
+    assert (failed["state"], failed["resumable"]) == ("failed", True)
+    assert "could not be written: No space left on device" in failed["error"]
+
+
 def test_jobs_that_are_over_can_be_forgotten_and_their_files_stay(client: Client) -> None:
     running = client.make(steps=LONG)
+    client.wait_for_step(running["id"], 1)
     assert client.http.delete(f"/api/jobs/{running['id']}").status_code == 409
     client.post(f"/api/jobs/{running['id']}/stop")
     stopped = client.wait(running["id"])
@@ -187,7 +205,7 @@ def test_a_finished_picture_leaves_no_state_when_the_server_ends(tmp_path: Path,
 
 
 def test_a_server_that_ends_keeps_the_picture_and_the_next_one_goes_on(client: Client) -> None:
-    job = client.make(steps=300, lr="0.01")
+    job = client.make(steps=80, lr="0.01")
     client.wait_for_step(job["id"], 5)
     client.queue.close()
     stopped = client.job(job["id"])
@@ -204,6 +222,6 @@ def test_a_server_that_ends_keeps_the_picture_and_the_next_one_goes_on(client: C
         )
         assert left["picture"] == stopped["picture"]
         later.post(f"/api/jobs/{left['id']}/resume")
-        assert later.wait(left["id"])["step"] == 300
-        whole = later.wait(later.make(steps=300, lr="0.01")["id"])
+        assert later.wait(left["id"])["step"] == 80
+        whole = later.wait(later.make(steps=80, lr="0.01")["id"])
     assert picture(left).read_bytes() == picture(whole).read_bytes()

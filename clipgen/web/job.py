@@ -123,9 +123,8 @@ class WebJob:
         """Take note of the end of the run, and of the error that ended it."""
         with self._lock:
             self._session = None
-            is_stopped = bool(self._asked) and (self._outcome != FINISHED)
-            if error and not is_stopped:
-                self.error = error
+            is_stopped = bool(self._asked) and self._outcome != FINISHED and not error
+            self.error = error or ""
             done = FAILED if error else DONE if self._outcome == FINISHED else STOPPED
             if done == DONE and self.redirection:
                 self.note("the picture was finished before its prompt could change")
@@ -137,7 +136,7 @@ class WebJob:
         self._outcome = str(record.get("outcome", ""))
         self.files = [picture, *films]
         self.progress.step = int(record.get("steps_done", self.progress.step))
-        self.progress.score = float(record.get("clip_score", 0.0))
+        self.progress.score = record.get("clip_score", self.progress.score)
 
     def note(self, line: str) -> None:
         """Keep a line for the user, once."""

@@ -13,8 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from clipgen.config.job import MAX_STEPS
 from clipgen.config.prompts import Prompt
-from clipgen.errors import ClipgenError
+from clipgen.errors import ClipgenError, Interrupted
 from clipgen.session.options import OutputOptions
 from clipgen.web.failures import ConflictError, NotFoundError
 from clipgen.web.job import DONE, OPEN, PAUSED, QUEUED, RUNNING, STOPPED, WebJob
@@ -27,7 +28,6 @@ MAX_OVER = 200
 """How many jobs that are over are remembered."""
 MAX_STATES = 8
 """How many finished pictures keep the state from which they can go on."""
-MAX_MORE = 100_000
 
 
 class Queue:
@@ -119,10 +119,10 @@ class Queue:
         """Have a job that was stopped, or failed, go on. Raises ConflictError if there is nothing to go on from."""
         with self._changed:
             job = self.get(name)
-            if job.state in (QUEUED, RUNNING) and not job.is_asked:
-                return job
             if job.state == RUNNING:
-                job.again = True
+                job.again = job.is_asked
+            elif job.state == QUEUED:
+                return job
             elif job.is_resumable:
                 self._put(job)
             else:
@@ -139,8 +139,8 @@ class Queue:
                 raise ConflictError(
                     "the state of this picture is gone; begin at the picture, as an init image, instead"
                 )
-            if job.progress.total + steps > MAX_MORE:
-                raise ConflictError(f"a run has {MAX_MORE} steps at most")
+            if job.progress.total + steps > MAX_STEPS:
+                raise ConflictError(f"a run has {MAX_STEPS} steps at most")
             job.more += steps
             self._put(job)
         return job
@@ -250,6 +250,8 @@ def attempt(act: Callable[[], object]) -> str | None:
     """Do something; returns the line of the error that ended it."""
     try:
         act()
+    except Interrupted:  # as it was asked to
+        return None
     except ClipgenError as error:
         return str(error)
     except Exception as error:  # whatever it is, the next job has its turn
