@@ -101,14 +101,22 @@ async function openMask() {
 }
 
 function takes(tile, input, use) {
+  const busyWith = async (files) => {
+    tile.setAttribute("aria-busy", "true"); // the first picture takes the server seconds
+    try {
+      await use(files);
+    } finally {
+      tile.removeAttribute("aria-busy");
+    }
+  };
   input.addEventListener("change", () => {
-    use([...input.files]);
+    busyWith([...input.files]);
     input.value = ""; // the same file can be chosen again
   });
   tile.addEventListener("drop", (event) => {
     event.preventDefault();
     const files = [...event.dataTransfer.files];
-    if (files.length) use(files);
+    if (files.length) busyWith(files);
   });
 }
 
