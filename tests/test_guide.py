@@ -24,7 +24,7 @@ CHAPTERS = {
 }
 FIRST = "examples/first-hour"
 COMMANDS = [(name, args) for name, text in CHAPTERS.items() for args in commands_of(text)]
-OTHER_PROGRAMS = {"python3", "python", "pip"}
+OTHER_PROGRAMS = {"python3", "python", "pip", "cat", "printf", "exiftool", "openssl"}
 LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]+)?\)")
 EARLIER = ("outputs/a-cat-7.png", "picture.png", "old-pictures/cat.png", "new-pictures/cat.png")
 ENVIRONMENT = {f"CLIPGEN_{name.upper()}": TINY[name] for name in ("steps", "size", "cutouts")}
