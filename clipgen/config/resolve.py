@@ -58,7 +58,6 @@ def resolve(
     steps = job.steps or steps_with(job.motion, defaults.steps * len(scenes_in(job.prompts)))
     generator, lr, lr_schedule = _timed(job, generator, defaults.lr, steps)
     cutouts, cutout_schedule = cutouts_of(job, defaults.cutouts, steps)
-    upscale, upscale_notes = upscale_of(job)
     plan = Plan(
         prompts=timed_prompts(job, steps),
         seed=job.seed,
@@ -93,11 +92,11 @@ def resolve(
         cross_fade=cross_fade_of(job, steps),
         recipe=job.recipe or "",
         prior=asked(guidance.prior, job),
-        upscale=upscale,
+        upscale=upscale_of(job)[0],
     )
     plan, precision_notes = with_precision(plan, device)
-    doubts = [*prompt_notes(job.prompts), *unknown_in(plan).notes()]
-    notes = [*([reason] if reason else []), *doubts, *guides.notes, *size_notes, *precision_notes, *upscale_notes]
+    doubts = [*([reason] if reason else []), *prompt_notes(job.prompts), *unknown_in(plan).notes()]
+    notes = [*doubts, *guides.notes, *size_notes, *precision_notes, *upscale_of(job)[1]]
     return with_hashes(plan), notes
 
 
