@@ -70,6 +70,8 @@ def test_fish_completes(folder: Path, typed: str, wanted: str) -> None:
     assert wanted in [line.split("\t")[0] for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow  # an interactive shell on a busy machine can take minutes
+@pytest.mark.timeout(180)
 def test_zsh_completes_what_is_typed_into_it(folder: Path) -> None:
     needs("zsh")
     pexpect = pytest.importorskip("pexpect", reason="types into zsh")

@@ -26,7 +26,9 @@ FIRST = "examples/first-hour"
 COMMANDS = [(name, args) for name, text in CHAPTERS.items() for args in commands_of(text)]
 OTHER_PROGRAMS = {"python3", "python", "pip", "cat", "printf", "exiftool", "openssl"}
 LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]+)?\)")
-EARLIER = ("outputs/a-cat-7.png", "picture.png", "old-pictures/cat.png", "new-pictures/cat.png")
+EARLIER = {"outputs/a-cat-7.png": "a cat", "picture.png": "a cat"} | {
+    f"{folder}/{name}.png": f"a {name}" for folder in ("old-pictures", "new-pictures") for name in ("cat", "boat")
+}
 ENVIRONMENT = {f"CLIPGEN_{name.upper()}": TINY[name] for name in ("steps", "size", "cutouts")}
 
 
@@ -51,9 +53,9 @@ def any_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def make_earlier(text: str) -> None:
     """Make the pictures with which the examples of a chapter begin."""
-    for name in EARLIER:
+    for name, prompt in EARLIER.items():
         if name.split("/")[0] in text:
-            args = ["a cat", "--preset", "starter", "--start", "noise", "--seed", "7", "--keep-state", "-o", name]
+            args = [prompt, "--preset", "starter", "--start", "noise", "--seed", "7", "--keep-state", "-o", name]
             made = CliRunner().invoke(app, args, env=ENVIRONMENT)
             assert made.exit_code == 0, made.stderr
 
