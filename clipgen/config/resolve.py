@@ -39,15 +39,14 @@ if TYPE_CHECKING:
 def resolve(
     job: Job, init_size: Size | None = None, device: str = "auto", tokens: TokenGrid | None = None
 ) -> tuple[Plan, list[str]]:
-    """Fill in every setting of a job and round its size to the latent grid.
+    """Fill in every setting of a job and round its size to the latent grid; raises UsageError.
 
     init_size: (width, height) of the init image, whose aspect ratio is used if the job names no size.
     device: where the job will run, as for `--device`. tokens: those that the job names, of which each is a cell.
-    Returns the plan, and one line for each decision made on the user's behalf. Raises UsageError.
+    Returns the plan, and one line for each decision made on the user's behalf.
     """
     preset, reason = _preset(job, device)
-    guidance, start = guidance_of(job, preset)
-    backend = backend_of(job, preset)
+    (guidance, start), backend = guidance_of(job, preset), backend_of(job, preset)
     if backend not in guidance.generators:
         raise _unmade(job, preset, backend)
     defaults = guidance.generators[backend]
@@ -96,8 +95,7 @@ def resolve(
     )
     plan, precision_notes = with_precision(plan, device)
     doubts = [*([reason] if reason else []), *prompt_notes(job.prompts), *unknown_in(plan).notes()]
-    notes = [*doubts, *guides.notes, *size_notes, *precision_notes, *upscale_of(job)[1]]
-    return with_hashes(plan), notes
+    return with_hashes(plan), [*doubts, *guides.notes, *size_notes, *precision_notes, *upscale_of(job)[1]]
 
 
 def _preset(job: Job, device: str) -> tuple[Preset, str | None]:
