@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes import install
+from fakes import Cli, install
 from PIL import Image
 from test_recipe import pixels
 from web_clients import Client, png, server
@@ -46,6 +46,18 @@ def test_pictures_are_shown_newest_first_and_found_by_words(client: Client) -> N
     assert names(client, q="nothing of the kind") == []
     assert client.get("/api/gallery", params={"limit": 0}).json() == {"total": 6, "items": []}
     assert client.get("/api/gallery", params={"limit": "all"}).status_code == 400
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp"])
+def test_pictures_in_other_formats_have_their_recipe_too(client: Client, cli: Cli, suffix: str) -> None:
+    put("red.png")  # of the same stem, and a picture of its own
+    small = ("--preset", "starter", "--size", "48x32", "--steps", "3", "--seed", "4")
+    assert cli("red", *small, "-o", f"outputs/red{suffix}").exit_code == 0
+    [item] = [each for each in client.get("/api/gallery").json()["items"] if each["name"] == f"red{suffix}"]
+    assert (item["prompt"], item["seed"], [each["kind"] for each in item["files"]]) == ("red", 4, [suffix[1:]])
+    assert client.get(item["files"][0]["url"]).headers["content-type"] == f"image/{suffix[1:].replace('jpg', 'jpeg')}"
+    read = client.post("/api/recipes", content=Path(f"outputs/red{suffix}").read_bytes()).json()
+    assert read["request"]["settings"]["seed"] == 4
 
 
 def test_a_picture_has_its_recipe_thumb_films_and_files(client: Client) -> None:

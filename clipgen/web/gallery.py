@@ -15,10 +15,11 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from clipgen.config.plan import MAX_PIXELS
+from clipgen.config.saving import SUFFIXES
 from clipgen.errors import UsageError
 from clipgen.util.regular import open_regular
 from clipgen.web.failures import NotFoundError
-from clipgen.web.names import FILE_KINDS, file_rows, picture_id
+from clipgen.web.names import BESIDE, FILE_KINDS, file_rows, picture_id
 from clipgen.web.watching import jpeg_of
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Item:
 
     def to_dict(self, names: set[str]) -> dict[str, Any]:
         """Return what the page shows; names: those of all regular files beside it."""
-        beside = [self.path.with_suffix(suffix) for suffix in FILE_KINDS if suffix != self.path.suffix]
+        beside = map(self.path.with_suffix, BESIDE)
         files = [self.path, *(path for path in beside if path.name in names)]
         return {
             "id": self.id,
@@ -92,7 +93,7 @@ class Gallery:
     def get(self, name: str) -> tuple[Item, dict[str, Any]]:
         """Return the picture of an id, and what the page shows of it; raises NotFoundError."""
         files = self._files()
-        found = [each for each in files if each.endswith(".png") and picture_id(each) == name]
+        found = [each for each in files if each.endswith(SUFFIXES) and picture_id(each) == name]
         for item in self._read({each: files[each] for each in found}, whole=False):
             return item, item.to_dict(set(files))
         raise NotFoundError("there is no such picture, or no longer")
@@ -142,7 +143,7 @@ class Gallery:
             for name in [name for name in self._known if whole and name not in files]:
                 del self._known[name]
             for name, status in files.items():
-                if name.endswith(".png") and not _is_same(self._known.get(name), status):
+                if name.endswith(SUFFIXES) and not _is_same(self._known.get(name), status):
                     self._known[name] = _item(self._folder / name, status)
             return [item for name in files if (item := self._known.get(name))]
 
@@ -152,13 +153,13 @@ def _is_same(item: Item | None, status: os.stat_result) -> bool:
 
 
 def _item(path: Path, status: os.stat_result) -> Item | None:
-    """Read a picture; None if it is no PNG file."""
+    """Read a picture; None if it is damaged, or something else under such a name."""
     from PIL import Image
 
     from clipgen.outputs.metadata import read_recipe
 
     try:
-        with open_regular(path, MAX_FILE) as file, Image.open(file, formats=("PNG",)) as image:
+        with open_regular(path, MAX_FILE) as file, Image.open(file, formats=("PNG", "JPEG", "WEBP")) as image:
             pixels = image.size
     except Exception:  # decoders raise all kinds of exceptions on damaged files
         return None

@@ -179,7 +179,7 @@ class Site:
 
 
 def _recipe_in(content: bytes) -> Recipe:
-    """Return the recipe in the content of a PNG file. Raises UsageError."""
+    """Return the recipe in the content of a picture file. Raises UsageError."""
     import tempfile
 
     from clipgen.outputs.metadata import read_recipe

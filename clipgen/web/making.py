@@ -121,7 +121,7 @@ def unfinished(folder: Path, uploads: Uploads, tell: Tell) -> Iterator[WebJob]:
         finally:
             workspace.release()
         request, notes = request_of(order.plan, order.described.get("init_sha256"), uploads)
-        picture = state.with_suffix(".png")
+        picture = state.with_suffix(order.saving.suffix)
         job = WebJob(request, OutputOptions(keep_state=True), tell, path=picture)
         job.planned(order.plan)
         job.progress.step = snapshot.done if snapshot else 0

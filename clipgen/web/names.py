@@ -7,8 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
-FILE_KINDS = {".png": "png", ".mp4": "mp4", ".webm": "webm", ".gif": "gif", ".apng": "apng", ".svg": "svg"}
-"""The files of a picture, by suffix: the picture, its films, its drawing."""
+from clipgen.config.saving import SUFFIXES
+
+BESIDE = (".mp4", ".webm", ".gif", ".apng", ".svg")
+"""The suffixes of the films and the drawing of a picture."""
+FILE_KINDS = {suffix: suffix.removeprefix(".").replace("jpeg", "jpg") for suffix in (*SUFFIXES, *BESIDE)}
+"""The files of a picture, by suffix."""
 
 
 def picture_id(name: str) -> str:

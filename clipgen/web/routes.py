@@ -49,7 +49,7 @@ ROUTES = (
     Route("GET", "/api/options", Site.options, "presets, generators and settings", "Options"),
     Route("POST", "/api/uploads", Site.add_upload, "send a picture", "Upload", BYTES, 201),
     Route("GET", "/api/uploads/{id}", Site.upload, "a picture that was sent", PNG),
-    Route("POST", "/api/recipes", Site.read_recipe, "read the recipe in a PNG file", "Recipe", BYTES),
+    Route("POST", "/api/recipes", Site.read_recipe, "read the recipe in a picture", "Recipe", BYTES),
     Route("GET", "/api/jobs", Site.jobs, "all jobs", "[Job]"),
     Route("POST", "/api/jobs", Site.add_job, "ask for a picture", "Job", "Request", 201),
     Route("GET", "/api/jobs/{id}", Site.job, "a job and its scores", "JobWithScores"),

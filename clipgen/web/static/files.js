@@ -5,9 +5,12 @@ import { element } from "./dom.js";
 /** The file of a kind that a job or an item of the gallery has, if it has one. */
 export const fileOf = (owner, kind) => owner.files.find((file) => file.kind === kind);
 
+/** The file of the picture itself, which comes first, if there is one. */
+export const pictureOf = (owner) => owner.files.find((file) => ["png", "jpg", "webp"].includes(file.kind));
+
 /** The picture of an item, at an address that changes when the file does, as that of the thumbnail. */
 export function picture(item) {
-  const file = fileOf(item, "png");
+  const file = pictureOf(item);
   return file ? file.url + new URL(item.thumb, location.href).search : item.thumb;
 }
 

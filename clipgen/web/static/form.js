@@ -92,7 +92,7 @@ async function draw(drawn) {
   else settings.lead(byId("draw-error").textContent);
 }
 
-/** Fill the form with the recipe in a PNG that clipgen made. */
+/** Fill the form with the recipe in a picture that clipgen made. */
 export async function loadRecipe(file) {
   byId("draw-note").textContent = "";
   const found = await attempt(byId("draw-error"), () => send(file, "/api/recipes"));

@@ -3,7 +3,7 @@
 import { attempt, get, post } from "./api.js";
 import { announce, byId, closable, element, openDialog, shortened } from "./dom.js";
 import { compare } from "./compare.js";
-import { download, fileOf, picture } from "./files.js";
+import { download, fileOf, picture, pictureOf } from "./files.js";
 import { take } from "./form.js";
 import * as jobs from "./jobs.js";
 import { startFrom } from "./pictures.js";
@@ -127,7 +127,7 @@ async function start() {
     byId("item-error").textContent = "The file of this picture could not be read.";
     return;
   }
-  const sent = await startFrom(new File([bytes], fileOf(opened, "png")?.name ?? "picture.png", { type: bytes.type }), byId("item-error"));
+  const sent = await startFrom(new File([bytes], pictureOf(opened)?.name ?? "picture.png", { type: bytes.type }), byId("item-error"));
   if (!sent) return;
   dialog.close();
   byId("prompt").focus();

@@ -3,7 +3,7 @@
 import { attempt, get, post } from "./api.js";
 import { Curve } from "./curve.js";
 import { announce, button, byId, element } from "./dom.js";
-import { download, fileOf } from "./files.js";
+import { download, pictureOf } from "./files.js";
 import * as jobs from "./jobs.js";
 
 const live = byId("live");
@@ -19,7 +19,7 @@ const path = (job, what) => `/api/jobs/${encodeURIComponent(job.id)}/${what}`;
 const act = (job, what, data) => attempt(byId("job-error"), () => post(path(job, what), data));
 
 const ended = (job) => job.state === "done" || job.state === "stopped" || job.state === "failed";
-const finished = (job) => (job.state === "running" ? undefined : fileOf(job, "png")); // it may be of before it went on
+const finished = (job) => (job.state === "running" ? undefined : pictureOf(job)); // it may be of before it went on
 
 function words(job) {
   const texts = {
