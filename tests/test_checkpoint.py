@@ -31,6 +31,15 @@ def test_a_checkpoint_comes_back_as_it_was_written(tmp_path: Path) -> None:
         assert torch.equal(again.state_dict()[name], value), name
 
 
+def test_equal_checkpoints_are_equal_files(tmp_path: Path) -> None:
+    """safetensors alone writes the metadata in a random order."""
+    made = weights.Checkpoint("clip", {"size": 3, "mean": [0.5]}, {"weight": torch.ones(3, 2)}, {"said": 'é "so"\n\x7f'})
+    for number in range(12):
+        weights.write(tmp_path / str(number), made)
+    assert len({(tmp_path / str(number)).read_bytes() for number in range(12)}) == 1
+    assert weights.read(tmp_path / "0").recipe == made.recipe
+
+
 def test_only_the_network_of_a_checkpoint_is_built_from_it() -> None:
     checkpoint = weights.Checkpoint("pair", CONFIG, pair(CONFIG).state_dict())
     with pytest.raises(ClipgenError, match="a checkpoint of kind 'pair' is no feature prior"):

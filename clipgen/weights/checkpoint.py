@@ -102,6 +102,17 @@ def write(path: Path, checkpoint: Checkpoint, bits: int = 32) -> None:
     }
     with replacing(path) as partial:
         save_file(tensors, partial, metadata=header)
+        _sort_metadata(partial)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Sort the metadata in a file's header, which safetensors writes in a random order: equal contents, equal files."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        file.seek(8)
+        file.write(json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(length))
 
 
 def _packed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
