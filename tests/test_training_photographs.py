@@ -51,10 +51,11 @@ def clipgen(folder: Path, *arguments: str, stop: bool = False) -> subprocess.Com
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_300_captioned_photographs_become_a_preset_that_draws(tmp_path: Path) -> None:
     assert write_crops(tmp_path / "crops") == 300
     stops = 0
-    for kind, steps in (("vqgan", 300), ("clip", 120), ("prior", 200)):
+    for kind, steps in (("vqgan", 100), ("clip", 120), ("prior", 150)):
         more = ("--steps", str(steps), "--batch", "16")
         train = ("train", kind, "--data", "crops", "--out", "mine", *more)
         for _ in range(2 if kind == "vqgan" else 0):  # resumed twice on the way
