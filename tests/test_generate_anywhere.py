@@ -197,5 +197,6 @@ def test_a_notebook_shows_progress_and_the_picture(tmp_path: Path) -> None:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK)])
     nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = notebook.cells[0].outputs
-    assert any("3/3" in each.get("text", "") for each in outputs if each.get("name") == "stderr")
-    assert any("image/png" in each.get("data", {}) for each in outputs)
+    shown = [each["data"] for each in outputs if "data" in each]
+    assert any("3/3" in data.get("text/html", "") for data in shown)
+    assert any("image/png" in data for data in shown)

@@ -18,8 +18,10 @@ from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
+from clipgen.config.saving import AS_PNG
 from clipgen.errors import UsageError
 from clipgen.outputs import metadata
+from clipgen.outputs.picture_file import write_picture
 from clipgen.perceptors.text_tokens import small_tokenizer
 from clipgen.session.naming import default_stem
 from clipgen.util.images import MAX_PIXELS, load_image
@@ -130,7 +132,7 @@ def test_prompts(tmp_path: Path, record_testsuite_property: Report) -> None:
             tokenizer.encode(each.text)
         path = tmp_path / "a.png"
         record = metadata.describe_plan(plan)
-        Image.new("RGB", (1, 1)).save(path, pnginfo=metadata.png_chunks(plan, record))
+        write_picture(path, Image.new("RGB", (1, 1)), plan, record, AS_PNG)
         assert metadata.read(path) == record
 
     try_all("prompts", case, record_testsuite_property)

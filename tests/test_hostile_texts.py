@@ -96,7 +96,7 @@ def test_other_prompts_are_refused_at_once(cli: Cli, tmp_path: Path, text: str) 
     "args",
     [
         ("red", "--{}"), ("red", "--backend", "{}"), ("red", "--preset", "{}"), ("red", "--device", "{}"),
-        ("red", "--size", "{}"), ("red", "--steps", "{}"), ("red", "--init", "{}"), ("red", "-o", "{}.jpg"),
+        ("red", "--size", "{}"), ("red", "--steps", "{}"), ("red", "--init", "{}"), ("red", "-o", "{}.bmp"),
         ("red", "-q", "-o", "file/{}"), ("red", "{}"), ("batch", "{}"), ("world", "--sheet", "file/{}.png"),
         ("train", "{}"),
     ],

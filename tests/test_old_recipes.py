@@ -111,7 +111,7 @@ def test_a_state_of_schema_1_is_resumed(cli: Cli, monkeypatch: pytest.MonkeyPatc
     png_over(picture, old_recipe_with({"outcome": "interrupted", "steps_done": index + 1}, asked))
     resumed = cli("resume", str(picture))
     assert resumed.exit_code == 0, resumed.stderr
-    assert cli(*command, "-o", "whole").exit_code == 0
+    assert cli(*command, "--no-mark", "-o", "whole").exit_code == 0  # there was none then
     assert digests("parts") == digests("whole")
     assert read_recipe(picture).plan == read_recipe(Path("whole", picture.name)).plan
 

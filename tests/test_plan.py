@@ -150,6 +150,7 @@ ADDED_LATER = {
     ("losses", "detail"): "",
     **{(*place, "points"): () for place in (("lr_schedule",), ("cutout_schedule",), ("losses", "weight"))},
     ("unclip", "solver"): "heun",
+    ("upscale",): (),
     **{("unclip", name): 0.0 for name in ("init_img2img_noise", "layout_guidance", "layout_share")},
 }
 """What a record that lacks the key means, by its place without the numbers of lists."""

@@ -10,7 +10,7 @@ from test_recipe import pixels
 from web_clients import Client, server
 
 from clipgen.core.contracts import Outcome
-from clipgen.outputs import png
+from clipgen.outputs import picture as picture_output
 from clipgen.outputs.metadata import read_recipe
 from clipgen.session import session
 
@@ -179,7 +179,7 @@ def test_a_disk_that_is_full_when_a_job_is_stopped_is_an_error_and_its_state_is_
 
     job = client.make(steps=LONG)
     client.wait_for_step(job["id"], 5)
-    monkeypatch.setattr(png, "write_png", full)
+    monkeypatch.setattr(picture_output, "write_picture", full)
     client.post(f"/api/jobs/{job['id']}/stop")
     failed = client.wait(job["id"])
     assert (failed["state"], failed["resumable"]) == ("failed", True)
