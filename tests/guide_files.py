@@ -49,6 +49,7 @@ LARGE = (
     (r"PartiPrompts|captions\.txt", "is about a file that people download"),
     (r"--backend waves|--loss brightness", "needs the parts that the chapter adds, which have a test of their own"),
     (r"^(web|mcp)\b", "serves until it is stopped"),
+    (r"--sign\b|--upscaler", "needs a certificate or a network; the chapter on files has a test of its own"),
 )
 """Patterns of commands that are only parsed, and why."""
 
