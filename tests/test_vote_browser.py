@@ -4,22 +4,18 @@ It needs Chromium, a package of most systems, and Playwright, `pip install playw
 """
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from browsers import NEEDED, chromium  # noqa: F401 - a fixture
 from PIL import Image
 
 from clipgen.outputs.vote_page import Question, page
 from clipgen.session.votes import Comparison, read_ballot
 
-playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run")
-ARGS += ("--disable-background-networking", "--disable-component-update", "--disable-sync")
 OWN = ("file:", "data:", "blob:")
 HOSTILE = (
     "a cat",
@@ -32,11 +28,7 @@ HOSTILE = (
 COMPARISON = Comparison("0123456789abcdef", ("A", "B"), (Question(0, 0, 1),) * len(HOSTILE), {})
 PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="apt-get install chromium, or another Chromium"),
-    pytest.mark.filterwarnings("default"),  # those of Playwright are its own
-]
+pytestmark = [pytest.mark.slow, *NEEDED]
 
 
 def pictures(seed: int) -> Image.Image:
@@ -50,14 +42,6 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pairs = [(text, pictures(2 * number), pictures(2 * number + 1)) for number, text in enumerate(HOSTILE)]
     path.write_text(page("0123456789abcdef", pairs, 256), encoding="utf-8")
     return path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=list(ARGS))
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ It needs Chromium, a package of most systems, and Playwright, which drives it.
 import base64
 import io
 import re
-import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browsers import NEEDED, chromium, playwright  # noqa: F401 - a fixture
 from PIL import Image
 from web_clients import png
 
@@ -23,11 +23,7 @@ from clipgen.web.jobs import Queue
 from clipgen.web.serving import Server
 
 uvicorn = pytest.importorskip("uvicorn", reason='pip install "clipgen[web]"')
-playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run")
-ARGS += ("--disable-background-networking", "--disable-component-update", "--disable-sync")
 SMALL = {"start": "noise", "size": "64x64", "cutouts": "2", "seed": "1"}
 DROP = """([data, name, type]) => {
     const bytes = Uint8Array.from(atob(data), (each) => each.charCodeAt(0));
@@ -37,10 +33,7 @@ DROP = """([data, name, type]) => {
 }"""
 """What a person's hand holds who drags a file over the page."""
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="apt-get install chromium, or another Chromium"),
-    pytest.mark.filterwarnings("default"),  # those of Playwright are its own
-]
+pytestmark = NEEDED
 PATIENCE = 60_000
 """Milliseconds, for a machine that has more to do."""
 expect = playwright.expect
@@ -63,14 +56,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     thread.join()
     queue.close()
     listening.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=list(ARGS))
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
