@@ -103,4 +103,6 @@ def tiny(args: list[str]) -> list[str]:
         height = 128 * (SIDE + top + bottom) // (SIDE + left + right)
         made += ["--size", f"128x{max(height // 8, 2) * 8}"]
     lacking = [name for name in ADDED.get(args[0], ()) if f"--{name}" not in made]
+    if "--prompts" in made:  # as many as its file has
+        lacking = [name for name in lacking if name != "n"]
     return [*made, *(word for name in lacking for word in (f"--{name}", TINY[name]))]
