@@ -7,7 +7,8 @@ import pytest
 from fakes import Cli, install
 from PIL import Image
 from test_recipe import pixels
-from web_clients import Client, server
+from web_clients import SETTINGS, Client, server
+from web_live import until
 
 from clipgen.core.contracts import Outcome
 from clipgen.outputs import picture as picture_output
@@ -165,7 +166,7 @@ def test_a_job_that_fails_says_why_and_the_next_one_is_made(client: Client, monk
     job = client.wait(client.make()["id"])
     assert (job["state"], job["resumable"], job["files"]) == ("failed", True, [])
     assert "No space left on device" in job["error"]
-    assert list(Path("outputs").iterdir()) == []
+    assert [path.name for path in Path("outputs").iterdir()] == ["red-1.clipgen"]
     monkeypatch.setattr(session, "load_models", good)
     client.post(f"/api/jobs/{job['id']}/resume")
     assert client.wait(job["id"], "done")["error"] is None
@@ -225,3 +226,39 @@ def test_a_server_that_ends_keeps_the_picture_and_the_next_one_goes_on(client: C
         assert later.wait(left["id"])["step"] == 80
         whole = later.wait(later.make(steps=80, lr="0.01")["id"])
     assert picture(left).read_bytes() == picture(whole).read_bytes()
+
+
+def test_jobs_that_wait_outlive_the_server(client: Client) -> None:
+    first = client.make(steps=LONG)
+    init = client.upload(Image.new("RGB", (48, 32), "green"))
+    client.post("/api/jobs", {"prompt": "red", "init": init["id"], "settings": SETTINGS})
+    waiting = client.make("blue", films=["gif"])
+    for prompt in ("green", "white"):
+        job = client.make(prompt)
+    client.post(f"/api/jobs/{job['id']}/stop")  # who leaves the queue is gone
+    client.post(f"/api/jobs/{waiting['id']}/prompt", {"prompt": "blue|green"})
+    client.wait_for_step(first["id"], 1)
+    assert client.queue.close() == 3
+    with server(Path("outputs")) as later:
+        until(lambda: len(later.get("/api/jobs").json()) == 4)
+        left = {each["prompt"]: each for each in later.get("/api/jobs").json() if each["state"] == "paused"}
+        assert {prompt: (each["step"], each["resumable"]) for prompt, each in left.items()} == dict.fromkeys(
+            ("red", "blue|green", "green"), (0, True)
+        )
+        for job in left.values():
+            later.post(f"/api/jobs/{job['id']}/resume")
+        done = {prompt: picture(later.wait(job["id"], "done")) for prompt, job in left.items()}
+        again = {prompt: picture(later.wait(later.make(prompt)["id"], "done")) for prompt in ("blue|green", "green")}
+    assert read_recipe(done["red"]).plan.init
+    assert {prompt: pixels(done[prompt]) for prompt in again} == {prompt: pixels(again[prompt]) for prompt in again}
+    assert done["blue|green"].with_suffix(".gif").exists()
+
+
+def test_a_job_that_never_began_is_forgotten_with_its_state(client: Client) -> None:
+    running, waiting = client.make(steps=LONG), client.make("blue")
+    client.post(f"/api/jobs/{waiting['id']}/pause")
+    assert Path("outputs/blue-1.clipgen").exists()
+    assert client.http.delete(f"/api/jobs/{waiting['id']}").status_code == 200
+    assert not Path("outputs/blue-1.clipgen").exists()
+    client.post(f"/api/jobs/{running['id']}/stop")
+    client.wait(running["id"])

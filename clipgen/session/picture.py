@@ -151,7 +151,8 @@ class Picture:
         self._missing = [f"{path} is no longer what was written there" for path in gone]
         outcome = self.record.get("outcome")
         is_over = outcome in ("finished", "diverged")
-        needed = self._is_unwritten or (self.workspace.has_snapshot and (not is_over or options.keep_state))
+        can_go_on = self.workspace.has_snapshot or (self.workspace.was_left and not is_over)
+        needed = self._is_unwritten or (can_go_on and (not is_over or options.keep_state))
         if not needed:
             self.workspace.discard()
         else:

@@ -68,6 +68,8 @@ class Workspace:
         """What the run has written under its names, and the pictures of single steps."""
         self.digests: dict[str, str] | None = {} if order.run else None
         """Those of the frames of the films, see `Footage`; saved with each snapshot."""
+        self.was_left = False
+        """Whether it was there before: then it stays until its picture is finished, whether a step was made or not."""
         self._lock = FileLock(folder / LOCK)
 
     @classmethod
@@ -105,6 +107,7 @@ class Workspace:
         if order is None:
             raise UsageError(f"{folder} is not the state of a clipgen run, or is damaged; make the picture again")
         workspace = cls(folder, order, Inputs())
+        workspace.was_left = True
         workspace._hold()
         try:
             workspace.inputs = read_inputs(folder, order)

@@ -151,12 +151,22 @@ class WebJob:
 
     @property
     def has_state(self) -> bool:
-        """Whether there is a state from which the run can go on."""
-        if self.path is None:
-            return False
-        from clipgen.session.state import STATE, SUFFIX
+        """Whether what it is to make is kept on disk, from which the run can begin or go on."""
+        from clipgen.session.state import JOB
 
-        return (self.path.with_suffix(SUFFIX) / STATE).exists()
+        return self._keeps(JOB)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a step of the run is kept on disk."""
+        from clipgen.session.state import STATE
+
+        return self._keeps(STATE)
+
+    def _keeps(self, name: str) -> bool:
+        from clipgen.session.state import SUFFIX
+
+        return self.path is not None and (self.path.with_suffix(SUFFIX) / name).exists()
 
     @property
     def is_resumable(self) -> bool:
@@ -165,7 +175,17 @@ class WebJob:
 
     def discard_state(self) -> None:
         """Remove the state of a picture that was made here and is finished."""
-        if self.path is None or self.planner is None or self.state != DONE:
+        if self.planner is not None and self.state == DONE:
+            self._discard()
+
+    def withdraw(self) -> None:
+        """Remove what is kept of a run that has not begun."""
+        if self.has_state and not self.has_begun:
+            self._discard()
+            self.path = None
+
+    def _discard(self) -> None:
+        if self.path is None:
             return
         from clipgen.session.resume import state_of
         from clipgen.session.state import Workspace

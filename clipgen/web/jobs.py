@@ -1,7 +1,8 @@
 """The queue: jobs that wait, and one thread that makes them, first come first served.
 
 A job of the page is a run of the command line: the same plan, the same files in the folder of outputs, the same state
-beside an unfinished picture, from which `clipgen resume` or a later server goes on.
+beside an unfinished picture, from which `clipgen resume` or a later server goes on. It has that state from the moment
+when it is asked for, so that jobs which wait outlive the server, too.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class Queue:
         self._jobs: dict[str, WebJob] = {}
         self._waiting: list[WebJob] = []
         self._changed = threading.Condition(threading.RLock())
+        self._claims = threading.Lock()
+        """Held while a new job gets its state, which would be taken for one that somebody has left."""
         self._is_closed = False
         self._thread = threading.Thread(target=self._work, name="clipgen-queue", daemon=True)
 
@@ -51,11 +54,11 @@ class Queue:
     def close(self) -> int:
         """Stop the picture that is being made, which is kept and can be resumed, and wait until it is.
 
-        Returns how many jobs had not begun and are lost.
+        Returns how many jobs still waited; a later server offers them.
         """
         with self._changed:
             self._is_closed = True
-            lost = [job for job in self._waiting if not job.has_state]
+            waiting = len(self._waiting)
             self._waiting.clear()
             for job in self._jobs.values():
                 if job.state == RUNNING:
@@ -66,18 +69,24 @@ class Queue:
         for job in self._jobs.values():
             job.discard_state()
         self.uploads.close()
-        return len(lost)
+        return waiting
 
     def add(self, request: Request, plan: Planner, written: OutputOptions | None = None) -> WebJob:
-        """Plan a job and put it at the end of the queue. Raises UsageError, and ConflictError if there are too many."""
-        planned, _, _ = plan(None)  # its images are read again when its turn comes, and take no memory until then
+        """Plan a job, and put it at the end of the queue.
+
+        Raises UsageError, ClipgenError if there is no room for its state, ConflictError if there are too many jobs.
+        """
+        from clipgen.web.making import claim
+
         with self._changed:
             if sum(each.state in OPEN for each in self._jobs.values()) >= MAX_OPEN:
                 raise ConflictError(f"{MAX_OPEN} jobs are open; stop some or wait")
-            job = WebJob(request, written or request.written, self._tell, planner=plan)
-            job.planned(planned)
-            self._jobs[job.id] = job
-            self._put(job)
+        job = WebJob(request, written or request.written, self._tell, planner=plan)
+        with self._claims:
+            claim(job, self.folder, self.device)
+            with self._changed:
+                self._jobs[job.id] = job
+                self._put(job)
         return job
 
     def all(self) -> list[dict[str, Any]]:
@@ -112,6 +121,8 @@ class Queue:
                 job.ask(state)
             elif job.state in (QUEUED, PAUSED):
                 self._leave_queue(job)
+                if state == STOPPED and job.planner:  # which can plan it again
+                    job.withdraw()
                 job.enter(state)
         return job
 
@@ -147,6 +158,8 @@ class Queue:
 
     def change_prompt(self, name: str, text: str) -> WebJob:
         """Have a job go on with another prompt. Raises UsageError for one that it cannot have."""
+        from clipgen.web.making import claim
+
         job = self.get(name)
         request = replace(job.request, prompt=text)
         prompts = read_prompts(text, request.negative)
@@ -158,13 +171,15 @@ class Queue:
             if job.state == RUNNING:
                 job.ask(QUEUED)
                 job.again = True
-            elif job.state != QUEUED:
-                self._put(job, first=True)
+            else:
+                claim(job, self.folder, self.device)
+                if job.state != QUEUED:
+                    self._put(job, first=True)
             self._tell(job)
         return job
 
     def forget(self, name: str) -> None:
-        """Forget a job that is over; its files stay. Raises ConflictError for any other."""
+        """Forget a job that is over; its files stay, if it has begun. Raises ConflictError for any other."""
         with self._changed:
             job = self.get(name)
             if job.state in (QUEUED, RUNNING):
@@ -190,6 +205,7 @@ class Queue:
     def _drop(self, job: WebJob) -> None:
         del self._jobs[job.id]
         job.discard_state()
+        job.withdraw()
         self.hub.tell("removed", job.id, {"id": job.id})
 
     def _tell(self, job: WebJob, kind: str = "job") -> None:
@@ -220,7 +236,9 @@ class Queue:
         from clipgen.web.making import unfinished
 
         for job in unfinished(self.folder, self.uploads, self._tell):
-            with self._changed:
+            with self._claims, self._changed:
+                if any(each.path == job.path for each in self._jobs.values()):
+                    continue
                 self._jobs[job.id] = job
             self._tell(job)
 

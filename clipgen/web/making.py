@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from clipgen.session.notices import warnings_of
 from clipgen.session.options import Listener, OutputOptions
 from clipgen.util.lean import without_compiler
 from clipgen.util.text import quoted
-from clipgen.web.job import DONE, FINISHED, STOPPED, Tell, WebJob
+from clipgen.web.job import DONE, FINISHED, PAUSED, STOPPED, Tell, WebJob
 from clipgen.web.recipes import request_of
 from clipgen.web.uploads import Uploads
 
@@ -36,25 +37,8 @@ class Maker:
 
         session = Session(self._device, options=job.written, listener=_listener(job), kept=self._kept)
         job.attach(session)
-        if job.has_state:
-            self._go_on(job, session)
-        else:
-            self._begin(job, session)
-
-    def _begin(self, job: WebJob, session: Session) -> None:
-        from clipgen.session.picture import Picture
-
-        if job.planner is None:
-            raise UsageError("the state of this run is gone; make the picture again")
-        prompts = job.redirection  # which the planner knows
-        plan, inputs, notes = job.planner(None)
-        job.planned(plan)
-        job.followed(prompts)
-        for note in notes:
-            job.note(note)
-        with session.claimed(plan, inputs, *destination(self._folder, plan)) as (workspace, paths):
-            job.path = paths[".png"]
-            session.make(Picture(workspace, paths, plan.text))
+        claim(job, self._folder, self._device)
+        self._go_on(job, session)
 
     def _go_on(self, job: WebJob, session: Session) -> None:
         from clipgen.session.resume import own_paths, state_of, unfinished_picture
@@ -91,6 +75,30 @@ class Maker:
         job.planned(changed.plan)
 
 
+def claim(job: WebJob, folder: Path, device: str) -> None:
+    """Reserve the name of a picture and keep on disk what is to be made, so that it outlives the server.
+
+    Anew if its texts have changed before its first step; else once. Raises ClipgenError.
+    """
+    with without_compiler():
+        from clipgen.session.session import Session
+    if job.planner and job.redirection:
+        job.withdraw()
+    if job.has_state:
+        return
+    if job.planner is None:
+        raise UsageError("the state of this run is gone; make the picture again")
+    prompts = job.redirection  # which the planner knows
+    plan, inputs, notes = job.planner(None)
+    with Session(device, options=job.written).claimed(plan, inputs, *destination(folder, plan)) as (workspace, paths):
+        job.path = paths[workspace.order.saving.suffix]
+        workspace.release()  # so that it stays
+    job.planned(plan)
+    job.followed(prompts)
+    for note in notes:
+        job.note(note)
+
+
 def _listener(job: WebJob) -> Listener:
     return Listener(
         note=job.note,
@@ -102,12 +110,22 @@ def _listener(job: WebJob) -> Listener:
     )
 
 
+def _asked_at(state: Path) -> float:
+    """Return the time at which a run was last asked for."""
+    from clipgen.session.state import JOB
+
+    try:
+        return (state / JOB).stat().st_mtime
+    except OSError:  # it is none
+        return 0.0
+
+
 def unfinished(folder: Path, uploads: Uploads, tell: Tell) -> Iterator[WebJob]:
     """Yield a job for each run in a folder that was left unfinished and that nobody makes at this moment."""
     from clipgen.outputs.metadata import is_done
     from clipgen.session.state import SUFFIX, Workspace
 
-    for state in sorted(folder.glob(f"*{SUFFIX}")):
+    for state in sorted(folder.glob(f"*{SUFFIX}"), key=_asked_at):
         try:
             if state.is_symlink():
                 continue
@@ -123,10 +141,11 @@ def unfinished(folder: Path, uploads: Uploads, tell: Tell) -> Iterator[WebJob]:
         request, notes = request_of(order.plan, order.described.get("init_sha256"), uploads)
         picture = state.with_suffix(order.saving.suffix)
         job = WebJob(request, OutputOptions(keep_state=True), tell, path=picture)
+        job.created = datetime.fromtimestamp(_asked_at(state), UTC).isoformat(timespec="seconds")
         job.planned(order.plan)
         job.progress.step = snapshot.done if snapshot else 0
         whole = is_done(picture, order.described)
-        job.state = DONE if whole else STOPPED
+        job.state = DONE if whole else STOPPED if snapshot else PAUSED
         if picture.is_file() and picture.stat().st_size:
             job.saved(picture, [], {"outcome": FINISHED if whole else "", "steps_done": job.progress.step})
         for note in notes:

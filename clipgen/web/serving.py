@@ -75,8 +75,8 @@ def serve(
         Server(config, queue, ready).run([listening])
     finally:
         listening.close()
-        if lost := queue.close():
-            say(f"{lost} jobs had not begun; ask for them again")
+        if waiting := queue.close():
+            say(f"{waiting} in the queue; clipgen web offers {'it' if waiting == 1 else 'them'} when it starts again")
 
 
 def _listen(host: str, port: int) -> socket.socket:
