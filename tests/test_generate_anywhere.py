@@ -25,7 +25,8 @@ from clipgen.util.images import load_image
 
 pytestmark = pytest.mark.usefixtures("quick_proposals")
 
-VQGAN = {"preset": "starter", "size": 32, "steps": 4, "cutouts": 2, "seed": 1, "device": "cpu"}
+NOISE = {"preset": "starter", "start": "noise", "size": 32, "steps": 4, "cutouts": 2, "seed": 1, "device": "cpu"}
+VQGAN = {**NOISE, "start": "unclip"}
 DVAE = {**VQGAN, "backend": "dvae"}
 
 
@@ -33,7 +34,11 @@ def picture(settings: dict[str, Any]) -> bytes:
     return clipgen.generate("a red heart", **settings).image.tobytes()
 
 
-@pytest.fixture(scope="module", params=[VQGAN, DVAE], ids=["vqgan", "dvae"])
+@pytest.fixture(
+    scope="module",
+    params=[NOISE, pytest.param(VQGAN, marks=pytest.mark.slow), pytest.param(DVAE, marks=pytest.mark.slow)],
+    ids=["noise", "vqgan", "dvae"],
+)
 def settings(request: pytest.FixtureRequest) -> dict[str, Any]:
     return dict(request.param)
 
@@ -101,9 +106,16 @@ def test_what_a_process_shares_is_left_alone(settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("forgotten")
-def test_threads_make_the_same_pictures_as_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [NOISE, {**NOISE, "backend": "dvae"}, {**NOISE, "seed": 2}, {**NOISE, "backend": "pixels"}],
+        pytest.param([VQGAN, DVAE, {**VQGAN, "seed": 2}, NOISE], marks=pytest.mark.slow),
+    ],
+    ids=["noise", "proposed"],
+)
+def test_threads_make_the_same_pictures_as_alone(monkeypatch: pytest.MonkeyPatch, asked: list[dict[str, Any]]) -> None:
     """Of one session and of two, with the same models and with others; each thread shows progress if it can."""
-    asked = [VQGAN, DVAE, {**VQGAN, "seed": 2}, {**VQGAN, "start": "noise"}]
     alone = list(map(picture, asked))
     api._session.cache_clear()
     before = process_state()
@@ -128,7 +140,7 @@ def test_threads_that_load_images_leave_warnings_and_stderr_as_they_are(tmp_path
 
 
 def test_words_that_the_models_do_not_know_are_in_the_notes() -> None:
-    result = clipgen.generate("a red xylograph", **VQGAN)
+    result = clipgen.generate("a red xylograph", **NOISE)
     assert any("xylograph" in note for note in result.notes)
 
 
@@ -147,13 +159,13 @@ class At:
 
 
 def test_an_interrupt_ends_the_picture_and_the_next_one_is_as_ever() -> None:
-    usual, before = picture(VQGAN), process_state()
+    usual, before = picture(NOISE), process_state()
     ctrl_c = At(1, partial(signal.raise_signal, signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
-        clipgen.generate("a red heart", **VQGAN, sinks=[ctrl_c])
+        clipgen.generate("a red heart", **NOISE, sinks=[ctrl_c])
     assert ctrl_c.outcome is Outcome.INTERRUPTED
     assert process_state() == before
-    assert picture(VQGAN) == usual
+    assert picture(NOISE) == usual
 
 
 @pytest.mark.usefixtures("forgotten")
@@ -164,8 +176,8 @@ def test_an_interrupt_while_models_are_loaded_leaves_the_session_usable(monkeypa
     with monkeypatch.context() as broken:
         broken.setattr("clipgen.engine.models.build_network", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            picture(VQGAN)
-    assert picture(VQGAN)
+            picture(NOISE)
+    assert picture(NOISE)
 
 
 def test_the_same_models_are_kept_for_a_device_however_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +191,7 @@ def test_the_same_models_are_kept_for_a_device_however_it_is_named(monkeypatch: 
     monkeypatch.setattr("clipgen.session.session.load_models", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     for device in ("cpu", torch.device("cpu")):
         with pytest.raises(KeyboardInterrupt):
-            picture({**VQGAN, "device": device})
+            picture({**NOISE, "device": device})
     assert opened == ["cpu", "cpu"]
 
 
@@ -190,6 +202,7 @@ result
 """
 
 
+@pytest.mark.slow
 def test_a_notebook_shows_progress_and_the_picture(tmp_path: Path) -> None:
     nbformat = pytest.importorskip("nbformat")
     nbclient = pytest.importorskip("nbclient")

@@ -62,6 +62,7 @@ def scored(plans: Sequence[Plan], *by: str) -> list[tuple[float, float]]:
     return scores
 
 
+@pytest.mark.slow
 def test_without_augmentation_a_clip_that_met_no_adversary_is_hacked() -> None:
     """Its score rises to where true pictures never are, and to another CLIP the pictures still show next to nothing."""
     (own, named), (other, named_by_other) = scored(
