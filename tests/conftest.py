@@ -1,5 +1,7 @@
 """What several test files set up in the same way."""
 
+import functools
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from pathlib import Path
 import pretrained
 import pytest
 import torch
+import typer.testing
 from fakes import Cli, install
 from hypothesis import settings
 from loopback import CONTENT, SHA256, Files, LoopbackServer, serves
@@ -21,12 +24,19 @@ from clipgen.config.preset import UNCLIP
 from clipgen.config.presets import PRESETS
 from clipgen.weights.cache import Cache
 
+typer.testing._get_command = functools.cache(typer.testing._get_command)  # made anew, it takes longer than many a test
 pytest.register_assert_rewrite("recipes")  # its checks, too, show the values when they fail
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests start; pytest fills the cores already
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 FOR_TESTS = ("CLIPGEN_FUZZ", "CLIPGEN_STRESS", "CLIPGEN_KILLS", "CLIPGEN_PROCESSES", "CLIPGEN_CACHE")
 """Variables that ask for more tests, and the one that a test may set before this file does."""
 settings.load_profile("ci")  # no deadlines, which a busy machine would miss; no examples shared with other runs
+
+
+def pytest_collection_finish() -> None:
+    """Ten thousand tests and all modules stay to the end: no collection of garbage need look at them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -35,8 +35,10 @@ class Greedy(FakePerceptor):
         return super().encode_images(cutouts)
 
 
-@every_backend
-@pytest.mark.parametrize(("room", "at_once"), [(6, 6), (5, 3), (2, 2), (1, 1)])
+@pytest.mark.parametrize(
+    ("backend", "room", "at_once"),
+    [*(("vqgan", *each) for each in ((6, 6), (5, 3), (2, 2), (1, 1))), *((name, 5, 3) for name in GENERATORS)],
+)
 def test_where_memory_runs_out_fewer_cutouts_are_looked_at_together(backend: str, room: int, at_once: int) -> None:
     perceptor, recorder, free = Greedy(room), Recorder(), Recorder()
     result = optimise(plan(backend=backend), guided_by(perceptor, backend=backend), [recorder])

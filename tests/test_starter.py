@@ -121,7 +121,9 @@ def reds(images: Tensor) -> float:
     return float(((images[:, 0] > 0.5) & (images[:, 1:].amax(1) < 0.7 * images[:, 0])).float().mean())
 
 
-@pytest.mark.parametrize("wearer", ["giraffe", "snowman", "elephant", "robot"])
+@pytest.mark.parametrize(
+    "wearer", ["giraffe", *(pytest.param(name, marks=pytest.mark.slow) for name in ("snowman", "elephant", "robot"))]
+)
 def test_the_colour_of_what_is_worn_is_not_its_wearers(prior: Prior, wearer: str) -> None:
     guides = [frozen(build_perceptor(load(name))) for name in GUIDES]
     coarse_decoder = frozen(build_coarse_decoder(load("starter/sketcher")))
@@ -146,6 +148,7 @@ def test_a_coarse_picture_is_nearer_to_its_picture_than_to_others(seen: Tensor, 
     assert errors.diagonal().mean() < 0.1
 
 
+@pytest.mark.slow
 def test_a_decoded_picture_shows_the_judge_what_a_coarse_one_leaves_open(
     prior: Prior, seen: Tensor, judge: CLIPPerceptor
 ) -> None:

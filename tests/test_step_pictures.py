@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -136,6 +137,7 @@ def test_a_killed_run_replaces_what_it_wrote_after_its_last_save(cli: Cli) -> No
     process = start(*SMALL[:-1], "3600", "--save-every-step", "1", pause=0.3)
     while not (FOLDER / "000004.png").exists():
         assert process.poll() is None
+        time.sleep(0.01)
     process.kill()
     process.communicate()
     other = Image.new("RGB", (32, 32), "red")  # as of a run on another device

@@ -22,7 +22,7 @@ from clipgen.session.session import Session
 from clipgen.util.streams import Forgiving
 
 ROOT = Path(clipgen.__file__).parents[1]
-SMALL = ("--size", "32x32", "--steps", "12", "--cutouts", "2", "--seed", "1", "--device", "cpu", "--preset", "starter")
+SMALL = ("--size", "32x32", "--steps", "3", "--cutouts", "2", "--seed", "1", "--device", "cpu", "--preset", "starter")
 COMMANDS: dict[str, tuple[str, ...]] = {
     "run": ("red", *SMALL),
     "json": ("red", *SMALL, "--json"),

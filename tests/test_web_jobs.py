@@ -89,8 +89,7 @@ def test_a_prompt_that_changes_in_mid_run_changes_the_picture(client: Client) ->
     client.wait_for_step(job["id"], 10)
     assert client.post(f"/api/jobs/{job['id']}/prompt", {"prompt": "blue"}).json()["prompt"] == "blue"
     assert client.post(f"/api/jobs/{job['id']}/resume").status_code == 200  # it goes on anyway
-    while not any("the prompt is 'blue'" in line for line in client.job(job["id"])["notes"]):
-        pass
+    until(lambda: any("the prompt is 'blue'" in line for line in client.job(job["id"])["notes"]))
     client.wait_for_step(job["id"], client.job(job["id"])["step"] + 200)
     client.post(f"/api/jobs/{job['id']}/stop")
     stopped = client.wait(job["id"], "stopped")
@@ -212,9 +211,8 @@ def test_a_server_that_ends_keeps_the_picture_and_the_next_one_goes_on(client: C
     stopped = client.job(job["id"])
     assert stopped["state"] == "stopped"
     with server(Path("outputs")) as later:
-        while not (found := later.get("/api/jobs").json()):
-            pass
-        [left] = found
+        until(lambda: later.get("/api/jobs").json())
+        [left] = later.get("/api/jobs").json()
         assert (left["state"], left["resumable"], left["step"], left["prompt"]) == (
             "stopped",
             True,
