@@ -76,15 +76,20 @@ def test_a_server_that_ends_in_mid_run_loses_nothing_that_was_saved(
     fakes.install(monkeypatch.setattr)
     with running() as (process, port):
         begin(port, 2000)
+        ask(port, "POST", "/api/jobs", {"prompt": "blue", "settings": {**SETTINGS, "steps": 2}})
         until(lambda: Path("outputs/red-1.clipgen/state.safetensors").exists())
         process.send_signal(number)
         out, rest = process.communicate(timeout=30)
         assert (process.returncode, out) == (130 if number == signal.SIGINT else -number, "")
         assert "Traceback" not in rest
-        assert number == signal.SIGKILL or rest.strip().endswith("stopped")
+        assert number == signal.SIGKILL or rest.strip().splitlines()[-2:] == [
+            "1 in the queue; clipgen web offers it when it starts again",
+            "stopped",
+        ]
     with server(Path("outputs")) as client:
-        until(lambda: client.get("/api/jobs").json(), 60)
-        [left] = client.get("/api/jobs").json()
+        until(lambda: len(client.get("/api/jobs").json()) == 2, 60)
+        left, waiting = client.get("/api/jobs").json()
+        assert [waiting[name] for name in ("prompt", "state", "step", "resumable")] == ["blue", "paused", 0, True]
         assert (left["state"], left["resumable"], left["total"], left["prompt"]) == ("stopped", True, 2000, "red")
         assert left["step"] > 0
         client.post(f"/api/jobs/{left['id']}/resume")

@@ -247,6 +247,7 @@ def test_jobs_that_wait_outlive_the_server(client: Client) -> None:
             later.post(f"/api/jobs/{job['id']}/resume")
         done = {prompt: picture(later.wait(job["id"], "done")) for prompt, job in left.items()}
         again = {prompt: picture(later.wait(later.make(prompt)["id"], "done")) for prompt in ("blue|green", "green")}
+    assert [path.name for path in Path("outputs").glob("*.clipgen")] == ["red-1.clipgen"]
     assert read_recipe(done["red"]).plan.init
     assert {prompt: pixels(done[prompt]) for prompt in again} == {prompt: pixels(again[prompt]) for prompt in again}
     assert done["blue|green"].with_suffix(".gif").exists()

@@ -68,6 +68,8 @@ class WebJob:
         """Steps to be added to the run."""
         self.again = False
         """Whether it is to go on as soon as it has stopped."""
+        self.was_done = False
+        """Whether an earlier server, or the command line, has finished it and kept its state."""
         self._outcome = ""
         self._asked = ""
         self._session: Session | None = None
@@ -174,8 +176,8 @@ class WebJob:
         return self.state in (PAUSED, STOPPED, FAILED) and (self.planner is not None or self.has_state)
 
     def discard_state(self) -> None:
-        """Remove the state of a picture that was made here and is finished."""
-        if self.planner is not None and self.state == DONE:
+        """Remove the state of a picture that was finished here."""
+        if self.state == DONE and not self.was_done:
             self._discard()
 
     def withdraw(self) -> None:

@@ -144,7 +144,7 @@ def unfinished(folder: Path, uploads: Uploads, tell: Tell) -> Iterator[WebJob]:
         job.created = datetime.fromtimestamp(_asked_at(state), UTC).isoformat(timespec="seconds")
         job.planned(order.plan)
         job.progress.step = snapshot.done if snapshot else 0
-        whole = is_done(picture, order.described)
+        job.was_done = whole = is_done(picture, order.described)
         job.state = DONE if whole else STOPPED if snapshot else PAUSED
         if picture.is_file() and picture.stat().st_size:
             job.saved(picture, [], {"outcome": FINISHED if whole else "", "steps_done": job.progress.step})
