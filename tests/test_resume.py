@@ -223,6 +223,7 @@ def wait(processes: list[Any]) -> list[str]:
     return [output for output, _ in outputs]
 
 
+@pytest.mark.slow
 def test_many_runs_of_the_same_prompt_and_seed_make_as_many_pictures(cli: Cli) -> None:
     count = int(os.environ.get("CLIPGEN_PROCESSES", "2"))
     paths = [output.split() for output in wait([start(*SMALL) for _ in range(count)])]
