@@ -74,6 +74,7 @@ def test_without_augmentation_a_clip_that_met_no_adversary_is_hacked() -> None:
     assert named_by_other <= 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_proposals")
 def test_with_a_short_default_recipe_the_judge_sees_what_the_guide_sees() -> None:
     (own, named), (judge, named_by_judge) = scored(

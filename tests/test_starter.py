@@ -101,6 +101,7 @@ def seen(prior: Prior, data: Path) -> Tensor:
     return features(guides, prior, drawn_set(data, 32, 128, seed=96))[:32].float()
 
 
+@pytest.mark.slow
 def test_the_prior_knows_what_fresh_pictures_show(prior: Prior, seen: Tensor) -> None:
     """It denoises them better with the noun that they show than with that of another picture."""
     nouns = [truth.noun for truth in truths(96, 32)]
@@ -203,7 +204,7 @@ def test_autoencoders_give_fresh_pictures_back(name: str, decibels: float, data:
 
 
 @pytest.mark.usefixtures("quick_proposals")
-@pytest.mark.parametrize("backend", ["vqgan", "dvae"])
+@pytest.mark.parametrize("backend", ["vqgan", pytest.param("dvae", marks=pytest.mark.slow)])
 def test_a_short_run_shows_the_judge_what_was_asked_for(backend: str, judge: CLIPPerceptor) -> None:
     prompts = ["a red heart", "the sea at night", "a green tree"]
     pictures = [generate(prompt, backend=backend, steps=12, size=(128, 128)).image for prompt in prompts]
@@ -227,7 +228,7 @@ def test_cutouts_seen_in_parts_give_the_gradient_of_all_at_once(name: str) -> No
 
 
 @pytest.mark.usefixtures("quick_proposals")
-@pytest.mark.parametrize("backend", ["vqgan", "dvae"])
+@pytest.mark.parametrize("backend", ["vqgan", pytest.param("dvae", marks=pytest.mark.slow)])
 def test_the_same_job_gives_the_same_pixels(backend: str) -> None:
     torch.manual_seed(1)
     first = generate("a cat", backend=backend, steps=3, cutouts=4, size=(96, 64), seed=5)

@@ -93,14 +93,21 @@ def check_made(home: Path, command: str) -> None:
             assert read_recipe(home / name).outcome.value == "finished"
 
 
-@pytest.mark.parametrize(("command", "kind"), [*product(COMMANDS, ["unread"]), *product(["run", "batch json"], GONE)])
+@pytest.mark.parametrize(("command", "kind"), [*product(COMMANDS, ["unread"]), *product(["run"], GONE)])
 def test_nobody_reads_results_or_progress(start: Start, home: Path, command: str, kind: str) -> None:
     assert start(COMMANDS[command], kind, kind) == 0
     check_made(home, command)
 
 
 @pytest.mark.parametrize(
-    ("command", "kind"), [*product(["run", "batch"], [*GONE, "full"]), ("candidates", "head"), ("json", "full")]
+    ("command", "kind"),
+    [
+        *product(["run"], [*GONE, "full"]),
+        ("batch", "head"),
+        ("batch", "full"),
+        ("candidates", "head"),
+        ("json", "full"),
+    ],
 )
 def test_progress_that_cannot_be_written_costs_nothing(start: Start, home: Path, command: str, kind: str) -> None:
     assert start(COMMANDS[command], "file", kind) == 0

@@ -116,7 +116,10 @@ class Choosy(FakePerceptor):
         return super().encode_images(cutouts) * (float("nan") if green > red + 0.1 else 1)
 
 
-@every_backend
+@pytest.mark.parametrize(
+    "backend",
+    [pytest.param(name, marks=pytest.mark.slow) if name == "strokes" else name for name in GENERATORS],
+)
 def test_a_picture_that_diverges_harms_no_neighbour(backend: str) -> None:
     plans = [plan(text, backend=backend, seed=k, steps=60) for k, text in enumerate(("red", "green", "red:2|black"))]
     none: list[Image.Image | None] = [None] * 3
