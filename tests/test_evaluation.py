@@ -106,7 +106,9 @@ def test_eval_writes_a_table_a_record_and_a_sheet(tmp_path: Path) -> None:
         assert image.format == "PNG"
 
 
-@pytest.mark.parametrize(("whole", "kept"), [(1, []), (3, ["eval-vqgan-4.json", "eval-vqgan-4.png"])])
+@pytest.mark.parametrize(
+    ("whole", "kept"), [(1, []), pytest.param(3, ["eval-vqgan-4.json", "eval-vqgan-4.png"], marks=pytest.mark.slow)]
+)
 def test_a_stopped_eval_measures_what_it_made_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: int, kept: list[str]
 ) -> None:

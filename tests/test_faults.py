@@ -220,6 +220,7 @@ def test_a_run_that_diverges_leaves_its_last_good_picture(cli: Cli, monkeypatch:
         assert image.getextrema() != ((0, 0),) * 3
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_run_stopped_at_any_moment_leaves_what_goes_on_or_nothing(cli: Cli) -> None:
     chance = random.Random(1)

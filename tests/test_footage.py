@@ -94,7 +94,7 @@ def play(sinks: Sequence[FilmSink], begin: int, stop: int, total: int, saves: Se
             sink.keep(index + 1)
 
 
-@pytest.mark.parametrize(("total", "late"), [(9, False), (9, True), (300, False)])
+@pytest.mark.parametrize(("total", "late"), [(9, False), (9, True), pytest.param(300, False, marks=pytest.mark.slow)])
 def test_the_film_of_a_resumed_run_is_that_of_a_run_never_stopped(tmp_path: Path, total: int, late: bool) -> None:
     expected = never_stopped(tmp_path, total)
     for stop in (1, total // 2, total - 1):

@@ -233,6 +233,7 @@ def test_many_runs_of_the_same_prompt_and_seed_make_as_many_pictures(cli: Cli) -
     assert len({Image.open(path).tobytes() for path in names}) == 1
 
 
+@pytest.mark.slow
 def test_a_batch_that_runs_twice_at_once_does_no_line_twice(cli: Cli) -> None:
     lines = [f"{colour}|{other}:0.5" for colour in ("red", "blue") for other in ("green", "white", "black")]
     Path("prompts.txt").write_text("\n".join(lines))

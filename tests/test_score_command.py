@@ -128,6 +128,7 @@ def world() -> list[Answer]:
     return drawn(asked, seed=4)
 
 
+@pytest.mark.slow
 def test_accuracy_of_folders_is_that_of_the_evaluation_of_the_drawn_world(world: list[Answer]) -> None:
     said = {claim["noun"]: text for text, claim in grammar.bank() if "noun" in claim}
     Path("labels.txt").write_text("\n".join(said.values()))

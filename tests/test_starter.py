@@ -170,6 +170,7 @@ def test_a_decoded_picture_shows_the_judge_what_a_coarse_one_leaves_open(
     assert (cosines[1] - cosines[0]).mean() > 0.04
 
 
+@pytest.mark.slow
 def test_upsampling_adds_the_detail_of_pictures_of_twice_the_size_and_changes_little_else(
     prior: Prior, seen: Tensor, data: Path
 ) -> None:
@@ -227,6 +228,7 @@ def test_cutouts_seen_in_parts_give_the_gradient_of_all_at_once(name: str) -> No
     assert (slopes[1] - slopes[0]).norm() <= 1e-6 * slopes[0].norm()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_proposals")
 @pytest.mark.parametrize("backend", ["vqgan", pytest.param("dvae", marks=pytest.mark.slow)])
 def test_the_same_job_gives_the_same_pixels(backend: str) -> None:

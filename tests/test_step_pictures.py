@@ -133,6 +133,7 @@ def test_a_folder_that_was_removed_meanwhile_is_made_again(cli: Cli, monkeypatch
     assert names(FOLDER) == OF_TWELVE[2:]
 
 
+@pytest.mark.slow
 def test_a_killed_run_replaces_what_it_wrote_after_its_last_save(cli: Cli) -> None:
     process = start(*SMALL[:-1], "3600", "--save-every-step", "1", pause=0.3)
     while not (FOLDER / "000004.png").exists():

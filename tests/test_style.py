@@ -62,7 +62,10 @@ def test_each_picture_is_measured_as_it_is_on_its_own(features: StyleFeatures) -
     assert measured(features, style, *pictures) == [measured(features, style, each)[0] for each in pictures]
 
 
-@pytest.mark.parametrize("backend", ["vqgan", "dvae", "pixels", "strokes"])
+@pytest.mark.parametrize(
+    "backend",
+    ["vqgan", pytest.param("dvae", marks=pytest.mark.slow), "pixels", pytest.param("strokes", marks=pytest.mark.slow)],
+)
 def test_pictures_of_every_backend_take_over_the_colours(backend: str) -> None:
     styled, plain = (
         plan(

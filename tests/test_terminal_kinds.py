@@ -154,7 +154,7 @@ def run(environment: Mapping[str, str], *options: str) -> Session:
 
 @pytest.mark.parametrize(
     ("environment", "options"),
-    [(XTERM, ()), ({"TERM": "xterm-256color"}, ("--preview", "kitty"))],
+    [pytest.param(XTERM, (), marks=pytest.mark.slow), ({"TERM": "xterm-256color"}, ("--preview", "kitty"))],
     ids=["sixel", "kitty"],
 )
 def test_a_run_shows_its_picture_and_leaves_the_terminal_as_it_was(

@@ -70,9 +70,8 @@ def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "encoding", ["cp1252", *(pytest.param(name, marks=pytest.mark.slow) for name in ("gbk", "latin-1", "ascii"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_picture_is_made_and_its_path_printed(encoding: str) -> None:
     small = ("--size", "32x32", "--steps", "2", "--cutouts", "2", "--seed", "1", "--preset", "starter", "-o", FOLDER)
     done = piped(encoding, "red", *small, program=("-c", PROGRAM))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 import torch
 from fakes import FakePerceptor
 from torch import Tensor
@@ -34,6 +35,7 @@ def trainer() -> TextTowerTrainer:
     )
 
 
+@pytest.mark.slow
 def test_texts_come_to_their_pictures_and_pictures_stay() -> None:
     learning = trainer()
     clip = learning.perceptor.clip

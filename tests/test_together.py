@@ -19,7 +19,9 @@ from clipgen.engine.snapshot import Snapshot
 from clipgen.errors import ClipgenError, DivergedError
 from clipgen.generators import GENERATORS
 
-every_backend = pytest.mark.parametrize("backend", GENERATORS)
+every_backend = pytest.mark.parametrize(
+    "backend", [pytest.param(name, marks=pytest.mark.slow) if name == "strokes" else name for name in GENERATORS]
+)
 PROMPTS = ("red", "blue:2|red:-1|white", "green:-1", "|".join(f"white:0.{k}:0.4|black:-0.{k}" for k in range(1, 9)))
 
 
@@ -116,10 +118,7 @@ class Choosy(FakePerceptor):
         return super().encode_images(cutouts) * (float("nan") if green > red + 0.1 else 1)
 
 
-@pytest.mark.parametrize(
-    "backend",
-    [pytest.param(name, marks=pytest.mark.slow) if name == "strokes" else name for name in GENERATORS],
-)
+@every_backend
 def test_a_picture_that_diverges_harms_no_neighbour(backend: str) -> None:
     plans = [plan(text, backend=backend, seed=k, steps=60) for k, text in enumerate(("red", "green", "red:2|black"))]
     none: list[Image.Image | None] = [None] * 3

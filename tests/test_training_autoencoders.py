@@ -103,6 +103,7 @@ def test_pictures_are_shifted_within_their_mirrored_edges_and_flipped_only_if_as
     assert 4 < (both[:, 0, 0, -1] < both[:, 0, 0, 0]).sum() < 20
 
 
+@pytest.mark.slow
 def test_larger_networks_also_compare_features_which_know_a_blurred_picture_from_a_sharp_one(
     data: Path, tmp_path: Path
 ) -> None:

@@ -56,6 +56,7 @@ def test_counts_are_said_now_and_then() -> None:
     assert said == [f"{number} of 9 are drawn" for number in (1, 3, 5, 7)]
 
 
+@pytest.mark.slow
 def test_a_set_in_several_parts_is_the_one_that_is_drawn_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

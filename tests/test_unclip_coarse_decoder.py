@@ -38,6 +38,7 @@ def test_weights_of_another_kind_are_refused(decoder: CoarseDecoder) -> None:
         build_coarse_decoder(replace(checkpoint, kind="clip"))
 
 
+@pytest.mark.slow
 def test_training_learns_what_pictures_of_such_features_look_like() -> None:
     """Half of the pictures are black on the left and white on the right; their mirror images are not."""
     pictures = np.full((4, 64, 64, 3), 128, np.uint8)

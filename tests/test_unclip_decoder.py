@@ -145,6 +145,7 @@ def learned(trainer: DecoderTrainer) -> Decoder:
     return trainer.network.eval().requires_grad_(False)
 
 
+@pytest.mark.slow
 def test_training_learns_to_upsample_what_is_decoded_where_it_is() -> None:
     """Of latents along one line in six dimensions: those of a cell lie where the decoded picture is bright."""
     torch.manual_seed(3)
@@ -168,6 +169,7 @@ def test_training_learns_to_upsample_what_is_decoded_where_it_is() -> None:
     assert (clean - wanted).square().mean() < 0.3 * wanted.square().mean()
 
 
+@pytest.mark.slow
 def test_training_learns_to_decode_features_where_they_are() -> None:
     """Of latents along one line in six dimensions: those of a cell lie where its features say."""
     torch.manual_seed(3)

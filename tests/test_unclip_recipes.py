@@ -39,6 +39,7 @@ def trained(name: str, pictures: int, folder: Path, **changed: Any) -> Checkpoin
     return read(train(name, recipe, Bench(folder, torch.device("cpu"), lambda _: None)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BUILD)
 def test_a_recipe_leaves_weights_of_the_kind_that_ships(name: str, tmp_path: Path) -> None:
     made, shipped = trained(name, 8, tmp_path), load(f"starter/{name}")
@@ -48,6 +49,7 @@ def test_a_recipe_leaves_weights_of_the_kind_that_ships(name: str, tmp_path: Pat
     BUILD[name](made)
 
 
+@pytest.mark.slow
 def test_an_untrained_prior_has_the_same_shape_and_the_statistics_of_its_texts(tmp_path: Path) -> None:
     made = trained("feature-prior", 40, tmp_path, start=None)
     assert made.config == load("starter/feature-prior").config
