@@ -135,7 +135,10 @@ def test_what_comes_with_a_package_is_listed_and_verified_and_left_to_pip(
 
 
 @pytest.mark.usefixtures("no_packages")
-def test_without_the_packages_there_is_nothing_to_verify(cli: Cli) -> None:
+def test_without_the_packages_there_is_nothing_to_verify(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLIPGEN_CACHE", str(tmp_path))
     name = "classifier/efficientnet-lite2"
     assert listed(cli, name)["ready"] is False
     assert "no weights are in" in cli("models", "verify").stderr
