@@ -282,4 +282,5 @@ def faults(page: Any) -> list[str]:
     """Return what axe-core finds that keeps people out."""
     found = axe.Axe().run(page).response
     assert len(found["passes"]) > 10
-    return [each["help"] for each in found["violations"] if each["impact"] in ("serious", "critical")]
+    severe = [each for each in found["violations"] if each["impact"] in ("serious", "critical")]
+    return [f"{each['help']}: {node['html']} ({node['failureSummary']})" for each in severe for node in each["nodes"]]
