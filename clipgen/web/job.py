@@ -52,7 +52,7 @@ class WebJob:
         path: Path | None = None,
     ) -> None:
         self.id = secrets.token_hex(8)
-        self.created = datetime.now(UTC).isoformat(timespec="seconds")
+        self.created = datetime.now(UTC).isoformat(timespec="milliseconds")
         self.request, self.written, self.planner, self.tell = request, written, planner, tell
         self.plan: Plan | None = None
         self.path = path

@@ -141,7 +141,7 @@ def unfinished(folder: Path, uploads: Uploads, tell: Tell) -> Iterator[WebJob]:
         request, notes = request_of(order.plan, order.described.get("init_sha256"), uploads)
         picture = state.with_suffix(order.saving.suffix)
         job = WebJob(request, OutputOptions(keep_state=True), tell, path=picture)
-        job.created = datetime.fromtimestamp(_asked_at(state), UTC).isoformat(timespec="seconds")
+        job.created = datetime.fromtimestamp(_asked_at(state), UTC).isoformat(timespec="milliseconds")
         job.planned(order.plan)
         job.progress.step = snapshot.done if snapshot else 0
         job.was_done = whole = is_done(picture, order.described)

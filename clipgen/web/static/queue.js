@@ -43,9 +43,12 @@ function row(job) {
   return made;
 }
 
+/** Its place among those that are not over: what is held comes after what waits. */
+const place = (job) => (job.state === "running" ? 0 : job.position || Infinity);
+
 const sorted = () => {
   const waiting = jobs.all().filter((job) => !over(job));
-  waiting.sort((one, other) => one.position - other.position);
+  waiting.sort((one, other) => place(one) - place(other) || one.created.localeCompare(other.created));
   return [...waiting, ...jobs.all().filter(over)];
 };
 
