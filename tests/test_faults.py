@@ -180,6 +180,7 @@ def test_a_long_name_is_saved_elsewhere_under_a_shorter_one(
     assert metadata.read(saved) is not None
 
 
+@pytest.mark.slow
 def test_a_film_that_outgrows_a_limit_costs_no_picture(cli: Cli) -> None:
     large = (*SMALL, "--size", "96x96", "--gif")
     assert cli(*large, "-o", "free").exit_code == 0

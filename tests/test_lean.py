@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 RUN = """
 import sys
 sys.argv = ["clipgen", "red", "--size", "32x32", "--steps", "1", "--cutouts", "1", "--seed", "1", "--start", "noise"]
@@ -41,5 +43,6 @@ def test_a_run_does_not_load_the_compiler_which_can_be_used_afterwards(tmp_path:
     )
 
 
+@pytest.mark.slow
 def test_a_compiler_that_is_loaded_stays() -> None:
     python(KEPT)

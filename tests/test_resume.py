@@ -197,6 +197,7 @@ def killed(seconds: Callable[[], float], folder: str) -> None:
     process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("count", [int(os.environ.get("CLIPGEN_KILLS", "1"))])
 def test_a_killed_run_goes_on_from_its_last_save(cli: Cli, count: int) -> None:

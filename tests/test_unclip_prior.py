@@ -136,7 +136,6 @@ def test_errors_count_by_the_weights_of_cells(prior: Prior) -> None:
     assert (rest > 0).all()
 
 
-@pytest.mark.slow
 def test_training_teaches_it_where_the_pictures_of_a_text_are(halves: Prior) -> None:
     upper, lower = (halves.sample(text, ALONE, torch.randn(200, 2)) for text in (UPPER, LOWER))
     assert (upper[:, 1] > -0.1).float().mean() > 0.95
