@@ -252,9 +252,9 @@ def test_a_state_that_is_odd_costs_no_other_line(cli: Cli, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("where", "change"),
     [
-        ("absolute", "removed"),
-        ("above", "another beside"),
-        *(("relative", change) for change in ("nothing", "removed", "replaced", "another beside")),
+        pytest.param(where, change, marks=() if where == "relative" else pytest.mark.slow)
+        for where in ("relative", "absolute", "above")
+        for change in ("nothing", "removed", "replaced", "another beside")
     ],
 )
 def test_an_init_image_in_another_folder_is_the_one_of_every_line(

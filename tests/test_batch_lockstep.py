@@ -53,18 +53,19 @@ def stop_group_at(monkeypatch: pytest.MonkeyPatch, index: int, picture: str) -> 
     monkeypatch.setattr(PictureSink, "on_step", on_step)
 
 
-@pytest.mark.parametrize("backend", ["vqgan", "dvae", "pixels", "strokes"])
+@pytest.mark.parametrize(
+    "backend", ["vqgan", *(pytest.param(name, marks=pytest.mark.slow) for name in ("dvae", "pixels", "strokes"))]
+)
 def test_pictures_and_films_are_those_that_are_made_alone(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, backend: str
 ) -> None:
-    options = ("--backend", backend, "--gif")
-    lines = LINES if backend == "vqgan" else LINES[2:]
-    for line in lines:
+    options = ("--backend", backend, "--video")
+    for line in LINES:
         assert cli(line, *SMALL, *options, "-o", "alone").exit_code == 0
     sizes = groups(monkeypatch)
-    for together, expected in (("2", [2, 2, 1]), ("8", [5])) if backend == "vqgan" else (("2", [2, 1]),):
+    for together, expected in (("2", [2, 2, 1]), ("8", [5])):
         sizes.clear()
-        result = cli(*write(*lines), *options, "--together", together, "-o", f"by-{together}")
+        result = cli(*write(*LINES), *options, "--together", together, "-o", f"by-{together}")
         assert result.exit_code == 0, result.stderr
         assert sizes == expected
         assert content(f"by-{together}") == content("alone")

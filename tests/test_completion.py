@@ -62,7 +62,9 @@ def test_bash_completes(folder: Path, typed: str, wanted: str) -> None:
     assert all(each.startswith(words[-1]) for each in done.stdout.split())
 
 
-@pytest.mark.parametrize(("typed", "wanted"), TYPED[:2])
+@pytest.mark.parametrize(
+    ("typed", "wanted"), [*TYPED[:2], *(pytest.param(*each, marks=pytest.mark.slow) for each in TYPED[2:])]
+)
 def test_fish_completes(folder: Path, typed: str, wanted: str) -> None:
     needs("fish")
     command = ["fish", "--no-config", "-c", IN_FISH.format(typed=typed), str(folder / "clipgen.fish")]

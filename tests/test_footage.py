@@ -101,7 +101,7 @@ def test_the_film_of_a_resumed_run_is_that_of_a_run_never_stopped(tmp_path: Path
         assert stopped_and_resumed(tmp_path, tmp_path / "footage", total, [stop], late=late) == expected, stop
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(2, 12), st.data())
 def test_stops_and_saves_anywhere_leave_no_trace(total: int, data: st.DataObject) -> None:
     updates = st.integers(1, total - 1)

@@ -37,7 +37,11 @@ class Greedy(FakePerceptor):
 
 @pytest.mark.parametrize(
     ("backend", "room", "at_once"),
-    [*(("vqgan", *each) for each in ((6, 6), (5, 3), (2, 2), (1, 1))), *((name, 5, 3) for name in GENERATORS)],
+    [
+        pytest.param(name, *each, marks=() if name == "vqgan" or each == (5, 3) else pytest.mark.slow)
+        for name in GENERATORS
+        for each in ((6, 6), (5, 3), (2, 2), (1, 1))
+    ],
 )
 def test_where_memory_runs_out_fewer_cutouts_are_looked_at_together(backend: str, room: int, at_once: int) -> None:
     perceptor, recorder, free = Greedy(room), Recorder(), Recorder()

@@ -260,11 +260,12 @@ def test_the_name_of_a_model_is_never_a_path(place: tuple[Any, ...], name: str) 
 
 
 @pytest.mark.parametrize("place", LISTS, ids=str)
-def test_a_list_without_end_is_refused(place: tuple[Any, ...]) -> None:
+@pytest.mark.parametrize("length", [10**4, pytest.param(10**6, marks=pytest.mark.slow)])
+def test_a_list_without_end_is_refused(place: tuple[Any, ...], length: int) -> None:
     inner: Any = RECORD
     for key in place:
         inner = inner[key]
-    refused(with_value(RECORD, place, [*inner, *([0] * 10**5)]))
+    refused(with_value(RECORD, place, [*inner, *([0] * length)]))
     refused(with_value(RECORD, place, (inner or [0]) * (MAX_PARTS * 5)))
 
 

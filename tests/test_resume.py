@@ -55,7 +55,11 @@ def digests(folder: str) -> dict[str, str]:
 @pytest.mark.parametrize("backend", PRESETS["starter"].generators)
 @pytest.mark.parametrize(
     ("how", "code", "index"),
-    [*((signal.SIGINT, 130, index) for index in (0, 5, 10)), (signal.SIGTERM, 143, 5)],
+    [
+        *((signal.SIGINT, 130, index) for index in (0, 5, 10)),
+        (signal.SIGTERM, 143, 5),
+        *(pytest.param(signal.SIGTERM, 143, index, marks=pytest.mark.slow) for index in (0, 10)),
+    ],
 )
 def test_a_stopped_run_goes_on_and_leaves_the_files_of_one_that_was_never_stopped(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, backend: str, index: int, how: signal.Signals, code: int
@@ -199,7 +203,7 @@ def killed(seconds: Callable[[], float], folder: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("count", [int(os.environ.get("CLIPGEN_KILLS", "1"))])
+@pytest.mark.parametrize("count", [int(os.environ.get("CLIPGEN_KILLS", "2"))])
 def test_a_killed_run_goes_on_from_its_last_save(cli: Cli, count: int) -> None:
     chance = random.Random(0)
     assert cli(*FILMED, "-o", "whole").exit_code == 0
@@ -226,7 +230,7 @@ def wait(processes: list[Any]) -> list[str]:
 
 @pytest.mark.slow
 def test_many_runs_of_the_same_prompt_and_seed_make_as_many_pictures(cli: Cli) -> None:
-    count = int(os.environ.get("CLIPGEN_PROCESSES", "2"))
+    count = int(os.environ.get("CLIPGEN_PROCESSES", "3"))
     paths = [output.split() for output in wait([start(*SMALL) for _ in range(count)])]
     names = sorted(path for [path] in paths)
     assert len(set(names)) == count

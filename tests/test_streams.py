@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from clipgen.session.session import Session
 from clipgen.util.streams import Forgiving
 
 ROOT = Path(clipgen.__file__).parents[1]
-SMALL = ("--size", "32x32", "--steps", "3", "--cutouts", "2", "--seed", "1", "--device", "cpu", "--preset", "starter")
+SMALL = ("--size", "32x32", "--steps", "12", "--cutouts", "2", "--seed", "1", "--device", "cpu", "--preset", "starter")
 COMMANDS: dict[str, tuple[str, ...]] = {
     "run": ("red", *SMALL),
     "json": ("red", *SMALL, "--json"),
@@ -71,6 +71,10 @@ def start(server: Any, home: Path, request: pytest.FixtureRequest) -> Start:
     return started
 
 
+def slow(cases: Iterable[tuple[str, str]]) -> list[Any]:
+    return [pytest.param(*case, marks=pytest.mark.slow) for case in cases]
+
+
 def pictures(home: Path) -> list[str]:
     return sorted(str(path.relative_to(home)) for path in home.rglob("*") if path.suffix not in (".txt", ""))
 
@@ -93,7 +97,9 @@ def check_made(home: Path, command: str) -> None:
             assert read_recipe(home / name).outcome.value == "finished"
 
 
-@pytest.mark.parametrize(("command", "kind"), [*product(COMMANDS, ["unread"]), *product(["run"], GONE)])
+@pytest.mark.parametrize(
+    ("command", "kind"), [*product(COMMANDS, ["unread"]), *product(["run"], GONE), *slow(product(["batch json"], GONE))]
+)
 def test_nobody_reads_results_or_progress(start: Start, home: Path, command: str, kind: str) -> None:
     assert start(COMMANDS[command], kind, kind) == 0
     check_made(home, command)
@@ -105,6 +111,7 @@ def test_nobody_reads_results_or_progress(start: Start, home: Path, command: str
         *product(["run"], [*GONE, "full"]),
         ("batch", "head"),
         ("batch", "full"),
+        *slow(product(["batch"], ["closed", "unread", "hung up", "closed later"])),
         ("candidates", "head"),
         ("json", "full"),
     ],

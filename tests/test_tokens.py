@@ -139,7 +139,6 @@ def test_whole_numbers_of_any_kind_and_order_are_read(kind: str, order: Any, tmp
     assert TokenGrid.read(tmp_path / "link.npy", "x").sha256 == read.sha256
 
 
-@settings(max_examples=20)
 @given(st.lists(st.integers(0, 2**24 - 1), min_size=2, max_size=40, unique=True))
 def test_no_two_codes_have_the_same_colour(codes: list[int]) -> None:
     picture = token_picture(np.array([codes], dtype=np.int32), 3)
