@@ -48,8 +48,8 @@ def resume(
 
     The result is the same as if the run had never been stopped, films included.
     """
-    from clipgen.session.resume import change_order, own_paths, state_of, unfinished_picture
-    from clipgen.session.state import Workspace, with_more_steps
+    from clipgen.session.resume import own_paths, state_of, unfinished_picture
+    from clipgen.session.state import Workspace, change_order, with_more_steps
 
     workspace = Workspace.open(state_of(picture))
     try:

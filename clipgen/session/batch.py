@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,7 +30,7 @@ from clipgen.session.order import Order
 from clipgen.session.picture import Picture
 from clipgen.session.resume import own_paths, unfinished_picture
 from clipgen.session.session import Session
-from clipgen.session.state import PATIENCE, BusyError, Workspace, read_order, workspaces
+from clipgen.session.state import PATIENCE, SUFFIX, BusyError, Workspace, read_order, workspaces
 from clipgen.util.files import make_folder
 from clipgen.util.text import one_line
 
@@ -124,6 +124,8 @@ class Batch:
         """Skip a finished picture, resume a stopped one, or queue a new one."""
         try:
             if (done := self._finished(line.plan)) is not None:
+                with suppress(ClipgenError):  # what cannot be removed is as harmless as what is in use
+                    self._clear(done, line.plan)
                 self._skip(done, f"{line.label}: already made, {done}")
                 self.pictures[line.number] = done
             elif same := self._others(line.plan):
@@ -132,6 +134,14 @@ class Batch:
                 self._wait(line)
         except BusyError as busy:
             self._skip(self._folder / f"{default_stem(line.plan)}.png", f"{line.label}: {busy}")
+
+    def _clear(self, picture: Path, plan: Plan) -> None:
+        """Remove the state that a run leaves if it is killed between its picture and its end."""
+        for folder in self._others(plan):
+            if folder == picture.with_suffix(SUFFIX):
+                workspace = Workspace.open(folder)
+                is_over = workspace.order.keep_state is False and workspace.own.has(picture)
+                (workspace.discard if is_over else workspace.release)()
 
     def _resume(self, workspace: Workspace, label: str, number: int) -> None:
         try:

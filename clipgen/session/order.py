@@ -23,7 +23,7 @@ from clipgen.session.naming import SVG
 SCHEMA = 2
 MAX_VERSION = 40
 
-_LATER = {"fps", "film_length", "by_stroke", "every_step", "pngs", "format", "quality", "mark"}
+_LATER = {"fps", "film_length", "by_stroke", "every_step", "pngs", "format", "quality", "mark", "keep_state"}
 """Keys that a record has only if these were asked for."""
 _KEYS = {"schema", "version", "plan", "asked", "init_sha256", "films", "metadata", "run", "init_png", FIELD} | _LATER
 _CHECKED = {"run", "init_png", "pngs", FIELD}
@@ -51,6 +51,8 @@ class Order:
     """Steps between two pictures in the folder of step pictures; None for no such folder."""
     pngs: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     """Names of the other images in the state, and their SHA-256."""
+    keep_state: bool | None = None
+    """Whether the state is kept after the run has finished; None for a state of an earlier version."""
 
     def __post_init__(self) -> None:
         """Raise a UsageError if a film is to draw strokes where there are none."""
@@ -72,11 +74,12 @@ class Order:
         timing: Timing = USUAL,
         every_step: int | None = None,
         init_sha256: str | None = None,
+        keep_state: bool | None = None,
     ) -> Self:
         """Return the order for a plan; init_sha256: as for `describe_plan`."""
         described = describe_plan(plan, init_sha256)
         own = Plan.from_dict(described["plan"])
-        return cls(own, described, tuple(films), saving, timing=timing, every_step=every_step)
+        return cls(own, described, tuple(films), saving, timing=timing, every_step=every_step, keep_state=keep_state)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -86,6 +89,7 @@ class Order:
             "fps": self.timing.fps,
             "film_length": self.timing.seconds,
             "every_step": self.every_step,
+            "keep_state": self.keep_state,
         }
         later |= {"by_stroke": self.timing.by_stroke or None, "quality": self.saving.quality}
         later |= {"format": None if self.saving.suffix == PNG else self.saving.suffix, "mark": self.saving.mark}
@@ -111,7 +115,8 @@ class Order:
         pngs = tuple(record.get("pngs", {}).items())
         marked = record.get("mark", False)  # in a state of an earlier version, none was asked for
         saving = Saving(record.get("format", PNG), record.get("quality"), record["metadata"], marked)
-        return cls(plan, described, tuple(films), saving, run, init_png, timing, every, pngs)
+        kept = record.get("keep_state")
+        return cls(plan, described, tuple(films), saving, run, init_png, timing, every, pngs, kept)
 
     def with_steps(self, steps: int) -> Self:
         """Return the order with this number of steps."""
@@ -126,7 +131,7 @@ def _check_record(record: Any) -> None:
     films, version = record["films"], record["version"]
     if not isinstance(films, list) or not set(films) <= set(FPS) or len(set(films)) < len(films):
         raise ValueError("not an order of clipgen")
-    if not isinstance(record["metadata"], bool) or not isinstance(record.get("mark", True), bool):
+    if not all(isinstance(record.get(name, True), bool) for name in ("metadata", "mark", "keep_state")):
         raise ValueError("not an order of clipgen")
     if not isinstance(version, str) or len(version) > MAX_VERSION:
         raise ValueError("not an order of clipgen")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from os.path import lexists  # which is False, and no error, in a folder that is forbidden
 from pathlib import Path
@@ -26,7 +27,7 @@ from clipgen.outputs.svg import SvgSink
 from clipgen.outputs.xmp import source_of
 from clipgen.session.naming import STEPS, SVG
 from clipgen.session.options import CONTINUE, Listener, OutputOptions
-from clipgen.session.state import PeriodicKeeper, Workspace
+from clipgen.session.state import PeriodicKeeper, Workspace, change_order
 
 
 class Picture:
@@ -61,6 +62,7 @@ class Picture:
 
         on_stage: receives what is done in the end. upscaler: that of the plan's models.
         """
+        self._note_keeping(options.keep_state)
         if signing := options.signing:
             suffix, source = self.path.suffix, source_of(self.plan)
             self._picture.signed = lambda picture: signing.signed(picture, suffix, source)
@@ -89,6 +91,12 @@ class Picture:
         self._keeper = PeriodicKeeper(self.workspace, options.save_every, before, last=options.keep_state)
         watching: list[Sink] = [self._picture, *self._beside, *steps, *sinks]
         return Task(self.plan, self.workspace.inputs, watching, self._keeper, snapshot)
+
+    def _note_keeping(self, keep_state: bool) -> None:
+        """Have the state tell whether it stays: one that a kill at the very end leaves, the next batch removes."""
+        order = self.workspace.order
+        if order.keep_state != keep_state:
+            change_order(self.workspace, replace(order, keep_state=keep_state))
 
     def _enlarged(self, on_stage: Callable[[str], None], upscaler: Upscaler | None, image: Image) -> Image:
         on_stage(f"enlarging {self.path.name}")

@@ -9,10 +9,9 @@ from os.path import lexists  # which is False, and no error, for a name that no 
 from pathlib import Path
 
 from clipgen.config.saving import SUFFIXES
-from clipgen.errors import ClipgenError, UsageError
+from clipgen.errors import UsageError
 from clipgen.outputs.metadata import read_recipe
 from clipgen.session.naming import STEPS, SVG, steps_folder
-from clipgen.session.order import Order
 from clipgen.session.picture import Picture
 from clipgen.session.state import SUFFIX, Workspace
 from clipgen.util.files import remove_empty, remove_partials
@@ -37,14 +36,6 @@ def unfinished_picture(workspace: Workspace, paths: dict[str, Path], label: str)
         yield Picture(workspace, paths, label)
     finally:
         remove_empty(files, folders)
-
-
-def change_order(workspace: Workspace, order: Order) -> None:
-    """Have a workspace make something else; raises ClipgenError if that cannot be written."""
-    try:
-        workspace.change(order)
-    except OSError as error:
-        raise ClipgenError(f"the state in {workspace.folder} cannot be written: {error.strerror or error}") from error
 
 
 def state_of(picture: Path) -> Path:

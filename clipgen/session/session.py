@@ -185,6 +185,7 @@ class Session:
             timing=options.timing,
             every_step=options.every_step,
             init_sha256=file_digest(inputs.init),
+            keep_state=options.keep_state,
         )
         check_room(plan, order.described, saving)
         return order

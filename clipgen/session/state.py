@@ -26,6 +26,7 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -37,7 +38,7 @@ from safetensors.torch import save_file
 from clipgen.config.checks import MAX_JSON, load_json
 from clipgen.engine.inputs import Inputs
 from clipgen.engine.snapshot import Snapshot
-from clipgen.errors import UsageError
+from clipgen.errors import ClipgenError, UsageError
 from clipgen.session.checksum import seal
 from clipgen.session.order import Order
 from clipgen.session.ownership import OwnFiles, OwnSteps
@@ -170,8 +171,11 @@ class Workspace:
         self._lock.release()
 
     def discard(self) -> None:
-        """Remove the folder and everything in it."""
+        """Remove the folder and everything in it, the order last, so that what a kill leaves can still be removed."""
         self.release()
+        for path in [each for each in self.folder.glob("*") if each.name != JOB]:
+            with suppress(OSError):
+                path.unlink()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -209,6 +213,14 @@ class PeriodicKeeper:
             self._workspace.keep(snapshot)
         except Exception as error:  # such as a SafetensorError, or no memory for a copy
             self.problem = f"the state in {self._workspace.folder} could not be written: {error}"
+
+
+def change_order(workspace: Workspace, order: Order) -> None:
+    """Have a workspace make something else; raises ClipgenError if that cannot be written."""
+    try:
+        workspace.change(order)
+    except OSError as error:
+        raise ClipgenError(f"the state in {workspace.folder} cannot be written: {error.strerror or error}") from error
 
 
 def read_order(folder: Path, patience: float = 0.0) -> Order | None:

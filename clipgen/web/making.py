@@ -57,8 +57,7 @@ class Maker:
     def _change(self, job: WebJob, workspace: Workspace) -> None:
         """Have the run make more steps, or follow another prompt, as the job was asked to."""
         from clipgen.session.new_prompt import order_with_prompts
-        from clipgen.session.resume import change_order
-        from clipgen.session.state import with_more_steps
+        from clipgen.session.state import change_order, with_more_steps
 
         snapshot, order = workspace.snapshot(), workspace.order
         done = snapshot.done if snapshot else 0
