@@ -1,11 +1,14 @@
 """Small stand-ins for models, with the contracts of the real ones and results that can be worked out by hand."""
 
+import atexit
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import quick_imports  # noqa: F401 - before all that follows
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -294,6 +297,8 @@ def install(put: Callable[[Any, str, Any], None] = setattr) -> None:
     """Have every session use the fakes in place of the models that a plan names."""
     put(session, "load_models", lambda plan, device, note=None: fake_models(plan.backend))
     put(run, "proposal_module", lambda kind: SimpleNamespace(propose=propose))
+    if put is setattr:
+        atexit.register(gc.freeze)  # in a process of its own, as `clipgen.__main__` does
 
 
 def size_of(backend: str | None) -> tuple[int, int]:
