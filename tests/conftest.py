@@ -9,6 +9,7 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
+import lean_imports  # noqa: F401 - before all that follows
 import pretrained
 import pytest
 import torch

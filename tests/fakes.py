@@ -7,8 +7,8 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import lean_imports  # noqa: F401 - before all that follows
 import numpy as np
-import quick_imports  # noqa: F401 - before all that follows
 import torch
 from PIL import Image
 from torch import Tensor, nn
