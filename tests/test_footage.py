@@ -1,5 +1,6 @@
 """Films survive that their run is stopped, killed and resumed: they are those of a run that never was."""
 
+import functools
 import itertools
 import os
 import shutil
@@ -57,10 +58,12 @@ def end(sinks: Iterable[FilmSink], outcome: Outcome, index: int, total: int, *, 
     return films
 
 
-def never_stopped(folder: Path, total: int) -> list[bytes]:
-    sinks = every_kind(folder)
-    report(sinks, range(total), total)
-    return end(sinks, Outcome.FINISHED, total, total)
+@functools.cache
+def never_stopped(total: int) -> list[bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        sinks = every_kind(Path(folder))
+        report(sinks, range(total), total)
+        return end(sinks, Outcome.FINISHED, total, total)
 
 
 def names(folder: Path) -> list[str]:
@@ -96,7 +99,7 @@ def play(sinks: Sequence[FilmSink], begin: int, stop: int, total: int, saves: Se
 
 @pytest.mark.parametrize(("total", "late"), [(9, False), (9, True), pytest.param(300, False, marks=pytest.mark.slow)])
 def test_the_film_of_a_resumed_run_is_that_of_a_run_never_stopped(tmp_path: Path, total: int, late: bool) -> None:
-    expected = never_stopped(tmp_path, total)
+    expected = never_stopped(total)
     for stop in (1, total // 2, total - 1):
         assert stopped_and_resumed(tmp_path, tmp_path / "footage", total, [stop], late=late) == expected, stop
 
@@ -110,14 +113,14 @@ def test_stops_and_saves_anywhere_leave_no_trace(total: int, data: st.DataObject
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         films = stopped_and_resumed(folder, folder / "footage", total, stops, saves, late=data.draw(st.booleans()))
-        assert films == never_stopped(folder, total)
+        assert films == never_stopped(total)
 
 
 def test_a_run_resumed_without_its_footage_has_another_film(tmp_path: Path) -> None:
     sinks = every_kind(tmp_path, tmp_path / "nothing there", 4)
     report(sinks, range(4, 8), 8)
     films = end(sinks, Outcome.FINISHED, 8, 8)
-    assert all(film != whole for film, whole in zip(films, never_stopped(tmp_path, 8), strict=True))
+    assert all(film != whole for film, whole in zip(films, never_stopped(8), strict=True))
 
 
 def test_the_film_of_a_stopped_run_ends_with_its_final_picture_which_the_footage_has_not(tmp_path: Path) -> None:
@@ -169,7 +172,7 @@ def test_a_killed_run_goes_on_from_what_was_kept(
             written = frames_of(footage / f"{kind}-{start:06d}.pngs", *PNG_STREAM)
             assert (written == (torch.stack(pictures) * 255).round().byte().numpy()).all()
     report(sinks, range(done, 9), 9)
-    assert end(sinks, Outcome.FINISHED, 9, 9) == never_stopped(tmp_path, 9)
+    assert end(sinks, Outcome.FINISHED, 9, 9) == never_stopped(9)
 
 
 Later = Enum("Later", "PAUSED")
@@ -196,7 +199,7 @@ def test_footage_that_was_kept_stays(tmp_path: Path, outcome: Outcome, film: boo
 
 def test_any_name_of_the_footage_will_do(tmp_path: Path) -> None:
     strange = tmp_path / "-y a'b\"c?d#e\nf%d: *é" / "concat:x"
-    assert stopped_and_resumed(tmp_path, strange, 5, [3]) == never_stopped(tmp_path, 5)
+    assert stopped_and_resumed(tmp_path, strange, 5, [3]) == never_stopped(5)
 
 
 def test_private_footage_goes_with_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

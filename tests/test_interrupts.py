@@ -159,7 +159,7 @@ from clipgen.cli.failures import exit_code_of, signals_as_errors
 from clipgen.util.interrupts import at_the_latest
 def busy():
     with signals_as_errors(), at_the_latest(lambda: print("cleared", flush=True)):
-        threading.Timer(1, print, ["begun"], {"flush": True}).start()
+        threading.Timer(0.2, print, ["begun"], {"flush": True}).start()
         hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # nothing interrupts this call, which takes many minutes
 raise SystemExit(exit_code_of(busy, debug=False))
 """

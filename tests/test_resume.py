@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +52,22 @@ def digests(folder: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("backend", PRESETS["starter"].generators)
+STOPS = [(signal.SIGINT, 130, 5), (signal.SIGINT, 130, 0), (signal.SIGINT, 130, 10), (signal.SIGTERM, 143, 5)]
+
+
+def all_but(quick: int, cases: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """The first cases, and the others among the slow ones."""
+    return [*cases[:quick], *(pytest.param(*case, marks=pytest.mark.slow) for case in cases[quick:])]
+
+
 @pytest.mark.parametrize(
-    ("how", "code", "index"),
+    ("backend", "how", "code", "index"),
     [
-        *((signal.SIGINT, 130, index) for index in (0, 5, 10)),
-        (signal.SIGTERM, 143, 5),
-        *(pytest.param(signal.SIGTERM, 143, index, marks=pytest.mark.slow) for index in (0, 10)),
-    ],
+        case
+        for backend in PRESETS["starter"].generators
+        for case in all_but(4 if backend == "vqgan" else 1, [(backend, *stop) for stop in STOPS])
+    ]
+    + all_but(0, [(name, signal.SIGTERM, 143, at) for name in PRESETS["starter"].generators for at in (0, 10)]),
 )
 def test_a_stopped_run_goes_on_and_leaves_the_files_of_one_that_was_never_stopped(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, backend: str, index: int, how: signal.Signals, code: int

@@ -22,6 +22,10 @@ from clipgen.generators import GENERATORS
 every_backend = pytest.mark.parametrize(
     "backend", [pytest.param(name, marks=pytest.mark.slow) if name == "strokes" else name for name in GENERATORS]
 )
+every_backend_slowly = pytest.mark.parametrize(
+    "backend", [name if name == "vqgan" else pytest.param(name, marks=pytest.mark.slow) for name in GENERATORS]
+)
+"""Where what is shown does not depend on the backend."""
 PROMPTS = ("red", "blue:2|red:-1|white", "green:-1", "|".join(f"white:0.{k}:0.4|black:-0.{k}" for k in range(1, 9)))
 
 
@@ -118,7 +122,7 @@ class Choosy(FakePerceptor):
         return super().encode_images(cutouts) * (float("nan") if green > red + 0.1 else 1)
 
 
-@every_backend
+@every_backend_slowly
 def test_a_picture_that_diverges_harms_no_neighbour(backend: str) -> None:
     plans = [plan(text, backend=backend, seed=k, steps=100) for k, text in enumerate(("red", "green", "red:2|black"))]
     none: list[Image.Image | None] = [None] * 3
