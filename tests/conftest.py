@@ -34,6 +34,11 @@ FOR_TESTS = ("CLIPGEN_FUZZ", "CLIPGEN_STRESS", "CLIPGEN_KILLS", "CLIPGEN_PROCESS
 settings.load_profile("ci")  # no deadlines, which a busy machine would miss; no examples shared with other runs
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest come first: begun last, one of them would go on alone."""
+    items.sort(key=lambda item: item.path.stem not in ("test_workers", "test_web_page"))
+
+
 def pytest_collection_finish() -> None:
     """Ten thousand tests and all modules stay to the end: no collection of garbage need look at them again."""
     gc.collect()
