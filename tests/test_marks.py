@@ -21,6 +21,7 @@ from clipgen.outputs.xmp import COMPOSITE, TRAINED, Packet, joined_source, packe
 
 EXIFTOOL = shutil.which("exiftool")
 FILMS = ("--mp4", "--webm", "--gif", "--apng")
+STROKES = ("--backend", "strokes", "--strokes", "8")
 QUICK = (*SMALL[:-2], "--save-every", "600")
 
 
@@ -72,8 +73,16 @@ def test_films_say_so_where_their_format_has_a_place(cli: Cli) -> None:
     assert TRAINED in said(films[0])["Comment"]
 
 
+def test_a_drawing_says_so_in_its_metadata(cli: Cli) -> None:
+    _, drawing = made(cli, *QUICK, *STROKES, "-o", "a.png")
+    assert said(drawing)["DigitalSourceType"] == TRAINED
+    about = tree(drawing.read_bytes()).find("{http://www.w3.org/2000/svg}metadata")
+    assert about is not None
+    assert about.find(".//{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType") is not None
+
+
 def test_the_switch_leaves_nothing_behind(cli: Cli) -> None:
-    for path in made(cli, *QUICK, "-o", "a.png", *FILMS, "--no-mark", "--save-every-step", "6"):
+    for path in made(cli, *QUICK, *STROKES, "-o", "a.png", *FILMS, "--no-mark", "--save-every-step", "6"):
         assert said(path).keys() <= {"Comment"}
         assert b"trainedAlgorithmicMedia" not in path.read_bytes()
     assert cli("info", "a.png").exit_code == 0

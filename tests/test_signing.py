@@ -7,15 +7,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import imageio.v2 as imageio
+import numpy as np
 import pytest
 from fakes import Cli
 from PIL import Image
 from recipes import assert_refused
 from test_resume import SMALL, stop_at
 
+from clipgen.config.films import FPS
 from clipgen.errors import UsageError
 from clipgen.outputs.metadata import read_recipe
 from clipgen.outputs.signing import MIMES, Signing
+from clipgen.outputs.svg import is_whole_svg
+from clipgen.outputs.whole import is_whole_film
 from clipgen.outputs.xmp import COMPOSITE, TRAINED
 
 c2pa = pytest.importorskip("c2pa", reason="clipgen[c2pa] is not installed")
@@ -95,6 +100,46 @@ def test_the_signature_is_valid_until_a_pixel_changes(cli: Cli, name: str, kind:
     data = bytearray(path.read_bytes())
     data[data.rindex(b"IDAT") + 8 if path.suffix == ".png" else -20] ^= 1
     assert verified(path, bytes(data))["validation_state"] == "Invalid"
+
+
+DRAWN = ("--backend", "strokes", "--strokes", "8", "--mp4", "--gif", "--apng")
+
+
+def test_drawings_and_films_are_signed_and_can_be_shown(cli: Cli) -> None:
+    write_pair()
+    made = cli(*SMALL, *DRAWN, "--webm", *SIGNED, "-o", "a.png")
+    assert made.exit_code == 0, made.stderr
+    assert "a.webm is not signed: films in this format have no place for a signature" in made.stderr
+    assert "a.mp4 is not signed" not in made.stderr
+    for path in (Path(f"a{suffix}") for suffix in (".png", ".svg", ".mp4", ".gif", ".apng")):
+        data = path.read_bytes()
+        assert verified(path)["validation_state"] == "Valid", path
+        assert verified(path, data[:-30] + bytes([data[-30] ^ 1]) + data[-29:])["validation_state"] == "Invalid", path
+    assert is_whole_svg(Path("a.svg"))
+    assert all(is_whole_film(Path("a").with_suffix(suffix)) for suffix in FPS)
+    with imageio.get_reader("a.mp4") as film:
+        frames = [np.asarray(frame).mean() for frame in film]
+    with Image.open("a.gif") as gif, Image.open("a.apng") as apng:
+        for shown in (gif, apng):
+            shown.seek(shown.n_frames - 1)  # type: ignore[attr-defined]
+            assert np.asarray(shown.convert("RGB")).mean() == pytest.approx(frames[-1], abs=3)
+
+
+def test_drawings_and_films_whose_signature_fails_are_signed_by_resume(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pair()
+    with monkeypatch.context() as patch:
+        patch.setattr(Signing, "check", lambda self: write_pair(days=-1))
+        failed = cli(*SMALL, *DRAWN, *SIGNED, "-o", "a.png")
+    assert failed.exit_code == 1
+    assert "the drawing a.svg is not signed: " in failed.stderr
+    assert "the film a.mp4 is not signed: " in failed.stderr
+    assert is_whole_film(Path("a.mp4"))
+    write_pair()
+    assert cli("resume", "a.png", *SIGNED).exit_code == 0
+    for suffix in (".png", ".svg", ".mp4", ".gif", ".apng"):
+        assert verified(Path(f"a{suffix}"))["validation_state"] == "Valid"
 
 
 def test_a_photograph_makes_the_claim_a_composite(cli: Cli) -> None:

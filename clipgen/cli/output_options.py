@@ -126,7 +126,7 @@ class OutputOptions:
         Path | None,
         Option(
             "--sign",
-            "Sign the picture by the C2PA standard with your certificate, a PEM file with those that vouch for it.",
+            "Sign what is written by the C2PA standard with your certificate, a PEM file with those that vouch for it.",
             "CERT.pem",
             panel=OUTPUT,
             default="no signature",

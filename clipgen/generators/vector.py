@@ -44,13 +44,14 @@ class Drawing:
             points, widths, colours = (each[None, :count] for each in (self.points, self.widths, self.colours))
             return rasterise(points, widths, colours, self.size)[0]
 
-    def svg(self) -> str:
-        """Return the picture as SVG 1.1, which has the strokes in their order, on white."""
+    def svg(self, about: str = "") -> str:
+        """Return the picture as SVG 1.1, which has the strokes in their order, on white; about: XML, its metadata."""
         width, height = self.size
         head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
         return "\n".join(
             (
                 f'{head} viewBox="0 0 {width} {height}">',
+                *([f"<metadata>{about}</metadata>"] if about else []),
                 f'<rect width="{width}" height="{height}" fill="#fff"/>',
                 '<g fill="none" stroke-linecap="round" stroke-linejoin="round">',
                 *self._paths(),

@@ -18,7 +18,7 @@ from clipgen.core.contracts import Outcome, Step
 from clipgen.outputs.ffmpeg import Encoder
 from clipgen.outputs.film_marks import comment_of, mark_film
 from clipgen.outputs.footage import PNG_STREAM, Digests, Footage, LostFramesError
-from clipgen.outputs.picture import reason_of
+from clipgen.outputs.picture import Sign, reason_of, sign_file
 from clipgen.steering.camera import on_the_way
 from clipgen.util.files import partial_path, publish
 from clipgen.util.images import to_pil
@@ -123,15 +123,14 @@ class FilmSink:
     `footage` is a folder, owned by the caller, for the frames. With it, a run that was stopped and resumed, however
     often, gives the same film as one that was not: a resumed run passes the same folder and, as `done`, the number of
     updates after which it continues. Without it, the frames go to a temporary folder, and the film of a resumed run
-    begins where that run began.
-
-    `motion` is that of the run, if its pictures move: each frame shows how far the camera has come at its step.
+    begins where that run began. `motion` is that of the run, if it has one: frames show how far the camera has come.
 
     `on_stage` receives what is done in the end, which takes a moment. `digests` are as for `Footage`; a film whose
     frames could not be kept is noted there, too, so that no resumed run takes the others for all. `claim` is as for
-    `PictureSink`; `source` is the DigitalSourceType that the film is to have, empty for none.
+    `PictureSink`; `source` is the DigitalSourceType that the film is to have, empty for none. `signed` signs its file.
 
-    A film that cannot be written never harms the run: `problem` then says why, and nothing is left at `path`.
+    A film that cannot be written never harms the run: `problem` then says why, and nothing is left at `path`, unless
+    only its signature failed.
     """
 
     def __init__(
@@ -147,12 +146,13 @@ class FilmSink:
         digests: Digests | None = None,
         claim: Callable[[Path, Path], None] = lambda _partial, _path: None,
         source: str = "",
+        signed: Sign | None = None,
     ) -> None:
         self.path = path
         self.problem: str | None = None
         self.is_lost = False
         """Whether the `problem` is that frames are lost, so that no resumed run can write the film either."""
-        self._on_stage, self._claim, self._source = on_stage, claim, source
+        self._on_stage, self._claim, self._source, self._signed = on_stage, claim, source, signed
         self._kind = path.suffix.removeprefix(".")
         self._timing, self._digests, self._motion, self._since = timing, digests, motion, since
         self._partial = partial_path(path)
@@ -262,6 +262,8 @@ class FilmSink:
             said = comment_of(self.path.suffix, self._source)
             self._encode(last, (*inputs, *form.arguments, *said), self._partial)
             mark_film(self._partial, self.path.suffix, self._source)
+        if reason := sign_file(self._partial, self._signed):
+            self.problem = f"the film {self.path} is not signed: {reason}"
         self._claim(self._partial, self.path)
         publish(self._partial, self.path)
 

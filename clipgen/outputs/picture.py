@@ -20,6 +20,9 @@ from clipgen.outputs.picture_file import write_picture
 from clipgen.util.files import replacing, slug
 from clipgen.util.images import to_pil
 
+Sign = Callable[[bytes], bytes]
+"""Returns a file with a signature; it may raise anything."""
+
 
 class PictureSink:
     """Writes the last picture of the run of `plan` to `path`, even if the run was interrupted.
@@ -43,8 +46,8 @@ class PictureSink:
         """The plan and the outcome; empty until the last picture stands at `path`."""
         self.finish: Callable[[Image], Image] = lambda image: image
         """Makes the picture of a finished run out of what was drawn; it may raise anything."""
-        self.signed: Callable[[bytes], bytes] | None = None
-        """Signs the file of the last picture; it may raise anything."""
+        self.signed: Sign | None = None
+        """Signs the file of the last picture."""
         self.problem: str | None = None
         """Why the last picture could not be written."""
         self._claim = claim
@@ -90,20 +93,10 @@ class PictureSink:
         """Write the picture at `path`, and return its record."""
         with replacing(self.path) as partial:
             record = self._write(partial, image, step, outcome)
-            if sign and self.signed:
-                self._sign(partial, self.signed)
+            if sign and (reason := sign_file(partial, self.signed)):
+                self.problem = f"the picture {self.path} is not signed: {reason}"
             self._claim(partial, self.path)
         return record
-
-    def _sign(self, path: Path, signed: Callable[[bytes], bytes]) -> None:
-        """Sign the file of the picture; if that fails, it is kept as it is."""
-        plain = path.read_bytes()
-        try:
-            made = signed(plain)
-        except Exception as error:  # such as a certificate that has expired meanwhile
-            self.problem = f"the picture {self.path} is not signed: {reason_of(error)}"
-        else:
-            path.write_bytes(made)
 
     def _save_elsewhere(self, image: Image, step: Step, outcome: Outcome) -> str:
         """Save the picture in the folder for temporary files; returns the end of the error message that says where."""
@@ -143,6 +136,19 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, OSError):
         return str(error.strerror or error)
     return ": ".join(filter(None, (type(error).__name__, str(error))))
+
+
+def sign_file(path: Path, signed: Sign | None) -> str:
+    """Have a file signed; returns why that failed, and then it stays as it is. Raises OSError."""
+    if signed is None:
+        return ""
+    plain = path.read_bytes()
+    try:
+        made = signed(plain)
+    except Exception as error:  # such as a certificate that has expired meanwhile
+        return reason_of(error)
+    path.write_bytes(made)
+    return ""
 
 
 def _number(value: Tensor) -> float:

@@ -1,6 +1,6 @@
-"""Pictures signed by the C2PA standard (https://c2pa.org), with the user's own certificate.
+"""Pictures, drawings and films signed by the C2PA standard (https://c2pa.org), with the user's own certificate.
 
-The signed claim says that clipgen made the picture and how it came to be, in IPTC's words; any later change of the file
+The signed claim says that clipgen made the file and how it came to be, in IPTC's words; any later change of the file
 breaks the signature. Nothing is asked of any server, unless the user names one for time stamps.
 """
 
@@ -17,7 +17,17 @@ from clipgen.outputs.xmp import TRAINED
 from clipgen.util.regular import read_regular
 from clipgen.util.text import one_line
 
-MIMES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
+MIMES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".svg": "image/svg+xml",
+    ".mp4": "video/mp4",
+    ".gif": "image/gif",
+    ".apng": "image/png",
+}
+"""The formats with a place for a claim; WebM has none."""
 MAX_PEM = 1_000_000
 MAX_REASON = 200
 _CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
@@ -29,7 +39,7 @@ _OFFLINE = {
 
 @dataclass(frozen=True)
 class Signing:
-    """Whose signature pictures get; the files are read again for every picture."""
+    """Whose signature files get; those of the certificate and its key are read again for each."""
 
     certificate: Path
     """A PEM file of the certificate, followed by those that vouch for it."""
@@ -53,8 +63,8 @@ class Signing:
         except ClipgenError as error:
             raise UsageError(f"--sign {self.certificate} cannot sign: {error}") from error
 
-    def signed(self, picture: bytes, suffix: str, source: str) -> bytes:
-        """Return a picture file with a signed claim; source: its DigitalSourceType.
+    def signed(self, plain: bytes, suffix: str, source: str) -> bytes:
+        """Return a file with a signed claim; suffix: a key of `MIMES`. source: its DigitalSourceType.
 
         Raises UsageError for files that cannot be used, ClipgenError if the signing itself fails.
         """
@@ -70,7 +80,7 @@ class Signing:
         try:
             signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo(kind, chain, key, self.time))
             with signer, c2pa.Context.from_dict(_OFFLINE) as context, c2pa.Builder(_claim(source), context) as builder:
-                builder.sign(signer, MIMES[suffix], io.BytesIO(picture), made)
+                builder.sign(signer, MIMES[suffix], io.BytesIO(plain), made)
         except Exception as error:  # the library's own, and what its parts raise
             raise ClipgenError(one_line(str(error), MAX_REASON) or type(error).__name__) from error
         return made.getvalue()

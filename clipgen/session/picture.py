@@ -20,7 +20,8 @@ from clipgen.core.contracts import Sink
 from clipgen.engine.optimise import Task
 from clipgen.engine.upscaling import Upscaler, enlarged
 from clipgen.outputs.film import FilmSink
-from clipgen.outputs.picture import PictureSink
+from clipgen.outputs.picture import PictureSink, Sign
+from clipgen.outputs.signing import MIMES
 from clipgen.outputs.steps import StepPictures
 from clipgen.outputs.stroke_film import StrokeFilmSink
 from clipgen.outputs.svg import SvgSink
@@ -42,7 +43,9 @@ class Picture:
         self.label = label
         order = workspace.order
         self.path, self._film_paths = paths[order.saving.suffix], [paths[suffix] for suffix in order.films]
-        self._svg = SvgSink(paths[SVG], workspace.own.claim) if SVG in paths else None
+        self._source = source_of(self.plan)
+        marked = self._source if order.saving.mark else ""
+        self._svg = SvgSink(paths[SVG], workspace.own.claim, marked) if SVG in paths else None
         self._films: list[FilmSink] = []
         self._keeper: PeriodicKeeper | None = None
         self._missing: list[str] = []
@@ -63,9 +66,9 @@ class Picture:
         on_stage: receives what is done in the end. upscaler: that of the plan's models.
         """
         self._note_keeping(options.keep_state)
-        if signing := options.signing:
-            suffix, source = self.path.suffix, source_of(self.plan)
-            self._picture.signed = lambda picture: signing.signed(picture, suffix, source)
+        self._picture.signed = self._signer(options, self.path)
+        if self._svg:
+            self._svg.signed = self._signer(options, self._svg.path)
         if self.plan.upscale:
             self._picture.finish = partial(self._enlarged, on_stage, upscaler)
         snapshot = self.workspace.snapshot()
@@ -82,7 +85,8 @@ class Picture:
                 timing=self.timing,
                 digests=digests,
                 claim=own.claim,
-                source=source_of(self.plan) if self.workspace.order.saving.mark else "",
+                source=self._source if self.workspace.order.saving.mark else "",
+                signed=self._signer(options, path),
             )
             for path in self._film_paths
         ]
@@ -91,6 +95,13 @@ class Picture:
         self._keeper = PeriodicKeeper(self.workspace, options.save_every, before, last=options.keep_state)
         watching: list[Sink] = [self._picture, *self._beside, *steps, *sinks]
         return Task(self.plan, self.workspace.inputs, watching, self._keeper, snapshot)
+
+    def _signer(self, options: OutputOptions, path: Path) -> Sign | None:
+        """Return what signs a file; None if that is not asked for, or its format has no place for a signature."""
+        signing = options.signing
+        if signing is None or path.suffix not in MIMES:
+            return None
+        return partial(signing.signed, suffix=path.suffix, source=self._source)
 
     def _note_keeping(self, keep_state: bool) -> None:
         """Have the state tell whether it stays: one that a kill at the very end leaves, the next batch removes."""
@@ -170,6 +181,9 @@ class Picture:
         if self.record and self.path not in gone:
             listener.saved(self.path, [path for path in written if path not in gone], self._described())
         self._report_steps(listener)
+        for path in self._film_paths if options.signing else ():
+            if path.suffix not in MIMES:
+                listener.note(f"{path} is not signed: films in this format have no place for a signature")
         if at_once := self.record.get("cutouts_at_once"):
             listener.note(f"memory was short: the cutouts were processed {at_once} at a time, which takes longer")
         if self._keeper and self._keeper.problem:
