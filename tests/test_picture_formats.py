@@ -49,7 +49,7 @@ def test_quality_goes_with_formats_that_lose_something(cli: Cli) -> None:
     sizes = [write(Path(f"q{quality}.jpg"), plan(), quality=quality).stat().st_size for quality in (10, 50, 95)]
     assert sizes == sorted(sizes)
     assert sizes[0] < sizes[-1]
-    assert_refused(cli(*SMALL, "-o", "a.png", "--quality", "50"), "--quality 50 goes with -o FILE.jpg or -o FILE.webp")
+    assert_refused(cli(*SMALL, "-o", "a.png", "--quality", "50"), "--quality 50 goes with JPEG and WebP")
     for wrong in ("0", "101"):
         assert_refused(cli(*SMALL, "-o", "a.jpg", "--quality", wrong), "--quality must be a whole number from 1 to 100")
     assert not list(Path().glob("a*"))
@@ -79,6 +79,39 @@ def test_a_batch_takes_a_finished_picture_in_any_format_for_made(cli: Cli) -> No
         made.write_bytes(made.read_bytes()[:-40])  # a part of it is no picture
         assert not is_whole_picture(made)
         made.unlink()
+
+
+@pytest.mark.parametrize("name", ["jpg", "webp"])
+def test_pictures_in_a_folder_get_the_format_that_is_asked_for(cli: Cli, name: str) -> None:
+    Path("prompts.txt").write_text("red\nblue\n")
+    command = ("batch", "prompts.txt", *SMALL[1:], "--format", name, "--quality", "60")
+    made = cli(*command)
+    assert made.exit_code == 0, made.stderr
+    assert sorted(made.stdout.split()) == [f"outputs/{each}-1.{name}" for each in ("blue", "red")]
+    for path in map(Path, made.stdout.split()):
+        assert read_recipe(path).plan.steps == 12
+        with Image.open(path) as image:
+            assert image.format == {"jpg": "JPEG", "webp": "WEBP"}[name]
+    assert cli(*command).stderr.count("already made") == 2
+    assert cli("red", *SMALL[1:], "--format", name, "-o", "single").stdout.strip() == f"single/red-1.{name}"
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("-o", "a.webp", "--format", "jpg"), "--format jpg and -o a.webp name two formats; leave one of them out"),
+        (("-o", "a.jpg", "--format", "png"), "--format png and -o a.jpg name two formats"),
+        (("--format", "jpeg"), "--format must be one of jpg, png, webp, got 'jpeg'; did you mean jpg?"),
+        (("--format", "png", "--quality", "50"), "--quality 50 goes with JPEG and WebP"),
+    ],
+)
+def test_a_format_that_cannot_be_is_refused(cli: Cli, args: tuple[str, ...], said: str) -> None:
+    assert_refused(cli(*SMALL, *args), said)
+    assert not Path("outputs").exists()
+
+
+def test_a_format_and_a_file_that_agree_are_fine(cli: Cli) -> None:
+    assert cli(*SMALL, "-o", "a.jpeg", "--format", "jpg").stdout.strip() == "a.jpeg"
 
 
 def test_sheet_and_compare_read_recipes_in_other_formats(cli: Cli) -> None:

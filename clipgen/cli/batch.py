@@ -74,7 +74,7 @@ BatchTargets = Annotated[
 BatchOutput = Annotated[
     OutputOptions,
     only(
-        *("out", "video", "mp4", "webm", "gif", "apng", "fps", "film_length"),
+        *("out", "format", "quality", "video", "mp4", "webm", "gif", "apng", "fps", "film_length"),
         *("film_by_stroke", "save_every_step", "preview", "sign", "sign_key", "sign_time"),
         *("as_json", "quiet", "no_metadata", "no_mark", "save_every"),
     ),

@@ -9,7 +9,7 @@ from clipgen.cli.report import Notes, Results
 from clipgen.cli.values import expanded
 from clipgen.config.checks import check_choice
 from clipgen.config.films import BY_STROKE, FPS, GIF_FPS, MAX_FPS, MAX_SECONDS, MIN_SECONDS, SECONDS, Timing
-from clipgen.config.saving import MAX_QUALITY, QUALITY, Saving
+from clipgen.config.saving import FORMATS, MAX_QUALITY, QUALITY, Saving
 from clipgen.errors import UsageError
 from clipgen.outputs.signing import Signing
 from clipgen.outputs.terminal import AUTO, PREVIEWS
@@ -37,6 +37,16 @@ class OutputOptions:
             default=f"{DEFAULT_FOLDER}/<prompt>-<seed>.png",
         ),
     ] = DEFAULT_FOLDER
+    format: Annotated[
+        str | None,
+        Option(
+            "--format",
+            "Format of pictures that get their names in a folder.",
+            choices=FORMATS,
+            panel=OUTPUT,
+            default=f"{FORMATS[0]}, or what -o FILE names",
+        ),
+    ] = None
     quality: Annotated[
         int | None,
         Option(
@@ -167,11 +177,21 @@ class OutputOptions:
     def __post_init__(self) -> None:
         object.__setattr__(self, "out", expanded(self.out, "-o"))
         check_choice("--preview", self.preview, PREVIEWS)
+        if self.format is not None:
+            check_choice("--format", self.format, FORMATS)
+        suffix = suffix_of(self.out, self._suffix)
+        if self.format and suffix.replace("jpeg", "jpg") != self._suffix:
+            raise UsageError(f"--format {self.format} and -o {self.out} name two formats; leave one of them out")
         signing = self.written().signing
         if signing:
             signing.check()
         if self.quality is not None:
-            Saving(suffix_of(self.out), self.quality).check((1, 1))
+            Saving(suffix, self.quality).check((1, 1))
+
+    @property
+    def _suffix(self) -> str:
+        """The suffix of pictures in a folder."""
+        return f".{self.format or FORMATS[0]}"
 
     def written(self) -> Written:
         """Return what a session is to write; raises UsageError for values that are out of range."""
@@ -179,6 +199,7 @@ class OutputOptions:
             films=film_suffixes(video=self.video, mp4=self.mp4, webm=self.webm, gif=self.gif, apng=self.apng),
             metadata=not self.no_metadata,
             mark=not self.no_mark,
+            suffix=self._suffix,
             quality=self.quality,
             signing=self._signing(),
             save_every=self.save_every,

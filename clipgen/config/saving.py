@@ -10,6 +10,8 @@ from clipgen.errors import UsageError
 PNG = ".png"
 SUFFIXES = (PNG, ".jpg", ".jpeg", ".webp")
 """Those of the formats that a picture is written in."""
+FORMATS = ("png", "jpg", "webp")
+"""As `--format` has them."""
 LOSSY = SUFFIXES[1:]
 QUALITY = 95
 """Of JPEG and WebP, unless it is asked for."""
@@ -38,7 +40,9 @@ class Saving:
     def check(self, size: tuple[int, int]) -> None:
         """Raise a UsageError unless a picture of `size` can have this format, and the format the quality."""
         if self.quality is not None and self.suffix not in LOSSY:
-            raise UsageError(f"--quality {self.quality} goes with -o FILE.jpg or -o FILE.webp; a PNG loses nothing")
+            raise UsageError(
+                f"--quality {self.quality} goes with JPEG and WebP, as in --format jpg; a PNG loses nothing"
+            )
         limit = MAX_SIDES.get(self.suffix, max(size))
         if max(size) > limit:
             raise UsageError(

@@ -133,7 +133,7 @@ class Batch:
             else:
                 self._wait(line)
         except BusyError as busy:
-            self._skip(self._folder / f"{default_stem(line.plan)}.png", f"{line.label}: {busy}")
+            self._skip(self._folder / f"{default_stem(line.plan)}{self._options.suffix}", f"{line.label}: {busy}")
 
     def _clear(self, picture: Path, plan: Plan) -> None:
         """Remove the state that a run leaves if it is killed between its picture and its end."""
@@ -224,7 +224,9 @@ class Batch:
         earlier = [path for path in self._others(plan) if (len(path.name), path.name) < (len(mine.name), mine.name)]
         if earlier or self._finished(plan):
             workspace.discard()
-            raise BusyError(f"{(earlier or [mine])[0].with_suffix('.png')} is being made by another process")
+            raise BusyError(
+                f"{(earlier or [mine])[0].with_suffix(self._options.suffix)} is being made by another process"
+            )
 
     def _finished(self, plan: Plan) -> Path | None:
         """Return the finished picture of exactly this plan, with all that is beside it; None if there is none."""

@@ -50,9 +50,9 @@ def folder_and_stem(out: Path, usual: str) -> tuple[Path, str]:
     return (out.parent, out.stem) if _is_picture(out) else (out, usual)
 
 
-def suffix_of(out: Path) -> str:
-    """Return the suffix of the picture that `-o` means; in a folder it is a PNG."""
-    return out.suffix.lower() if _is_picture(out) else PNG
+def suffix_of(out: Path, usual: str = PNG) -> str:
+    """Return the suffix of the picture that `-o` means; in a folder it is the usual one."""
+    return out.suffix.lower() if _is_picture(out) else usual
 
 
 def _is_picture(out: Path) -> bool:

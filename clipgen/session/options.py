@@ -42,6 +42,8 @@ class OutputOptions:
     """Whether the recipe is stored in the picture."""
     mark: bool = True
     """Whether it is stored in the picture and the films that a computer made them."""
+    suffix: str = PNG
+    """That of pictures in a folder, whose names are not asked for."""
     quality: int | None = None
     """Of a picture in a lossy format, from 1 to 100; None for the usual one."""
     signing: Signing | None = None
@@ -60,11 +62,11 @@ class OutputOptions:
             raise UsageError(f"{flag} needs a film; add --mp4")
         if self.every_step is not None:
             check_whole("--save-every-step", self.every_step, 1, MAX_STEPS)
-        self.saving()
+        self.saving(self.suffix)
         if not 0 <= self.save_every <= MAX_SECONDS:
             raise UsageError(f"--save-every must be from 0 to {MAX_SECONDS:g} seconds, got {self.save_every:g}")
 
-    def saving(self, suffix: str = PNG) -> Saving:
+    def saving(self, suffix: str) -> Saving:
         """Return how a picture of this format is stored. Raises UsageError."""
         return Saving(suffix, self.quality, self.metadata, self.mark)
 

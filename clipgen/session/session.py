@@ -22,7 +22,6 @@ from clipgen.config.job import Job
 from clipgen.config.judging import check_rankable
 from clipgen.config.plan import Plan, spell
 from clipgen.config.preset import LOCAL, STARTER
-from clipgen.config.saving import PNG
 from clipgen.config.upscales import final_size
 from clipgen.engine.cost import CostEstimate
 from clipgen.engine.forecast import GUIDING, Cost, Phase, phases_of
@@ -109,11 +108,11 @@ class Session:
         return self._kept.of(plan, self._device, self._listener)
 
     def make_alone(self, plan: Plan, inputs: Inputs | None, out: Path, label: str = "") -> Path:
-        """Make one picture at `out`: a picture file, or a folder, in which it gets the default name as a PNG.
+        """Make one picture at `out`: a picture file, or a folder, in which it gets the default name.
 
         Returns its path. Raises ClipgenError if any part of this failed.
         """
-        (folder, stem), suffix = destination(out, plan), suffix_of(out)
+        (folder, stem), suffix = destination(out, plan), suffix_of(out, self._options.suffix)
         with self.claimed(plan, inputs, folder, stem, suffix) as (workspace, paths):
             self.make(Picture(workspace, paths, label or plan.text))
             return paths[suffix]
@@ -154,10 +153,10 @@ class Session:
 
     @contextmanager
     def claimed(
-        self, plan: Plan, inputs: Inputs | None, folder: Path, stem: str, suffix: str = PNG
+        self, plan: Plan, inputs: Inputs | None, folder: Path, stem: str, suffix: str = ""
     ) -> Iterator[tuple[Workspace, dict[str, Path]]]:
-        """Reserve free names for the files of a plan, and a folder for its state; suffix: of the picture."""
-        inputs = inputs or Inputs()
+        """Reserve free names for the files of a plan, and a folder for its state; suffix: of the picture, if asked."""
+        inputs, suffix = inputs or Inputs(), suffix or self._options.suffix
         order = self._order(plan, inputs, suffix)
         folders = (STEPS,) if order.every_step else ()
         with reserved(folder, stem, order.suffixes, avoid=SUFFIX, folders=folders) as paths:
