@@ -214,7 +214,8 @@ def signed(folder: Path, **changes: Any) -> None:
     "changes",
     [{"schema": 3}, {"schema": True}, {"version": 7}, {"films": ".mp4"}, {"films": [".mp4"] * 2}, {"films": [".exe"]},
      {"metadata": 1}, {"run": "../x"}, {"run": None}, {"init_png": "x"}, {"init_png": None}, {"plan": {}}, {"more": 1},
-     {"fps": 0}, {"fps": True}, {"film_length": "8"}, {"film_length": 1e9}, {"every_step": 0}, {"every_step": True}],
+     {"keep_state": 1}, {"fps": 0}, {"fps": True}, {"film_length": "8"}, {"film_length": 1e9}, {"every_step": 0},
+     {"every_step": True}],
     ids=str,
 )  # fmt: skip
 def test_hostile_orders_with_a_right_checksum_are_refused(stopped: Path, changes: dict[str, Any]) -> None:
@@ -285,9 +286,8 @@ def test_a_state_of_an_earlier_version_goes_on_as_it_did(
 ) -> None:
     job = stopped / "job.json"  # what an earlier version would have left
     record = json.loads(job.read_text())
-    job.write_text(
-        json.dumps({name: value for name, value in record.items() if name not in ("run", "init_png", FIELD)})
-    )
+    added = ("run", "init_png", "keep_state", FIELD)
+    job.write_text(json.dumps({name: value for name, value in record.items() if name not in added}))
     (stopped / "files.json").unlink()
     damage_state(stopped, {})
     with monkeypatch.context() as patch:
