@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -19,11 +18,9 @@ from clipgen.config.choice import networks_of, requested_networks
 from clipgen.config.job import Job
 from clipgen.config.plan import Plan
 from clipgen.config.preset import STANDARD
-from clipgen.errors import ClipgenError
 from clipgen.util.text import readable_bytes
 from clipgen.weights import registry
-from clipgen.weights.catalogue import forms_of
-from clipgen.weights.records import describe_size, describe_sizes
+from clipgen.weights.records import describe_sizes
 
 if TYPE_CHECKING:
     from clipgen.weights.fetch import Fetcher
@@ -82,16 +79,10 @@ def pull_any(
 
     Returns the record of the file that came, and its path.
     """
-    forms = forms_of(record)
+    from clipgen.weights import pulling
+
     try:
-        for form, other in pairwise(forms[forms.index(record) :]):
-            try:
-                return form, pull_one(fetcher, form, trust=trust, quiet=quiet)
-            except ClipgenError as error:
-                if fetcher.is_offline:
-                    raise
-                fetcher.note(f"{error}; trying {other.file} instead, {describe_size(other)}")
-        return forms[-1], pull_one(fetcher, forms[-1], trust=trust, quiet=quiet)
+        return pulling.pull_any(fetcher, record, lambda form: pull_one(fetcher, form, trust=trust, quiet=quiet))
     except KeyboardInterrupt:
         say("what has arrived is kept; run the same command again to continue")
         raise

@@ -106,7 +106,13 @@ def backend_of(job: Job, preset: Preset) -> str:
     return backend
 
 
-def _is_ready(job: Job, preset: str) -> bool:
-    other = replace(job, preset=preset, start=None)
+def networks_with(job: Job, preset: str) -> tuple[str, ...] | None:
+    """Return the names of all networks that a job needs with a preset; None if that has not the job's backend."""
+    other = replace(job, preset=preset)
     has = backend_of(other, PRESETS[preset]) in guidance_of(other, PRESETS[preset])[0].generators
-    return has and not registry.missing(networks_of(other))
+    return networks_of(other) if has else None
+
+
+def _is_ready(job: Job, preset: str) -> bool:
+    needed = networks_with(replace(job, start=None), preset)
+    return needed is not None and not registry.missing(needed)

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from clipgen.errors import ClipgenError
 from clipgen.util.text import readable_bytes
+from clipgen.web.downloads import KIND
 from clipgen.web.failures import TooLargeError, status_of
 from clipgen.web.guard import Guard
 from clipgen.web.handlers import Call, Site
@@ -89,6 +90,8 @@ def _events(queue: Queue) -> Response:
         try:
             for job in await run_in_threadpool(queue.all):
                 watcher.tell("job", job["id"], json.dumps(job))
+            if download := queue.downloads.describe():
+                watcher.tell(KIND, "", json.dumps(download))
             yield "retry: 2000\n\n"
             async for text in watcher.stream():
                 yield text

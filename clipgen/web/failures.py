@@ -1,6 +1,8 @@
 """Errors of requests, each with its status of HTTP; all are shown as one line."""
 
-from clipgen.errors import ClipgenError
+from collections.abc import Callable
+
+from clipgen.errors import ClipgenError, Interrupted
 
 
 class RequestError(ClipgenError):
@@ -32,3 +34,16 @@ def status_of(error: Exception) -> int:
     if isinstance(error, RequestError):
         return error.status
     return 400 if isinstance(error, ClipgenError) else 507
+
+
+def attempt(act: Callable[[], object]) -> str | None:
+    """Do something; returns the line of the error that ended it."""
+    try:
+        act()
+    except Interrupted:  # as it was asked to
+        return None
+    except ClipgenError as error:
+        return str(error)
+    except Exception as error:  # whatever it is, the next job has its turn
+        return str(ClipgenError(f"unexpected {type(error).__name__}: {error}"))
+    return None

@@ -13,6 +13,7 @@ from starlette.responses import FileResponse, Response
 from clipgen.cli.info import recipe_lines
 from clipgen.config.checks import check_whole, checked_record, load_json
 from clipgen.config.job import MAX_STEPS
+from clipgen.config.prompts import Prompt
 from clipgen.errors import UsageError
 from clipgen.session.planning import random_seed
 from clipgen.util.text import quoted
@@ -20,10 +21,12 @@ from clipgen.web.failures import NotFoundError
 from clipgen.web.gallery import Gallery, small_jpeg
 from clipgen.web.job import PAUSED, STOPPED
 from clipgen.web.jobs import Queue
+from clipgen.web.needs import CHOICES, check_here, needs
 from clipgen.web.options import described
 from clipgen.web.recipes import replanner_of, request_of
-from clipgen.web.requests import Request, planner_of
+from clipgen.web.requests import Planned, Planner, Request, planner_of
 from clipgen.web.watching import MAX_SIDE
+from clipgen.weights.fetch import is_offline
 
 if TYPE_CHECKING:
     from clipgen.outputs.metadata import Recipe
@@ -80,6 +83,23 @@ class Site:
     def options(self, _call: Call) -> dict[str, Any]:
         return described()
 
+    def weights(self, call: Call) -> dict[str, Any]:
+        rows = needs({name: call.query[name] for name in CHOICES if name in call.query}, self.queue.device)
+        return {
+            "offline": is_offline(),
+            "presets": [each.to_dict() for each in rows],
+            "download": self.queue.downloads.describe(),
+        }
+
+    def download(self, call: Call) -> dict[str, Any]:
+        asked = call.json(*CHOICES)
+        if not asked.get("preset"):
+            raise UsageError("preset must be named")
+        return self.queue.downloads.start(asked)
+
+    def stop_download(self, _call: Call) -> dict[str, Any]:
+        return self.queue.downloads.stop()
+
     def add_upload(self, call: Call) -> dict[str, Any]:
         made = self.queue.uploads.add(call.body, unquote(call.filename)[-255:])
         return {"id": made.id, "width": made.width, "height": made.height, "url": f"/api/uploads/{made.id}"}
@@ -99,7 +119,7 @@ class Site:
 
     def add_job(self, call: Call) -> dict[str, Any]:
         request = Request.read(call.json(*Request.__dataclass_fields__))
-        return self.queue.describe(self.queue.add(request, planner_of(request, self.queue.uploads, self.queue.device)))
+        return self._add(request, planner_of(request, self.queue.uploads, self.queue.device))
 
     def job(self, call: Call) -> dict[str, Any]:
         job = self.queue.get(call.path["id"])
@@ -175,7 +195,18 @@ class Site:
     def _again(self, recipe: Recipe, **changes: Any) -> dict[str, Any]:
         queue = self.queue
         request, _ = request_of(recipe.plan, recipe.init_sha256, queue.uploads)
-        return queue.describe(queue.add(request, replanner_of(recipe, queue.uploads, queue.device, **changes)))
+        return self._add(request, replanner_of(recipe, queue.uploads, queue.device, **changes))
+
+    def _add(self, request: Request, plan: Planner) -> dict[str, Any]:
+        """Put a job into the queue, unless its models are not on this machine."""
+        queue = self.queue
+
+        def checked(prompts: tuple[Prompt, ...] | None) -> Planned:
+            planned = plan(prompts)
+            check_here(planned[0], request.settings, queue.downloads.coming, queue.device)
+            return planned
+
+        return queue.describe(queue.add(request, checked))
 
 
 def _recipe_in(content: bytes) -> Recipe:

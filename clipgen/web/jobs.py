@@ -8,7 +8,6 @@ when it is asked for, so that jobs which wait outlive the server, too.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,9 +15,9 @@ from typing import Any
 
 from clipgen.config.job import MAX_STEPS
 from clipgen.config.prompts import Prompt
-from clipgen.errors import ClipgenError, Interrupted
 from clipgen.session.options import OutputOptions
-from clipgen.web.failures import ConflictError, NotFoundError
+from clipgen.web.downloads import Downloads
+from clipgen.web.failures import ConflictError, NotFoundError, attempt
 from clipgen.web.job import DONE, OPEN, PAUSED, QUEUED, RUNNING, STOPPED, WebJob
 from clipgen.web.requests import Planner, Request, read_prompts
 from clipgen.web.uploads import Uploads
@@ -38,6 +37,7 @@ class Queue:
         """folder: of the outputs. Pictures are made once `start` was called."""
         self.hub = hub or Hub()
         self.uploads = Uploads(self._needed)
+        self.downloads = Downloads(self.hub, device)
         self.folder, self.device = folder, device
         self._jobs: dict[str, WebJob] = {}
         self._waiting: list[WebJob] = []
@@ -54,8 +54,10 @@ class Queue:
     def close(self) -> int:
         """Stop the picture that is being made, which is kept and can be resumed, and wait until it is.
 
+        A download of weights is stopped, too; what has arrived is kept.
         Returns how many jobs still waited; a later server offers them.
         """
+        self.downloads.close()
         with self._changed:
             self._is_closed = True
             waiting = len(self._waiting)
@@ -68,6 +70,7 @@ class Queue:
             self._thread.join()
         for job in self._jobs.values():
             job.discard_state()
+        self.downloads.wait()
         self.uploads.close()
         return waiting
 
@@ -262,16 +265,3 @@ class Queue:
         for job in finished[:-MAX_STATES]:
             job.discard_state()
             self._tell(job)
-
-
-def attempt(act: Callable[[], object]) -> str | None:
-    """Do something; returns the line of the error that ended it."""
-    try:
-        act()
-    except Interrupted:  # as it was asked to
-        return None
-    except ClipgenError as error:
-        return str(error)
-    except Exception as error:  # whatever it is, the next job has its turn
-        return str(ClipgenError(f"unexpected {type(error).__name__}: {error}"))
-    return None

@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 from clipgen import __version__
+from clipgen.web.downloads import STATES as DOWNLOAD_STATES
+from clipgen.web.needs import CHOICES
 from clipgen.web.options import BOOL, CHOICE, FIELDS, FLOAT, INT, SIZE, TEXT
 from clipgen.web.routes import EVENTS, EVENTS_PATH, ROUTES, Route
 from clipgen.web.uploads import MAX_BYTES
@@ -14,11 +16,12 @@ Schema = dict[str, Any]
 _STRING: Schema = {"type": "string"}
 _WHOLE: Schema = {"type": "integer"}
 _NUMBER: Schema = {"type": "number"}
+_BOOL: Schema = {"type": "boolean"}
 _STRINGS: Schema = {"type": "array", "items": _STRING}
 _TYPES: dict[str, Schema] = {
     INT: _WHOLE,
     FLOAT: _NUMBER,
-    BOOL: {"type": "boolean"},
+    BOOL: _BOOL,
     CHOICE: _STRING,
     TEXT: {"type": ["string", "number"]},
     SIZE: {"type": ["string", "integer"]},
@@ -57,7 +60,7 @@ def _schemas() -> dict[str, Schema]:
         "seed": _or_null(_WHOLE),
         "error": text,
         "notes": _STRINGS,
-        "resumable": {"type": "boolean"},
+        "resumable": _BOOL,
         "created": {"type": "string", "format": "date-time"},
         "files": _list("File"),
         "picture": text,
@@ -94,7 +97,45 @@ def _schemas() -> dict[str, Schema]:
         "More": _object("", steps={**_WHOLE, "minimum": 1, "default": 100}),
         "NewPrompt": _object("prompt", prompt=_STRING),
         "Count": _object("", count={**_WHOLE, "minimum": 1, "maximum": 16, "default": 4}),
+        **_weights(),
         "Options": _object("version presets backends fields limits"),
+    }
+
+
+def _weights() -> dict[str, Schema]:
+    """Return the schemas of what is said of weights and their downloads."""
+    left = {**_WHOLE, "description": "bytes that have not arrived yet"}
+    file = {"name": _STRING, "file": _STRING, "bytes": _WHOLE, "left": left, "licence": _STRING}
+    preset = {
+        "preset": _STRING,
+        "bytes": {**_WHOLE, "description": "bytes that are still to be downloaded"},
+        "exact": {**_BOOL, "description": "whether all sizes are known exactly"},
+        "files": _list("WeightsFile"),
+        "by_hand": {**_list("WeightsFile"), "description": "without a published hash: not downloaded from here"},
+        "command": {**_or_null(_STRING), "description": "of a terminal, which gets those"},
+    }
+    download = {
+        "preset": _STRING,
+        "state": {"enum": list(DOWNLOAD_STATES)},
+        "file": _STRING,
+        "number": {**_WHOLE, "description": "of the file, from 1"},
+        "count": _WHOLE,
+        "bytes": _WHOLE,
+        "total": _WHOLE,
+        "note": _STRING,
+        "error": _or_null(_STRING),
+    }
+    return {
+        "WeightsFile": _object(" ".join(file), **file),
+        "PresetWeights": _object(" ".join(preset), **preset),
+        "Download": _object(" ".join(download), **download),
+        "Weights": _object(
+            "offline presets download",
+            offline={**_BOOL, "description": "whether HF_HUB_OFFLINE forbids downloads"},
+            presets=_list("PresetWeights"),
+            download=_or_null(_ref("Download")),
+        ),
+        "Choice": _object("preset", **dict.fromkeys(CHOICES, _STRING)),
     }
 
 
@@ -142,7 +183,7 @@ def _operation(route: Route) -> Schema:
 def document() -> Schema:
     """Return the document (OpenAPI 3.1)."""
     paths: dict[str, Schema] = {}
-    events = Route("GET", EVENTS_PATH, document, "jobs and steps as they change", EVENTS)  # type: ignore[arg-type]
+    events = Route("GET", EVENTS_PATH, document, "jobs, steps and downloads as they change", EVENTS)  # type: ignore[arg-type]
     for route in (*ROUTES, events):
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
     paths[EVENTS_PATH]["get"]["operationId"] = "events"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipgen.web.handlers import Call, Site
+from clipgen.web.needs import CHOICES
 from clipgen.web.uploads import MAX_BYTES
 
 MAX_JSON = 1_000_000
@@ -47,6 +48,9 @@ ROUTES = (
     Route("GET", "/", Site.page, "the page", HTML),
     Route("GET", "/static/{name}", Site.asset, "a file of the page", ANY),
     Route("GET", "/api/options", Site.options, "presets, generators and settings", "Options"),
+    Route("GET", "/api/weights", Site.weights, "what presets need that is not here", "Weights", queries=CHOICES[1:]),
+    Route("POST", "/api/weights", Site.download, "download what a preset needs", "Download", "Choice", 202),
+    Route("POST", "/api/weights/stop", Site.stop_download, "stop; what has arrived is kept", "Download"),
     Route("POST", "/api/uploads", Site.add_upload, "send a picture", "Upload", BYTES, 201),
     Route("GET", "/api/uploads/{id}", Site.upload, "a picture that was sent", PNG),
     Route("POST", "/api/recipes", Site.read_recipe, "read the recipe in a picture", "Recipe", BYTES),

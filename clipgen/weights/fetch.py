@@ -12,12 +12,13 @@ import os
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from filelock import Timeout
+from filelock import BaseFileLock, Timeout
 
 from clipgen.errors import ClipgenError
 from clipgen.weights.cache import Cache, sha256_of
@@ -41,6 +42,8 @@ CRAWL_BYTES = 20_000
 """A body must bring so many in `Fetcher.crawl_seconds`; a modem did."""
 PROGRESS_BYTES = 10**6
 """An attempt that brings so many more bytes counts as progress: the count of failures begins again."""
+LOCK_SECONDS = 0.05
+"""How often a process that waits for another's download looks whether that is over."""
 
 Progress = Callable[[int, int | None], None]
 """Takes the number of bytes that are here, and that of the whole file if it is known."""
@@ -62,6 +65,7 @@ class Fetcher:
     retries: how often a mirror is asked again in a row without progress.
     allow_http_to: hosts that may be asked without TLS; for tests.
     note: takes lines on what is going on.
+    pause: waits for so many seconds; it ends the download by raising an error, as `note` and a progress may.
     """
 
     cache: Cache = field(default_factory=Cache)
@@ -73,6 +77,7 @@ class Fetcher:
     retries: int = 4
     allow_http_to: tuple[str, ...] = ()
     note: Callable[[str], None] = lambda _line: None
+    pause: Callable[[float], object] = time.sleep
 
     @property
     def is_offline(self) -> bool:
@@ -91,19 +96,25 @@ class Fetcher:
         if self.is_offline:
             return self.cache.find(record, ", and downloads are switched off by --offline or HF_HUB_OFFLINE")
         self.cache.check_trust(record, trust_on_first_use)
-        lock = self.cache.lock(record)
-        with self.cache.writing():
-            try:
-                lock.acquire(blocking=False)
-            except Timeout:
-                self.note(f"another process is downloading {record.name}: waiting for it")
-                lock.acquire()
+        lock = self._locked(record)
         try:
             if self.cache.has(record):
                 return self.cache.path(record)
             return _Download(self, record, progress or (lambda _done, _total: None)).run()
         finally:
             lock.release()
+
+    def _locked(self, record: Record) -> BaseFileLock:
+        """Return the lock of a record's file once this process holds it."""
+        lock, waits = self.cache.lock(record), False
+        while True:
+            with self.cache.writing(), suppress(Timeout):
+                lock.acquire(blocking=False)
+                return lock
+            if not waits:
+                self.note(f"another process is downloading {record.name}: waiting for it")
+            waits = True
+            self.pause(LOCK_SECONDS)
 
 
 class _Download:
@@ -163,7 +174,7 @@ class _Download:
                     raise MirrorError(str(error)) from error
                 pause = self._fetcher.pause_seconds * 2 ** max(failures - 1, 0)
                 self._fetcher.note(f"{label}{error}: trying again in {pause:g} s")
-                time.sleep(pause)
+                self._fetcher.pause(pause)
 
     def _is_complete(self) -> bool:
         """Tell whether all bytes are here already: an earlier run ended before it checked them."""
