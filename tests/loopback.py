@@ -108,6 +108,26 @@ def drips(content: bytes, count: int) -> Behaviour:
     return behave
 
 
+def dribbles(content: bytes, at: int, gate: threading.Event, pause: float = 0.02) -> Behaviour:
+    """Send up to some byte at once, then a byte now and then, and the rest once an event is set."""
+
+    def behave(answer: Answer) -> None:
+        start = int((answer.headers["Range"] or "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+        span = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        status, more = (206, {"Content_Range": span}) if start else (200, {})
+        done = max(at, start)
+        try:
+            answer.say(status, content[start:done], Content_Length=len(content) - start, **more)
+            while not gate.wait(pause) and done < len(content):
+                answer.wfile.write(content[done : done + 1])
+                done += 1
+            answer.wfile.write(content[done:])
+        except OSError:  # it has heard enough
+            pass
+
+    return behave
+
+
 def in_turn(*behaviours: Behaviour) -> Behaviour:
     """Behave differently each time; the last one stays."""
     left = list(behaviours)

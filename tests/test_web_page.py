@@ -6,24 +6,16 @@ It needs Chromium, a package of most systems, and Playwright, which drives it.
 import base64
 import io
 import re
-import socket
-import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from browsers import NEEDED, chromium, playwright  # noqa: F401 - a fixture
+from browsers import NEEDED, chromium  # noqa: F401 - a fixture
 from PIL import Image
 from web_clients import png
+from web_pages import Show, address_of_server, browser_page, expect, faults, served_folder  # noqa: F401 - fixtures
 
-from clipgen.web.app import make_app
-from clipgen.web.jobs import Queue
-from clipgen.web.serving import Server
-
-uvicorn = pytest.importorskip("uvicorn", reason='pip install "clipgen[web]"')
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
 SMALL = {"start": "noise", "size": "64x64", "cutouts": "2", "seed": "1"}
 DROP = """([data, name, type]) => {
     const bytes = Uint8Array.from(atob(data), (each) => each.charCodeAt(0));
@@ -34,52 +26,6 @@ DROP = """([data, name, type]) => {
 """What a person's hand holds who drags a file over the page."""
 
 pytestmark = NEEDED
-PATIENCE = 60_000
-"""Milliseconds, for a machine that has more to do."""
-expect = playwright.expect
-expect.set_options(timeout=PATIENCE)
-Show = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where a server of an empty folder is."""
-    queue, ready = Queue(tmp_path_factory.mktemp("outputs")), threading.Event()
-    config = uvicorn.Config(make_app(queue), log_config=None, lifespan="off", timeout_graceful_shutdown=1)
-    server = Server(config, queue, ready.set)
-    listening = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, args=([listening],))
-    thread.start()
-    assert ready.wait(30)
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
-    queue.close()
-    listening.close()
-
-
-@pytest.fixture
-def show(browser: Any, address: str) -> Iterator[Show]:
-    """Opens the page; whatever it asks for is at this server, and no script of it fails."""
-    contexts, asked, problems = [], list[str](), list[str]()
-
-    def opened(**settings: Any) -> Any:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **settings})
-        context.set_default_timeout(PATIENCE)
-        contexts.append(context)
-        context.on("request", lambda request: asked.append(request.url))
-        page = context.new_page()
-        page.on("console", lambda message: problems.append(message.text))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.goto(address)
-        expect(page.locator("#preset option")).not_to_have_count(0)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert [url for url in asked if not url.startswith((address + "/", f"blob:{address}/"))] == []
-    assert [text for text in problems if "status of 4" not in text] == []  # a refused request is no fault of the page
 
 
 def ask(page: Any, prompt: str, steps: int, preset: str = "starter", **settings: str) -> None:
@@ -276,11 +222,3 @@ def test_everyone_can_use_it(show: Show, scheme: str) -> None:
     expect(page.locator("#item")).to_be_visible()
     assert faults(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") == 320
-
-
-def faults(page: Any) -> list[str]:
-    """Return what axe-core finds that keeps people out."""
-    found = axe.Axe().run(page).response
-    assert len(found["passes"]) > 10
-    severe = [each for each in found["violations"] if each["impact"] in ("serious", "critical")]
-    return [f"{each['help']}: {node['html']} ({node['failureSummary']})" for each in severe for node in each["nodes"]]

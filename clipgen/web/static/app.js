@@ -7,6 +7,7 @@ import * as gallery from "./gallery.js";
 import * as jobs from "./jobs.js";
 import * as queue from "./queue.js";
 import * as stage from "./stage.js";
+import * as weights from "./weights.js";
 
 const EXAMPLES = ["a red lighthouse at sunset", "a blue flower in the snow", "two houses at night"];
 
@@ -48,6 +49,7 @@ function drawn(job) {
 
 function connected(yes) {
   byId("connection").textContent = yes ? "" : "The connection to clipgen is lost. Trying again…";
+  if (yes) weights.refresh();
 }
 
 async function start() {
@@ -59,7 +61,8 @@ async function start() {
   stage.setUp(gallery.open);
   queue.setUp();
   gallery.setUp();
-  jobs.keepUp(connected);
+  weights.setUp();
+  jobs.keepUp(connected, { weights: weights.learn });
 }
 
 start().catch((error) => {

@@ -1,4 +1,4 @@
-// What the server tells of its jobs. Browsers keep at most six connections to a server, and a stream of events takes
+// What the server tells of its jobs and downloads. Browsers keep at most six connections to a server, and a stream of events takes
 // one for as long as it is open; so one tab listens and tells the others, and when it is closed another one listens.
 
 const NAME = "clipgen-events";
@@ -18,7 +18,7 @@ export function follow(take) {
 
 function listen(tell) {
   const events = new EventSource("/api/events");
-  for (const kind of ["job", "step", "removed"]) {
+  for (const kind of ["job", "step", "removed", "weights"]) {
     events.addEventListener(kind, (event) => tell(kind, JSON.parse(event.data)));
   }
   events.addEventListener("open", () => tell("open"));

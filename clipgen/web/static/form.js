@@ -4,6 +4,7 @@ import { attempt, post, send } from "./api.js";
 import { announce, byId, element, reveal } from "./dom.js";
 import * as pictures from "./pictures.js";
 import * as settings from "./settings.js";
+import * as weights from "./weights.js";
 
 const DRAFT = "clipgen-draft";
 const films = () => [...document.querySelectorAll('input[name="film"]')];
@@ -58,6 +59,7 @@ function grow() {
 }
 
 function keep() {
+  weights.follow();
   try {
     sessionStorage.setItem(DRAFT, JSON.stringify(request()));
   } catch {
@@ -74,6 +76,9 @@ function restore() {
   }
 }
 
+/** Lead to what an error is about. */
+const lead = (error) => weights.lead(error) || settings.lead(error);
+
 async function draw(drawn) {
   byId("prompt-error").textContent = byId("draw-error").textContent = byId("draw-note").textContent = "";
   const asked = request();
@@ -89,7 +94,7 @@ async function draw(drawn) {
   byId("draw-note").textContent = "";
   byId("draw").disabled = false;
   if (job) drawn(job);
-  else settings.lead(byId("draw-error").textContent);
+  else lead(byId("draw-error").textContent);
 }
 
 /** Fill the form with the recipe in a picture that clipgen made. */

@@ -56,9 +56,10 @@ async function compare() {
   if (known) before.filter((id) => !ids.has(id)).forEach(lose);
 }
 
-/** Keep up with the server; `connected(bool)` hears whether it can be reached. */
-export function keepUp(connected) {
+/** Keep up with the server; `connected(bool)` hears whether it can be reached, and `others` have its other events. */
+export function keepUp(connected, others) {
   const takes = {
+    ...others,
     job: learn,
     step: learnStep,
     removed: ({ id }) => lose(id),
