@@ -50,7 +50,8 @@ def web(
 ) -> None:
     """Show a page on which pictures are made, watched and steered.
 
-    It is for this machine alone unless --host says otherwise, and nothing is fetched from elsewhere.
+    It is for this machine alone unless --host says otherwise. All of it comes from here; only the weights that a preset
+    needs are downloaded from elsewhere, when a button is pressed that says how large they are.
     """
     check_folder(output.out, "the page writes many pictures")
     if not 0 <= port <= 65535:

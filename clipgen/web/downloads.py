@@ -25,7 +25,7 @@ KIND = "weights"
 RUNNING, STOPPING, STOPPED, DONE, FAILED = "running", "stopping", "stopped", "done", "failed"
 STATES = (RUNNING, STOPPING, STOPPED, DONE, FAILED)
 LAST_SECONDS = 5.0
-"""How long the end of the server waits for a download to stop; more than a silent mirror is given."""
+"""How long the end of the server waits for a download to stop; one that hears nothing from its mirror takes longer."""
 
 
 class _StopError(Exception):
@@ -171,7 +171,7 @@ class Downloads:
             self._last.stop()
 
     def wait(self) -> None:
-        """Wait until it has stopped, but not for a mirror that says nothing: the process may end while that is so."""
+        """Wait until it has stopped, but not for long: it loses nothing if the process ends before."""
         if self._thread:
             self._thread.join(LAST_SECONDS)
 

@@ -55,7 +55,7 @@ function missing(need) {
 function running() {
   const { bytes, total, number, count } = download;
   const left = bytes < total ? `${size(total - bytes)} left` : "checking";
-  const far = `Preset ${name(download.preset)}: file ${number} of ${count}, ${size(bytes)} of ${size(total)}, ${left}`;
+  const far = `Preset ${name(download.preset)}: file ${number} of ${count}; ${size(bytes)} of ${size(total)} have arrived, ${left}`;
   return [far, download.state === "stopping" ? "stopping" : download.note].filter(Boolean).join("; ");
 }
 
