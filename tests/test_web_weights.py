@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,15 @@ def test_a_file_that_another_process_fetches_is_waited_for_and_stop_is_heard(cli
         until(lambda: "another process is downloading" in client.get(PATH).json()["download"]["note"])
         client.post(f"{PATH}/stop")
         assert ended(client)["state"] == "stopped"
+
+
+def test_stop_is_heard_between_two_tries(client: Client, weights: Files) -> None:
+    weights.server.routes[f"/{QUICK}"] = says(503)
+    client.queue.downloads.make_fetcher = partial(fetcher, pause_seconds=60.0)
+    begin(client)
+    until(lambda: "trying again in 60 s" in client.get(PATH).json()["download"]["note"])
+    client.post(f"{PATH}/stop")
+    assert ended(client)["state"] == "stopped"
 
 
 def test_tabs_are_told_and_jobs_are_made_meanwhile(

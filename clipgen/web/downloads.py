@@ -54,14 +54,16 @@ class Download:
 
     def run(self, make_fetcher: Callable[..., Fetcher]) -> None:
         """Download one file after the other."""
-        fetcher = make_fetcher(Cache(), note=self._take_note, pause=self._pause)
-        error = attempt(partial(self._pull, fetcher))
+        self._tell()
+        error = attempt(partial(self._pull, make_fetcher))
         with self._lock:
             self.error, self.note = error or "", ""
             self.state = FAILED if error else DONE if self._is_whole else STOPPED
         self._tell()
 
-    def _pull(self, fetcher: Fetcher) -> None:
+    def _pull(self, make_fetcher: Callable[..., Fetcher]) -> None:
+        fetcher = make_fetcher(Cache(), note=self._take_note, pause=self._pause)
+
         def pull(form: Record) -> Path:
             self._file, self._sizes[self._number] = form, bytes_of(form)
             return fetcher.fetch(form, self._progress)
@@ -129,7 +131,7 @@ class Downloads:
         self._hub, self._device = hub, device
         self._last: Download | None = None
         self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._lock, self._telling = threading.Lock(), threading.Lock()
         self._is_closed = False
 
     @property
@@ -153,7 +155,6 @@ class Downloads:
                 target=download.run, args=[self.make_fetcher], name="clipgen-downloads", daemon=True
             )
             self._thread.start()
-        self._tell()
         return download.to_dict()
 
     def stop(self) -> dict[str, Any]:
@@ -176,8 +177,9 @@ class Downloads:
             self._thread.join(LAST_SECONDS)
 
     def _tell(self) -> None:
-        if self._last:
-            self._hub.tell(KIND, "", self._last.to_dict())
+        with self._telling:  # so that what is told last is the newest
+            if self._last:
+                self._hub.tell(KIND, "", self._last.to_dict())
 
 
 def _check(need: Need | None, last: Download | None) -> None:

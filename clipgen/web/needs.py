@@ -27,7 +27,7 @@ from clipgen.weights.records import Record
 
 CHOICES = ("preset", "backend", "recipe", "start")
 """The settings that choose models."""
-BY_HAND = "clipgen models pull"
+PULL = "clipgen models pull"
 OFFLINE = "downloads are switched off by HF_HUB_OFFLINE"
 _ANY = parse_prompts("a cat")  # which all presets know
 
@@ -69,8 +69,11 @@ def bytes_of(record: Record) -> int:
 
 def bytes_left(record: Record, cache: Cache) -> int:
     """Return how many bytes of a file have not arrived yet."""
-    part = cache.part(record)
-    return max(bytes_of(record) - (part.stat().st_size if part.is_file() else 0), 0)
+    try:
+        arrived = cache.part(record).stat().st_size
+    except OSError:  # there is none, or it has just become the file
+        arrived = 0
+    return max(bytes_of(record) - arrived, 0)
 
 
 def _described(record: Record, cache: Cache) -> dict[str, Any]:
@@ -88,7 +91,7 @@ def command_for(records: Iterable[Record]) -> str:
     records, cache = list(records), Cache()
     names = dict.fromkeys(registry.network_of(record.name) for record in records)
     trust = [] if all(map(cache.expected_sha256, records)) else ["--trust-on-first-use"]
-    return " ".join((BY_HAND, *names, *trust))
+    return " ".join((PULL, *names, *trust))
 
 
 def needs(settings: Mapping[str, Any], device: str = "auto") -> list[Need]:
