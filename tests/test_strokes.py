@@ -192,6 +192,17 @@ def test_the_film_draws_stroke_by_stroke_on_demand(cli: Cli) -> None:
     assert distances[-1] < distances[len(frames) // 4] < distances[0]
 
 
+@pytest.mark.parametrize("args", [("--start", "perlin"), ("--start", "init", "--init", "i.png")])
+def test_where_the_first_width_has_no_effect_is_said(cli: Cli, args: tuple[str, ...]) -> None:
+    Image.new("RGB", (48, 32), "blue").save("i.png")
+    begun = cli("red", *TINY, *args, "--stroke-width", "2,9")
+    assert begun.exit_code == 0, begun.stderr
+    assert f"--stroke-width 2,9: with --start {args[1]} the first strokes paint a picture" in begun.stderr
+    assert "only with --start noise do they begin 2 wide" in begun.stderr
+    assert "--stroke-width" not in cli("red", *TINY, "--stroke-width", "2,9").stderr
+    assert "--stroke-width" not in cli("red", *TINY, *args).stderr
+
+
 WAY_OUT = "; leave it out, or use --backend vqgan"
 
 

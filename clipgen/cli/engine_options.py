@@ -161,7 +161,7 @@ class EngineOptions:
         str | None,
         Option(
             "--stroke-width",
-            "How wide these strokes begin, in pixels; 3,20 also says how wide they may get.",
+            "How wide these strokes begin with --start noise, in pixels; 3,20 also says how wide they may get.",
             "START[,WIDEST]",
             panel=ENGINE,
             default="wider the fewer there are",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from clipgen.config.levels import ASKED, check_levels, checked_width, levelled, unusual_levels
 from clipgen.config.peer_recipes import PEER_RECIPES
-from clipgen.config.preset import MAX_SIDE
+from clipgen.config.preset import MAX_SIDE, NOISE
 from clipgen.config.sequences import TYPED, SequenceSettings, typed_of, typed_over
 from clipgen.config.settings import GeneratorSettings
 from clipgen.config.strokes import FIELDS as DRAWN
@@ -54,6 +54,17 @@ def drawn(job: Job, settings: GeneratorSettings, backend: str, size: Size) -> Ge
     if not settings.strokes:
         return settings
     return replace(settings, strokes=(StrokeSettings.of(job.strokes, job.stroke_width, min(size)),))
+
+
+def width_notes(widths: str | None, start: str) -> list[str]:
+    """Return the line that says where a width that was asked for has no effect."""
+    if widths is None or start == NOISE:
+        return []
+    first = widths.partition(",")[0].strip()
+    return [
+        f"--stroke-width {widths}: with --start {start} the first strokes paint a picture, as wide as that takes; "
+        f"only with --start {NOISE} do they begin {first} wide"
+    ]
 
 
 def asked_of(settings: GeneratorSettings, usual: GeneratorDefaults | None, size: Size) -> dict[str, Any]:

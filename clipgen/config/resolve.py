@@ -12,7 +12,7 @@ from clipgen.config.guides import shared
 from clipgen.config.holding import held_unclips, hold_weight, holding, init_weight
 from clipgen.config.job import Job
 from clipgen.config.judging import judges_of
-from clipgen.config.latents import drawn, generator_of
+from clipgen.config.latents import drawn, generator_of, width_notes
 from clipgen.config.loss_settings import LossSettings
 from clipgen.config.motion import steps_with
 from clipgen.config.peer_recipes import PEER_RECIPES
@@ -93,9 +93,10 @@ def resolve(
         prior=asked(guidance.prior, job),
         upscale=upscale,
     )
+    stroke_notes = width_notes(job.stroke_width, start)
     plan, precision_notes = with_precision(plan, device)
     first = [*([reason] if reason else []), *prompt_notes(job.prompts), *unknown_in(plan).notes()]
-    return with_hashes(plan), [*first, *guides.notes, *size_notes, *precision_notes, *upscale_notes]
+    return with_hashes(plan), [*first, *guides.notes, *size_notes, *precision_notes, *upscale_notes, *stroke_notes]
 
 
 def _preset(job: Job, device: str) -> tuple[Preset, str | None]:
