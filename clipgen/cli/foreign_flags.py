@@ -49,7 +49,7 @@ ADVICE: dict[str, str] = {
     "-se --save_every --save-steps --save-frames --save-interval --save-freq --display-freq --steps-dir": (
         "use --save-every-step NUMBER"
     ),
-    "--png --jpg --jpeg --webp --format": "the name says it: -o FILE.png, FILE.jpg or FILE.webp",
+    "--png --jpg --jpeg --webp": "the name says it: -o FILE.png, FILE.jpg or FILE.webp; in a folder --format does",
     "--silent": "use --quiet",
     "--style --artist": 'name the style in the prompt, as in "a city in the style of Van Gogh"',
     "--guidance --cfg --cfg-scale --scale": 'weights are in the prompt, as in "a flower:2|fog:-0.5"',

@@ -56,14 +56,14 @@ def drawn(job: Job, settings: GeneratorSettings, backend: str, size: Size) -> Ge
     return replace(settings, strokes=(StrokeSettings.of(job.strokes, job.stroke_width, min(size)),))
 
 
-def width_notes(widths: str | None, start: str) -> list[str]:
+def width_notes(job: Job, start: str) -> list[str]:
     """Return the line that says where a width that was asked for has no effect."""
-    if widths is None or start == NOISE:
+    if job.stroke_width is None or start == NOISE:
         return []
-    first = widths.partition(",")[0].strip()
+    first = job.stroke_width.partition(",")[0].strip()
     return [
-        f"--stroke-width {widths}: with --start {start} the first strokes paint a picture, as wide as that takes; "
-        f"only with --start {NOISE} do they begin {first} wide"
+        f"--stroke-width {job.stroke_width}: with --start {start} the first strokes paint a picture, as wide as that "
+        f"takes; only with --start {NOISE} do they begin {first} wide"
     ]
 
 

@@ -93,10 +93,9 @@ def resolve(
         prior=asked(guidance.prior, job),
         upscale=upscale,
     )
-    stroke_notes = width_notes(job.stroke_width, start)
     plan, precision_notes = with_precision(plan, device)
-    first = [*([reason] if reason else []), *prompt_notes(job.prompts), *unknown_in(plan).notes()]
-    return with_hashes(plan), [*first, *guides.notes, *size_notes, *precision_notes, *upscale_notes, *stroke_notes]
+    first = [*([reason] if reason else []), *prompt_notes(job.prompts), *unknown_in(plan).notes(), *guides.notes]
+    return with_hashes(plan), [*first, *size_notes, *precision_notes, *upscale_notes, *width_notes(job, start)]
 
 
 def _preset(job: Job, device: str) -> tuple[Preset, str | None]:

@@ -1,5 +1,6 @@
-// What the server tells of its jobs and downloads. Browsers keep at most six connections to a server, and a stream of events takes
-// one for as long as it is open; so one tab listens and tells the others, and when it is closed another one listens.
+// What the server tells of its jobs and downloads. Browsers keep at most six connections to a server, and a stream of
+// events takes one for as long as it is open; so one tab listens and tells the others, and when it is closed another one
+// listens.
 
 const NAME = "clipgen-events";
 const PAUSE = 3000; // milliseconds before another try, where the browser itself makes none
