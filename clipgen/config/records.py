@@ -3,6 +3,7 @@
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, field, fields, is_dataclass
+from functools import cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from clipgen.config.checks import checked_number, checked_record
@@ -25,7 +26,7 @@ def read_fields(kind: type[Record], record: object, name: str, readers: Readers)
 
     readers: functions for the types that have a JSON form of their own. Raises UsageError, which names the field.
     """
-    hints = get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]
     wanted = {each.name: each.metadata.get(OLDER, MISSING) for each in fields(kind)}  # type: ignore[arg-type]
     values = checked_record(name, record, set(wanted))
     read: dict[str, object] = {}
@@ -37,6 +38,12 @@ def read_fields(kind: type[Record], record: object, name: str, readers: Readers)
         else:
             read[key] = older
     return kind(**read)
+
+
+@cache
+def _hints(kind: type) -> Mapping[str, Any]:
+    """Return the types of a dataclass's fields; they are evaluated once, as that takes longer than all else here."""
+    return get_type_hints(kind)
 
 
 def added_later(default: Any) -> Any:
