@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import imageio.v2 as imageio
 import numpy as np
 import pytest
 from fakes import Cli
 from PIL import Image
 from recipes import assert_refused
+from test_footage import frames_of
 from test_resume import SMALL, stop_at
 
 from clipgen.config.films import FPS
@@ -117,12 +117,11 @@ def test_drawings_and_films_are_signed_and_can_be_shown(cli: Cli) -> None:
         assert verified(path, data[:-30] + bytes([data[-30] ^ 1]) + data[-29:])["validation_state"] == "Invalid", path
     assert is_whole_svg(Path("a.svg"))
     assert all(is_whole_film(Path("a").with_suffix(suffix)) for suffix in FPS)
-    with imageio.get_reader("a.mp4") as film:
-        frames = [np.asarray(frame).mean() for frame in film]
+    last = frames_of(Path("a.mp4"))[-1].mean()
     with Image.open("a.gif") as gif, Image.open("a.apng") as apng:
         for shown in (gif, apng):
             shown.seek(shown.n_frames - 1)  # type: ignore[attr-defined]
-            assert np.asarray(shown.convert("RGB")).mean() == pytest.approx(frames[-1], abs=3)
+            assert np.asarray(shown.convert("RGB")).mean() == pytest.approx(last, abs=3)
 
 
 def test_drawings_and_films_whose_signature_fails_are_signed_by_resume(
