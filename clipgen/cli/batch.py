@@ -23,6 +23,7 @@ from clipgen.config.checks import check_whole
 from clipgen.config.job import Job
 from clipgen.config.prompts import parse_prompts
 from clipgen.config.resolve import resolve
+from clipgen.config.saving import FORMATS
 from clipgen.errors import ClipgenError, UsageError
 from clipgen.session.naming import check_folder
 from clipgen.session.options import MAX_TOGETHER
@@ -84,6 +85,7 @@ BatchOutput = Annotated[
             "metavar": "FOLDER",
             "default": "",
         },
+        format={"text": "Format of the pictures.", "default": FORMATS[0]},
         no_metadata={
             "text": "Write no recipe into the pictures. A later batch then cannot recognise them and makes them again."
         },
