@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,22 +52,20 @@ def digests(folder: str) -> dict[str, str]:
     return found
 
 
-STOPS = [(signal.SIGINT, 130, 5), (signal.SIGINT, 130, 0), (signal.SIGINT, 130, 10), (signal.SIGTERM, 143, 5)]
+STOPS = [(how, 128 + how, index) for how in (signal.SIGINT, signal.SIGTERM) for index in (0, 5, 10)]
 
 
-def all_but(quick: int, cases: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """The first cases, and the others among the slow ones."""
-    return [*cases[:quick], *(pytest.param(*case, marks=pytest.mark.slow) for case in cases[quick:])]
+def is_quick(backend: str, how: signal.Signals, index: int) -> bool:
+    return (how is signal.SIGINT and (backend == "vqgan" or index == 5)) or (backend, index) == ("vqgan", 5)
 
 
 @pytest.mark.parametrize(
     ("backend", "how", "code", "index"),
     [
-        case
-        for backend in PRESETS["starter"].generators
-        for case in all_but(4 if backend == "vqgan" else 1, [(backend, *stop) for stop in STOPS])
-    ]
-    + all_but(0, [(name, signal.SIGTERM, 143, at) for name in PRESETS["starter"].generators for at in (0, 10)]),
+        pytest.param(name, how, code, index, marks=() if is_quick(name, how, index) else pytest.mark.slow)
+        for name in PRESETS["starter"].generators
+        for how, code, index in STOPS
+    ],
 )
 def test_a_stopped_run_goes_on_and_leaves_the_files_of_one_that_was_never_stopped(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, backend: str, index: int, how: signal.Signals, code: int

@@ -190,6 +190,6 @@ def test_computed_in_one_batch_as_on_a_gpu_they_differ_by_rounding_only(
     for one, result in zip(alone, optimise_together([Task(each) for each in plans], models), strict=True):
         assert isinstance(result, Result)
         difference = np.abs(np.asarray(one.image, dtype=int) - np.asarray(result.image, dtype=int))
-        assert difference.max() <= 2
+        assert difference.max() <= (2 if backend == "strokes" else 1)
         assert (difference > 1).mean() < 0.001  # at the edges of strokes
         assert result.score == pytest.approx(one.score, abs=1e-4)

@@ -62,6 +62,8 @@ def test_a_tab_sees_a_job_from_the_queue_to_its_end(served: tuple[Queue, int]) -
             ask(port, "POST", f"/api/jobs/{made['id']}/stop")
         if kind == "job" and event["state"] == "stopped":
             break
+    short = ask(port, "POST", "/api/jobs", asked())
+    assert any((event["id"], event.get("state")) == (short["id"], "done") for _, event in tab.events())
     tab.close()
     assert [state for state in states if state in ("queued", "running")][:1] != []
     assert [number for number, _ in steps] == sorted({number for number, _ in steps})

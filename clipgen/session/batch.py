@@ -137,11 +137,11 @@ class Batch:
 
     def _clear(self, picture: Path, plan: Plan) -> None:
         """Remove the state that a run leaves if it is killed between its picture and its end."""
-        for folder in self._others(plan):
-            if folder == picture.with_suffix(SUFFIX):
-                workspace = Workspace.open(folder)
-                is_over = workspace.order.keep_state is False and workspace.own.has(picture)
-                (workspace.discard if is_over else workspace.release)()
+        folder = picture.with_suffix(SUFFIX)
+        if folder.is_dir() and folder in self._others(plan):
+            workspace = Workspace.open(folder)
+            is_over = workspace.order.keep_state is False and workspace.own.has(picture)
+            (workspace.discard if is_over else workspace.release)()
 
     def _resume(self, workspace: Workspace, label: str, number: int) -> None:
         try:

@@ -44,8 +44,8 @@ class Picture:
         order = workspace.order
         self.path, self._film_paths = paths[order.saving.suffix], [paths[suffix] for suffix in order.films]
         self._source = source_of(self.plan)
-        marked = self._source if order.saving.mark else ""
-        self._svg = SvgSink(paths[SVG], workspace.own.claim, marked) if SVG in paths else None
+        self._mark = self._source if order.saving.mark else ""
+        self._svg = SvgSink(paths[SVG], workspace.own.claim, self._mark) if SVG in paths else None
         self._films: list[FilmSink] = []
         self._keeper: PeriodicKeeper | None = None
         self._missing: list[str] = []
@@ -85,7 +85,7 @@ class Picture:
                 timing=self.timing,
                 digests=digests,
                 claim=own.claim,
-                source=self._source if self.workspace.order.saving.mark else "",
+                source=self._mark,
                 signed=self._signer(options, path),
             )
             for path in self._film_paths

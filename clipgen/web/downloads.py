@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from clipgen.web.failures import ConflictError, attempt
-from clipgen.web.needs import OFFLINE, Need, bytes_left, bytes_of, command_for, need_of
+from clipgen.web.needs import OFFLINE, Need, bytes_left, command_for, need_of
 from clipgen.web.watching import SECONDS, Hub
 from clipgen.weights.cache import Cache
 from clipgen.weights.fetch import Fetcher, is_offline
 from clipgen.weights.pulling import pull_any
-from clipgen.weights.records import Record
+from clipgen.weights.records import Record, bytes_of
 
 KIND = "weights"
 """Of the events that tell of a download."""

@@ -23,7 +23,7 @@ from clipgen.web.options import read_settings
 from clipgen.weights import registry
 from clipgen.weights.cache import Cache
 from clipgen.weights.fetch import is_offline
-from clipgen.weights.records import Record
+from clipgen.weights.records import Record, bytes_of
 
 CHOICES = ("preset", "backend", "recipe", "start")
 """The settings that choose models."""
@@ -60,11 +60,6 @@ class Need:
             "by_hand": [_described(record, cache) for record in self.by_hand],
             "command": command_for(self.by_hand) if self.by_hand else None,
         }
-
-
-def bytes_of(record: Record) -> int:
-    """Return the size of a file, as exactly as it is known; 0 if it is not."""
-    return record.size or (record.megabytes or 0) * 10**6
 
 
 def bytes_left(record: Record, cache: Cache) -> int:

@@ -83,9 +83,14 @@ def is_pinned(address: str) -> bool:
     return revision is None or re.fullmatch("[0-9a-f]{40}", revision) is not None
 
 
+def bytes_of(record: Record) -> int:
+    """Return the size of a file, as exactly as it is known; 0 if it is not."""
+    return record.size or (record.megabytes or 0) * 10**6
+
+
 def describe_sizes(records: Sequence[Record]) -> str:
     """Return the size of files together as text: "1.33 GB", or "346 MB and 1 file of unknown size"."""
-    known = [record.size or (record.megabytes or 0) * 10**6 for record in records]
+    known = [bytes_of(record) for record in records]
     unknown = known.count(0)
     total = readable_bytes(sum(known)) if any(known) else ""
     rest = f"{unknown} {'file' if unknown == 1 else 'files'} of unknown size" if unknown else ""

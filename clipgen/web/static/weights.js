@@ -19,7 +19,7 @@ const name = (each) => (each === "auto" ? "Automatic" : each);
 const alert = byId("weights-error");
 
 /** Bytes in units of 1000, as the sizes of downloads are published. */
-export function size(bytes) {
+function size(bytes) {
   if (bytes < 1e6) return bytes < 1000 ? `${bytes} B` : `${(bytes / 1e3).toFixed(0)} kB`;
   return bytes < 1e9 ? `${(bytes / 1e6).toFixed(0)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
 }
